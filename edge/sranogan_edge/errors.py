@@ -1,0 +1,101 @@
+"""Every error that a user can meet, and the exit code that each one ends a command with.
+
+An error says what was wrong, what was received, and the cure. Commands print the message
+alone (no traceback) and leave with :attr:`SranoganError.exit_code`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes shared by every ``sranogan-*`` command."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    BAD_DATA = 3
+    SOME_FAILED = 4
+    BUNDLE_REFUSED = 5
+    CANNOT_WRITE = 6
+    BAD_RUN = 7
+    INTERRUPTED = 130
+
+
+class SranoganError(Exception):
+    """Root of the tree: catch this to catch everything that the package raises on purpose."""
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+
+class SettingsError(SranoganError):
+    """An option or a setting has a value that cannot work."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DataError(SranoganError):
+    """A data source cannot be used: missing, empty, mislabelled, or too much of it unreadable."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class ImageError(DataError):
+    """One image cannot be used. The rest of the feed goes on."""
+
+
+class UnreadableImageError(ImageError):
+    """The bytes are not an image that can be decoded (wrong type, truncated, corrupt)."""
+
+
+class OversizedImageError(ImageError):
+    """The header declares more pixels than the budget allows; nothing was decoded."""
+
+
+class DegenerateImageError(ImageError):
+    """The image decodes but carries nothing to judge (too small, or one constant value)."""
+
+
+class BundleError(SranoganError):
+    """A bundle is refused; nothing is scored with it."""
+
+    exit_code = ExitCode.BUNDLE_REFUSED
+
+
+class BundleFormatError(BundleError):
+    """Not a bundle: not a zip file, a member is missing, or the manifest cannot be read."""
+
+
+class BundleIntegrityError(BundleError):
+    """A member's bytes differ from the SHA-256 that the manifest states."""
+
+
+class BundleSchemaError(BundleError):
+    """The bundle was written for another schema version than this runner reads."""
+
+
+class BundleLimitError(BundleError):
+    """A member is larger than the runner accepts."""
+
+
+class GoldenMismatchError(BundleError):
+    """The backend in use does not reproduce the golden scores."""
+
+
+class BackendError(SranoganError):
+    """The inference runtime is missing or cannot load a graph."""
+
+    exit_code = ExitCode.BUNDLE_REFUSED
+
+
+class ResultsError(SranoganError):
+    """Results cannot be written (disk full, read-only, no such folder)."""
+
+    exit_code = ExitCode.CANNOT_WRITE
+
+
+class RunError(SranoganError):
+    """A run folder cannot be used: unfinished, damaged, or made with other settings."""
+
+    exit_code = ExitCode.BAD_RUN
