@@ -1,0 +1,106 @@
+"""Bone: ribs as tilted hoops, clavicles, shoulder blades, upper arms and the spine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_sranogan.data.phantom.drawing import Layer, View, band, blurred, fill, rounded
+from keras_sranogan.data.phantom.subject import Side, Subject
+
+RIBS = 11
+RIB_WIDTH = 0.052
+
+
+def rib_hoop(subject: Subject, side: Side, number: int, sweep: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points of one rib, ``(n, 2)``: a hoop tilted forwards and seen from the front.
+
+    Args:
+        subject: gives tilt and pitch of the hoops.
+        side: gives the chest wall that the hoop follows.
+        number: 0 for the topmost rib.
+        sweep: angles around the chest, 0 at the spine, pi at the breastbone.
+    """
+    back = side.apex + 0.02 + subject.rib_pitch * number
+    tilt = subject.rib_tilt * (0.62 + 0.38 * min(1.0, number / 4))
+    flank = back + tilt / 2
+    height = np.clip((flank - side.apex) / (0.9 - side.apex), 0, 1)
+    reach = (side.wall + 0.022) * (0.50 + 0.53 * np.sqrt(1 - (1 - height) ** 2.6)) if number else 0.5 * side.wall
+    u = 0.055 + (reach - 0.055) * np.sin(sweep) ** 0.92
+    hump = -0.028 * np.sin(np.minimum(2.2 * sweep, np.pi))
+    v = back + hump + tilt * (1 - np.cos(sweep)) / 2
+    shift = subject.turn * (1 - np.cos(sweep)) / 2
+    return np.stack([side.sign * u + shift, v], axis=1)
+
+
+def _shell(view: View, outlines: list[NDArray[np.float64]], rim: float) -> Layer:
+    """Bones of these outlines: hollow, so that their edges are brighter than their middle."""
+    solid = fill(view, outlines)
+    edge = np.clip(solid - blurred(solid, 0.012 * view.unit_px), 0, None)
+    return solid + np.float32(rim) * edge
+
+
+def _ribs(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
+    behind = np.linspace(0.04, 0.52 * np.pi, 22)
+    ahead = np.linspace(0.50 * np.pi, 0.80 * np.pi, 16)
+    posterior, anterior = [], []
+    for side in subject.sides:
+        for number in range(RIBS):
+            wobble = 1 + rng.normal(0, 0.05)
+            swell = RIB_WIDTH * wobble * (0.85 + 0.15 * np.sin(behind))
+            posterior.append(band(rib_hoop(subject, side, number, behind), swell))
+            if number < 8:
+                flare = RIB_WIDTH * wobble * np.linspace(0.9, 1.12, len(ahead))
+                anterior.append(band(rib_hoop(subject, side, number, ahead), flare))
+    front = blurred(_shell(view, anterior, 0.6), 0.006 * view.unit_px)
+    return _shell(view, posterior, 0.9) + 0.62 * front
+
+
+def _shoulders(subject: Subject, view: View) -> Layer:
+    """Clavicles, shoulder blades and the heads of the upper arms."""
+    collar, blades, heads = [], [], []
+    top = subject.shoulder
+    for side in subject.sides:
+        s, tilt = side.sign, np.array((subject.turn, 0))
+        line = rounded(
+            [(0.07, side.apex + 0.2), (0.2, side.apex + 0.12), (0.4, side.apex + 0.08), (0.58, top + 0.02), (0.8, top + 0.0)]
+        ) * (s, 1)  # fmt: skip
+        collar.append(band(line + tilt, np.interp(np.linspace(0, 1, len(line)), [0, 0.3, 1], [0.085, 0.05, 0.055])))
+        inner = 0.60 * side.wall + 0.32 * subject.scapula * side.wall
+        blade = [(inner, top + 0.14), (inner + 0.03, -0.35), (inner + 0.11, 0.0), (inner + 0.16, 0.02),
+                 (inner + 0.24, -0.25), (0.98, top + 0.22), (0.8, top + 0.1)]  # fmt: skip
+        blades.append(rounded(np.array(blade) * (s, 1), closed=True))
+        angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+        heads.append(np.array([s * 0.98, top + 0.2]) + 0.11 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+    arms = [band(rounded(np.array([(0.98, top + 0.2), (1.1, top + 0.5), (1.22, 0.2)]) * (s, 1)), 0.13) for s in (-1, 1)]
+    return (
+        1.35 * _shell(view, collar, 0.5)
+        + 0.42 * _shell(view, blades, 1.0)
+        + 1.3 * np.maximum(_shell(view, heads, 0.3), _shell(view, arms, 0.6))
+    )
+
+
+def _spine(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
+    """The column of vertebrae: plates brighter, discs darker, a spinous process in each."""
+    pitch = subject.rib_pitch * 0.98
+    plates, discs, spines = [], [], []
+    lean = rng.normal(0, 0.008, 3)
+    heights = np.arange(-1.1, 1.3, pitch) + rng.uniform(0, pitch)
+    bend = np.interp(heights, [-1, 0, 1], lean)
+    half = np.interp(heights, [-1, 1], [0.062, 0.088])
+    corners = np.array([(-1, -0.36), (-0.86, 0.0), (-1, 0.36), (1, 0.36), (0.86, 0.0), (1, -0.36)])
+    for v, u, w in zip(heights, bend, half, strict=True):
+        plates.append(np.array([u, v]) + corners * (w, pitch))
+        discs.append(np.array([u, v + pitch / 2]) + corners * (w * 0.9, pitch * 0.3))
+        oval = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+        ring = np.stack([np.cos(oval), 1.5 * np.sin(oval)], axis=1)
+        spines += [np.array([u + 0.0, v + 0.03]) + 0.017 * ring]
+        spines += [np.array([u + s * 0.6 * w, v - 0.02]) + 0.016 * ring for s in (-1, 1)]
+    column = _shell(view, plates, 1.2) + 0.62 * fill(view, discs) + 0.35 * _shell(view, spines, 1.0)
+    return blurred(column, 0.007 * view.unit_px)
+
+
+def build_bone(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
+    """Thickness of bone along the ray, ``(size, size)``: about 1 for a rib, 2 where two cross."""
+    bone = _ribs(subject, view, rng) + _shoulders(subject, view) + 1.25 * _spine(subject, view, rng)
+    return np.asarray(bone * subject.rib_level, np.float32)
