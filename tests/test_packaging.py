@@ -1,0 +1,200 @@
+"""The three distributions: import arrows, dependencies, versions, pins, and an edge without TensorFlow."""
+
+import ast
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DISTRIBUTIONS = {"keras_sranogan": ".", "sranogan_edge": "edge", "sranogan_export": "export"}
+FORBIDDEN = {
+    "sranogan_edge": {"tensorflow", "keras", "keras_sranogan", "sranogan_export"},
+    "keras_sranogan": {"sranogan_export"},
+    "sranogan_export": set[str](),
+}
+HEAVY = ("tensorflow", "keras", "torch", "scikit-learn", "matplotlib")
+DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn"}
+EDGE_BUDGET_MB = 500  # a sixth of the training environment; measured 350
+
+
+def read_pyproject(package: str) -> dict[str, Any]:
+    """Give the parsed ``pyproject.toml`` of the distribution that holds ``package``."""
+    return tomllib.loads((REPOSITORY / DISTRIBUTIONS[package] / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """Yield the dotted name of every absolute import, also in functions and in ``import_module("...")``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called in {"import_module", "__import__"} and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def top_level_imports(package: str) -> dict[str, set[str]]:
+    """Map each top-level package that ``package`` imports to the files that import it."""
+    root = REPOSITORY / DISTRIBUTIONS[package]
+    found: dict[str, set[str]] = {}
+    files = sorted((root / package).rglob("*.py"))
+    assert files, f"no source lies below {root / package}"
+    for file in files:
+        for name in imported_names(ast.parse(file.read_text(encoding="utf-8"), filename=str(file))):
+            if not name.startswith("."):
+                found.setdefault(name.partition(".")[0], set()).add(str(file.relative_to(REPOSITORY)))
+    return found
+
+
+def declared_dependencies(package: str) -> set[str]:
+    """Give the normalised names of the dependencies that ``package`` declares, extras included."""
+    project = read_pyproject(package)["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    return {normalise(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines}
+
+
+def normalise(name: str) -> str:
+    """Write a distribution's name as pip compares it: ``tf_keras`` -> ``tf-keras``."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command and give what it printed; a failure shows both its streams."""
+    arguments = [str(part) for part in command]
+    done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{arguments} left with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("package", DISTRIBUTIONS)
+def test_import_arrows_run_one_way(package: str) -> None:
+    """No file imports against ``sranogan_edge <- keras_sranogan <- sranogan_export``, in a function either."""
+    imports = top_level_imports(package)
+
+    assert {name: imports[name] for name in FORBIDDEN[package] & imports.keys()} == {}
+
+
+@pytest.mark.parametrize("package", DISTRIBUTIONS)
+def test_every_import_is_a_declared_dependency(package: str) -> None:
+    """What a package imports is its own, of the standard library, or declared in its ``pyproject.toml``."""
+    declared = declared_dependencies(package)
+    undeclared = {
+        name: files
+        for name, files in top_level_imports(package).items()
+        if name not in sys.stdlib_module_names
+        and name != package
+        and normalise(DISTRIBUTION_OF.get(name, name)) not in declared
+    }
+
+    assert undeclared == {}
+
+
+def test_edge_imports_leave_the_training_stack_alone(tmp_path: Path) -> None:
+    """A process with every module of ``sranogan_edge`` imported holds neither TensorFlow, Keras nor torch."""
+    script = """
+import importlib, json, pkgutil, sys
+import sranogan_edge
+names = [m.name for m in pkgutil.walk_packages(sranogan_edge.__path__, "sranogan_edge.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+heavy = {"tensorflow", "keras", "torch", "keras_sranogan", "sranogan_export"}
+print(json.dumps([len(names), sorted(heavy & set(sys.modules))]))
+"""
+    modules, heavy = json.loads(run(sys.executable, "-c", script, cwd=tmp_path))
+
+    assert modules > 0
+    assert heavy == []
+
+
+@pytest.mark.parametrize(
+    ("script", "target"),
+    [entry for package in DISTRIBUTIONS for entry in read_pyproject(package)["project"]["scripts"].items()],
+)
+def test_console_script_target_imports(script: str, target: str) -> None:
+    """Each console script points at a function that exists."""
+    module, _, function = target.partition(":")
+
+    assert callable(getattr(importlib.import_module(module), function)), script
+
+
+def test_the_three_distributions_carry_one_version() -> None:
+    """The versions are equal, and so are the pins by which the distributions ask for one another."""
+    projects = [read_pyproject(package)["project"] for package in DISTRIBUTIONS]
+    own_names = {project["name"] for project in projects}
+    versions = {project["version"] for project in projects}
+    pins = {
+        line.partition("==")[2]
+        for project in projects
+        for line in project["dependencies"]
+        if re.split(r"[=<>~! ]", line, maxsplit=1)[0] in own_names
+    }
+
+    assert len(versions) == 1
+    assert pins == versions
+
+
+def test_compiled_requirements_pin_with_hashes_and_name_no_registry() -> None:
+    """``requirements/dev.txt`` holds only ``name==version`` with SHA-256 hashes: no URL, host or index."""
+    text = (REPOSITORY / "requirements" / "dev.txt").read_text(encoding="utf-8")
+    entries = [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
+
+    assert entries
+    assert not re.search(r"://|--index|--extra-index|find-links|--trusted-host|\bfile:", text)
+    entry = re.compile(r"[A-Za-z0-9._-]+==[^\s;]+( ;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
+    assert [line for line in entries if not entry.fullmatch(line)] == []
+
+
+def test_no_lock_file_is_tracked() -> None:
+    """Git tracks no lock file, for each records a registry's address."""
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("not a git checkout")
+    tracked = run("git", "ls-files", cwd=REPOSITORY).splitlines()
+
+    locks = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", "package-lock.json"}
+    assert [path for path in tracked if Path(path).name in locks] == []
+
+
+@pytest.mark.slow
+def test_edge_installs_without_the_training_stack(tmp_path: Path) -> None:
+    """The edge wheel, alone in an empty environment, brings no training stack, and its command runs."""
+    leftovers = shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
+    source = shutil.copytree(REPOSITORY / "edge", tmp_path / "edge", ignore=leftovers)
+    venv.create(tmp_path / "venv", with_pip=True)
+    scripts = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+    pip = (scripts / "python", "-m", "pip", "--disable-pip-version-check")
+
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, source, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("sranogan_edge-*.whl")
+    run(*pip, "install", wheel, cwd=tmp_path)
+
+    with zipfile.ZipFile(wheel) as archive:
+        members = archive.namelist()
+    listed = json.loads(run(*pip, "list", "--format=json", cwd=tmp_path))
+    installed = {normalise(entry["name"]) for entry in listed}
+    megabytes = sum(file.stat().st_size for file in (tmp_path / "venv").rglob("*") if file.is_file()) / 1e6
+    started = time.perf_counter()
+    run(scripts / "python", "-c", "import sranogan_edge.cli", cwd=tmp_path)
+    import_s = time.perf_counter() - started
+    print(f"edge environment: {megabytes:.0f} MB, {len(installed)} distributions, command imported in {import_s:.2f} s")
+
+    assert "sranogan_edge/py.typed" in members
+    assert any(member.endswith("licenses/LICENSE") for member in members)
+    assert installed.isdisjoint(HEAVY)
+    assert megabytes < EDGE_BUDGET_MB
+    assert "Usage" in run(scripts / "sranogan-score", "--help", cwd=tmp_path)
