@@ -53,10 +53,11 @@ test: $(STAMP) ## the fast tests, with coverage
 test-all: $(STAMP) ## the fast and the slow tests, with coverage
 	$(PY) -m pytest --cov -m ''
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## ruff, and mypy (the edge also as Python 3.10)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy $(LINTED)
+	$(VENV)/bin/mypy --python-version 3.10 edge/sranogan_edge
 
 format: $(STAMP) ## let ruff sort imports and lay out the code
 	$(VENV)/bin/ruff check --select I --fix .

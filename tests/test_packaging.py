@@ -83,7 +83,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.mark.parametrize("package", DISTRIBUTIONS)
 def test_import_arrows_run_one_way(package: str) -> None:
-    """No file imports against ``sranogan_edge <- keras_sranogan <- sranogan_export``, in a function either."""
+    """No file imports against ``sranogan_edge <- keras_sranogan <- sranogan_export``, even in a function."""
     imports = top_level_imports(package)
 
     assert {name: imports[name] for name in FORBIDDEN[package] & imports.keys()} == {}
@@ -191,7 +191,7 @@ def test_edge_installs_without_the_training_stack(tmp_path: Path) -> None:
     started = time.perf_counter()
     run(scripts / "python", "-c", "import sranogan_edge.cli", cwd=tmp_path)
     import_s = time.perf_counter() - started
-    print(f"edge environment: {megabytes:.0f} MB, {len(installed)} distributions, command imported in {import_s:.2f} s")
+    print(f"edge environment: {megabytes:.0f} MB, {len(installed)} distributions, import in {import_s:.2f} s")
 
     assert "sranogan_edge/py.typed" in members
     assert any(member.endswith("licenses/LICENSE") for member in members)
