@@ -82,7 +82,7 @@ def preprocess(frame: Frame, spec: PreprocessSpec) -> NDArray[np.float32]:
 
     Luminance (BT.601) and the resize run on the stored integers, so the full-size image is never
     held as float; window, inversion (MONOCHROME1) and CLAHE (8-bit) run on S x S pixels. Cost: one
-    pass over the image, 1 to 3 ms for 4 megapixels on one desktop core, then about 0.1 ms.
+    pass over the image, about 6 ms for 4 megapixels on one desktop core, then about 0.1 ms.
 
     The window follows DICOM PS3.3 C.11.2.1.2 (linear); without one, 0..2**bit_depth - 1 is
     black..white.

@@ -1,0 +1,116 @@
+"""What an image source is to the rest of the package, and how a spec on the command line opens one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sranogan_edge.decode import DEFAULT_MAX_PIXELS
+from sranogan_edge.errors import DataError
+from sranogan_edge.frame import Frame
+
+__all__ = ["DataSource", "Item", "open_source"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a source, before it is read.
+
+    Attributes:
+        key: unique and stable inside the source: the path below the root, or such as
+            ``train/NORMAL/00012`` where there is no file.
+        label: class name, such as ``NORMAL``.
+        is_normal: whether it may be learned from.
+        group: who it is of: images of one group never stand on both sides of a split.
+        path: the file, where there is one.
+    """
+
+    key: str
+    label: str
+    is_normal: bool
+    group: str
+    path: Path | None = None
+
+
+class DataSource(Protocol):
+    """Images under a few split names; nothing is read before it is asked for."""
+
+    name: str
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits that hold images: some of ``train``, ``val``, ``test``, in this order."""
+        ...
+
+    def items(self, split: str) -> list[Item]:
+        """The images of one split, the same list every time; ``train`` lists normals only.
+
+        Raises:
+            SranoganError: there is no such split; the message names those that there are.
+        """
+        ...
+
+    def frame(self, item: Item) -> Frame:
+        """Read one image.
+
+        Raises:
+            ImageError: this image cannot be used; the others may.
+        """
+        ...
+
+    def mask(self, item: Item) -> NDArray[np.bool_] | None:
+        """Where ``item`` is abnormal, ``(H, W)`` at the size of its frame; None where nobody marked it."""
+        ...
+
+
+def open_source(
+    spec: str, *, normal_class: str = "NORMAL", seed: int = 0, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> DataSource:
+    """Open the images that ``spec`` names.
+
+    Args:
+        spec: ``phantom[:texture][?train=..&val=..]`` drawn images; ``medmnist:FLAG[?size=..&root=..]``
+            a MedMNIST set; otherwise a folder: of normals only, ``{train,val,test}/CLASS``, ``CLASS``
+            alone (all of it split ``test``), or MVTec (``train/good``, ``test/DEFECT``).
+        normal_class: the folder name of the normals, where there are classes.
+        seed: draws other phantoms, unless the spec states its own; nothing else here is random.
+        max_pixels: files that declare more pixels than this are refused, one by one.
+
+    Raises:
+        DataError: missing, empty, in no known layout, or without the normal class.
+        SettingsError: an option in the spec is unknown or cannot work.
+    """
+    if spec == "phantom" or spec.startswith(("phantom:", "phantom?")):
+        from keras_sranogan.data.phantom.source import PhantomSource
+
+        return PhantomSource.from_spec(_with_seed(spec, seed))
+    if spec.startswith("medmnist:"):
+        from keras_sranogan.data.medmnist import MedmnistSource
+
+        return MedmnistSource.from_spec(spec)
+    return _open_folder(Path(spec).expanduser(), normal_class, max_pixels)
+
+
+def _with_seed(spec: str, seed: int) -> str:
+    path, _, query = spec.partition("?")
+    options = [option for option in query.split("&") if option]
+    if not any(option.startswith("seed=") for option in options):
+        options.append(f"seed={seed}")
+    return f"{path}?{'&'.join(options)}"
+
+
+def _open_folder(root: Path, normal_class: str, max_pixels: int) -> DataSource:
+    from keras_sranogan.data.folders import FolderSource
+    from keras_sranogan.data.mvtec import MvtecSource, is_mvtec
+
+    if not root.is_dir():
+        found = "is a file, not a folder" if root.exists() else "no such folder"
+        raise DataError(
+            f"{root}: {found}. Name a folder of images, 'phantom' for drawn images, "
+            "or 'medmnist:pneumoniamnist'."
+        )
+    if is_mvtec(root, normal_class):
+        return MvtecSource(root, max_pixels=max_pixels)
+    return FolderSource(root, normal_class, max_pixels=max_pixels)
