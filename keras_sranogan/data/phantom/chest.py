@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sranogan_edge.errors import SettingsError
 
 from keras_sranogan.data.phantom.anatomy import build_soft_tissue
 from keras_sranogan.data.phantom.drawing import Layer, blurred, clouds, stream
@@ -26,9 +25,10 @@ from keras_sranogan.data.phantom.lesions import LESION_MAKERS, Chest
 from keras_sranogan.data.phantom.skeleton import build_bone
 from keras_sranogan.data.phantom.subject import sample_subject
 from keras_sranogan.data.phantom.vessels import build_vessels
+from sranogan_edge.errors import SettingsError
 
 LESIONS = tuple(LESION_MAKERS)
-VISIBLE = 0.03  # change of brightness that counts as seen, of 0..1
+VISIBLE = 0.025  # change of brightness that counts as seen, of 0..1
 
 # One stream for each purpose, so that a lesion does not stir the anatomy beneath it.
 SUBJECT, TISSUE, BONE, VESSELS, TECHNIQUE, GRAIN, LESION = range(7)
@@ -37,9 +37,8 @@ SUBJECT, TISSUE, BONE, VESSELS, TECHNIQUE, GRAIN, LESION = range(7)
 TISSUE_MU = 3.1
 AIR_MU = 2.05
 GAS_MU = 2.2
-RIB_MU = 0.20
-VESSEL_MU = 0.5
-
+RIB_MU = 0.205
+VESSEL_MU = 0.72
 
 
 def attenuation(chest: Chest) -> Layer:
@@ -122,7 +121,7 @@ def render_abnormal(seed: int, index: int, lesion: str, size: int = 256) -> Phan
         SettingsError: there is no such lesion.
     """
     if lesion not in LESION_MAKERS:
-        raise SettingsError(f"No lesion {lesion!r}. Received: {lesion!r}; choose one of {', '.join(LESIONS)}.")
+        raise SettingsError(f"No lesion {lesion!r}; choose one of {', '.join(LESIONS)}.")
     chest = build_chest(seed, index, size)
     room = _darkroom(chest, seed, index)
     ill = LESION_MAKERS[lesion](chest, stream(seed, index, LESION, LESIONS.index(lesion)))
@@ -135,7 +134,8 @@ def render_abnormal(seed: int, index: int, lesion: str, size: int = 256) -> Phan
 
 def visible_change(before: Layer, after: Layer, body: Layer) -> NDArray[np.bool_]:
     """Where two noiseless films differ visibly, inside the body, without specks: ``(size, size)``."""
-    sigma = before.shape[0] / 256
-    change = blurred(np.abs(after - before), sigma)
+    pixel = before.shape[0] / 256
+    change = blurred(np.abs(after - before), 1.3 * pixel)
     seen = ((change > VISIBLE) & (body > 0.5)).astype(np.uint8)
-    return np.asarray(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0)
+    close = 1 + 2 * round(2 * pixel)
+    return np.asarray(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((close, close), np.uint8)) > 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from keras_sranogan.data.phantom.drawing import Layer, View, blurred, fill, halved, rounded, strokes
 from keras_sranogan.data.phantom.subject import Subject
@@ -29,8 +28,8 @@ def pacemaker(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
     side = subject.left if rng.random() < 0.8 else subject.right
     u, v = side.sign * (0.62 * side.wall + rng.uniform(-0.05, 0.1)), side.apex + rng.uniform(0.22, 0.34)
     half_w, half_h = rng.uniform(0.08, 0.115), rng.uniform(0.07, 0.1)
-    corners = np.array([(-1, -1), (-0.3, -1.05), (1, -1), (1, 0.3), (0.5, 1), (-0.5, 1), (-1, 0.3)]) * (half_w, half_h)
-    can: NDArray[np.float64] = rounded(corners, closed=True, passes=2) * (side.sign, 1) + (u, v)
+    corners = np.array([(-1, -1), (-0.3, -1.05), (1, -1), (1, 0.3), (0.5, 1), (-0.5, 1), (-1, 0.3)])
+    can = np.array((u, v)) + rounded(corners * (side.sign * half_w, half_h), closed=True, passes=2)
     header = np.array([(-0.6, -1.45), (0.6, -1.45), (0.8, -0.8), (-0.8, -0.8)]) * (half_w, half_h) + (u, v)
     box = METAL * fill(view, [can]) + 0.5 * fill(view, [header])
     tip = (0.30 + rng.normal(0, 0.03), subject.left.dome - 0.06 + rng.normal(0, 0.03))
@@ -44,7 +43,8 @@ def catheter(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
     """A central line from the neck into the great vein."""
     side = subject.right if rng.random() < 0.7 else subject.left
     end = (-0.10, rng.uniform(-0.25, 0.05))
-    path = [(side.sign * 0.2, -1.1), (side.sign * 0.16, side.apex), (side.sign * 0.11 - 0.02, side.apex + 0.2),
+    s = side.sign
+    path = [(s * 0.2, -1.1), (s * 0.16, side.apex), (s * 0.11 - 0.02, side.apex + 0.2),
             (-0.09, -0.4), (-0.10, -0.3), end]  # fmt: skip
     return np.asarray(0.75 * _wire(view, path, 0.014, 0.95), np.float32)
 
@@ -74,7 +74,8 @@ def electrodes(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
     return total
 
 
-DEVICES: tuple[Callable[[Subject, View, np.random.Generator], Layer], ...] = (pacemaker, catheter, tube, electrodes)
+Maker = Callable[[Subject, View, np.random.Generator], Layer]
+DEVICES: tuple[Maker, ...] = (pacemaker, catheter, tube, electrodes)
 
 
 def place_device(subject: Subject, view: View, rng: np.random.Generator) -> Layer:

@@ -94,10 +94,12 @@ def fill(view: View, outlines: Iterable[NDArray[np.float64]]) -> Layer:
     canvas = np.zeros((view.size, view.size), np.uint8)
     for outline in outlines:
         cv2.fillPoly(canvas, [_fixed(view.to_pixels(outline))], 255, cv2.LINE_AA, SUBPIXEL_BITS)
-    return canvas.astype(np.float32) / 255
+    return canvas.astype(np.float32) / np.float32(255)
 
 
-def strokes(view: View, lines: NDArray[np.float64], width: float, level: float, onto: NDArray[np.uint8]) -> None:
+def strokes(
+    view: View, lines: NDArray[np.float64], width: float, level: float, onto: NDArray[np.uint8]
+) -> None:
     """Draw lines ``(count, n, 2)`` over ``onto``, which has twice the view's side.
 
     Args:
@@ -116,7 +118,8 @@ def strokes(view: View, lines: NDArray[np.float64], width: float, level: float, 
 def halved(canvas: NDArray[np.uint8]) -> Layer:
     """A canvas drawn at twice the side, averaged down to a layer from 0 to 1."""
     side = canvas.shape[0] // 2
-    return np.asarray(cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA), np.float32) / 255
+    small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / np.float32(255)
 
 
 def blurred(layer: Layer, sigma_px: float) -> Layer:
@@ -125,7 +128,8 @@ def blurred(layer: Layer, sigma_px: float) -> Layer:
         return layer
     shrink = int(sigma_px // 4)
     if shrink < 2:
-        return np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
+        soft = cv2.GaussianBlur(layer, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(soft, np.float32)
     side = max(8, layer.shape[0] // shrink)
     small = cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA)
     soft = cv2.GaussianBlur(small, (0, 0), sigma_px * side / layer.shape[0], borderType=cv2.BORDER_REPLICATE)
@@ -134,7 +138,8 @@ def blurred(layer: Layer, sigma_px: float) -> Layer:
 
 def depth(view: View, inside: Layer, full: float) -> Layer:
     """How thick a rounded body of this outline is: 0 at its edge, 1 from ``full`` body units inwards."""
-    distance = cv2.distanceTransform((inside > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    distance = np.asarray(cv2.distanceTransform((inside > 0.5).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
+    distance = blurred(distance, 0.09 * full * view.unit_px)  # no crease along the middle
     rise = np.minimum(distance / np.float32(full * view.unit_px), 1)
     return np.asarray(np.sqrt(rise * (2 - rise)) * inside, np.float32)
 

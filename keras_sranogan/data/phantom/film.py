@@ -37,7 +37,7 @@ def sample_technique(rng: np.random.Generator) -> Technique:
     return Technique(
         scatter=rng.uniform(0.06, 0.28),
         blur=rng.uniform(0.002, 0.006),
-        noise=rng.uniform(0.006, 0.022),
+        noise=rng.uniform(0.004, 0.016),
         gamma=rng.uniform(0.85, 1.2),
         low=rng.normal(0, 0.035),
         high=rng.normal(0, 0.045),
@@ -87,8 +87,9 @@ def _letter(technique: Technique, size: int) -> Layer:
     canvas = np.zeros((size, size), np.uint8)
     at = (round(technique.marker_at[0] * size), round(technique.marker_at[1] * size))
     scale = size / 256 * 0.55
-    cv2.putText(canvas, technique.marker, at, cv2.FONT_HERSHEY_SIMPLEX, scale, 235, max(1, round(2 * scale)), cv2.LINE_AA)
-    return canvas.astype(np.float32) / 255
+    line = max(1, round(2 * scale))
+    cv2.putText(canvas, technique.marker, at, cv2.FONT_HERSHEY_SIMPLEX, scale, 235, line, cv2.LINE_AA)
+    return canvas.astype(np.float32) / np.float32(255)
 
 
 def film_area(technique: Technique, size: int) -> NDArray[np.bool_]:

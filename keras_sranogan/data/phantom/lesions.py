@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_sranogan.data.phantom.anatomy import SoftTissue, diaphragm
 from keras_sranogan.data.phantom.devices import place_device
@@ -63,7 +65,7 @@ def consolidation(chest: Chest, rng: np.random.Generator) -> Chest:
     return _replace_air(chest, np.float32(strength) * share * blurred(lung, 0.006 * chest.view.unit_px))
 
 
-def _bronchogram(chest: Chest, centre: np.ndarray, rng: np.random.Generator) -> Layer:
+def _bronchogram(chest: Chest, centre: NDArray[np.float64], rng: np.random.Generator) -> Layer:
     """Open bronchi in a filled lobe: dark branches away from the hilum, 0 to 1."""
     hilum = np.array([np.sign(centre[0]) * 0.14, -0.06])
     away = centre - hilum
@@ -97,8 +99,8 @@ def effusion(chest: Chest, rng: np.random.Generator) -> Chest:
     fullness = rng.beta(1.2, 1.6)
     level = side.angle - 0.13 - fullness * 0.5
     lateral = u * side.sign / side.wall
-    climb = (0.06 + 0.22 * fullness) * np.clip((lateral - 0.42) / 0.58, 0, 1.1) ** 2.2
-    hug = (0.03 + 0.06 * fullness) * np.clip((0.42 - lateral) / 0.35, 0, 1) ** 2
+    climb = (0.08 + 0.26 * fullness) * np.clip((lateral - 0.45) / 0.55, 0, 1.1) ** 1.8
+    hug = (0.02 + 0.04 * fullness) * np.clip((0.42 - lateral) / 0.35, 0, 1) ** 2
     surface = np.maximum(level, side.dome - 0.75) - climb - hug
     fluid = step(v - surface.astype(np.float32), 0.035 + 0.03 * fullness) * (lateral > 0)
     under = step(v - diaphragm(side, u), 0.01)
@@ -125,27 +127,28 @@ def pneumothorax(chest: Chest, rng: np.random.Generator) -> Chest:
     """Air outside one lung: a dark band without vessels, bounded by the thin line of the pleura."""
     side, lung = _pick_side(chest, rng)
     u, v = chest.view.grid()
-    gap = rng.uniform(0.08, 0.26)
+    gap, deep = rng.uniform(0.08, 0.26), rng.uniform(0.10, 0.2)
+    # The collapsed lung is the lung's own outline drawn together towards a point at the hilum.
+    pin_u, pin_v = 0.2, 0.25
     apical = np.clip((0.45 - v) / (0.45 - side.apex), 0, 1)
-    # The collapsed lung is the lung's own outline drawn together towards the hilum.
-    centre_u, centre_v = side.sign * 0.18, 0.25
-    grow_u = 1 + (0.35 + 0.65 * apical) * gap / (side.wall - 0.18)
-    grow_v = 1 + gap * 1.1 / (0.25 - side.apex)
-    warp = np.stack([centre_u + (u - centre_u) * grow_u, centre_v + (v - centre_v) * grow_v], axis=-1)
-    inner = _sample(lung, chest.view.to_pixels(warp))
-    inner = np.where(v > centre_v, np.maximum(inner, _sample(lung, chest.view.to_pixels(np.stack([warp[..., 0], v], -1)))), inner)
-    inner = blurred(inner.astype(np.float32), 0.004 * chest.view.unit_px) * lung
-    bare = np.clip(lung - inner, 0, 1)
-    line = np.clip(4 * inner * (1 - inner), 0, 1) * lung
-    band = blurred(lung, 0.01 * chest.view.unit_px) * bare
-    air = chest.soft.air * (1 - 0.10 * inner) + np.float32(rng.uniform(0.10, 0.2)) * band * chest.soft.open_lung
-    vessels = chest.vessels * (1 - bare) * (1 + 0.15 * inner)
-    return replace(chest, soft=replace(chest.soft, air=air), vessels=vessels, added=chest.added + np.float32(0.13) * line)
+    widen = 1 + (0.35 + 0.65 * apical) * gap / (side.wall - pin_u)
+    lengthen = np.where(v < pin_v, 1 + 1.1 * gap / (pin_v - side.apex), 1)
+    out = u * side.sign
+    there_u = side.sign * np.where(out > pin_u, pin_u + (out - pin_u) * widen, out)
+    there = np.stack([there_u, pin_v + (v - pin_v) * lengthen], axis=-1)
+    inner = blurred(_sample(lung, chest.view.to_pixels(there)), 0.004 * chest.view.unit_px) * lung
+    bare = np.clip(lung - inner, 0, 1) * (out > 0.02)
+    pleura = np.clip(4 * inner * (1 - inner), 0, 1) * lung * blurred(bare, 0.01 * chest.view.unit_px)
+    more = np.float32(deep) * bare * chest.soft.open_lung
+    return replace(
+        chest,
+        soft=replace(chest.soft, air=chest.soft.air * (1 - 0.03 * inner) + more),
+        vessels=chest.vessels * (1 - bare),
+        added=chest.added + np.float32(0.3) * pleura,
+    )
 
 
-def _sample(layer: Layer, pixels: np.ndarray) -> Layer:
-    import cv2
-
+def _sample(layer: Layer, pixels: NDArray[np.float64]) -> Layer:
     at = pixels.astype(np.float32)
     return np.asarray(cv2.remap(layer, at[..., 0], at[..., 1], cv2.INTER_LINEAR), np.float32)
 

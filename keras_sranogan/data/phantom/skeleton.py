@@ -8,24 +8,25 @@ from numpy.typing import NDArray
 from keras_sranogan.data.phantom.drawing import Layer, View, band, blurred, fill, rounded
 from keras_sranogan.data.phantom.subject import Side, Subject
 
-RIBS = 11
+RIBS = 11  # the twelfth hides in the abdomen
 RIB_WIDTH = 0.052
 
 
-def rib_hoop(subject: Subject, side: Side, number: int, sweep: NDArray[np.float64]) -> NDArray[np.float64]:
+def rib_hoop(subject: Subject, side: Side, number: float, sweep: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points of one rib, ``(n, 2)``: a hoop tilted forwards and seen from the front.
 
     Args:
         subject: gives tilt and pitch of the hoops.
         side: gives the chest wall that the hoop follows.
-        number: 0 for the topmost rib.
+        number: 0 for the topmost rib; a fraction lies between two.
         sweep: angles around the chest, 0 at the spine, pi at the breastbone.
     """
     back = side.apex + 0.02 + subject.rib_pitch * number
     tilt = subject.rib_tilt * (0.62 + 0.38 * min(1.0, number / 4))
     flank = back + tilt / 2
     height = np.clip((flank - side.apex) / (0.9 - side.apex), 0, 1)
-    reach = (side.wall + 0.022) * (0.50 + 0.53 * np.sqrt(1 - (1 - height) ** 2.6)) if number else 0.5 * side.wall
+    girth = 0.50 + 0.53 * np.sqrt(1 - (1 - height) ** 2.6) if number > 0.5 else 0.5
+    reach = (side.wall + 0.022) * girth
     u = 0.055 + (reach - 0.055) * np.sin(sweep) ** 0.92
     hump = -0.028 * np.sin(np.minimum(2.2 * sweep, np.pi))
     v = back + hump + tilt * (1 - np.cos(sweep)) / 2
@@ -47,13 +48,15 @@ def _ribs(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
     for side in subject.sides:
         for number in range(RIBS):
             wobble = 1 + rng.normal(0, 0.05)
-            swell = RIB_WIDTH * wobble * (0.85 + 0.15 * np.sin(behind))
-            posterior.append(band(rib_hoop(subject, side, number, behind), swell))
+            place = number + rng.normal(0, 0.05)
+            swell = RIB_WIDTH * wobble * (0.78 + 0.22 * np.sin(behind))
+            visible = slice(0, 22 if number < 9 else 14)  # the last ribs do not reach round
+            posterior.append(band(rib_hoop(subject, side, place, behind[visible]), swell[visible]))
             if number < 8:
                 flare = RIB_WIDTH * wobble * np.linspace(0.9, 1.12, len(ahead))
-                anterior.append(band(rib_hoop(subject, side, number, ahead), flare))
+                anterior.append(band(rib_hoop(subject, side, place, ahead), flare))
     front = blurred(_shell(view, anterior, 0.6), 0.006 * view.unit_px)
-    return _shell(view, posterior, 0.9) + 0.62 * front
+    return _shell(view, posterior, 1.1) + 0.68 * front
 
 
 def _shoulders(subject: Subject, view: View) -> Layer:
@@ -62,22 +65,24 @@ def _shoulders(subject: Subject, view: View) -> Layer:
     top = subject.shoulder
     for side in subject.sides:
         s, tilt = side.sign, np.array((subject.turn, 0))
-        line = rounded(
-            [(0.07, side.apex + 0.2), (0.2, side.apex + 0.12), (0.4, side.apex + 0.08), (0.58, top + 0.02), (0.8, top + 0.0)]
-        ) * (s, 1)  # fmt: skip
-        collar.append(band(line + tilt, np.interp(np.linspace(0, 1, len(line)), [0, 0.3, 1], [0.085, 0.05, 0.055])))
+        line = rounded([(0.075, side.apex + 0.25), (0.2, side.apex + 0.19), (0.4, side.apex + 0.12),
+                        (0.6, top + 0.09), (0.84, top + 0.06)]) * (s, 1)  # fmt: skip
+        swell = np.interp(np.linspace(0, 1, len(line)), [0, 0.3, 1], [0.09, 0.052, 0.06])
+        collar.append(band(line + tilt, swell))
         inner = 0.60 * side.wall + 0.32 * subject.scapula * side.wall
         blade = [(inner, top + 0.14), (inner + 0.03, -0.35), (inner + 0.11, 0.0), (inner + 0.16, 0.02),
                  (inner + 0.24, -0.25), (0.98, top + 0.22), (0.8, top + 0.1)]  # fmt: skip
         blades.append(rounded(np.array(blade) * (s, 1), closed=True))
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        heads.append(np.array([s * 0.98, top + 0.2]) + 0.11 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
-    arms = [band(rounded(np.array([(0.98, top + 0.2), (1.1, top + 0.5), (1.22, 0.2)]) * (s, 1)), 0.13) for s in (-1, 1)]
-    return (
-        1.35 * _shell(view, collar, 0.5)
-        + 0.42 * _shell(view, blades, 1.0)
+        heads.append((s * 0.98, top + 0.2) + 0.11 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+    shaft = np.array([(0.98, top + 0.2), (1.1, top + 0.5), (1.22, 0.2)])
+    arms = [band(rounded(shaft * (sign, 1)), 0.13) for sign in (-1, 1)]
+    bone = (
+        1.35 * _shell(view, collar, 0.7)
+        + 0.55 * _shell(view, blades, 1.2)
         + 1.3 * np.maximum(_shell(view, heads, 0.3), _shell(view, arms, 0.6))
     )
+    return np.asarray(bone, np.float32)
 
 
 def _spine(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
@@ -102,5 +107,5 @@ def _spine(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
 
 def build_bone(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
     """Thickness of bone along the ray, ``(size, size)``: about 1 for a rib, 2 where two cross."""
-    bone = _ribs(subject, view, rng) + _shoulders(subject, view) + 1.25 * _spine(subject, view, rng)
+    bone = _ribs(subject, view, rng) + _shoulders(subject, view) + 1.05 * _spine(subject, view, rng)
     return np.asarray(bone * subject.rib_level, np.float32)

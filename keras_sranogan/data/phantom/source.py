@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 from numpy.typing import NDArray
-from sranogan_edge.errors import SettingsError
-from sranogan_edge.frame import Frame, Photometric
 
 from keras_sranogan.data.phantom.chest import LESIONS, render_abnormal, render_normal
 from keras_sranogan.data.phantom.image import PhantomImage
 from keras_sranogan.data.phantom.texture import DEFECTS, KINDS, render_texture_defect, render_texture_normal
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.frame import Frame, Photometric
 
 if TYPE_CHECKING:
     from keras_sranogan.data.source import Item
@@ -52,9 +52,8 @@ def parse_options(query: str) -> PhantomOptions:
             raise SettingsError(f"The phantom's option {name!r} is given twice; give it once.")
         low, high = _bounds(name)
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-            raise SettingsError(
-                f"The phantom's option {name!r} takes a whole number from {low} to {high}. Received: {text!r}."
-            )
+            wanted = f"takes a whole number from {low} to {high}"
+            raise SettingsError(f"The phantom's option {name!r} {wanted}. Received: {text!r}.")
         values[name] = int(text)
     return PhantomOptions(**values)
 

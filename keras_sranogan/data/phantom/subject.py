@@ -32,6 +32,7 @@ class Subject:
     left: Side
     bulk: float  # 0 slim to 1 heavy: soft tissue around the ribs
     heart: float  # width of the heart, 1 on average
+    waist: float  # how full the left border of the heart is, 1 on average
     knob: float  # size of the aortic knob, 1 on average
     turn: float  # shift of the front of the chest against the spine
     shoulder: float  # v of the shoulders
@@ -78,7 +79,8 @@ def sample_subject(rng: np.random.Generator) -> Subject:
         left=_side(rng, 1, wall, apex, base),
         bulk=bulk,
         heart=float(np.clip(rng.normal(1, 0.09), 0.8, 1.2)),
-        knob=rng.uniform(0.6, 1.35),
+        waist=float(np.clip(rng.normal(1, 0.4), 0.2, 1.9)),
+        knob=rng.uniform(0.45, 1.15),
         turn=rng.normal(0, 0.018),
         shoulder=rng.uniform(-0.86, -0.7),
         rib_tilt=rng.uniform(0.40, 0.56),

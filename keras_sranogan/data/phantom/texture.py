@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
-from sranogan_edge.errors import SettingsError
+from numpy.typing import NDArray
 
 from keras_sranogan.data.phantom.drawing import (
     Layer,
@@ -19,6 +20,7 @@ from keras_sranogan.data.phantom.drawing import (
     strokes,
 )
 from keras_sranogan.data.phantom.image import PhantomImage
+from sranogan_edge.errors import SettingsError
 
 LOOK, SURFACE, GRAIN, DEFECT = range(100, 104)
 VISIBLE = 0.03  # change of brightness that counts as seen, of 0..1
@@ -44,8 +46,6 @@ def _metal(view: View, rng: np.random.Generator) -> Layer:
     white = rng.standard_normal((view.size, max(2, view.size // 32)), dtype=np.float32)
     rows = np.clip((v + 1) / 2 * (view.size - 1), 0, view.size - 1)
     columns = np.clip((u + 1) / 2 * (white.shape[1] - 1), 0, white.shape[1] - 1)
-    import cv2
-
     streaks = cv2.remap(white, columns, rows, cv2.INTER_LINEAR)
     shine = np.exp(-((u * np.float32(0.6) - np.float32(rng.normal(0, 0.3))) ** 2) * 2)
     return np.asarray(0.42 + 0.2 * shine + 0.05 * streaks + 0.015 * clouds(rng, view.size, 6), np.float32)
@@ -120,14 +120,15 @@ def _surface(seed: int, index: int, kind: str, size: int) -> tuple[View, Layer, 
     if kind not in _SURFACES:
         raise SettingsError(f"No texture {kind!r}; choose one of {', '.join(KINDS)}.")
     look = stream(seed, index, LOOK)
-    view = View.posed(size, look.normal(0, 2.5), look.uniform(0.95, 1.05), (look.normal(0, 0.05), look.normal(0, 0.05)))
+    shift = (look.normal(0, 0.05), look.normal(0, 0.05))
+    view = View.posed(size, look.normal(0, 2.5), look.uniform(0.95, 1.05), shift)
     plain = _SURFACES[kind](view, stream(seed, index, SURFACE))
     light = 1 + look.normal(0, 0.05) + 0.05 * clouds(look, size, 2)
     noise = stream(seed, index, GRAIN).standard_normal((size, size), dtype=np.float32)
     return view, plain * np.float32(1) * light, np.float32(look.uniform(0.008, 0.02)) * noise
 
 
-def _finish(shown: Layer, noise: Layer) -> np.ndarray:
+def _finish(shown: Layer, noise: Layer) -> NDArray[np.uint8]:
     return np.clip(255 * (shown + noise) + 0.5, 0, 255).astype(np.uint8)
 
 

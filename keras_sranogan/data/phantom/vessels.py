@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.data.phantom.drawing import Layer, View, halved, strokes
+from keras_sranogan.data.phantom.drawing import Layer, View, blurred, halved, strokes
 from keras_sranogan.data.phantom.subject import Side, Subject
 
 LEVELS = 6
@@ -30,7 +30,7 @@ def grow(
     levels = []
     for level in range(LEVELS):
         count = len(root)
-        bend = rng.normal(0, 0.16, (count, STEPS - 1)).cumsum(axis=1)
+        bend = rng.normal(0, 0.12, (count, STEPS - 1)).cumsum(axis=1)
         direction = heading[:, None] + bend
         reach = length * 0.8**level * rng.uniform(0.65, 1.25, (count, 1)) / (STEPS - 1)
         moves = reach[..., None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)
@@ -68,8 +68,11 @@ def build_vessels(subject: Subject, view: View, rng: np.random.Generator) -> Lay
         branches = np.concatenate([tree[level] for tree in trees])
         for start, share in ((STEPS // 2, 0.86), (0, 1.0)):
             width = 0.026 * 0.68**level * share
-            strokes(view, branches[:, start : start + STEPS // 2 + 1], width, 0.62 * 0.8**level * share, canvas)
-    for width, level, stop in ((0.035, 0.62, 5), (0.05, 0.75, 4), (0.058, 0.85, 3)):
+            piece = branches[:, start : start + STEPS // 2 + 1]
+            strokes(view, piece, width, 0.62 * 0.76**level * share, canvas)
+    for width, dense, stop in ((0.04, 0.6, 5), (0.056, 0.75, 4), (0.066, 0.9, 3)):
         for side in subject.sides:
-            strokes(view, _hilum(side)[:, :stop], width, level, canvas)
-    return halved(canvas) * np.float32(subject.vessel_level)
+            strokes(view, _hilum(side)[:, :stop], width, dense, canvas)
+    tree = halved(canvas)
+    hilar = blurred(tree, 0.045 * view.unit_px)  # what lies too close together to be told apart
+    return (0.8 * blurred(tree, 0.004 * view.unit_px) + 0.45 * hilar) * np.float32(subject.vessel_level)
