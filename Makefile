@@ -13,6 +13,7 @@ PYPROJECTS := pyproject.toml edge/pyproject.toml export/pyproject.toml
 LINTED := keras_sranogan edge/sranogan_edge export/sranogan_export tests
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -65,7 +66,7 @@ format: $(STAMP) ## let ruff sort imports and lay out the code
 
 # The committed file names no registry: pip asks the one that it is set up with, and the hashes hold for any mirror.
 requirements: $(STAMP) ## compile requirements/dev.txt anew, with the newest versions allowed
-	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
+	$(VENV)/bin/uv pip compile --system-certs --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 		--no-emit-package keras-sranogan --no-emit-package sranogan-edge --no-emit-package sranogan-export \
 		--custom-compile-command 'make requirements' --group dev --output-file requirements/dev.txt $(PYPROJECTS)
