@@ -88,7 +88,8 @@ def diaphragm(side: Side, u: Layer) -> Layer:
     drop = np.float32(side.angle - side.dome)
     lateral = np.clip(t / np.float32(0.5), 0, 1.2)
     medial = np.clip(-t / np.float32(0.5), 0, 1.2)
-    return np.asarray(side.dome + drop * (lateral**2.6) + 0.55 * drop * medial**2, np.float32)
+    fall = lateral * lateral * np.sqrt(lateral) + np.float32(0.55) * medial * medial
+    return np.asarray(side.dome + drop * fall, np.float32)
 
 
 def _descending_aorta(subject: Subject) -> NDArray[np.float64]:
@@ -116,7 +117,8 @@ def trachea_outline(subject: Subject) -> list[NDArray[np.float64]]:
 def _tissue(subject: Subject, view: View, body: Layer, v: Layer, rng: np.random.Generator) -> Layer:
     """Thickness of the chest, about 1 in its middle: rounder to the sides, more in the belly."""
     thick = depth(view, body, 0.42) * np.float32(0.86 + 0.3 * subject.bulk)
-    thick = thick * (1 + 0.16 * step(v - np.float32(0.5), 0.45) + 0.035 * clouds(rng, view.size, 6))
+    belly = step(v - np.float32(0.5), 0.45)
+    thick = thick * (1 + 0.16 * belly + (0.03 + 0.03 * belly) * clouds(rng, view.size, 6))
     for side in subject.sides if subject.breasts else ():
         centre = np.array([side.sign * (0.45 + rng.normal(0, 0.02)), 0.22 + rng.normal(0, 0.03)])
         angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)

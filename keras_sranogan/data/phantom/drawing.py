@@ -133,7 +133,8 @@ def blurred(layer: Layer, sigma_px: float) -> Layer:
     side = max(8, layer.shape[0] // shrink)
     small = cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA)
     soft = cv2.GaussianBlur(small, (0, 0), sigma_px * side / layer.shape[0], borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(soft, layer.shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+    # Linear, because a cubic would swing below 0 beside an edge.
+    return np.asarray(cv2.resize(soft, layer.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def depth(view: View, inside: Layer, full: float) -> Layer:

@@ -61,7 +61,7 @@ def consolidation(chest: Chest, rng: np.random.Generator) -> Chest:
         distance = np.hypot((u - at[0]) / rng.uniform(0.8, 1.2), v - at[1]) / np.float32(reach)
         share = np.maximum(share, step(1 - distance + np.float32(0.28) * ragged, 0.75))
     if strength > 0.5:
-        share = share * (1 - 0.75 * _bronchogram(chest, centre, rng))
+        share = share * (1 - 0.6 * _bronchogram(chest, centre, rng))
     return _replace_air(chest, np.float32(strength) * share * blurred(lung, 0.006 * chest.view.unit_px))
 
 
@@ -73,7 +73,7 @@ def _bronchogram(chest: Chest, centre: NDArray[np.float64], rng: np.random.Gener
     heading = np.arctan2(away[1], away[0]) + rng.normal(0, 0.2, 3)
     canvas = np.zeros((2 * chest.view.size,) * 2, np.uint8)
     for level, branches in enumerate(grow(rng, np.tile(start, (3, 1)), heading, 0.1)[:3]):
-        strokes(chest.view, branches, 0.016 * 0.75**level, 0.9 - 0.2 * level, canvas)
+        strokes(chest.view, branches, 0.014 * 0.75**level, 0.8 - 0.2 * level, canvas)
     return halved(canvas)
 
 

@@ -42,7 +42,7 @@ def _shell(view: View, outlines: list[NDArray[np.float64]], rim: float) -> Layer
 
 
 def _ribs(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
-    behind = np.linspace(0.04, 0.52 * np.pi, 22)
+    behind = np.linspace(0.005, 0.52 * np.pi, 22)
     ahead = np.linspace(0.50 * np.pi, 0.80 * np.pi, 16)
     posterior, anterior = [], []
     for side in subject.sides:
@@ -50,7 +50,9 @@ def _ribs(subject: Subject, view: View, rng: np.random.Generator) -> Layer:
             wobble = 1 + rng.normal(0, 0.05)
             place = number + rng.normal(0, 0.05)
             swell = RIB_WIDTH * wobble * (0.78 + 0.22 * np.sin(behind))
-            visible = slice(0, 22 if number < 9 else 14)  # the last ribs do not reach round
+            floating = number == RIBS - 1  # it does not reach round, and ends in a point
+            visible = slice(0, 15 if floating else 22)
+            swell = swell * np.linspace(1, 0.2, 22) ** (0.8 if floating else 0)
             posterior.append(band(rib_hoop(subject, side, place, behind[visible]), swell[visible]))
             if number < 8:
                 flare = RIB_WIDTH * wobble * np.linspace(0.9, 1.12, len(ahead))
@@ -67,7 +69,7 @@ def _shoulders(subject: Subject, view: View) -> Layer:
         s, tilt = side.sign, np.array((subject.turn, 0))
         line = rounded([(0.075, side.apex + 0.25), (0.2, side.apex + 0.19), (0.4, side.apex + 0.12),
                         (0.6, top + 0.09), (0.84, top + 0.06)]) * (s, 1)  # fmt: skip
-        swell = np.interp(np.linspace(0, 1, len(line)), [0, 0.3, 1], [0.09, 0.052, 0.06])
+        swell = np.interp(np.linspace(0, 1, len(line)), [0, 0.3, 0.93, 1], [0.09, 0.052, 0.062, 0.02])
         collar.append(band(line + tilt, swell))
         inner = 0.60 * side.wall + 0.32 * subject.scapula * side.wall
         blade = [(inner, top + 0.14), (inner + 0.03, -0.35), (inner + 0.11, 0.0), (inner + 0.16, 0.02),

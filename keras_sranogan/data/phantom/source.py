@@ -89,8 +89,8 @@ class PhantomSource:
         return cls(parse_options(query), family if ":" in path else "chest")
 
     def splits(self) -> tuple[str, ...]:
-        """The names of the splits: train (normals only), val, test."""
-        return SPLITS
+        """The splits that hold images, of train (normals only), val and test."""
+        return tuple(split for split in SPLITS if self._count(split))
 
     def items(self, split: str) -> list[Item]:
         """The images of one split: normals, then abnormals that go round the kinds of defect.
@@ -100,7 +100,7 @@ class PhantomSource:
         """
         if split not in SPLITS:
             raise SettingsError(f"The phantom has no split {split!r}; its splits are {', '.join(SPLITS)}.")
-        count = {"train": self.options.train, "val": self.options.val, "test": self.options.test}[split]
+        count = self._count(split)
         items = [self._item(split, NORMAL, number) for number in range(count)]
         if split != "train":
             defects = LESIONS if self.family == "chest" else DEFECTS
@@ -111,9 +111,12 @@ class PhantomSource:
         """Draw one image: ``(size, size)`` uint8, ``MONOCHROME2``, 8 bits."""
         return Frame(self._render(item).pixels, 8, Photometric.MONOCHROME2, source=f"{self.name}/{item.key}")
 
-    def mask(self, item: Item) -> NDArray[np.bool_] | None:
-        """Where ``item`` is abnormal, ``(size, size)``; None for a normal."""
-        return None if item.is_normal else self._render(item).mask
+    def mask(self, item: Item) -> NDArray[np.bool_]:
+        """Where ``item`` is abnormal, ``(size, size)``; nowhere for a normal."""
+        return self._render(item).mask
+
+    def _count(self, split: str) -> int:
+        return {"train": self.options.train, "val": self.options.val, "test": self.options.test}[split]
 
     def _item(self, split: str, label: str, number: int) -> Item:
         from keras_sranogan.data.source import Item  # that module opens this one
