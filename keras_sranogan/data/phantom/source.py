@@ -23,7 +23,7 @@ SPLITS = ("train", "val", "test")
 BLOCK = 1_000_000
 """Subjects a split and class own: the blocks do not overlap, so no subject stands in two."""
 _BLOCKS = {("train", True): 0, ("val", True): 1, ("val", False): 2, ("test", True): 3, ("test", False): 4}
-SIZES = (32, 2048)
+SIZES = (64, 2048)  # below, ribs are thinner than a pixel
 
 
 @dataclass(frozen=True)
