@@ -124,7 +124,7 @@ def _tissue(subject: Subject, view: View, body: Layer, v: Layer, rng: np.random.
         angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
         reach = 0.22 + 0.08 * subject.breasts
         outline = centre + np.stack([reach * 1.15 * np.cos(angle), reach * np.sin(angle)], axis=1)
-        thick += 0.13 * subject.breasts * depth(view, fill(view, [outline]), 0.3)
+        thick += 0.2 * subject.breasts * depth(view, fill(view, [outline]), 0.3)
     return blurred(thick, 0.012 * view.unit_px)
 
 

@@ -57,7 +57,7 @@ def build_chest(seed: int, index: int, size: int) -> Chest:
     soft = build_soft_tissue(subject, view, stream(seed, index, TISSUE))
     rng = stream(seed, index, VESSELS)
     vessels = build_vessels(subject, view, rng)
-    mottle = 1 + 0.035 * clouds(rng, size, 14) + 0.02 * clouds(rng, size, 40)
+    mottle = 1 + 0.03 * clouds(rng, size, 14) + 0.02 * clouds(rng, size, 34) + 0.015 * clouds(rng, size, 64)
     return Chest(
         subject=subject,
         view=view,
@@ -136,6 +136,7 @@ def visible_change(before: Layer, after: Layer, body: Layer) -> NDArray[np.bool_
     """Where two noiseless films differ visibly, inside the body, without specks: ``(size, size)``."""
     pixel = before.shape[0] / 256
     change = blurred(np.abs(after - before), 1.3 * pixel)
-    seen = ((change > VISIBLE) & (body > 0.5)).astype(np.uint8)
+    seen = (change > VISIBLE).astype(np.uint8)
     close = 1 + 2 * round(2 * pixel)
-    return np.asarray(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((close, close), np.uint8)) > 0)
+    whole = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((close, close), np.uint8))
+    return np.asarray((whole > 0) & (body > 0.5))

@@ -57,7 +57,7 @@ def consolidation(chest: Chest, rng: np.random.Generator) -> Chest:
     centre = np.array(_spot(chest, lung, rng, 0.35))
     ragged = clouds(rng, chest.view.size, 9) + 0.6 * clouds(rng, chest.view.size, 22)
     for _ in range(int(rng.integers(2, 5))):
-        at, reach = centre + rng.normal(0, 0.07, 2), rng.uniform(0.07, 0.19)
+        at, reach = centre + rng.normal(0, 0.07, 2), rng.uniform(0.07, 0.23)
         distance = np.hypot((u - at[0]) / rng.uniform(0.8, 1.2), v - at[1]) / np.float32(reach)
         share = np.maximum(share, step(1 - distance + np.float32(0.28) * ragged, 0.75))
     if strength > 0.5:

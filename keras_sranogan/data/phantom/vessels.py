@@ -44,11 +44,11 @@ def grow(
 
 def _stems(side: Side, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the great branches leave the hilum: fanned upwards, sideways and mostly downwards."""
-    fan = np.deg2rad([-78, -52, -25, 2, 24, 46, 64, 80]) + rng.normal(0, 0.09, 8)
+    fan = np.deg2rad([-80, -60, -38, -14, 8, 26, 42, 56, 69, 82]) + rng.normal(0, 0.06, 10)
     heading = fan if side.sign > 0 else np.pi - fan
     start = np.array([side.sign * 0.15, side.hilum + 0.02])
     spread = np.stack([side.sign * 0.02 * np.cos(fan), 0.06 * np.sin(fan)], axis=1)
-    return start + spread + rng.normal(0, 0.008, (8, 2)), heading
+    return start + spread + rng.normal(0, 0.008, (10, 2)), heading
 
 
 def _hilum(side: Side) -> Branches:
@@ -63,7 +63,7 @@ def build_vessels(subject: Subject, view: View, rng: np.random.Generator) -> Lay
     trees = []
     for side in subject.sides:
         root, heading = _stems(side, rng)
-        trees.append(grow(rng, root, heading, 0.17))
+        trees.append(grow(rng, root, heading, 0.18))
     for level in reversed(range(LEVELS)):
         branches = np.concatenate([tree[level] for tree in trees])
         for start, share in ((STEPS // 2, 0.86), (0, 1.0)):
