@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS
 from sranogan_edge.errors import DataError
 from sranogan_edge.frame import Frame

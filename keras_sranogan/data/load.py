@@ -1,0 +1,110 @@
+"""From items to one array of network input; what cannot be read is skipped, named and counted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_sranogan.data.source import DataSource, Item
+from sranogan_edge.frame import Frame
+from sranogan_edge.errors import DataError, ImageError, SettingsError
+from sranogan_edge.preprocess import PreprocessSpec, preprocess
+from sranogan_edge.preprocess import low_pass as without_detail
+
+__all__ = ["LoadedImages", "Skipped", "load_images"]
+
+_NAMED = 3  # skipped images that an error message shows
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image that was left out, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedImages:
+    """Network input and what it was made from.
+
+    Attributes:
+        x: ``(N, S, S, 1)`` float32 in [0, 1].
+        items: the N items, in the order of ``x``.
+        skipped: what could not be used.
+        duplicates: images that equal an earlier one in every pixel of ``x``.
+    """
+
+    x: NDArray[np.float32]
+    items: tuple[Item, ...]
+    skipped: tuple[Skipped, ...]
+    duplicates: int
+
+
+def load_images(
+    source: DataSource,
+    items: Sequence[Item],
+    spec: PreprocessSpec,
+    *,
+    low_pass: bool = False,
+    transform: Callable[[Frame, Item], Frame] | None = None,
+    max_bad_share: float = 0.05,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> LoadedImages:
+    """Read and preprocess ``items``.
+
+    Args:
+        source: where the items come from.
+        items: what to read; the order is kept.
+        spec: size and contrast.
+        low_pass: first remove the fine detail, as a control against reading sharpness.
+        transform: applied to each frame before preprocessing (augmentation, a control).
+        max_bad_share: the share of images, 0 to 1, that may be unusable.
+        on_progress: called with (done, all) after each image.
+
+    Raises:
+        DataError: no item, none that can be used, or a larger share than ``max_bad_share`` unusable.
+        SettingsError: ``max_bad_share`` is not in 0..1.
+    """
+    if not 0 <= max_bad_share <= 1:
+        raise SettingsError(f"max_bad_share must be from 0 to 1. Received: {max_bad_share!r}.")
+    if not items:
+        raise DataError(f"{source.name}: no images to load. Check the split and the class folders.")
+    x = np.empty((len(items), spec.size, spec.size, 1), np.float32)
+    kept: list[Item] = []
+    skipped: list[Skipped] = []
+    for done, item in enumerate(items, start=1):
+        try:
+            frame = source.frame(item)
+            frame = transform(frame, item) if transform else frame
+            x[len(kept)] = preprocess(without_detail(frame) if low_pass else frame, spec)
+            kept.append(item)
+        except ImageError as error:
+            skipped.append(Skipped(item.key, str(error)))
+        if on_progress is not None:
+            on_progress(done, len(items))
+    _check_share(source.name, len(items), skipped, max_bad_share)
+    x = x[: len(kept)].copy() if skipped else x
+    return LoadedImages(x, tuple(kept), tuple(skipped), _count_duplicates(x))
+
+
+def _check_share(name: str, total: int, skipped: list[Skipped], max_bad_share: float) -> None:
+    share = len(skipped) / total
+    if len(skipped) < total and share <= max_bad_share:
+        return
+    first = "\n".join(f"  {one.reason}" for one in skipped[:_NAMED])
+    more = f"\n  ... and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+    cure = "Repair or remove them"
+    if len(skipped) < total:
+        cure += f", or allow more than {max_bad_share:.1%} with --max-bad-share"
+    raise DataError(
+        f"{name}: {len(skipped)} of {total} images ({share:.1%}) cannot be used. {cure}.\n{first}{more}"
+    )
+
+
+def _count_duplicates(x: NDArray[np.float32]) -> int:
+    return len(x) - len({hashlib.blake2b(image.data, digest_size=16).digest() for image in x})
