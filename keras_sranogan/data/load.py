@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.source import DataSource, Item
-from sranogan_edge.frame import Frame
 from sranogan_edge.errors import DataError, ImageError, SettingsError
+from sranogan_edge.frame import Frame
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
 from sranogan_edge.preprocess import low_pass as without_detail
 
@@ -62,7 +62,7 @@ def load_images(
         items: what to read; the order is kept.
         spec: size and contrast.
         low_pass: first remove the fine detail, as a control against reading sharpness.
-        transform: applied to each frame before preprocessing (augmentation, a control).
+        transform: applied to each frame first (augmentation, a control); it may raise ImageError.
         max_bad_share: the share of images, 0 to 1, that may be unusable.
         on_progress: called with (done, all) after each image.
 
@@ -70,10 +70,7 @@ def load_images(
         DataError: no item, none that can be used, or a larger share than ``max_bad_share`` unusable.
         SettingsError: ``max_bad_share`` is not in 0..1.
     """
-    if not 0 <= max_bad_share <= 1:
-        raise SettingsError(f"max_bad_share must be from 0 to 1. Received: {max_bad_share!r}.")
-    if not items:
-        raise DataError(f"{source.name}: no images to load. Check the split and the class folders.")
+    _check_request(source.name, len(items), max_bad_share)
     x = np.empty((len(items), spec.size, spec.size, 1), np.float32)
     kept: list[Item] = []
     skipped: list[Skipped] = []
@@ -90,6 +87,13 @@ def load_images(
     _check_share(source.name, len(items), skipped, max_bad_share)
     x = x[: len(kept)].copy() if skipped else x
     return LoadedImages(x, tuple(kept), tuple(skipped), _count_duplicates(x))
+
+
+def _check_request(name: str, count: int, max_bad_share: float) -> None:
+    if not 0 <= max_bad_share <= 1:
+        raise SettingsError(f"max_bad_share must be from 0 to 1. Received: {max_bad_share!r}.")
+    if not count:
+        raise DataError(f"{name}: no images to load. Check the split and the class folders.")
 
 
 def _check_share(name: str, total: int, skipped: list[Skipped], max_bad_share: float) -> None:

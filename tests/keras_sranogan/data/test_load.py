@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from PIL import Image
 
 from keras_sranogan.data.load import load_images
-from keras_sranogan.data.source import open_source
-from sranogan_edge.errors import DataError, SettingsError
+from keras_sranogan.data.source import Item, open_source
+from sranogan_edge.errors import DataError, DegenerateImageError, SettingsError
+from sranogan_edge.frame import Frame
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
 
 SPEC = PreprocessSpec(size=32)
@@ -55,6 +57,22 @@ def test_low_pass_removes_detail(root: Path) -> None:
     sharp, smooth = (load_images(source, item, spec, low_pass=flag).x for flag in (False, True))
     assert smooth.shape == sharp.shape
     assert np.abs(np.diff(smooth, axis=1)).mean() < 0.7 * np.abs(np.diff(sharp, axis=1)).mean()
+
+
+def test_transform_comes_before_everything_else(root: Path) -> None:
+    """A transform sees frame and item, and may refuse an image like the file itself."""
+
+    def inverted(frame: Frame, item: Item) -> Frame:
+        if item.key.startswith("9"):
+            raise DegenerateImageError("refused")
+        return replace(frame, pixels=~frame.pixels)
+
+    source = open_source(str(root))
+    items, spec = source.items("train"), PreprocessSpec(size=32, contrast="none")
+    plain = load_images(source, items, spec).x
+    loaded = load_images(source, items, spec, transform=inverted, max_bad_share=0.1)
+    np.testing.assert_allclose(loaded.x, 1 - plain[:9], atol=1.1 / 255)
+    assert [(skipped.key[0], skipped.reason) for skipped in loaded.skipped] == [("9", "refused")]
 
 
 def test_bad_images_are_skipped_and_named(root: Path) -> None:
