@@ -77,16 +77,23 @@ def load_images(
     for done, item in enumerate(items, start=1):
         try:
             frame = source.frame(item)
-            frame = transform(frame, item) if transform else frame
-            x[len(kept)] = preprocess(without_detail(frame) if low_pass else frame, spec)
+            x[len(kept)] = _input(transform(frame, item) if transform else frame, spec, low_pass)
             kept.append(item)
         except ImageError as error:
             skipped.append(Skipped(item.key, str(error)))
         if on_progress is not None:
             on_progress(done, len(items))
     _check_share(source.name, len(items), skipped, max_bad_share)
-    x = x[: len(kept)].copy() if skipped else x
-    return LoadedImages(x, tuple(kept), tuple(skipped), _count_duplicates(x))
+    return _loaded(x[: len(kept)], kept, skipped)
+
+
+def _input(frame: Frame, spec: PreprocessSpec, low_pass: bool) -> NDArray[np.float32]:
+    return preprocess(without_detail(frame) if low_pass else frame, spec)
+
+
+def _loaded(x: NDArray[np.float32], items: list[Item], skipped: list[Skipped]) -> LoadedImages:
+    distinct = {hashlib.blake2b(image.data, digest_size=16).digest() for image in x}
+    return LoadedImages(x, tuple(items), tuple(skipped), duplicates=len(x) - len(distinct))
 
 
 def _check_request(name: str, count: int, max_bad_share: float) -> None:
@@ -108,7 +115,3 @@ def _check_share(name: str, total: int, skipped: list[Skipped], max_bad_share: f
     raise DataError(
         f"{name}: {len(skipped)} of {total} images ({share:.1%}) cannot be used. {cure}.\n{first}{more}"
     )
-
-
-def _count_duplicates(x: NDArray[np.float32]) -> int:
-    return len(x) - len({hashlib.blake2b(image.data, digest_size=16).digest() for image in x})
