@@ -1,0 +1,238 @@
+"""The bundle: one file that holds all that a device needs, and proves itself before it is used.
+
+``NAME.sranogan`` is a zip archive (stored, not compressed) of
+
+- ``manifest.json``: schema version, preprocessing, search, calibration, provenance, and the size and
+  SHA-256 of every other member;
+- ``search.tflite``, ``reconstruct.tflite``, ``features.tflite``;
+- ``density.npz``: the densities of :class:`sranogan_edge.score.Density`;
+- ``golden.npz``: synthetic inputs with the scores that they must get;
+- ``MODEL_CARD.md``.
+
+Reading verifies schema, sizes and hashes; scoring also re-scores the golden inputs on the backend
+in use (:mod:`sranogan_edge.pipeline`). Threshold and calibration stand in the manifest, outside the
+graphs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.errors import (
+    BundleFormatError,
+    BundleIntegrityError,
+    BundleLimitError,
+    BundleSchemaError,
+    ResultsError,
+    SettingsError,
+)
+from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.score import Calibration, Density
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+GRAPHS = ("search", "reconstruct", "features")
+DENSITY = "density.npz"
+GOLDEN = "golden.npz"
+MODEL_CARD = "MODEL_CARD.md"
+MEMBERS = (*(f"{graph}.tflite" for graph in GRAPHS), DENSITY, GOLDEN, MODEL_CARD)
+MAX_MEMBER_BYTES = 64 * 2**20
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that equal contents give equal files
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Inputs with known scores.
+
+    Attributes:
+        x: ``(N, S, S, 1)`` float32 in [0, 1], synthetic: made by the model itself, never a patient's image.
+        scores: ``(N,)`` float64, what the exporting machine scored.
+        tolerance: largest accepted absolute difference of a score.
+    """
+
+    x: NDArray[np.float32]
+    scores: NDArray[np.float64]
+    tolerance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A verified bundle's contents.
+
+    Attributes:
+        preprocess: how frames become x.
+        search_size: side in pixels of the search graph's input.
+        graphs: TFLite models by name (:data:`GRAPHS`).
+        density: of the residual features and heat of held-out normals.
+        calibration: scores of held-out normals and the false-alarm rate.
+        golden: proof cases.
+        model_card: Markdown.
+        details: the rest of the manifest: ``search``, ``recipe``, ``provenance``, ``operators``.
+        sha256: of the whole file; empty for a bundle that was not read from one.
+    """
+
+    preprocess: PreprocessSpec
+    search_size: int
+    graphs: Mapping[str, bytes]
+    density: Density
+    calibration: Calibration
+    golden: Golden
+    model_card: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of x."""
+        return self.preprocess.size
+
+
+def write_bundle(bundle: Bundle, path: Path) -> None:
+    """Write ``bundle`` to ``path``: whole or not at all; equal contents give equal bytes.
+
+    Raises:
+        ResultsError: the file cannot be written.
+    """
+    members = {
+        **{f"{name}.tflite": model for name, model in bundle.graphs.items()},
+        DENSITY: bundle.density.to_bytes(),
+        GOLDEN: _golden_bytes(bundle.golden),
+        MODEL_CARD: bundle.model_card.encode(),
+    }
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "preprocess": bundle.preprocess.to_dict(),
+        "search_size": bundle.search_size,
+        "calibration": {
+            "scores": list(bundle.calibration.scores),
+            "false_alarm_rate": bundle.calibration.false_alarm_rate,
+            "threshold": bundle.calibration.threshold,
+        },
+        "golden_tolerance": bundle.golden.tolerance,
+        **bundle.details,
+        "members": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+        },
+    }
+    contents = {MANIFEST: json.dumps(manifest, indent=2).encode(), **members}
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with temporary.open("wb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for name, data in contents.items():
+                    archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ResultsError(f"cannot write the bundle {path}: {error.strerror}. Free some space or name another place.") from error
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises:
+        BundleFormatError: no such file, not a bundle, or a member is missing or malformed.
+        BundleSchemaError: written for another schema version.
+        BundleLimitError: a member is larger than :data:`MAX_MEMBER_BYTES`.
+        BundleIntegrityError: a member's bytes are not those that were exported.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleFormatError(f"cannot read the bundle {path}: {error.strerror}") from error
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except zipfile.BadZipFile as error:
+        raise BundleFormatError(f"{path} is not a bundle: {error}. Export it again with sranogan-export.") from error
+    with archive:
+        manifest = _manifest(archive, path)
+        members = {name: _member(archive, name, manifest, path) for name in MEMBERS}
+    return _assemble(manifest, members, path, hashlib.sha256(data).hexdigest())
+
+
+def _manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(_read(archive, MANIFEST, path))
+    except ValueError as error:
+        raise BundleFormatError(f"{path}: {MANIFEST} is not JSON: {error}. Export the bundle again.") from error
+    found = manifest.get("schema_version") if isinstance(manifest, dict) else None
+    if found != SCHEMA_VERSION:
+        cure = (
+            "Update sranogan-edge on this device."
+            if isinstance(found, int) and found > SCHEMA_VERSION
+            else "Export it again with this version of sranogan-export."
+        )
+        raise BundleSchemaError(
+            f"{path} has schema version {found!r}; this runner reads version {SCHEMA_VERSION}. {cure}"
+        )
+    return dict(manifest)
+
+
+def _read(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    try:
+        size = archive.getinfo(name).file_size
+        if size > MAX_MEMBER_BYTES:
+            raise BundleLimitError(
+                f"{path}: {name} claims {size:,} bytes; at most {MAX_MEMBER_BYTES:,} are accepted. "
+                "This is not a bundle of sranogan-export."
+            )
+        return archive.read(name)
+    except KeyError as error:
+        raise BundleFormatError(f"{path}: member {name} is missing. Copy or export the bundle again.") from error
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise BundleIntegrityError(f"{path}: member {name} is damaged: {error}. Copy the bundle again.") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str, manifest: dict[str, Any], path: Path) -> bytes:
+    data = _read(archive, name, path)
+    try:
+        stated = manifest["members"][name]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise BundleFormatError(f"{path}: the manifest states no hash of {name}. Export it again.") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != stated:
+        raise BundleIntegrityError(
+            f"{path}: {name} has SHA-256 {found[:16]}…, the manifest states {str(stated)[:16]}…: the file was "
+            "changed or damaged after export. Copy the bundle again."
+        )
+    return data
+
+
+def _assemble(manifest: dict[str, Any], members: dict[str, bytes], path: Path, sha256: str) -> Bundle:
+    try:
+        calibration = manifest.pop("calibration")
+        golden_tolerance = float(manifest.pop("golden_tolerance"))
+        with np.load(io.BytesIO(members[GOLDEN]), allow_pickle=False) as golden:
+            x, scores = golden["x"], golden["scores"]
+        return Bundle(
+            preprocess=PreprocessSpec.from_dict(manifest.pop("preprocess")),
+            search_size=int(manifest.pop("search_size")),
+            graphs={name: members[f"{name}.tflite"] for name in GRAPHS},
+            density=Density.from_bytes(members[DENSITY]),
+            calibration=Calibration(tuple(sorted(calibration["scores"])), calibration["false_alarm_rate"]),
+            golden=Golden(x, scores, golden_tolerance),
+            model_card=members[MODEL_CARD].decode(),
+            details={k: v for k, v in manifest.items() if k not in ("members", "schema_version")},
+            sha256=sha256,
+        )
+    except (KeyError, TypeError, ValueError, SettingsError) as error:
+        raise BundleFormatError(f"{path}: the manifest or a member cannot be understood: {error!r}") from error
+
+
+def _golden_bytes(golden: Golden) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=golden.x, scores=golden.scores)
+    return buffer.getvalue()

@@ -1,0 +1,168 @@
+"""From frame to verdict: the one path that every scored image takes on a device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.bundle import GRAPHS, Bundle, Golden
+from sranogan_edge.errors import GoldenMismatchError
+from sranogan_edge.frame import Frame
+from sranogan_edge.interpreter import Graph
+from sranogan_edge.preprocess import downscale, preprocess
+from sranogan_edge.score import Density, Residual, anomaly_score, heat_map, raw_distance, residual
+
+Image = NDArray[np.float32]
+
+
+class RunsGraph(Protocol):
+    """Anything that maps named float32 arrays to named float32 arrays (a loaded graph)."""
+
+    def __call__(self, inputs: Mapping[str, Image]) -> dict[str, Image]:
+        """Run once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """What the three stages made of one image, all float32.
+
+    Attributes:
+        x: ``(S, S, 1)`` in [0, 1], the image judged.
+        generated: g(x), ``(S/2, S/2, 1)``, where the latent search ended.
+        refined: c(g(x)), the same shape.
+        resolved: the super-resolved reconstruction, ``(S, S, 1)``.
+        residual: what differs.
+        anogan_score: plain AnoGAN's sum|x - g(x)| at the search size (0-255 scale).
+        milliseconds: by step.
+    """
+
+    x: Image
+    generated: Image
+    refined: Image
+    resolved: Image
+    residual: Residual
+    anogan_score: float
+    milliseconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The answer for one image.
+
+    Attributes:
+        score: anomaly score; about 1 for a normal.
+        p_value: share of held-out normals that look at least as anomalous, in (0, 1].
+        anomalous: whether the score is above the threshold.
+        threshold: the normals-only threshold in force.
+        heat: ``(S, S)`` float32, standard deviations above the normals, at least 0.
+        reconstruction: what it rests on.
+        milliseconds: by step, with ``total``.
+    """
+
+    score: float
+    p_value: float
+    anomalous: bool
+    threshold: float
+    heat: Image
+    reconstruction: Reconstruction
+    milliseconds: Mapping[str, float]
+
+
+class Clock:
+    """Milliseconds between laps, by name."""
+
+    def __init__(self) -> None:
+        """Start."""
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Book the time since the last lap under ``name``."""
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now
+
+
+def reconstruct(x: Image, search_size: int, graphs: Mapping[str, RunsGraph]) -> Reconstruction:
+    """Search, refine, super-resolve and compare ``x`` ``(S, S, 1)`` float32 in [0, 1]."""
+    clock = Clock()
+    x_low = downscale(x, search_size)
+    generated = graphs["search"]({"x": x_low[None]})["generated"][0]
+    clock.lap("search")
+    made = graphs["reconstruct"]({"generated": generated[None]})
+    refined, resolved = made["refined"][0], made["resolved"][0]
+    clock.lap("reconstruct")
+    f_x = graphs["features"]({"image": x[None]})["features"][0]
+    f_resolved = graphs["features"]({"image": resolved[None]})["features"][0]
+    clock.lap("features")
+    difference = residual(x, resolved, f_x, f_resolved)
+    clock.lap("residual")
+    return Reconstruction(
+        x, generated, refined, resolved, difference, raw_distance(x_low, generated), clock.laps
+    )
+
+
+class Detector:
+    """A loaded, proven bundle that scores frames in a fixed number of steps."""
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1, prove: bool = True) -> None:
+        """Load the graphs and re-score the golden inputs.
+
+        Raises:
+            BackendError: a graph cannot be loaded.
+            GoldenMismatchError: this backend does not reproduce the golden scores; with ``prove=False``
+                they are not checked (export uses that to make them).
+        """
+        self.bundle = bundle
+        self._graphs = {name: Graph(bundle.graphs[name], name=name, threads=threads) for name in GRAPHS}
+        if prove:
+            check_golden(self, bundle.golden)
+
+    def score(self, frame: Frame) -> Verdict:
+        """Judge one frame; raises ImageError when it cannot be used."""
+        clock = Clock()
+        x = preprocess(frame, self.bundle.preprocess)
+        clock.lap("preprocess")
+        verdict = self.score_x(x)
+        clock.lap("total")
+        total = clock.laps["preprocess"] + clock.laps["total"]
+        laps = {"preprocess": clock.laps["preprocess"], **verdict.milliseconds, "total": total}
+        return Verdict(**{**verdict.__dict__, "milliseconds": laps})
+
+    def score_x(self, x: Image) -> Verdict:
+        """Judge ``x`` ``(S, S, 1)`` float32 in [0, 1], already preprocessed."""
+        made = reconstruct(x, self.bundle.search_size, self._graphs)
+        clock = Clock()
+        score = anomaly_score(made.residual.features, self.bundle.density)
+        heat = heat_map(made.residual.heat, self.bundle.density, self.bundle.size)
+        clock.lap("score")
+        calibration = self.bundle.calibration
+        return Verdict(
+            score=score,
+            p_value=calibration.p_value(score),
+            anomalous=score > calibration.threshold,
+            threshold=calibration.threshold,
+            heat=heat,
+            reconstruction=made,
+            milliseconds={**made.milliseconds, **clock.laps},
+        )
+
+
+def check_golden(detector: Detector, golden: Golden) -> None:
+    """Raise GoldenMismatchError unless every golden input gets its score within the tolerance."""
+    for number, (x, expected) in enumerate(zip(golden.x, golden.scores, strict=True), start=1):
+        found = detector.score_x(x).score
+        if not abs(found - expected) <= golden.tolerance:
+            raise GoldenMismatchError(
+                f"golden case {number} of {len(golden.scores)} scores {found:.4f} here; {expected:.4f} "
+                f"(within {golden.tolerance:.4f}) was exported. This runtime computes something else than the "
+                "exporting machine did: update ai-edge-litert, or export the bundle again. Nothing was scored."
+            )
+
+
+__all__ = ["Clock", "Density", "Detector", "Reconstruction", "Verdict", "check_golden", "reconstruct"]

@@ -1,0 +1,175 @@
+"""The detector's arithmetic: image and reconstruction to residual features, score, p-value, heat map.
+
+NumPy and OpenCV only. Training fits its densities on the features made here and the device scores
+with the same functions, so the two cannot drift.
+
+Raw sum|x - x_hat| does not separate normal from abnormal radiographs (it measures exposure and
+texture; it is what the abstract reports for AnoGAN). Everything here is therefore measured after
+local contrast normalisation and judged against the density of held-out normals.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+CONTRAST_BOX_SHARE = 17 / 128  # side of the local-contrast window, as a share of the image's side
+CONTRAST_FLOOR = 0.03  # standard deviation, in units of full scale, below which contrast is not amplified
+RESIDUAL_GRID = 8  # residuals are pooled on this many cells a side
+DETAIL_GRID = 4
+FEATURE_GRID = 2
+DETAIL_FLOOR = 1e-3
+HEAT_GRID = 32
+HEAT_BLUR_CELLS = 1.2
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """What differs between an image and its reconstruction.
+
+    Attributes:
+        features: ``(D,)`` float32, the vector whose density is the score.
+        heat: ``(HEAT_GRID, HEAT_GRID)`` float32, non-negative, smoothed, not yet calibrated.
+    """
+
+    features: NDArray[np.float32]
+    heat: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """A Gaussian of the features of held-out normals, as one whitening matrix.
+
+    Attributes:
+        center: ``(D,)`` float32, the mean.
+        whitening: ``(D, K)`` float32 with squared norm ``|(v - center) @ whitening|^2`` = Mahalanobis^2.
+        heat_center: ``(HEAT_GRID, HEAT_GRID)`` float32, mean heat of normals.
+        heat_scale: ``(HEAT_GRID, HEAT_GRID)`` float32, its standard deviation, positive.
+        heat_limit: heat (in standard deviations) that one held-out normal in twenty exceeds somewhere;
+            display runs from 0 to twice this.
+    """
+
+    center: NDArray[np.float32]
+    whitening: NDArray[np.float32]
+    heat_center: NDArray[np.float32]
+    heat_scale: NDArray[np.float32]
+    heat_limit: float
+
+    def to_bytes(self) -> bytes:
+        """Return the density as an ``.npz`` file."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Density:
+        """Read :meth:`to_bytes`; raises ValueError or KeyError when it is not that."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            values = {f.name: arrays[f.name] for f in fields(cls)}
+        return cls(**{**values, "heat_limit": float(values["heat_limit"])})
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of held-out normals, and the threshold that follows from them (split conformal).
+
+    Attributes:
+        scores: ascending scores of held-out normals, each scored by a density fitted without it.
+        false_alarm_rate: the share of normals that the threshold may flag.
+    """
+
+    scores: tuple[float, ...]
+    false_alarm_rate: float
+
+    @property
+    def threshold(self) -> float:
+        """Flag scores above this. Infinite when too few normals were held out for the rate."""
+        rank = math.ceil((len(self.scores) + 1) * (1 - self.false_alarm_rate))
+        return self.scores[rank - 1] if rank <= len(self.scores) else math.inf
+
+    def p_value(self, score: float) -> float:
+        """Share of normals at least as anomalous: (1 + #{held-out >= score}) / (n + 1), in (0, 1]."""
+        above = len(self.scores) - int(np.searchsorted(self.scores, score, side="left"))
+        return (1 + above) / (len(self.scores) + 1)
+
+
+def contrast_normalise(image: Image) -> Image:
+    """Return ``image`` ``(S, S)`` minus its local mean, over its local standard deviation (about -3..3)."""
+    box = max(3, int(round(image.shape[0] * CONTRAST_BOX_SHARE)) | 1)
+    mean = cv2.blur(image, (box, box))
+    square = cv2.blur(image * image, (box, box))
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0) + CONTRAST_FLOOR**2)
+    return np.asarray((image - mean) / deviation, dtype=np.float32)
+
+
+def pool(image: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
+    """Mean over a grid of ``cells`` x ``cells``; ``(S, S)`` or ``(S, S, C)`` to ``(cells, cells[, C])``."""
+    side = image.shape[0] // cells
+    blocks = image.reshape(cells, side, cells, side, *image.shape[2:])
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+
+
+def gradient_magnitude(image: Image) -> Image:
+    """Return ``(S, S)`` Sobel gradient magnitude, in full scales per pixel times eight."""
+    return cv2.magnitude(cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1))
+
+
+def residual(
+    x: Image, reconstruction: Image, f_x: NDArray[np.float32], f_reconstruction: NDArray[np.float32]
+) -> Residual:
+    """Compare an image with its super-resolved reconstruction.
+
+    Args:
+        x: ``(S, S, 1)`` float32 in [0, 1].
+        reconstruction: the same shape and range.
+        f_x: discriminator features of ``x``, ``(h, w, C)`` float32.
+        f_reconstruction: discriminator features of the reconstruction, the same shape.
+    """
+    plain_x, plain_r = x[..., 0], reconstruction[..., 0]
+    difference = contrast_normalise(plain_x) - contrast_normalise(plain_r)
+    magnitude = np.abs(difference)
+    detail = np.log(pool(gradient_magnitude(plain_x), DETAIL_GRID) + DETAIL_FLOOR) - np.log(
+        pool(gradient_magnitude(plain_r), DETAIL_GRID) + DETAIL_FLOOR
+    )
+    apart = f_x - f_reconstruction
+    features = [
+        pool(difference, RESIDUAL_GRID),
+        pool(magnitude, RESIDUAL_GRID),
+        detail,
+        pool(apart, FEATURE_GRID),
+        pool(np.abs(apart), FEATURE_GRID),
+    ]
+    vector = np.concatenate([part.ravel() for part in features]).astype(np.float32)
+    return Residual(vector, _heat(magnitude, np.abs(apart).mean(axis=-1)))
+
+
+def _heat(magnitude: Image, feature_distance: Image) -> NDArray[np.float32]:
+    """Smoothed product-free blend of pixel and feature residual on the heat grid."""
+    coarse = cv2.resize(magnitude, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
+    deep = cv2.resize(feature_distance, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)
+    blended = coarse / max(float(coarse.mean()), 1e-6) + deep / max(float(deep.mean()), 1e-6)
+    return cv2.GaussianBlur(blended.astype(np.float32), (0, 0), HEAT_BLUR_CELLS)
+
+
+def anomaly_score(features: NDArray[np.float32], density: Density) -> float:
+    """Mahalanobis distance of ``features`` ``(D,)`` from the normals, over sqrt(D): about 1 for a normal."""
+    white = (features - density.center) @ density.whitening
+    return float(np.sqrt(np.dot(white, white) / len(features)))
+
+
+def heat_map(heat: NDArray[np.float32], density: Density, size: int) -> Image:
+    """Return ``(size, size)`` float32: how many standard deviations above the normals' heat, at least 0."""
+    standard = np.maximum((heat - density.heat_center) / density.heat_scale, 0)
+    return np.maximum(cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC), 0)
+
+
+def raw_distance(x: Image, generated: Image) -> float:
+    """Plain AnoGAN's residual score sum|x - G(z)| (0-255 scale, as the abstract prints it), no normalisation."""
+    return float(np.abs(x - generated).sum() * 255.0)

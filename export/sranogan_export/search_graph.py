@@ -1,0 +1,92 @@
+"""The latent search as one graph of fixed length: encoder, then K unrolled gradient steps.
+
+TensorFlow's own gradients do not convert (ReluGrad and others are not TFLite builtins), so the
+backward pass of the paper's loss is written out here in forward operators:
+
+- the gradient of a stride-1 convolution is a convolution with the kernel turned by 180 degrees and
+  its channels swapped;
+- depth-to-space and space-to-depth are each other's gradient;
+- the gradient of ReLU is a product with sign(activation), of L1 it is sign(difference).
+
+Convolutions and products pass taps and become int8; z and the optimiser's state stay float32: they
+are 128 numbers a step, and rounding them would stop the search.
+
+It computes the same numbers as ``keras_sranogan.anogan.latent_search``, which a test holds it to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from keras_sranogan.anogan.latent_search import ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON, MOMENTUM
+from keras_sranogan.run import Networks
+from keras_sranogan.settings import SearchSettings
+from sranogan_edge.errors import SettingsError
+from sranogan_export.taps import IMAGE_RANGE, Plain, Tap
+from sranogan_export.unrolled import UnrolledEncoder, UnrolledFeatures, UnrolledGenerator
+
+MAX_STEPS = 64
+
+
+class SearchGraph:
+    """x ``(1, S, S, 1)`` to g(x), the same shape, in exactly ``search.steps`` steps."""
+
+    def __init__(self, networks: Networks, search: SearchSettings) -> None:
+        """Read the networks' weights.
+
+        Raises:
+            SettingsError: the search cannot be a fixed graph (random start, or too many steps).
+        """
+        if search.start != "encoder" or search.steps > MAX_STEPS:
+            raise SettingsError(
+                f"a device searches from the encoder's start in at most {MAX_STEPS} steps; this run has "
+                f"start={search.start}, steps={search.steps}. Name fewer with --steps; a run with start=random "
+                "cannot be exported."
+            )
+        self.search = search
+        self.encoder = UnrolledEncoder(networks.encoder)
+        self.generator = UnrolledGenerator(networks.generator)
+        self.features = UnrolledFeatures(networks.features)
+        self.size = int(networks.encoder.input_shape[1])
+
+    def __call__(self, x: tf.Tensor, tap: Tap | None = None) -> dict[str, tf.Tensor]:
+        """Search; ``tap`` decides what is int8."""
+        tap = tap or Plain()
+        x = tap.activation("x", x, IMAGE_RANGE)
+        z = self.encoder.forward(x, tap)
+        f_x = self.features.forward(x, tap, "target")[-1] if self.search.feature_weight > 0 else None
+        mean = square = tf.zeros_like(z)
+        for step in range(1, self.search.steps + 1):
+            gradient = self.gradient(x, f_x, z, tap, f"step_{step}")
+            z, mean, square = self._update(z, mean, square, gradient, step)
+        return {"generated": self.generator.forward(z, tap, "end")[-1]}
+
+    def gradient(self, x: tf.Tensor, f_x: tf.Tensor | None, z: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        """Return the gradient of the paper's loss with respect to z; ``at`` names the step in the taps."""
+        weight = self.search.feature_weight
+        activations = self.generator.forward(z, tap, at)
+        image = activations[-1]
+        slope = (1.0 - weight) * tf.sign(image - x)
+        if f_x is not None:
+            f_image = self.features.forward(image, tap, at)
+            towards = tap.activation(f"{at}/f_sign", weight * tf.sign(f_image[-1] - f_x))
+            slope += self.features.backward(f_image, towards, tap, at)
+        return self.generator.backward(activations, slope, tap, at)
+
+    def _update(
+        self, z: tf.Tensor, mean: tf.Tensor, square: tf.Tensor, gradient: tf.Tensor, step: int
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        rate = self.search.learning_rate
+        if self.search.optimiser == "momentum":
+            rms = tf.sqrt(tf.reduce_mean(tf.square(gradient), axis=1, keepdims=True)) + ADAM_EPSILON
+            mean = MOMENTUM * mean - rate * gradient / rms
+            return z + mean, mean, square
+        mean = ADAM_BETA_1 * mean + (1.0 - ADAM_BETA_1) * gradient
+        square = ADAM_BETA_2 * square + (1.0 - ADAM_BETA_2) * tf.square(gradient)
+        correction = float(np.sqrt(1.0 - ADAM_BETA_2**step))
+        rate_now = rate * correction / (1.0 - ADAM_BETA_1**step)
+        return z - rate_now * mean / (tf.sqrt(square) + ADAM_EPSILON * correction), mean, square
+
+
+__all__ = ["MAX_STEPS", "SearchGraph"]

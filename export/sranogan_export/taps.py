@@ -1,0 +1,76 @@
+"""Where a hand-built graph is quantised: every tensor that shall be int8 passes through a tap.
+
+A graph is run three times with three kinds of tap: as it is (float32), noting each tensor's range
+on real images (calibration), and with fake quantisation at those ranges, which the converter turns
+into integer kernels. What passes no tap stays float32, so each graph says itself what is int8.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+IMAGE_RANGE = (0.0, 255.0 / 256.0)  # 8-bit images fit int8 exactly: scale 1/256, zero point -128
+
+
+class Tap(Protocol):
+    """What a graph passes its tensors and weights through."""
+
+    def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
+        """Pass an activation; ``limits`` states a range that is known beforehand."""
+
+    def weights(self, kernel: NDArray[np.float32], *, per_channel: bool) -> tf.Tensor:
+        """Pass a constant kernel; channels are its last axis."""
+
+
+class Plain:
+    """Float32: nothing is changed."""
+
+    def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
+        """Return ``x``."""
+        return x
+
+    def weights(self, kernel: NDArray[np.float32], *, per_channel: bool) -> tf.Tensor:
+        """Return the kernel."""
+        return tf.constant(kernel)
+
+
+class Calibrating(Plain):
+    """Float32, noting the smallest and largest value of each activation; run eagerly."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.ranges: dict[str, tuple[float, float]] = {}
+
+    def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
+        """Note the range and return ``x``."""
+        low, high = limits or (float(tf.reduce_min(x)), float(tf.reduce_max(x)))
+        seen = self.ranges.get(name, (0.0, 0.0))  # zero is always inside, so that it is exact
+        self.ranges[name] = (min(seen[0], low), max(seen[1], high))
+        return x
+
+
+class FakeQuantised:
+    """Rounds to what int8 can hold, so that the converter picks integer kernels."""
+
+    def __init__(self, ranges: dict[str, tuple[float, float]]) -> None:
+        """Take the ranges that :class:`Calibrating` saw."""
+        self.ranges = ranges
+
+    def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
+        """Return ``x`` rounded to 256 levels between the calibrated limits."""
+        low, high = self.ranges[name]
+        if high - low < 1e-9:  # never active on any calibration image
+            high = low + 1e-3
+        return tf.quantization.fake_quant_with_min_max_args(x, low, high, 8)
+
+    def weights(self, kernel: NDArray[np.float32], *, per_channel: bool) -> tf.Tensor:
+        """Return the kernel rounded to 255 symmetric levels, per output channel or as a whole."""
+        if per_channel:
+            top = np.maximum(np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1))), 1e-6).astype(np.float32)
+            return tf.quantization.fake_quant_with_min_max_vars_per_channel(kernel, -top, top, 8, narrow_range=True)
+        limit = float(np.abs(kernel).max()) or 1e-6
+        return tf.quantization.fake_quant_with_min_max_args(kernel, -limit, limit, 8, narrow_range=True)

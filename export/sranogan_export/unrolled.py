@@ -1,0 +1,141 @@
+"""The networks of the search rebuilt from plain operators, forward and backward, batch 1, folded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from keras_sranogan.anogan.discriminator import LEAKY_SLOPE
+from sranogan_export.taps import IMAGE_RANGE, Tap
+
+Weights = NDArray[np.float32]
+SIGNS = (-1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A stride-1, same-padded convolution and its transpose."""
+
+    name: str
+    kernel: Weights  # (k, k, in, out)
+    bias: Weights  # (out,)
+
+    def forward(self, x: tf.Tensor, tap: Tap) -> tf.Tensor:
+        """Apply."""
+        kernel = tap.weights(self.kernel, per_channel=True)
+        return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), self.bias)
+
+    def backward(self, gradient: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        """Return the gradient with respect to the input."""
+        flipped = np.ascontiguousarray(self.kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+        back = tf.nn.conv2d(gradient, tap.weights(flipped, per_channel=True), 1, "SAME")
+        return tap.activation(f"{at}/{self.name}/gradient", back)
+
+
+def convolution_of(model: keras.Model, name: str, norm: str | None = None) -> Convolution:
+    """Read a convolution layer, with the batch normalisation after it (if any) folded in."""
+    layer = model.get_layer(name)
+    layer = getattr(layer, "layer", layer)  # inside SpectralNormalization, whose kernel is kept normalised
+    kernel, bias = layer.kernel.numpy(), layer.bias.numpy()
+    if norm is not None:
+        batch_norm = model.get_layer(norm)
+        gain = batch_norm.gamma.numpy() / np.sqrt(batch_norm.moving_variance.numpy() + batch_norm.epsilon)
+        kernel = kernel * gain
+        bias = (bias - batch_norm.moving_mean.numpy()) * gain + batch_norm.beta.numpy()
+    return Convolution(f"{model.name}/{name}", kernel, bias)
+
+
+def _numbered(model: keras.Model, prefix: str) -> list[str]:
+    names = [layer.name for layer in model.layers if layer.name.startswith(prefix)]
+    return [name for name in names if not name.endswith("_norm")]
+
+
+class UnrolledEncoder:
+    """E."""
+
+    def __init__(self, encoder: keras.Model) -> None:
+        """Take over the weights of ``keras_sranogan.anogan.encoder``."""
+        self.downs = [convolution_of(encoder, name, f"{name}_norm") for name in _numbered(encoder, "down_")]
+        to_z = encoder.get_layer("z")
+        self.matrix, self.bias = to_z.kernel.numpy(), to_z.bias.numpy()
+
+    def forward(self, x: tf.Tensor, tap: Tap) -> tf.Tensor:
+        """Return z ``(1, latent_dim)``, float32."""
+        for down in self.downs:
+            x = tap.activation(down.name, tf.nn.relu(down.forward(tf.nn.space_to_depth(x, 2), tap)))
+        flat = tf.reshape(x, (1, self.matrix.shape[0]))
+        z = tf.matmul(flat, tap.weights(self.matrix, per_channel=False)) + self.bias
+        return tap.activation("encoder/z", z)
+
+
+class UnrolledGenerator:
+    """G with its backward pass."""
+
+    def __init__(self, generator: keras.Model) -> None:
+        """Take over the weights of ``keras_sranogan.anogan.generator``."""
+        project = generator.get_layer("project")
+        self.matrix, self.bias = project.kernel.numpy(), project.bias.numpy()
+        self.transposed = np.ascontiguousarray(self.matrix.T)
+        self.ups = [convolution_of(generator, name, f"{name}_norm") for name in _numbered(generator, "up_")]
+        self.to_image = convolution_of(generator, "to_image")
+        channels = self.ups[0].kernel.shape[2]
+        side = int(np.sqrt(self.matrix.shape[1] // channels))
+        self.start = (1, side, side, channels)
+
+    def forward(self, z: tf.Tensor, tap: Tap, at: str) -> list[tf.Tensor]:
+        """Return every activation as it enters the next layer, the image last."""
+        z = tap.activation(f"{at}/z", z)
+        h = tf.nn.relu(tf.matmul(z, tap.weights(self.matrix, per_channel=False)) + self.bias)
+        activations = [tf.reshape(tap.activation(f"{at}/project", h), self.start)]
+        for up in self.ups:
+            h = tap.activation(f"{at}/{up.name}", tf.nn.relu(up.forward(activations[-1], tap)))
+            activations.append(tf.nn.depth_to_space(h, 2))
+        logit = tap.activation(f"{at}/logit", self.to_image.forward(activations[-1], tap))
+        activations.append(tap.activation(f"{at}/image", tf.sigmoid(logit), IMAGE_RANGE))
+        return activations
+
+    def backward(self, activations: list[tf.Tensor], gradient: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        """Return d loss / d z ``(1, latent_dim)`` from d loss / d image."""
+        image = activations[-1]
+        gradient = tap.activation(f"{at}/logit/gradient", gradient * (image - image * image))
+        gradient = self.to_image.backward(gradient, tap, at)
+        for up, activation in zip(reversed(self.ups), reversed(activations[1:-1]), strict=True):
+            gradient = self._masked(gradient, activation, tap, f"{at}/{up.name}")
+            gradient = up.backward(tf.nn.space_to_depth(gradient, 2), tap, at)
+        flat = tf.reshape(self._masked(gradient, activations[0], tap, f"{at}/project"), (1, self.matrix.shape[1]))
+        return tf.matmul(flat, tap.weights(self.transposed, per_channel=False))
+
+    @staticmethod
+    def _masked(gradient: tf.Tensor, activation: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        mask = tap.activation(f"{at}/mask", tf.sign(activation), SIGNS)
+        return tap.activation(f"{at}/masked", gradient * mask)
+
+
+class UnrolledFeatures:
+    """f, the discriminator up to its feature layer, with its backward pass."""
+
+    def __init__(self, features: keras.Model) -> None:
+        """Take over the weights of ``feature_extractor(discriminator, block)``."""
+        self.downs = [convolution_of(features, name) for name in _numbered(features, "down_")]
+
+    def forward(self, image: tf.Tensor, tap: Tap, at: str) -> list[tf.Tensor]:
+        """Return every block's activation, f last."""
+        activations = []
+        for down in self.downs:
+            linear = tap.activation(f"{at}/{down.name}", down.forward(tf.nn.space_to_depth(image, 2), tap))
+            image = tap.activation(f"{at}/{down.name}/leaky", tf.nn.leaky_relu(linear, LEAKY_SLOPE))
+            activations.append(image)
+        return activations
+
+    def backward(self, activations: list[tf.Tensor], gradient: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        """Return d loss / d image from d loss / d f."""
+        for down, activation in zip(reversed(self.downs), reversed(activations), strict=True):
+            slope = 0.5 * (1 + LEAKY_SLOPE) + 0.5 * (1 - LEAKY_SLOPE) * tf.sign(activation)
+            slope = tap.activation(f"{at}/{down.name}/slope", slope, (0.0, 1.0))
+            gradient = tap.activation(f"{at}/{down.name}/masked", gradient * slope)
+            gradient = tf.nn.depth_to_space(down.backward(gradient, tap, at), 2)
+        return gradient

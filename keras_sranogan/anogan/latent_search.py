@@ -1,0 +1,111 @@
+"""The reference latent search, in Keras: exactly the paper's loss, batched, any number of steps.
+
+The device runs the same arithmetic as one fixed graph (``sranogan_export.search_graph``), which is
+tested against this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from keras_sranogan.anogan.loss import search_loss
+from keras_sranogan.settings import SearchSettings
+
+ADAM_BETA_1 = 0.9
+ADAM_BETA_2 = 0.999
+ADAM_EPSILON = 1e-7
+MOMENTUM = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search of N images found.
+
+    Attributes:
+        z: ``(N, latent_dim)`` float32, where the search ended.
+        generated: g(x) = G(z), ``(N, S, S, 1)`` float32 in [0, 1].
+        loss: ``(N,)`` float32, the paper's loss at ``z``: plain AnoGAN's anomaly score.
+        start_loss: ``(N,)`` float32, the same at the first z of the chosen restart.
+    """
+
+    z: NDArray[np.float32]
+    generated: NDArray[np.float32]
+    loss: NDArray[np.float32]
+    start_loss: NDArray[np.float32]
+
+
+class LatentSearch:
+    """Searches z for images; build once, call for any number of images."""
+
+    def __init__(
+        self, generator: keras.Model, features: keras.Model, encoder: keras.Model, settings: SearchSettings
+    ) -> None:
+        self.generator, self.features, self.encoder, self.settings = generator, features, encoder, settings
+        self._run = tf.function(self._search, reduce_retracing=True)
+
+    def __call__(self, x_low: NDArray[np.float32], *, batch: int = 64, seed: int = 0) -> SearchResult:
+        """Search every image of ``x_low`` ``(N, S, S, 1)`` in [0, 1]; of several restarts the best is kept."""
+        found = [self._search_batch(x_low[i : i + batch], seed, i) for i in range(0, len(x_low), batch)]
+        return SearchResult(*(np.concatenate(part) for part in zip(*found, strict=True)))
+
+    def _search_batch(self, x: NDArray[np.float32], seed: int, first: int) -> tuple[NDArray[np.float32], ...]:
+        images = tf.constant(x)
+        runs = [self._run(images, self._start(images, seed, first, r)) for r in range(self.settings.restarts)]
+        z, generated, loss, start_loss = (
+            np.stack([run[k].numpy() for run in runs]) for k in range(4)
+        )
+        best, rows = loss.argmin(axis=0), np.arange(len(x))
+        return z[best, rows], generated[best, rows], loss[best, rows], start_loss[best, rows]
+
+    def _start(self, images: tf.Tensor, seed: int, first: int, restart: int) -> tf.Tensor:
+        if self.settings.start == "encoder":
+            return self.encoder(images, training=False)
+        shape = (images.shape[0], self.encoder.output_shape[-1])
+        return tf.random.stateless_normal(shape, (seed * 1009 + restart, first))
+
+    def _search(self, x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        settings = self.settings
+        f_x = self.features(x, training=False)
+        start_loss = self._loss(x, f_x, z)[0]
+        mean, square = tf.zeros_like(z), tf.zeros_like(z)
+        for step in tf.range(1, settings.steps + 1):
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                loss = tf.reduce_sum(self._loss(x, f_x, z)[0])
+            gradient = tape.gradient(loss, z)
+            if settings.optimiser == "adam":
+                z, mean, square = adam_step(z, mean, square, gradient, tf.cast(step, tf.float32), settings)
+            else:
+                z, mean = momentum_step(z, mean, gradient, settings)
+        loss, generated = self._loss(x, f_x, z)
+        return z, generated, loss, start_loss
+
+    def _loss(self, x: tf.Tensor, f_x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        generated = self.generator(z, training=False)
+        f_generated = self.features(generated, training=False)
+        return search_loss(x, generated, f_x, f_generated, self.settings.feature_weight), generated
+
+
+def adam_step(
+    z: tf.Tensor, mean: tf.Tensor, square: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, settings: SearchSettings
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of Adam (Kingma & Ba 2015, algorithm 1); ``step`` counts from 1. All shapes ``(B, latent_dim)``."""
+    mean = ADAM_BETA_1 * mean + (1.0 - ADAM_BETA_1) * gradient
+    square = ADAM_BETA_2 * square + (1.0 - ADAM_BETA_2) * tf.square(gradient)
+    mean_hat = mean / (1.0 - ADAM_BETA_1**step)
+    square_hat = square / (1.0 - ADAM_BETA_2**step)
+    return z - settings.learning_rate * mean_hat / (tf.sqrt(square_hat) + ADAM_EPSILON), mean, square
+
+
+def momentum_step(
+    z: tf.Tensor, velocity: tf.Tensor, gradient: tf.Tensor, settings: SearchSettings
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One step of momentum on the gradient scaled to unit RMS per image. All shapes ``(B, latent_dim)``."""
+    rms = tf.sqrt(tf.reduce_mean(tf.square(gradient), axis=1, keepdims=True))
+    velocity = MOMENTUM * velocity - settings.learning_rate * gradient / (rms + ADAM_EPSILON)
+    return z + velocity, velocity

@@ -1,0 +1,153 @@
+"""Stage 1's two trainings: the DCGAN, then the encoder through the frozen generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from keras_sranogan.anogan.augment import augment, jitter
+from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
+from keras_sranogan.anogan.encoder import build_encoder
+from keras_sranogan.anogan.generator import build_generator
+from keras_sranogan.anogan.loss import discriminator_loss, encoder_loss, generator_loss, gradient_penalty
+from keras_sranogan.settings import TrainSettings
+from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
+
+Pictures = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class GanParts:
+    """The networks of the DCGAN; ``averaged`` is the running mean of G that everything later uses.
+
+    ``encoder`` is trained along: G must also rebuild every training image from E's latent vector,
+    which keeps it from forgetting the rarer normals (mode collapse).
+    """
+
+    generator: keras.Model
+    encoder: keras.Model
+    averaged: keras.Model
+    discriminator: keras.Model
+
+
+def build_gan(settings: TrainSettings, dtype: str) -> GanParts:
+    """Build G, its average and D at the search size."""
+    size, anogan = settings.search_size, settings.anogan
+    generator = build_generator(size, anogan, dtype)
+    averaged = build_generator(size, anogan, "float32")
+    averaged.set_weights(generator.get_weights())
+    discriminator = build_discriminator(size, 2 * anogan.base_width, anogan.max_width, spectral=anogan.spectral, dtype=dtype)
+    encoder = build_encoder(size, anogan, dtype)
+    return GanParts(generator, encoder, averaged, discriminator)
+
+
+def gan_stage(parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettings) -> Stage:
+    """Return the DCGAN's training on normals ``x_low`` ``(N, S, S, 1)`` float32 in [0, 1]."""
+    anogan = settings.anogan
+    optimisers = {
+        "generator_optimiser": keras.optimizers.Adam(anogan.learning_rate, beta_1=anogan.beta_1),
+        "discriminator_optimiser": keras.optimizers.Adam(anogan.learning_rate, beta_1=anogan.beta_1),
+    }
+    optimisers["generator_optimiser"].build(parts.generator.trainable_variables)
+    optimisers["encoder_optimiser"] = keras.optimizers.Adam(anogan.encoder_learning_rate)
+    optimisers["discriminator_optimiser"].build(parts.discriminator.trainable_variables)
+    optimisers["encoder_optimiser"].build(parts.encoder.trainable_variables)
+    state = {
+        "generator": parts.generator,
+        "encoder": parts.encoder,
+        "averaged": parts.averaged,
+        "discriminator": parts.discriminator,
+        **optimisers,
+    }
+    step = _gan_step(parts, optimisers, tf.constant(x_low), settings)
+    return Stage("gan", anogan.steps, step, state)
+
+
+def _gan_step(
+    parts: GanParts,
+    optimisers: dict[str, keras.optimizers.Optimizer],
+    data: tf.Tensor,
+    settings: TrainSettings,
+) -> Step:
+    anogan, count = settings.anogan, int(data.shape[0])
+    generator, discriminator, encoder = parts.generator, parts.discriminator, parts.encoder
+
+    def seen(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return augment(images, seed) if anogan.augment else images
+
+    def discriminate(
+        real: tf.Tensor, fake: tf.Tensor, real_seed: tf.Tensor, fake_seed: tf.Tensor, number: tf.Tensor
+    ) -> tf.Tensor:
+        real_seen = seen(real, real_seed)
+        with tf.GradientTape() as tape:
+            pair = tf.concat([real_seen, seen(fake, fake_seed)], axis=0)
+            loss = discriminator_loss(*tf.split(discriminator(pair, training=True), 2))
+            penalty = tf.cond(
+                number % anogan.r1_every == 0,
+                lambda: gradient_penalty(discriminator, real_seen),
+                lambda: tf.constant(0.0),
+            )
+            total = loss + 0.5 * anogan.r1_weight * anogan.r1_every * penalty
+        update(optimisers["discriminator_optimiser"], tape, total, discriminator)
+        return loss
+
+    @tf.function
+    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "gan", number), 5))
+        real = tf.gather(data, draw_batch(count, anogan.batch, seeds[0]))
+        z = tf.random.stateless_normal((anogan.batch, anogan.latent_dim), seeds[1])
+        with tf.GradientTape() as tape_g, tf.GradientTape() as tape_e:
+            rebuilt = generator(encoder(real, training=True), training=True)
+            fake = generator(z, training=True)
+            with tape_g.stop_recording(), tape_e.stop_recording():
+                loss_d = discriminate(real, fake, seeds[2], seeds[3], number)
+            reconstruction = tf.reduce_mean(tf.abs(real - rebuilt))
+            latent = tf.reduce_mean(tf.square(encoder(tf.stop_gradient(fake), training=True) - z))
+            fool = generator_loss(discriminator(seen(fake, seeds[4]), training=False))
+            loss_g = fool + anogan.reconstruction_weight * reconstruction
+            loss_e = anogan.reconstruction_weight * reconstruction + anogan.latent_weight * latent
+        update(optimisers["generator_optimiser"], tape_g, loss_g, generator)
+        update(optimisers["encoder_optimiser"], tape_e, loss_e, encoder)
+        _average(parts, anogan.ema_decay, number)
+        return {"loss_d": loss_d, "fool": fool, "l1": reconstruction, "latent": latent}
+
+    return step
+
+
+def _average(parts: GanParts, decay: float, number: tf.Tensor) -> None:
+    """Move the running mean of G towards G; the first steps count for more, so that it starts well."""
+    warm = tf.minimum(decay, (1.0 + tf.cast(number, tf.float32)) / (10.0 + tf.cast(number, tf.float32)))
+    for mean, now in zip(parts.averaged.variables, parts.generator.variables, strict=True):
+        mean.assign(mean * warm + tf.cast(now, mean.dtype) * (1.0 - warm))
+
+
+def encoder_stage(
+    encoder: keras.Model, parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettings
+) -> Stage:
+    """Return the encoder's training, izi_f: image to z to image, G and f frozen."""
+    anogan, count = settings.anogan, len(x_low)
+    data = tf.constant(x_low)
+    features = feature_extractor(parts.discriminator, anogan.feature_block)
+    decay = keras.optimizers.schedules.CosineDecay(anogan.encoder_learning_rate, anogan.encoder_steps)
+    optimiser = keras.optimizers.Adam(decay)
+    optimiser.build(encoder.trainable_variables)
+
+    @tf.function
+    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "encoder", number), 3))
+        x = tf.gather(data, draw_batch(count, anogan.batch, seeds[0]))
+        x = jitter(x, seeds[1])
+        with tf.GradientTape() as tape:
+            generated = parts.averaged(encoder(x, training=True), training=False)
+            f_x, f_generated = features(x, training=False), features(generated, training=False)
+            loss = encoder_loss(x, generated, f_x, f_generated, anogan.encoder_feature_weight)
+        update(optimiser, tape, loss, encoder)
+        return {"loss": loss, "l1": tf.reduce_mean(tf.abs(x - generated))}
+
+    return Stage("encoder", anogan.encoder_steps, step, {"encoder": encoder, "optimiser": optimiser})

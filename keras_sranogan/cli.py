@@ -1,0 +1,117 @@
+"""``sranogan-train`` and ``sranogan-evaluate``: parse, call, return an exit code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from sranogan_edge.cli import run
+from sranogan_edge.errors import ExitCode
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+DATA_HELP = (
+    "What to read: phantom (the built-in synthetic chest films; phantom:texture for surfaces), a folder of "
+    "normal images, a folder root/{train,val,test}/{CLASS}, an MVTec folder, or medmnist:pneumoniamnist."
+)
+TRAIN_EXIT_CODES = """
+Exit codes: 0 trained; 2 wrong usage or setting; 3 the data cannot be used; 6 the run folder cannot be
+written; 7 the run folder is another run, unfinished or damaged, or training diverged; 130 interrupted
+(go on with --resume).
+"""
+EVALUATE_EXIT_CODES = """
+Exit codes: 0 evaluated; 2 wrong usage; 3 the data cannot be used; 5 the bundle was refused; 6 results
+cannot be written; 7 the run folder is unfinished or damaged; 130 interrupted.
+"""
+
+train_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+evaluate_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+NormalClass = Annotated[str, typer.Option(help="Name of the class folder that holds the normals.")]
+MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
+
+
+@train_app.command(epilog=TRAIN_EXIT_CODES)
+def train(
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    preset: Annotated[
+        str, typer.Option(help="demo (phantom, 2 min), standard (1,000 images, up to 60 min on 2 cores) or paper.")
+    ] = "standard",
+    size: Annotated[Optional[int], typer.Option(help="Side in pixels judged at: 64, 128, 256; the search runs at half.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights and scores.")] = 0,
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    normal_class: NormalClass = "NORMAL",
+    max_bad_share: MaxBadShare = 0.05,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+) -> None:
+    """Train the three stages and the detector on normal images alone.
+
+    Only images of the train split's normal class are used. A fifth of them, by patient, is held out to fit
+    the detector's densities and threshold.
+    """
+
+    def work() -> ExitCode:
+        from keras_sranogan.data.source import open_source
+        from keras_sranogan.precision import resolve_precision
+        from keras_sranogan.progress import Terminal
+        from keras_sranogan.settings import preset as settings_of
+        from keras_sranogan.train import train as train_all
+
+        settings = replace(settings_of(preset, size=size, seed=seed), precision=resolve_precision(precision))
+        source = open_source(data, normal_class=normal_class, seed=seed)
+        with Terminal() as progress:
+            done = train_all(source, out, settings, progress, resume=resume, max_bad_share=max_bad_share)
+        minutes = ", ".join(f"{name} {value:.1f}" for name, value in done.progress.items())
+        typer.echo(f"trained in {sum(done.progress.values()):.1f} min ({minutes}); run folder: {out}")
+        return ExitCode.OK
+
+    run(work)
+
+
+@evaluate_app.command(epilog=EVALUATE_EXIT_CODES)
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run folder (Keras, float32) or a bundle (the device's graphs).")],
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    split: Annotated[str, typer.Option(help="Which split to evaluate on.")] = "test",
+    json: Annotated[Optional[Path], typer.Option(help="Write all figures to this file.")] = None,
+    report: Annotated[Optional[Path], typer.Option(help="Write an HTML page with pictures.")] = None,
+    pictures: Annotated[Optional[Path], typer.Option(help="Write the pictures as PNG into this folder.")] = None,
+    anogan_steps: Annotated[int, typer.Option(help="Steps of the plain AnoGAN search from a random start (runs only).")] = 100,
+    low_pass: Annotated[bool, typer.Option(help="Also compute the low-pass control column.")] = True,
+    normal_class: NormalClass = "NORMAL",
+    max_bad_share: MaxBadShare = 0.05,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and the random starts.")] = 0,
+) -> None:
+    """Report how well normals and abnormals are told apart, beside plain AnoGAN and trivial baselines.
+
+    Labels are used here to report, never to train or to set the threshold.
+    """
+
+    def work() -> ExitCode:
+        from keras_sranogan.data.source import open_source
+        from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
+        from keras_sranogan.progress import Terminal
+
+        options = EvaluationOptions(
+            split=split, anogan_steps=anogan_steps, low_pass=low_pass, max_bad_share=max_bad_share, seed=seed
+        )
+        with Terminal() as progress:
+            source = open_source(data, normal_class=normal_class, seed=seed)
+            evaluate_model(model, source, options, progress, json=json, report=report, pictures=pictures)
+        return ExitCode.OK
+
+    run(work)
+
+
+def train_main() -> None:
+    """Entry point of ``sranogan-train``."""
+    train_app(prog_name="sranogan-train")
+
+
+def evaluate_main() -> None:
+    """Entry point of ``sranogan-evaluate``."""
+    evaluate_app(prog_name="sranogan-evaluate")

@@ -1,0 +1,39 @@
+"""The two rearranging layers that every network here resamples with.
+
+Pixel shuffle instead of strided or transposed convolution, on purpose: both are single TFLite
+builtins that stay inside one int8 partition, and each is the other's gradient, so the backward pass
+of the latent search needs no operator that a device does not have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="keras_sranogan")
+class DepthToSpace(keras.layers.Layer):
+    """``(B, H, W, 4C)`` to ``(B, 2H, 2W, C)`` (Shi et al. 2016, sub-pixel convolution)."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Rearrange channels into 2x2 blocks of pixels."""
+        return tf.nn.depth_to_space(x, 2)
+
+    def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Shape of :meth:`call`'s result."""
+        return (shape[0], shape[1] * 2, shape[2] * 2, shape[3] // 4)
+
+
+@keras.saving.register_keras_serializable(package="keras_sranogan")
+class SpaceToDepth(keras.layers.Layer):
+    """``(B, 2H, 2W, C)`` to ``(B, H, W, 4C)``: downsampling that loses nothing."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Rearrange 2x2 blocks of pixels into channels."""
+        return tf.nn.space_to_depth(x, 2)
+
+    def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Shape of :meth:`call`'s result."""
+        return (shape[0], shape[1] // 2, shape[2] // 2, shape[3] * 4)

@@ -1,0 +1,220 @@
+"""The run folder: settings, provenance, the trained networks, and what the detector was fitted to.
+
+::
+
+    RUN/
+      settings.json     the resolved settings         provenance.json   data, versions, machine
+      gan/ encoder/ refiner/ srgan/                   checkpoints and sample pictures of each training
+      models/*.keras                                  the trained networks, float32
+      detector/density.npz, calibration.json          fitted on held-out normals
+      progress.json     finished pieces and their minutes
+      logs/             TensorBoard
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
+from keras_sranogan.anogan.encoder import build_encoder
+from keras_sranogan.anogan.generator import build_generator
+from keras_sranogan.refiner.network import build_refiner
+from keras_sranogan.settings import TrainSettings
+from keras_sranogan.srgan.generator import build_super_resolver
+from keras_sranogan.training import write_json
+from sranogan_edge.errors import ResultsError, RunError
+from sranogan_edge.score import Calibration, Density
+
+SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
+PACKAGES = ("keras-sranogan", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """The trained networks that reconstruct and compare, all float32, inference only.
+
+    Attributes:
+        generator: G, averaged weights: z ``(B, latent_dim)`` to ``(B, S/2, S/2, 1)``.
+        features: f of the search, from stage 1's discriminator at S/2.
+        encoder: E: ``(B, S/2, S/2, 1)`` to z.
+        refiner: c.
+        resolver: SR: ``(B, S/2, S/2, 1)`` to ``(B, S, S, 1)``.
+        judge: f of the detector, from stage 3's discriminator at S.
+    """
+
+    generator: keras.Model
+    features: keras.Model
+    encoder: keras.Model
+    refiner: keras.Model
+    resolver: keras.Model
+    judge: keras.Model
+
+
+class Run:
+    """A run folder on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name a folder; nothing is read or written yet."""
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, settings: TrainSettings, *, resume: bool) -> Run:
+        """Make the folder, or go on with the one that is there.
+
+        Raises:
+            RunError: it exists and ``resume`` is false, or was made with other settings.
+            ResultsError: it cannot be written.
+        """
+        run = cls(folder)
+        if (folder / SETTINGS).exists():
+            if not resume:
+                raise RunError(f"{folder} holds a run already. Add --resume to go on with it, or name a new folder.")
+            run._check_same(settings)
+        try:
+            (folder / "models").mkdir(parents=True, exist_ok=True)
+            write_json(folder / SETTINGS, settings.to_dict())
+        except OSError as error:
+            raise ResultsError(f"cannot write the run folder {folder}: {error.strerror}. Name another with --out.") from error
+        return run
+
+    def _check_same(self, settings: TrainSettings) -> None:
+        then, now = _flat(self.settings.to_dict()), _flat(settings.to_dict())
+        other = [f"{name}: {then.get(name)!r} then, {now[name]!r} now" for name in now if then.get(name) != now[name]]
+        if other:
+            raise RunError(
+                f"{self.folder} was made with other settings ({'; '.join(other)}). "
+                "Resume with the same options, or name a new folder."
+            )
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The run's settings; raises RunError when the folder is not a run."""
+        return TrainSettings.from_dict(self._read(SETTINGS))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Data, versions and machine of the training."""
+        return self._read(PROVENANCE)
+
+    @property
+    def progress(self) -> dict[str, float]:
+        """Minutes taken by each finished piece, by name."""
+        path = self.folder / PROGRESS
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def finish(self, piece: str, minutes: float) -> None:
+        """Note that ``piece`` is done."""
+        write_json(self.folder / PROGRESS, {**self.progress, piece: round(minutes, 3)})
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            return dict(json.loads(path.read_text()))
+        except FileNotFoundError as error:
+            raise RunError(f"{self.folder} is not a finished run folder: it has no {name}. Name the --out of sranogan-train.") from error
+        except (ValueError, OSError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+
+    def save_model(self, name: str, model: keras.Model) -> None:
+        """Save a network under ``models/NAME.keras``, whole or not at all."""
+        path = self.folder / "models" / f"{name}.keras"
+        temporary = path.with_name(f"{name}.part.keras")
+        model.save(temporary)
+        temporary.replace(path)
+
+    def load_into(self, model: keras.Model, name: str) -> keras.Model:
+        """Give ``model`` the saved weights of ``name`` and freeze it; raises RunError when they do not fit."""
+        path = self.folder / "models" / f"{name}.keras"
+        if not path.exists():
+            raise RunError(f"{self.folder} is not finished: {path.name} is missing. Go on with sranogan-train --resume.")
+        try:
+            model.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+        except ValueError as error:
+            raise RunError(
+                f"{path} does not fit the sizes in {SETTINGS}: {error}. The folder mixes two runs; train again."
+            ) from error
+        model.trainable = False
+        return model
+
+    def networks(self) -> Networks:
+        """Load what inference needs; raises RunError when something is missing or of another size."""
+        settings = self.settings
+        low, anogan = settings.search_size, settings.anogan
+        discriminator = build_discriminator(low, 2 * anogan.base_width, anogan.max_width)
+        judge = build_judge(settings)
+        return Networks(
+            generator=self.load_into(build_generator(low, anogan), "generator"),
+            features=feature_extractor(self.load_into(discriminator, "discriminator"), anogan.feature_block),
+            encoder=self.load_into(build_encoder(low, anogan), "encoder"),
+            refiner=self.load_into(build_refiner(low, settings.refiner), "refiner"),
+            resolver=self.load_into(build_super_resolver(low, settings.srgan), "resolver"),
+            judge=feature_extractor(self.load_into(judge, "judge"), settings.srgan.feature_block),
+        )
+
+    def save_detector(self, density: Density, calibration: Calibration) -> None:
+        """Save what was fitted on held-out normals."""
+        folder = self.folder / "detector"
+        folder.mkdir(exist_ok=True)
+        (folder / "density.npz").write_bytes(density.to_bytes())
+        write_json(
+            folder / "calibration.json",
+            {
+                "scores": list(calibration.scores),
+                "false_alarm_rate": calibration.false_alarm_rate,
+                "threshold": calibration.threshold,
+            },
+        )
+
+    def detector(self) -> tuple[Density, Calibration]:
+        """Load what :meth:`save_detector` saved."""
+        values = self._read("detector/calibration.json")
+        density = Density.from_bytes((self.folder / "detector" / "density.npz").read_bytes())
+        return density, Calibration(tuple(values["scores"]), values["false_alarm_rate"])
+
+
+def build_judge(settings: TrainSettings, dtype: str = "float32") -> keras.Model:
+    """Build stage 3's discriminator, whose features the detector judges with."""
+    srgan = settings.srgan
+    return build_discriminator(
+        settings.preprocess.size, srgan.discriminator_width, 8 * srgan.discriminator_width, dtype=dtype
+    )
+
+
+def machine() -> dict[str, str]:
+    """Describe this machine and the installed versions."""
+    cpu = next(
+        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
+        platform.processor(),
+    )
+    versions = {name: version(name) for name in PACKAGES}
+    return {"cpu": cpu, "python": sys.version.split()[0], "system": platform.platform(), **versions}
+
+
+def _cpuinfo() -> Sequence[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def timestamp() -> str:
+    """UTC time, ISO 8601."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat

@@ -1,0 +1,199 @@
+"""Every choice of a training run, one frozen dataclass per stage, and the three presets.
+
+The resolved settings are saved in the run folder (``settings.json``); a run is resumed only with
+the same settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.preprocess import PreprocessSpec
+
+Precision = Literal["float32", "mixed_bfloat16"]
+Start = Literal["encoder", "random"]
+Optimiser = Literal["adam", "momentum"]
+PresetName = Literal["demo", "standard", "paper"]
+
+SEARCH_SIDES_PX = (16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class AnoganSettings:
+    """Stage 1: the DCGAN and the encoder that starts its search.
+
+    Expected with the values below on 1,141 radiographs, 2 cores: about 15 min for the GAN and
+    5 min for the encoder.
+    """
+
+    latent_dim: int = 128
+    base_width: int = 16
+    max_width: int = 128
+    feature_block: int = 2  # the discriminator block whose output is f of the paper; 1 is the first
+    steps: int = 6000
+    batch: int = 32
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    ema_decay: float = 0.998
+    augment: bool = True
+    spectral: bool = False  # spectral normalisation of D
+    r1_weight: float = 1.0  # gamma of the R1 penalty on D
+    r1_every: int = 4  # lazily, every so many steps
+    reconstruction_weight: float = 10.0  # of |x - G(E(x))| in G's loss: every normal must be reachable
+    latent_weight: float = 0.5  # of (E(G(z)) - z)^2 in E's loss while G is trained
+    encoder_steps: int = 2500
+    encoder_learning_rate: float = 1e-3
+    encoder_feature_weight: float = 1.0  # kappa of f-AnoGAN's izi_f loss
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The latent search: loss (1 - weight) * sum|x - G(z)| + weight * sum|f(x) - f(G(z))|."""
+
+    steps: int = 8
+    learning_rate: float = 0.05
+    optimiser: Optimiser = "adam"
+    start: Start = "encoder"
+    restarts: int = 1
+    feature_weight: float = 0.1  # lambda of the paper
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.restarts < 1 or not 0 <= self.feature_weight <= 1:
+            raise SettingsError(
+                "a search needs steps >= 0, restarts >= 1 and feature_weight in 0..1; "
+                f"received steps={self.steps}, restarts={self.restarts}, feature_weight={self.feature_weight}"
+            )
+        if self.start == "encoder" and self.restarts > 1:
+            raise SettingsError(
+                "the encoder gives one start only, so restarts must be 1; use start=random to restart"
+            )
+
+
+@dataclass(frozen=True)
+class RefinerSettings:
+    """Stage 2: the two-layer CNN."""
+
+    filters: int = 32
+    kernel_px: int = 5
+    steps: int = 1000
+    batch: int = 32
+    learning_rate: float = 1e-3
+
+
+@dataclass(frozen=True)
+class SrganSettings:
+    """Stage 3: the super-resolution GAN (x2)."""
+
+    filters: int = 32
+    blocks: int = 4
+    discriminator_width: int = 24
+    feature_block: int = 2  # the discriminator block that the detector (and feature matching) compares
+    steps: int = 2500
+    batch: int = 8
+    learning_rate: float = 4e-4
+    adversarial_weight: float = 1e-3  # SRGAN, equation (3)
+    feature_weight: float = 0.02
+    warmup_share: float = 0.5  # of the steps, content loss alone, before the adversary joins
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Stage 4: residual densities and calibration, fitted on held-out normals."""
+
+    folds: int = 5
+    jitter_copies: int = 4
+    false_alarm_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.false_alarm_rate < 1 or self.folds < 2:
+            raise SettingsError(
+                "the detector needs 0 < false_alarm_rate < 1 and folds >= 2; "
+                f"received false_alarm_rate={self.false_alarm_rate}, folds={self.folds}"
+            )
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A whole run. ``preprocess.size`` is the side judged at; the search runs at half of it."""
+
+    preset: PresetName = "standard"
+    seed: int = 0
+    precision: Precision = "mixed_bfloat16"
+    calibration_share: float = 0.2
+    checkpoint_every_steps: int = 250
+    preprocess: PreprocessSpec = field(default_factory=PreprocessSpec)
+    anogan: AnoganSettings = field(default_factory=AnoganSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    refiner: RefinerSettings = field(default_factory=RefinerSettings)
+    srgan: SrganSettings = field(default_factory=SrganSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+
+    def __post_init__(self) -> None:
+        if self.search_size not in SEARCH_SIDES_PX or self.preprocess.size % 2:
+            sizes = ", ".join(str(2 * side) for side in SEARCH_SIDES_PX)
+            raise SettingsError(f"--size must be one of {sizes}; received {self.preprocess.size}")
+
+    @property
+    def search_size(self) -> int:
+        """Side in pixels at which the latent search runs."""
+        return self.preprocess.size // 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
+        """Rebuild from :meth:`to_dict`; raises SettingsError for a name that is not a setting."""
+        return _from_dict(cls, values)
+
+
+T = TypeVar("T")
+
+
+def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
+    hints = get_type_hints(cls)
+    unknown = set(values) - {f.name for f in fields(cls)}  # type: ignore[arg-type]  # every caller passes a dataclass
+    if unknown:
+        raise SettingsError(f"unknown {cls.__name__} setting(s): {', '.join(sorted(unknown))}")
+    built: dict[str, Any] = {}
+    for name, value in values.items():
+        hint = hints[name]
+        if is_dataclass(hint) and isinstance(hint, type):
+            value = _from_dict(hint, value)
+        built[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**built)
+
+
+def preset(name: str, *, size: int | None = None, seed: int = 0) -> TrainSettings:
+    """Return the settings called ``name``.
+
+    - ``demo``: narrow and short, for the phantom: under 2 minutes on 2 cores at 64 px.
+    - ``standard``: about 1,000 images at 128 px, at most 60 minutes on 2 cores.
+    - ``paper``: as the abstract has it: no contrast normalisation, random start, 500 search steps.
+
+    Raises:
+        SettingsError: no such preset, or a size that the networks cannot have.
+    """
+    if name == "demo":
+        chosen = TrainSettings(
+            preset="demo",
+            checkpoint_every_steps=100,
+            preprocess=PreprocessSpec(size=size or 64),
+            anogan=AnoganSettings(base_width=16, max_width=64, steps=700, ema_decay=0.99, encoder_steps=400),
+            refiner=RefinerSettings(filters=16, steps=150),
+            srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=200),
+        )
+    elif name == "standard":
+        chosen = TrainSettings(preset="standard", preprocess=PreprocessSpec(size=size or 128))
+    elif name == "paper":
+        chosen = TrainSettings(
+            preset="paper",
+            preprocess=PreprocessSpec(size=size or 128, contrast="none"),
+            search=SearchSettings(steps=500, start="random"),
+        )
+    else:
+        raise SettingsError(f"--preset must be one of {', '.join(get_args(PresetName))}; received {name!r}")
+    return replace(chosen, seed=seed)

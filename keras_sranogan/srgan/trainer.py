@@ -1,0 +1,79 @@
+"""Stage 3's training: content loss alone first, then the adversary joins."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from keras_sranogan.anogan.discriminator import feature_extractor
+from keras_sranogan.settings import TrainSettings
+from keras_sranogan.srgan.loss import adversarial_loss, content_loss, discriminator_loss
+from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
+
+
+
+def srgan_stage(
+    resolver: keras.Model,
+    discriminator: keras.Model,
+    refined: NDArray[np.float32],
+    x: NDArray[np.float32],
+    settings: TrainSettings,
+) -> Stage:
+    """Return the training of SR on pairs (c(g(x)) ``(N, S, S, 1)``, x ``(N, 2S, 2S, 1)``), both in [0, 1]."""
+    rate = keras.optimizers.schedules.CosineDecay(settings.srgan.learning_rate, settings.srgan.steps, alpha=0.05)
+    optimisers = {
+        "generator_optimiser": keras.optimizers.Adam(rate),
+        "discriminator_optimiser": keras.optimizers.Adam(settings.srgan.learning_rate / 2, beta_1=0.5),
+    }
+    optimisers["generator_optimiser"].build(resolver.trainable_variables)
+    optimisers["discriminator_optimiser"].build(discriminator.trainable_variables)
+    state = {"resolver": resolver, "discriminator": discriminator, **optimisers}
+    step = _step(resolver, discriminator, optimisers, tf.constant(refined), tf.constant(x), settings)
+    return Stage("srgan", settings.srgan.steps, step, state)
+
+
+def _step(
+    resolver: keras.Model,
+    discriminator: keras.Model,
+    optimisers: dict[str, keras.optimizers.Optimizer],
+    inputs: tf.Tensor,
+    targets: tf.Tensor,
+    settings: TrainSettings,
+) -> Step:
+    srgan, count = settings.srgan, int(inputs.shape[0])
+    features = feature_extractor(discriminator, srgan.feature_block)
+    warmup = int(srgan.steps * srgan.warmup_share)
+
+    def content_only(low: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as tape:
+            content = content_loss(real, resolver(low, training=True))
+        update(optimisers["generator_optimiser"], tape, content, resolver)
+        return content, tf.constant(0.0), tf.constant(0.0)
+
+    def adversarial(low: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as tape:
+            made = resolver(low, training=True)
+            with tape.stop_recording():
+                with tf.GradientTape() as tape_d:
+                    pair = tf.concat([real, made], axis=0)
+                    loss_d = discriminator_loss(*tf.split(discriminator(pair, training=True), 2))
+                update(optimisers["discriminator_optimiser"], tape_d, loss_d, discriminator)
+            content = content_loss(real, made)
+            fool = adversarial_loss(discriminator(made, training=False))
+            match = tf.reduce_mean(tf.abs(features(real, training=False) - features(made, training=False)))
+            loss = content + srgan.adversarial_weight * fool + srgan.feature_weight * match
+        update(optimisers["generator_optimiser"], tape, loss, resolver)
+        return content, fool, loss_d
+
+    @tf.function
+    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = draw_batch(count, srgan.batch, step_seed(settings.seed, "srgan", number))
+        low, real = tf.gather(inputs, rows), tf.gather(targets, rows)
+        content, fool, loss_d = tf.cond(
+            number < warmup, lambda: content_only(low, real), lambda: adversarial(low, real)
+        )
+        return {"l1": content, "adversarial": fool, "loss_d": loss_d}
+
+    return step
