@@ -62,7 +62,7 @@ def train(
         from keras_sranogan.train import train as train_all
 
         settings = replace(settings_of(preset, size=size, seed=seed), precision=resolve_precision(precision))
-        source = open_source(data, normal_class=normal_class, seed=seed)
+        source = open_source(data, normal_class=normal_class)
         with Terminal() as progress:
             done = train_all(source, out, settings, progress, resume=resume, max_bad_share=max_bad_share)
         minutes = ", ".join(f"{name} {value:.1f}" for name, value in done.progress.items())
@@ -100,7 +100,7 @@ def evaluate(
             split=split, anogan_steps=anogan_steps, low_pass=low_pass, max_bad_share=max_bad_share, seed=seed
         )
         with Terminal() as progress:
-            source = open_source(data, normal_class=normal_class, seed=seed)
+            source = open_source(data, normal_class=normal_class)
             evaluate_model(model, source, options, progress, json=json, report=report, pictures=pictures)
         return ExitCode.OK
 

@@ -7,6 +7,7 @@
       gan/ encoder/ refiner/ srgan/                   checkpoints and sample pictures of each training
       models/*.keras                                  the trained networks, float32
       detector/density.npz, calibration.json          fitted on held-out normals
+      detector/normals.npz, representative.npy        those normals, and some training normals, for export
       progress.json     finished pieces and their minutes
       logs/             TensorBoard
 """
@@ -24,10 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
-from keras_sranogan.anogan.encoder import build_encoder
-from keras_sranogan.anogan.generator import build_generator
+from keras_sranogan.anogan.networks import build_gan
+from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
@@ -36,6 +39,7 @@ from sranogan_edge.errors import ResultsError, RunError
 from sranogan_edge.score import Calibration, Density
 
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
+RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
 PACKAGES = ("keras-sranogan", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
 
@@ -149,17 +153,38 @@ class Run:
     def networks(self) -> Networks:
         """Load what inference needs; raises RunError when something is missing or of another size."""
         settings = self.settings
-        low, anogan = settings.search_size, settings.anogan
-        discriminator = build_discriminator(low, 2 * anogan.base_width, anogan.max_width)
-        judge = build_judge(settings)
+        low, gan = settings.search_size, build_gan(settings)
+        discriminator = self.load_into(gan.discriminator, "discriminator")
+        judge = self.load_into(build_judge(settings), "judge")
         return Networks(
-            generator=self.load_into(build_generator(low, anogan), "generator"),
-            features=feature_extractor(self.load_into(discriminator, "discriminator"), anogan.feature_block),
-            encoder=self.load_into(build_encoder(low, anogan), "encoder"),
+            generator=self.load_into(gan.averaged, "averaged"),
+            features=feature_extractor(discriminator, settings.anogan.feature_block),
+            encoder=self.load_into(gan.encoder, "encoder"),
             refiner=self.load_into(build_refiner(low, settings.refiner), "refiner"),
             resolver=self.load_into(build_super_resolver(low, settings.srgan), "resolver"),
-            judge=feature_extractor(self.load_into(judge, "judge"), settings.srgan.feature_block),
+            judge=feature_extractor(judge, settings.srgan.feature_block),
         )
+
+    def save_normals(self, held_out: HeldOutNormals, representative: NDArray[np.float32]) -> None:
+        """Keep what an export needs: held-out normals, and some training normals ``(N, S, S, 1)`` in [0, 1]."""
+        folder = self.folder / "detector"
+        folder.mkdir(exist_ok=True)
+        held_out.save(folder / "normals.npz")
+        np.save(folder / "representative.npy", to_bytes(representative))
+
+    def held_out_normals(self) -> HeldOutNormals:
+        """Load the held-out normals."""
+        return HeldOutNormals.load(self._detector_file("normals.npz"))
+
+    def representative(self) -> NDArray[np.float32]:
+        """Load the training normals kept for quantisation, ``(N, S, S, 1)`` in [0, 1]."""
+        return from_bytes(np.load(self._detector_file("representative.npy"), allow_pickle=False))
+
+    def _detector_file(self, name: str) -> Path:
+        path = self.folder / "detector" / name
+        if not path.exists():
+            raise RunError(f"{self.folder} is not finished: {path.name} is missing. Go on with sranogan-train --resume.")
+        return path
 
     def save_detector(self, density: Density, calibration: Calibration) -> None:
         """Save what was fitted on held-out normals."""
@@ -178,7 +203,7 @@ class Run:
     def detector(self) -> tuple[Density, Calibration]:
         """Load what :meth:`save_detector` saved."""
         values = self._read("detector/calibration.json")
-        density = Density.from_bytes((self.folder / "detector" / "density.npz").read_bytes())
+        density = Density.from_bytes(self._detector_file("density.npz").read_bytes())
         return density, Calibration(tuple(values["scores"]), values["false_alarm_rate"])
 
 

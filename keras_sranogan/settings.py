@@ -32,9 +32,9 @@ class AnoganSettings:
     base_width: int = 16
     max_width: int = 128
     feature_block: int = 2  # the discriminator block whose output is f of the paper; 1 is the first
-    steps: int = 6000
+    steps: int = 5000
     batch: int = 32
-    learning_rate: float = 2e-4
+    learning_rate: float = 5e-4
     beta_1: float = 0.5
     ema_decay: float = 0.998
     augment: bool = True
@@ -43,7 +43,7 @@ class AnoganSettings:
     r1_every: int = 4  # lazily, every so many steps
     reconstruction_weight: float = 10.0  # of |x - G(E(x))| in G's loss: every normal must be reachable
     latent_weight: float = 0.5  # of (E(G(z)) - z)^2 in E's loss while G is trained
-    encoder_steps: int = 2500
+    encoder_steps: int = 1500
     encoder_learning_rate: float = 1e-3
     encoder_feature_weight: float = 1.0  # kappa of f-AnoGAN's izi_f loss
 
@@ -182,7 +182,7 @@ def preset(name: str, *, size: int | None = None, seed: int = 0) -> TrainSetting
             preset="demo",
             checkpoint_every_steps=100,
             preprocess=PreprocessSpec(size=size or 64),
-            anogan=AnoganSettings(base_width=16, max_width=64, steps=700, ema_decay=0.99, encoder_steps=400),
+            anogan=AnoganSettings(base_width=16, max_width=64, steps=500, ema_decay=0.98, encoder_steps=150),
             refiner=RefinerSettings(filters=16, steps=150),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=200),
         )

@@ -15,19 +15,20 @@ from numpy.typing import NDArray
 
 from keras_sranogan import pictures
 from keras_sranogan.anogan.discriminator import feature_extractor
-from keras_sranogan.anogan.encoder import build_encoder
 from keras_sranogan.anogan.latent_search import LatentSearch
-from keras_sranogan.anogan.trainer import GanParts, build_gan, encoder_stage, gan_stage
+from keras_sranogan.anogan.networks import GanParts, build_gan
+from keras_sranogan.anogan.trainer import encoder_stage, gan_stage
 from keras_sranogan.data.load import LoadedImages, load_images
 from keras_sranogan.data.source import DataSource, Item
 from keras_sranogan.data.split import split_by_group
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
+from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.detector.quality import reconstruction_quality
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, predict
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.refiner.trainer import refiner_stage
-from keras_sranogan.run import PROVENANCE, Run, build_judge, machine, timestamp
+from keras_sranogan.run import PROVENANCE, RECONSTRUCTION_QUALITY, Run, build_judge, machine, timestamp
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.trainer import srgan_stage
@@ -37,6 +38,7 @@ from sranogan_edge.frame import Frame
 
 MIN_NORMALS = 50
 SHOWN = 16
+REPRESENTATIVE = 128  # training normals kept for the ranges of a quantised export
 Images = NDArray[np.float32]
 
 
@@ -96,6 +98,11 @@ class Training:
         """Make the initial weights of the next networks a function of the run's seed alone."""
         keras.utils.set_random_seed(self.settings.seed * 101 + piece)
 
+    def save(self, name: str, trained: keras.Model, plain: keras.Model) -> None:
+        """Save ``trained`` in float32, by way of ``plain``: the same network built in that precision."""
+        plain.set_weights(trained.get_weights())
+        self.run.save_model(name, plain)
+
     @property
     def dtype(self) -> str:
         """The training precision, as a Keras dtype policy."""
@@ -142,37 +149,35 @@ def _provenance(work: Training) -> dict[str, Any]:
     }
 
 
-def _gan_parts(work: Training, dtype: str) -> GanParts:
+def _gan_parts(work: Training, dtype: str = "float32") -> GanParts:
     work.seeded(1)
     return build_gan(work.settings, dtype)
 
 
-def _trained_gan(work: Training) -> GanParts:
-    parts = _gan_parts(work, "float32")
-    work.run.load_into(parts.averaged, "generator")
-    work.run.load_into(parts.discriminator, "discriminator")
+def _trained_gan(work: Training, *networks: str) -> GanParts:
+    """Build stage 1 and load the finished ones of its networks."""
+    parts = _gan_parts(work)
+    for name in networks:
+        work.run.load_into(getattr(parts, name), name)
     return parts
 
 
 def _train_gan(work: Training) -> None:
     parts = _gan_parts(work, work.dtype)
-    stage = gan_stage(parts, work.x_low, work.settings)
     z = np.random.default_rng(0).normal(size=(64, work.settings.anogan.latent_dim)).astype(np.float32)
 
     def show(folder: Path) -> None:
         pictures.save_grid(folder / "samples.png", predict(parts.averaged, z), columns=8)
 
-    work.steps(stage.shown(show))
-    work.run.save_model("generator", parts.averaged)
-    plain = _gan_parts(work, "float32").discriminator
-    plain.set_weights(parts.discriminator.get_weights())
-    work.run.save_model("discriminator", plain)
+    work.steps(gan_stage(parts, work.x_low, work.settings).shown(show))
+    for name in ("averaged", "discriminator", "encoder"):
+        work.save("encoder_start" if name == "encoder" else name, getattr(parts, name), getattr(_gan_parts(work), name))
 
 
 def _train_encoder(work: Training) -> None:
-    parts = _trained_gan(work)
-    work.seeded(2)
-    encoder = build_encoder(work.settings.search_size, work.settings.anogan, work.dtype)
+    parts = _trained_gan(work, "averaged", "discriminator")
+    encoder = _gan_parts(work, work.dtype).encoder
+    encoder.set_weights(work.run.load_into(_gan_parts(work).encoder, "encoder_start").get_weights())
     low = downscale_all(work.shown, work.settings.search_size)
 
     def show(folder: Path) -> None:
@@ -180,18 +185,14 @@ def _train_encoder(work: Training) -> None:
         pictures.save_columns(folder / "reconstructions.png", {"x": low, "G(E(x))": made})
 
     work.steps(encoder_stage(encoder, parts, work.x_low, work.settings).shown(show))
-    work.seeded(2)
-    plain = build_encoder(work.settings.search_size, work.settings.anogan)
-    plain.set_weights(encoder.get_weights())
-    work.run.save_model("encoder", plain)
+    work.save("encoder", encoder, _gan_parts(work).encoder)
 
 
 def _searched(work: Training, x_low: Images, what: str) -> Images:
     """Return g(x) of low-resolution images."""
-    parts, encoder = _trained_gan(work), build_encoder(work.settings.search_size, work.settings.anogan)
-    work.run.load_into(encoder, "encoder")
+    parts = _trained_gan(work, "averaged", "discriminator", "encoder")
     features = feature_extractor(parts.discriminator, work.settings.anogan.feature_block)
-    search = LatentSearch(parts.averaged, features, encoder, work.settings.search)
+    search = LatentSearch(parts.averaged, features, parts.encoder, work.settings.search)
     work.progress.start(f"searching {what}", len(x_low))
     found = []
     for i in range(0, len(x_low), 64):
@@ -213,7 +214,7 @@ def _train_refiner(work: Training) -> None:
         pictures.save_columns(folder / "reconstructions.png", columns)
 
     work.steps(refiner_stage(refiner, generated, work.x_low, work.settings).shown(show))
-    work.run.save_model("refiner", refiner)
+    work.save("refiner", refiner, refiner)
 
 
 def _train_srgan(work: Training) -> None:
@@ -230,32 +231,24 @@ def _train_srgan(work: Training) -> None:
         pictures.save_columns(folder / "reconstructions.png", columns)
 
     work.steps(srgan_stage(resolver, judge, refined, work.fit.x, work.settings).shown(show))
-    plain = build_super_resolver(work.settings.search_size, work.settings.srgan)
-    plain.set_weights(resolver.get_weights())
-    work.run.save_model("resolver", plain)
-    plain_judge = build_judge(work.settings)
-    plain_judge.set_weights(judge.get_weights())
-    work.run.save_model("judge", plain_judge)
+    work.save("resolver", resolver, build_super_resolver(work.settings.search_size, work.settings.srgan))
+    work.save("judge", judge, build_judge(work.settings))
 
 
 def _fit_detector(work: Training) -> None:
     settings = work.settings.detector
     reconstructor = Reconstructor(work.run.networks(), work.settings.search)
-    work.progress.start("reconstructing held-out normals", len(work.held_out.x))
-    clean = reconstructor(work.held_out.x, on_progress=work.progress.advance)
-    write_json(work.run.folder / "reconstruction_quality.json", reconstruction_quality(clean))
-    features, heat, rows = [clean.features], [clean.heat], [*work.held_out.items]
-    for copy in range(settings.jitter_copies):
-        images = _jittered(work, copy)
-        work.progress.start(f"reconstructing jittered copies {copy + 1}", len(images.x))
-        made = reconstructor(images.x, on_progress=work.progress.advance)
-        features.append(made.features)
-        heat.append(made.heat)
-        rows += images.items
-    _, groups = np.unique([item.group for item in rows], return_inverse=True)
-    original = np.arange(len(rows)) < len(work.held_out.x)
+    loaded = [work.held_out, *(_jittered(work, copy) for copy in range(settings.jitter_copies))]
+    _, groups = np.unique([item.group for part in loaded for item in part.items], return_inverse=True)
+    x = from_bytes(to_bytes(np.concatenate([part.x for part in loaded])))
+    normals = HeldOutNormals(x, groups, np.arange(len(x)) < len(work.held_out.x))
+    work.run.save_normals(normals, work.fit.x[:: max(1, len(work.fit.x) // REPRESENTATIVE)])
+    work.progress.start("reconstructing held-out normals", len(x))
+    made = reconstructor(x, on_progress=work.progress.advance)
+    quality = reconstruction_quality(made.first(len(work.held_out.x)))
+    write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
     density, calibration = fit_detector(
-        np.concatenate(features), np.concatenate(heat), groups, original, settings, work.settings.seed
+        made.features, made.heat, groups, normals.original, settings, work.settings.seed
     )
     work.run.save_detector(density, calibration)
 

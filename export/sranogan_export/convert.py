@@ -1,13 +1,15 @@
-"""A TensorFlow function to a TFLite graph with named inputs and outputs, in a stated recipe."""
+"""A TensorFlow function to a TFLite graph with named inputs and outputs."""
 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import (  # the only way to freeze a function
     convert_variables_to_constants_v2,
@@ -17,24 +19,21 @@ from sranogan_edge.errors import SettingsError
 
 Recipe = Literal["float32", "float16", "int8"]
 RECIPES: tuple[str, ...] = get_args(Recipe)
-Inputs = Mapping[str, NDArray[np.float32]]
-Samples = Callable[[], Iterator[Inputs]]
+Function = Callable[..., Mapping[str, tf.Tensor]]
+Shapes = Mapping[str, tuple[int, ...]]
+Samples = Callable[[], Iterator[Mapping[str, NDArray[np.float32]]]]
+MOVING_OPERATORS = {"DEQUANTIZE", "QUANTIZE", "RESHAPE", "DELEGATE"}  # these compute nothing
 
 
-def convert(
-    function: Callable[..., Mapping[str, tf.Tensor]],
-    inputs: Mapping[str, tuple[int, ...]],
-    recipe: Recipe,
-    representative: Samples,
-) -> bytes:
+def convert(function: Function, inputs: Shapes, recipe: Recipe, representative: Samples | None = None) -> bytes:
     """Return a ``.tflite`` file with the signature ``serving_default``.
 
     Args:
         function: called with one float32 tensor per input, by name; returns tensors by name.
         inputs: static shapes, batch 1.
-        recipe: ``float32``; ``float16`` (weights stored in half); or ``int8`` (post-training, full
-            integer where the operator has an integer kernel; int8 in and out).
-        representative: yields real inputs, by name, for the ranges of ``int8``.
+        recipe: ``float32``; ``float16`` (weights stored in half); or ``int8`` (int8 in and out).
+        representative: yields real inputs, by name: ``int8`` takes every range from them. Without it,
+            ``int8`` quantises what ``function`` itself passes through fake quantisation, and no more.
 
     Raises:
         SettingsError: no such recipe.
@@ -49,35 +48,46 @@ def convert(
         if recipe == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if recipe == "int8":
-            converter.representative_dataset = lambda: (dict(sample) for sample in representative())
             converter.inference_input_type = converter.inference_output_type = tf.int8
+            if representative is not None:
+                converter.representative_dataset = lambda: (dict(sample) for sample in representative())
         return bytes(converter.convert())
 
 
-def convert_fake(function,inputs):
-    with tempfile.TemporaryDirectory() as folder:
-        _save_frozen(function, inputs, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        return bytes(converter.convert())
-
-
-def _save_frozen(
-    function: Callable[..., Mapping[str, tf.Tensor]], inputs: Mapping[str, tuple[int, ...]], folder: str
-) -> None:
+def _save_frozen(function: Function, inputs: Shapes, folder: str) -> None:
     """Save ``function`` with its weights as constants (quantisation cannot calibrate variables)."""
     specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name, shape in inputs.items()}
     traced = tf.function(lambda **tensors: dict(function(**tensors))).get_concrete_function(**specs)
     frozen = convert_variables_to_constants_v2(traced)
     order = [tensor.name.split(":")[0] for tensor in frozen.inputs]
-    names = sorted(traced.structured_outputs)  # TensorFlow flattens dictionaries in the order of their keys
+    names = sorted(traced.structured_outputs)  # TensorFlow flattens a dictionary in the order of its keys
 
     def call(**tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = frozen(*[tensors[name] for name in order])
-        return dict(zip(names, outputs, strict=True))
+        return dict(zip(names, frozen(*[tensors[name] for name in order]), strict=True))
 
     module = tf.Module()
     module.call = tf.function(call)
     signature = module.call.get_concrete_function(**specs)
     tf.saved_model.save(module, folder, signatures={"serving_default": signature})
+
+
+def operators(model: bytes) -> dict[str, dict[str, int]]:
+    """Count a graph's operators: ``all`` by name, and ``float32``: those that compute on floats."""
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=_plain_kernels())
+    interpreter.allocate_tensors()
+    types = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
+    everything: Counter[str] = Counter()
+    floating: Counter[str] = Counter()
+    for node in interpreter._get_ops_details():
+        name = node["op_name"]
+        everything[name] += 1
+        if name not in MOVING_OPERATORS and any(types.get(i) is np.float32 for i in node["outputs"]):
+            floating[name] += 1
+    return {"all": dict(everything), "float32": dict(floating)}
+
+
+def _plain_kernels() -> Any:
+    """Without XNNPACK, so that every operator stays visible."""
+    from ai_edge_litert.interpreter import OpResolverType
+
+    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES

@@ -12,6 +12,10 @@ BRIGHTNESS = 0.2
 CONTRAST = (0.7, 1.3)
 SHIFT_SHARE = 0.125
 CUTOUT_SHARE = 0.4
+POSE_ROTATION_RAD = 0.07  # 4 degrees
+POSE_LOG_SCALE = 0.06
+POSE_SHIFT_SHARE = 0.03
+POSE_GAIN = 0.05
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -26,13 +30,13 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return images * _cutout_mask(batch, side, round(side * CUTOUT_SHARE), seeds[3])
 
 
-def _shift(images: tf.Tensor, reach: int, seed: tf.Tensor, mode: str = "CONSTANT") -> tf.Tensor:
-    """Translate by up to ``reach`` pixels each way; what moves in is zeros, or by ``REFLECT`` the border."""
+def _shift(images: tf.Tensor, reach: int, seed: tf.Tensor) -> tf.Tensor:
+    """Translate by up to ``reach`` pixels each way, zeros moving in."""
     batch, side = tf.shape(images)[0], images.shape[1]
     offset = tf.random.stateless_uniform((batch, 2), seed, -reach, reach + 1, dtype=tf.int32)
     index = tf.range(side)[None] + reach
     rows, columns = index + offset[:, :1], index + offset[:, 1:]
-    padded = tf.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode)
+    padded = tf.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
     moved = tf.gather(padded, rows, axis=1, batch_dims=1)
     return tf.gather(moved, columns, axis=2, batch_dims=1)
 
@@ -47,9 +51,27 @@ def _cutout_mask(batch: tf.Tensor, side: int, hole: int, seed: tf.Tensor) -> tf.
 
 
 def jitter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Return ``images`` slightly shifted and brightened or darkened: the poses that films really vary in."""
+    """Return ``images`` ``(B, S, S, 1)`` each slightly turned, scaled, shifted and re-exposed.
+
+    These are the poses that films of normals vary in anyway; some hundred images show too few of them.
+    """
     seeds = tf.unstack(tf.random.split(seed, 2))
-    side = images.shape[1]
-    images = _shift(images, max(1, side // 32), seeds[0], "REFLECT")
-    gain = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[1], 0.95, 1.05)
-    return tf.clip_by_value(images * gain, 0.0, 1.0)
+    batch, side = tf.shape(images)[0], images.shape[1]
+    turn, scale, right, down = tf.unstack(
+        tf.random.stateless_uniform((4, batch), seeds[0], -1.0, 1.0)
+    )
+    angle, zoom = turn * POSE_ROTATION_RAD, tf.exp(scale * POSE_LOG_SCALE)
+    cosine, sine, middle = tf.cos(angle) * zoom, tf.sin(angle) * zoom, (side - 1) / 2
+    x0 = middle * (1 - cosine + sine) + right * POSE_SHIFT_SHARE * side
+    y0 = middle * (1 - sine - cosine) + down * POSE_SHIFT_SHARE * side
+    zero = tf.zeros_like(x0)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([cosine, -sine, x0, sine, cosine, y0, zero, zero], axis=1),
+        output_shape=(side, side),
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+        fill_value=0.0,
+    )
+    gain = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[1], 1 - POSE_GAIN, 1 + POSE_GAIN)
+    return tf.clip_by_value(moved * gain, 0.0, 1.0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,40 +9,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.augment import augment, jitter
-from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
-from keras_sranogan.anogan.encoder import build_encoder
-from keras_sranogan.anogan.generator import build_generator
+from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.loss import discriminator_loss, encoder_loss, generator_loss, gradient_penalty
+from keras_sranogan.anogan.networks import GanParts
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
-
-Pictures = Callable[[Path], None]
-
-
-@dataclass(frozen=True)
-class GanParts:
-    """The networks of the DCGAN; ``averaged`` is the running mean of G that everything later uses.
-
-    ``encoder`` is trained along: G must also rebuild every training image from E's latent vector,
-    which keeps it from forgetting the rarer normals (mode collapse).
-    """
-
-    generator: keras.Model
-    encoder: keras.Model
-    averaged: keras.Model
-    discriminator: keras.Model
-
-
-def build_gan(settings: TrainSettings, dtype: str) -> GanParts:
-    """Build G, its average and D at the search size."""
-    size, anogan = settings.search_size, settings.anogan
-    generator = build_generator(size, anogan, dtype)
-    averaged = build_generator(size, anogan, "float32")
-    averaged.set_weights(generator.get_weights())
-    discriminator = build_discriminator(size, 2 * anogan.base_width, anogan.max_width, spectral=anogan.spectral, dtype=dtype)
-    encoder = build_encoder(size, anogan, dtype)
-    return GanParts(generator, encoder, averaged, discriminator)
-
 
 def gan_stage(parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettings) -> Stage:
     """Return the DCGAN's training on normals ``x_low`` ``(N, S, S, 1)`` float32 in [0, 1]."""
@@ -99,8 +67,8 @@ def _gan_step(
 
     @tf.function
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "gan", number), 5))
-        real = tf.gather(data, draw_batch(count, anogan.batch, seeds[0]))
+        seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "gan", number), 6))
+        real = jitter(tf.gather(data, draw_batch(count, anogan.batch, seeds[0])), seeds[5])
         z = tf.random.stateless_normal((anogan.batch, anogan.latent_dim), seeds[1])
         with tf.GradientTape() as tape_g, tf.GradientTape() as tape_e:
             rebuilt = generator(encoder(real, training=True), training=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -40,6 +40,10 @@ class Reconstructions:
     search_loss: NDArray[np.float32]
     start_loss: NDArray[np.float32]
     residuals: tuple[Residual, ...]
+
+    def first(self, count: int) -> Reconstructions:
+        """Return the first ``count`` of them."""
+        return Reconstructions(*(getattr(self, f.name)[:count] for f in fields(self)))
 
     @property
     def features(self) -> NDArray[np.float32]:

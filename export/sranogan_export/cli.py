@@ -1,0 +1,83 @@
+"""``sranogan-export``: parse, call, return an exit code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sranogan_edge.cli import run as run_command
+from sranogan_edge.errors import ExitCode, SettingsError
+
+if TYPE_CHECKING:
+    from sranogan_export.write_bundle import ExportResult
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+EXIT_CODES = """
+Exit codes: 0 exported; 2 wrong usage; 5 the exported graphs cannot be loaded; 6 the bundle cannot be
+written; 7 the run folder is unfinished or damaged; 130 interrupted.
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_CODES)
+def export(
+    run: Annotated[Path, typer.Argument(help="A finished run folder of sranogan-train.")],
+    out: Annotated[Path, typer.Option(help="The bundle to write, NAME.sranogan.")],
+    int8: Annotated[bool, typer.Option("--int8", help="8-bit integer graphs (the default).")] = False,
+    float16: Annotated[bool, typer.Option("--float16", help="Half-size weights, float32 arithmetic.")] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="Full precision.")] = False,
+    steps: Annotated[Optional[int], typer.Option(min=0, help="Search steps, instead of the run's.")] = None,
+    json: Annotated[Optional[Path], typer.Option(help="Write the figures of the export to this file.")] = None,
+) -> None:
+    """Export a run as one bundle for the device: graphs, densities, threshold, golden cases, model card."""
+
+    def work() -> ExitCode:
+        from keras_sranogan.progress import Terminal
+        from keras_sranogan.run import Run
+        from keras_sranogan.training import write_json
+        from sranogan_export.write_bundle import export_run
+
+        with Terminal() as progress:
+            result = export_run(Run(run), _recipe(int8, float16, float32), out, progress, steps=steps)
+        _print(result)
+        if json:
+            write_json(json, _figures(result))
+        return ExitCode.OK
+
+    run_command(work)
+
+
+def _recipe(int8: bool, float16: bool, float32: bool) -> str:
+    asked = [name for name, wanted in (("int8", int8), ("float16", float16), ("float32", float32)) if wanted]
+    if len(asked) > 1:
+        raise SettingsError(f"name one of --int8, --float16, --float32; received {' and '.join(asked)}")
+    return asked[0] if asked else "int8"
+
+
+def _print(result: ExportResult) -> None:
+    table = Table(title=f"{result.path} ({result.path.stat().st_size / 2**20:.1f} MiB)")
+    for column in ("graph", "KiB", "operators", "of them on float32"):
+        table.add_column(column, justify="left" if column == "graph" else "right")
+    for name, size in result.graph_bytes.items():
+        counts = result.operators[name]
+        table.add_row(name, f"{size / 1024:.0f}", str(sum(counts["all"].values())), str(sum(counts["float32"].values())))
+    console = Console()
+    console.print(table)
+    for name, value in result.reconstruction_l1.items():
+        console.print(f"mean |x - reconstruction| on held-out normals, {name}: {value:.4f}")
+
+
+def _figures(result: ExportResult) -> dict[str, object]:
+    return {**result.__dict__, "path": str(result.path), "bundle_bytes": result.path.stat().st_size}
+
+
+def export_main() -> None:
+    """Entry point of ``sranogan-export``."""
+    app(prog_name="sranogan-export")

@@ -1,0 +1,150 @@
+"""A finished run to a bundle: graphs, densities refitted on the graphs' own output, golden cases, card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_sranogan.detector.fit import fit_detector
+from keras_sranogan.detector.normals import HeldOutNormals
+from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, predict
+from keras_sranogan.run import Networks, Run
+from keras_sranogan.settings import SearchSettings, TrainSettings
+from keras_sranogan.training import Progress
+from sranogan_edge.bundle import Bundle, Golden, write_bundle
+from sranogan_edge.interpreter import Graph, backend_name
+from sranogan_edge.pipeline import Detector, RunsGraph, reconstruct
+from sranogan_edge.score import Calibration, Density
+from sranogan_export.convert import Recipe, operators
+from sranogan_export.graphs import build_graphs
+from sranogan_export.model_card import model_card
+
+GOLDEN_CASES = 8
+GOLDEN_TOLERANCE_SPREADS = 0.25  # of the standard deviation of held-out normals' scores
+COMPARED = 32
+Images = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written.
+
+    Attributes:
+        path: the bundle.
+        graph_bytes: size of each graph.
+        operators: per graph, see :func:`sranogan_export.convert.operators`.
+        reconstruction_l1: mean |x - x_hat| over held-out normals, by the Keras run and by the graphs.
+        threshold: of the bundle's calibration; infinite when too few normals were held out.
+    """
+
+    path: Path
+    graph_bytes: Mapping[str, int]
+    operators: Mapping[str, dict[str, dict[str, int]]]
+    reconstruction_l1: Mapping[str, float]
+    threshold: float
+
+
+def export_run(run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps: int | None = None) -> ExportResult:
+    """Export ``run`` in ``recipe`` to ``out``; ``steps`` replaces the run's number of search steps.
+
+    Raises:
+        RunError: the run is unfinished or damaged.
+        SettingsError: the search cannot be a fixed graph.
+        ResultsError: the bundle cannot be written.
+    """
+    settings, networks = run.settings, run.networks()
+    search = settings.search if steps is None else replace(settings.search, steps=steps)
+    reconstructor = Reconstructor(networks, search)
+    representative = run.representative()
+    x_low = downscale_all(representative, settings.search_size)
+    progress.start("exporting graphs", 3)
+    finished: list[str] = []
+
+    def graph_done(name: str) -> None:
+        finished.append(name)
+        progress.advance(len(finished), name)
+
+    models = build_graphs(networks, search, recipe, x_low, reconstructor(representative), graph_done)
+    normals = run.held_out_normals()
+    density, calibration, device_l1 = _fit_on_device_graphs(models, normals, settings, progress)
+    counts = {name: operators(model) for name, model in models.items()}
+    draft = Bundle(
+        preprocess=settings.preprocess,
+        search_size=settings.search_size,
+        graphs=models,
+        density=density,
+        calibration=calibration,
+        golden=Golden(golden_inputs(networks, settings), np.zeros(GOLDEN_CASES), 0.0),
+        model_card="",
+        details=_details(run, search, recipe, counts),
+    )
+    bundle = replace(draft, golden=_golden(draft), model_card=model_card(draft))
+    write_bundle(bundle, out)
+    keras_made = reconstructor(normals.x[normals.original][:COMPARED])
+    return ExportResult(
+        path=out,
+        graph_bytes={name: len(model) for name, model in models.items()},
+        operators=counts,
+        reconstruction_l1={"keras": float(np.abs(keras_made.x - keras_made.resolved).mean()), recipe: device_l1},
+        threshold=calibration.threshold,
+    )
+
+
+def _fit_on_device_graphs(
+    models: Mapping[str, bytes], normals: HeldOutNormals, settings: TrainSettings, progress: Progress
+) -> tuple[Density, Calibration, float]:
+    """Fit densities and calibration to what the exported graphs make of the held-out normals."""
+    graphs: dict[str, RunsGraph] = {name: Graph(model, name=name, threads=2) for name, model in models.items()}
+    progress.start("calibrating on held-out normals", len(normals.x))
+    features, heat, distances = [], [], []
+    for number, x in enumerate(normals.x, start=1):
+        made = reconstruct(x, settings.search_size, graphs)
+        features.append(made.residual.features)
+        heat.append(made.residual.heat)
+        distances.append(float(np.abs(made.x - made.resolved).mean()))
+        progress.advance(number)
+    density, calibration = fit_detector(
+        np.stack(features), np.stack(heat), normals.groups, normals.original, settings.detector, settings.seed
+    )
+    return density, calibration, float(np.mean(np.array(distances)[normals.original][:COMPARED]))
+
+
+def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:
+    """Return ``(GOLDEN_CASES, S, S, 1)`` float32 images that the model dreamt up: no patient's image leaves.
+
+    Every second one has a bright disc, so that normal and anomalous scores are both proven.
+    """
+    rng = np.random.default_rng(settings.seed)
+    z = rng.normal(size=(GOLDEN_CASES, settings.anogan.latent_dim)).astype(np.float32)
+    images = predict(networks.resolver, predict(networks.refiner, predict(networks.generator, z)))
+    size = settings.preprocess.size
+    for image in images[::2]:
+        row, column = rng.integers(size // 4, 3 * size // 4, 2)
+        disc = cv2.circle(np.zeros((size, size), np.float32), (int(column), int(row)), size // 8, 1.0, -1)
+        image[..., 0] = np.maximum(image[..., 0], 0.9 * cv2.GaussianBlur(disc, (0, 0), size / 64))
+    return np.rint(images * 255).astype(np.float32) / 255
+
+
+def _golden(draft: Bundle) -> Golden:
+    detector = Detector(draft, prove=False)
+    scores = np.array([detector.score_x(x).score for x in draft.golden.x])
+    tolerance = GOLDEN_TOLERANCE_SPREADS * float(np.std(draft.calibration.scores))
+    return Golden(draft.golden.x, scores, tolerance)
+
+
+def _details(run: Run, search: SearchSettings, recipe: Recipe, counts: Mapping[str, Any]) -> dict[str, Any]:
+    settings = run.settings.to_dict()
+    return {
+        "recipe": recipe,
+        "search": settings["search"] | {"steps": search.steps},
+        "operators": counts,
+        "exporter": backend_name(),
+        "settings": settings,
+        "provenance": run.provenance,
+    }

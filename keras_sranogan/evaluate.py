@@ -1,0 +1,320 @@
+"""How well a model tells normals from abnormals, beside plain AnoGAN and trivial statistics.
+
+Labels are used here to report. Nothing is fitted, and the threshold comes from held-out normals alone
+(but for ``best_accuracy_protocol``, which says so).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_sranogan import metrics
+from keras_sranogan.data.load import LoadedImages, load_images
+from keras_sranogan.data.source import DataSource, Item
+from keras_sranogan.plots import draw_all
+from keras_sranogan.report import render_report
+from keras_sranogan.scorers import PlainAnogan, Scored, Scorer, open_scorer
+from sranogan_edge.errors import ResultsError, RunError, SettingsError
+from sranogan_edge.frame import Frame
+from sranogan_edge.preprocess import low_pass
+
+if TYPE_CHECKING:
+    from keras_sranogan.training import Progress
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to evaluate.
+
+    Attributes:
+        split: of the data source.
+        anogan_steps: of the plain AnoGAN search from a random start; for runs only.
+        low_pass: also score every image without its fine detail, as a control.
+        max_bad_share: the share of images that may be unreadable.
+        seed: of the bootstrap and of the random starts.
+    """
+
+    split: str = "test"
+    anogan_steps: int = 100
+    low_pass: bool = True
+    max_bad_share: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.anogan_steps < 1 or self.seed < 0:
+            raise SettingsError(
+                "--anogan-steps must be at least 1 and --seed at least 0; "
+                f"received {self.anogan_steps} and {self.seed}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Images of a split, and the trivial statistics of each.
+
+    Attributes:
+        images: preprocessed.
+        statistics: per name of :data:`keras_sranogan.metrics.BASELINES`, ``(N,)``.
+    """
+
+    images: LoadedImages
+    statistics: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def abnormal(self) -> NDArray[np.bool_]:
+        """``(N,)``, by the labels."""
+        return np.array([not item.is_normal for item in self.images.items])
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names."""
+        return [item.label for item in self.images.items]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All that was measured.
+
+    Attributes:
+        figures: ready for JSON.
+        reading: the images.
+        scored: what the model says of them.
+        anogan: what plain AnoGAN says of them.
+        masks: ``(N, S, S)`` where they are abnormal; None where nobody marked it.
+        threshold: in force; may be infinite.
+        heat_limit: of the heat maps' display.
+    """
+
+    figures: dict[str, Any]
+    reading: Reading
+    scored: Scored
+    anogan: PlainAnogan
+    masks: NDArray[np.bool_] | None
+    threshold: float
+    heat_limit: float
+
+
+def evaluate_model(
+    model: Path,
+    source: DataSource,
+    options: EvaluationOptions,
+    progress: Progress,
+    *,
+    json: Path | None = None,
+    report: Path | None = None,
+    pictures: Path | None = None,
+) -> dict[str, Any]:
+    """Evaluate a run folder or a bundle on one split; return the figures and write what was asked for.
+
+    The headline ``anogan_auroc`` judges by the sum of absolute differences at the search size.
+
+    Raises:
+        DataError: no such split, or too many unreadable images.
+        RunError, BundleError, BackendError: the model cannot be used.
+        ResultsError: a result cannot be written.
+    """
+    started = time.monotonic()
+    with _writing():
+        for folder in (json and json.parent, report and report.parent, pictures):
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+    progress.start("loading the model", 1)
+    scorer = open_scorer(model, anogan_steps=options.anogan_steps)
+    progress.advance(1)
+    evaluation = evaluate_scorer(scorer, source, options, progress)
+    figures = {**evaluation.figures, **_circumstances(model, scorer, source, options)}
+    drawn = draw_all(evaluation) if report or pictures else {}
+    figures["minutes"] = round((time.monotonic() - started) / 60, 2)
+    with _writing():
+        for name, png in drawn.items() if pictures else ():
+            assert pictures is not None
+            (pictures / name).write_bytes(png)
+        if report:
+            report.write_text(render_report(figures, drawn), encoding="utf-8")
+        if json:
+            from keras_sranogan.training import write_json
+
+            write_json(json, figures)
+    return figures
+
+
+def evaluate_scorer(
+    scorer: Scorer, source: DataSource, options: EvaluationOptions, progress: Progress
+) -> Evaluation:
+    """Score one split and measure; nothing is written."""
+    items = source.items(options.split)
+    reading = _read(scorer, source, items, options, progress, without_detail=False)
+    scored = _score(scorer, reading, progress, "scoring")
+    x = reading.images.x
+    progress.start("plain AnoGAN", len(x))
+    anogan = scorer.plain_anogan(x, scored, options.seed, progress.advance)
+    control = _control(scorer, source, items, options, progress) if options.low_pass else None
+    masks = _masks(scorer, source, reading, progress)
+    figures = {
+        **metrics.detection(scored.score, reading.abnormal, scorer.calibration, options.seed),
+        **_low_pass(control, options.seed),
+        **_plain_anogan(reading, scored, anogan, options.seed),
+        "baselines": _baselines(reading, control and control[0]),
+        **_by_class(scorer, reading, scored, anogan),
+        "pixel_auroc": metrics.pixel_auroc(scored.heat, masks) if masks is not None else None,
+        "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
+        "duplicates": reading.images.duplicates,
+        "notes": metrics.notes(reading.abnormal, scorer.calibration.threshold),
+    }
+    threshold = scorer.calibration.threshold
+    return Evaluation(figures, reading, scored, anogan, masks, threshold, scorer.heat_limit)
+
+
+def _read(
+    scorer: Scorer,
+    source: DataSource,
+    items: list[Item],
+    options: EvaluationOptions,
+    progress: Progress,
+    *,
+    without_detail: bool,
+) -> Reading:
+    """Decode every image once: for the model and for the trivial statistics."""
+    found: dict[str, dict[str, float]] = {}
+
+    def measure(frame: Frame, item: Item) -> Frame:
+        frame = low_pass(frame) if without_detail else frame
+        found[item.key] = metrics.image_statistics(frame)
+        if item.path is not None and not without_detail:
+            found[item.key]["file_bytes"] = float(item.path.stat().st_size)
+        return frame
+
+    progress.start("reading the low-pass control" if without_detail else "reading images", len(items))
+    images = load_images(
+        source,
+        items,
+        scorer.preprocess,
+        transform=measure,
+        max_bad_share=options.max_bad_share,
+        on_progress=lambda done, _total: progress.advance(done),
+    )
+    rows = [found[item.key] for item in images.items]
+    names = [name for name in metrics.BASELINES if all(name in row for row in rows)]
+    return Reading(images, {name: np.array([row[name] for row in rows]) for name in names})
+
+
+def _score(scorer: Scorer, reading: Reading, progress: Progress, task: str) -> Scored:
+    progress.start(task, len(reading.images.x))
+    scored = scorer.score(reading.images.x, progress.advance)
+    bad = int((~np.isfinite(scored.score)).sum())
+    if bad:
+        raise RunError(f"{bad} of {len(scored.score)} scores are not finite: the model is damaged. Train it again.")
+    return scored
+
+
+def _masks(
+    scorer: Scorer, source: DataSource, reading: Reading, progress: Progress
+) -> NDArray[np.bool_] | None:
+    """Masks at the size judged at. An unmarked normal is abnormal nowhere; an unmarked abnormal ends it."""
+    items, size = reading.images.items, scorer.preprocess.size
+    masks = np.zeros((len(items), size, size), np.bool_)
+    progress.start("reading masks", len(items))
+    for number, item in enumerate(items):
+        mask = source.mask(item)
+        if mask is not None:
+            masks[number] = metrics.fit_mask(mask, scorer.preprocess)
+        elif not item.is_normal:
+            progress.advance(len(items), "not marked")
+            return None
+        progress.advance(number + 1)
+    return masks if masks.any() else None
+
+
+def _control(
+    scorer: Scorer, source: DataSource, items: list[Item], options: EvaluationOptions, progress: Progress
+) -> tuple[Reading, NDArray[np.float64]]:
+    reading = _read(scorer, source, items, options, progress, without_detail=True)
+    return reading, _score(scorer, reading, progress, "scoring the low-pass control").score
+
+
+def _low_pass(control: tuple[Reading, NDArray[np.float64]] | None, seed: int) -> dict[str, Any]:
+    if control is None:
+        return {"auroc_low_pass": None, "auroc_low_pass_ci": None}
+    score, abnormal = control[1], control[0].abnormal
+    return {
+        "auroc_low_pass": metrics.auroc(score, abnormal),
+        "auroc_low_pass_ci": metrics.auroc_interval(score, abnormal, seed),
+    }
+
+
+def _plain_anogan(reading: Reading, scored: Scored, anogan: PlainAnogan, seed: int) -> dict[str, Any]:
+    abnormal, loss = reading.abnormal, anogan.paper_loss
+    return {
+        "anogan_auroc": metrics.auroc(anogan.score, abnormal),
+        "anogan_auroc_ci": metrics.auroc_interval(anogan.score, abnormal, seed),
+        "anogan_method": anogan.method,
+        "anogan": {
+            "auroc_paper_loss": metrics.auroc(loss, abnormal) if loss is not None else None,
+            "auroc_own_search": metrics.auroc(scored.search_distance, abnormal),
+            "settings": anogan.settings,
+        },
+    }
+
+
+def _baselines(reading: Reading, control: Reading | None) -> dict[str, Any]:
+    plain = metrics.baseline_aurocs(reading.statistics, reading.abnormal)
+    detail_free = metrics.baseline_aurocs(control.statistics, control.abnormal) if control else {}
+    return {
+        name: {
+            "meaning": metrics.BASELINES[name].meaning,
+            "direction": metrics.BASELINES[name].direction,
+            "auroc": value,
+            "auroc_low_pass": detail_free.get(name),
+        }
+        for name, value in plain.items()
+    }
+
+
+def _by_class(scorer: Scorer, reading: Reading, scored: Scored, anogan: PlainAnogan) -> dict[str, Any]:
+    named = {"sr_anogan": scored.score, "anogan": anogan.score}
+    return {
+        "per_class": metrics.per_class(reading.labels, named),
+        "ordering": {
+            name: metrics.ordering(reading.labels, reading.abnormal, score) for name, score in named.items()
+        },
+    }
+
+
+def _circumstances(model: Path, scorer: Scorer, source: DataSource, options: EvaluationOptions) -> dict[str, Any]:
+    from keras_sranogan.run import machine, timestamp
+
+    return {
+        "model": str(model),
+        "model_kind": scorer.facts.kind,
+        "data": source.name,
+        "split": options.split,
+        "seed": options.seed,
+        "command": sys.argv,
+        "evaluated_at": timestamp(),
+        "machine": machine(),
+        "settings": scorer.facts.settings,
+        "provenance": scorer.facts.provenance,
+        "reconstruction_quality": scorer.facts.reconstruction_quality,
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write {error.filename or 'the results'}: {error.strerror}. Free some space or name another place."
+        ) from error

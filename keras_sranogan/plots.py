@@ -1,0 +1,215 @@
+"""The four pictures of an evaluation, as PNG bytes: ROC curves, histograms, box plots, and example images."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
+
+from keras_sranogan import metrics
+from sranogan_edge.results import overlay
+
+if TYPE_CHECKING:
+    from keras_sranogan.evaluate import Evaluation
+
+DPI = 120
+OURS, PLAIN, TRIVIAL, LIMIT = "#1f5fa8", "#c8681e", "#7a7a7a", "#b3202c"
+CLASS_COLOURS = ("#2a7f62", "#b3443c", "#7b4fa0", "#b08a1e", "#3b6fb0", "#8a5a44", "#5c6b73")
+MASK_COLOUR = (0.35, 1.0, 0.45)
+COLUMNS = ("x", "g(x)", "c(g(x))", "SR(c(g(x)))", "heat map")
+COLUMN_MEANINGS = ("image", "latent search", "two-layer CNN", "super-resolution", "anomaly")
+HISTOGRAM_BINS = 30
+
+
+class Row(NamedTuple):
+    """One example image: what it is an example of, and its place."""
+
+    caption: str
+    index: int
+
+
+def draw_all(evaluation: Evaluation) -> dict[str, bytes]:
+    """Return PNG bytes by file name."""
+    return {
+        "roc.png": draw_roc(evaluation),
+        "scores.png": draw_scores(evaluation),
+        "per_class.png": draw_per_class(evaluation),
+        "panels.png": draw_panels(evaluation),
+    }
+
+
+def draw_roc(evaluation: Evaluation) -> bytes:
+    """ROC curves of SR-AnoGAN, plain AnoGAN and the best trivial statistic, with the threshold in force."""
+    abnormal = evaluation.reading.abnormal
+    figure, (axes,) = _figure(6.0, 5.4)
+    axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1, linestyle=":")
+    if abnormal.any() and not abnormal.all():
+        for name, scores, colour, style in _curves(evaluation):
+            alarms, hits, _ = roc_curve(abnormal, scores)
+            label = f"{name}: AUROC {metrics.auroc(scores, abnormal):.3f}"
+            axes.plot(alarms, hits, color=colour, linestyle=style, linewidth=2, label=label)
+        figures = evaluation.figures
+        at = (1 - figures["specificity"], figures["sensitivity"])
+        axes.plot(*at, "o", color=OURS, markersize=8, markeredgecolor="white", label="threshold from normals only")
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+    else:
+        axes.text(0.5, 0.55, "one class only: no ROC curve", ha="center", fontsize=11)
+    axes.set(xlabel="normals flagged (false-alarm rate)", ylabel="abnormals found (sensitivity)")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    return _png(figure)
+
+
+def _curves(evaluation: Evaluation) -> list[tuple[str, NDArray[np.float64], str, str]]:
+    curves = [
+        ("SR-AnoGAN", evaluation.scored.score, OURS, "-"),
+        ("plain AnoGAN", evaluation.anogan.score, PLAIN, "--"),
+    ]
+    best = best_baseline(evaluation.figures["baselines"])
+    if best:
+        values = metrics.BASELINES[best].score(evaluation.reading.statistics[best])
+        curves.append((f"{best}, no model", values, TRIVIAL, "-."))
+    return curves
+
+
+def best_baseline(baselines: dict[str, Any]) -> str | None:
+    """The name of the trivial statistic with the highest AUROC in its fixed direction."""
+    known = {name: found["auroc"] for name, found in baselines.items() if found["auroc"] is not None}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def draw_scores(evaluation: Evaluation) -> bytes:
+    """Histograms of the score per class, with the threshold."""
+    score, labels = evaluation.scored.score, np.array(evaluation.reading.labels)
+    figure, (axes,) = _figure(8.0, 4.2)
+    finite = [evaluation.threshold] if math.isfinite(evaluation.threshold) else []
+    low, high = min([score.min(), *finite]), max([score.max(), *finite])
+    bins = np.linspace(low, high if high > low else low + 1, HISTOGRAM_BINS + 1)
+    for label, colour in _coloured(evaluation):
+        mine = score[labels == label]
+        drawn = {"bins": bins, "weights": np.full(len(mine), 1 / len(mine))}
+        axes.hist(mine, color=colour, alpha=0.30, **drawn)
+        axes.hist(mine, color=colour, histtype="step", linewidth=1.8, label=f"{label} (n = {len(mine)})", **drawn)
+    for threshold in finite:
+        axes.axvline(threshold, color=LIMIT, linewidth=1.8, linestyle="--", label=f"threshold {threshold:.2f}")
+    axes.set(xlabel="SR-AnoGAN anomaly score (about 1 for a normal)", ylabel="share of the class")
+    axes.legend(frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def draw_per_class(evaluation: Evaluation) -> bytes:
+    """Box plots of the scores per class: plain AnoGAN left, SR-AnoGAN right, as figures 3 and 4 of the paper."""
+    labels = np.array(evaluation.reading.labels)
+    coloured = _coloured(evaluation)
+    figure, pair = _figure(max(8.0, 1.6 * len(coloured) + 3), 4.6, count=2)
+    for axes, scores, title, line in (
+        (pair[0], evaluation.anogan.score, "plain AnoGAN: sum |x - G(z)|", math.inf),
+        (pair[1], evaluation.scored.score, "SR-AnoGAN", evaluation.threshold),
+    ):
+        groups = [scores[labels == label] for label, _ in coloured]
+        _boxes(axes, groups, coloured)
+        axes.set_title(title, fontsize=11)
+        axes.set_ylabel("anomaly score")
+        if math.isfinite(line):
+            axes.axhline(line, color=LIMIT, linewidth=1.5, linestyle="--", label="threshold")
+            axes.legend(frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def _boxes(axes: Axes, groups: Sequence[NDArray[np.float64]], coloured: list[tuple[str, str]]) -> None:
+    names = [f"{label}\nn = {len(group)}" for (label, _), group in zip(coloured, groups, strict=True)]
+    mean = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": "#222222", "markersize": 5}
+    drawn = axes.boxplot(
+        groups,
+        tick_labels=names,
+        showmeans=True,
+        meanprops=mean,
+        medianprops={"color": "#222222", "linewidth": 1.6},
+        flierprops={"marker": ".", "markersize": 4, "markeredgecolor": "#888888"},
+        patch_artist=True,
+        widths=0.55,
+    )
+    for box, (_, colour) in zip(drawn["boxes"], coloured, strict=True):
+        box.set(facecolor=colour, alpha=0.45)
+    if len(groups) > 3:
+        axes.tick_params(axis="x", labelrotation=30, labelsize=8)
+
+
+def _coloured(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Class labels, normals first, each with its colour."""
+    items = evaluation.reading.images.items
+    labels = sorted({(not item.is_normal, item.label) for item in items})
+    return [(label, CLASS_COLOURS[k % len(CLASS_COLOURS)]) for k, (_, label) in enumerate(labels)]
+
+
+def draw_panels(evaluation: Evaluation) -> bytes:
+    """Examples, one a row: x, g(x), c(g(x)), SR(c(g(x))) and the heat map over x; marked defects are outlined."""
+    rows = choose_rows(evaluation.scored.score, evaluation.reading.abnormal, evaluation.threshold)
+    figure = Figure(figsize=(1.75 * len(COLUMNS) + 1.7, 1.75 * len(rows) + 0.6), dpi=DPI, layout="constrained")
+    grid = figure.subplots(len(rows), len(COLUMNS), squeeze=False)
+    for row, line in zip(rows, grid, strict=True):
+        for axes, picture in zip(line, _pictures(evaluation, row.index), strict=True):
+            axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="bicubic" if picture.ndim == 2 else None)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        if evaluation.masks is not None and evaluation.masks[row.index].any():
+            side = np.linspace(0, len(_pictures(evaluation, row.index)[0]) - 1, evaluation.masks.shape[1])
+            line[0].contour(side, side, evaluation.masks[row.index], levels=[0.5], colors=[MASK_COLOUR], linewidths=1.2)
+        item = evaluation.reading.images.items[row.index]
+        text = f"{row.caption}\n{item.label}\nscore {evaluation.scored.score[row.index]:.2f}"
+        line[0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=8.5, labelpad=8)
+    for axes, name, meaning in zip(grid[0], COLUMNS, COLUMN_MEANINGS, strict=True):
+        axes.set_title(f"{name}\n{meaning}", fontsize=9)
+    return _png(figure)
+
+
+def _pictures(evaluation: Evaluation, index: int) -> list[NDArray[Any]]:
+    """The five pictures of one image: four grey in [0, 1], the last RGB uint8."""
+    scored, x = evaluation.scored, evaluation.reading.images.x[index]
+    heat = overlay(x, scored.heat[index], evaluation.heat_limit)
+    grey = [x, scored.generated[index], scored.refined[index], scored.resolved[index]]
+    return [*(image[..., 0] for image in grey), cv2.cvtColor(heat, cv2.COLOR_BGR2RGB)]
+
+
+def choose_rows(score: NDArray[np.float64], abnormal: NDArray[np.bool_], threshold: float) -> list[Row]:
+    """Choose examples by rule, not by eye: 3 typical normals, 3 highest and 2 median abnormals, 2 misses."""
+    normals, abnormals = (np.flatnonzero(kind)[np.argsort(score[kind], kind="stable")] for kind in (~abnormal, abnormal))
+    missed = [int(i) for i in abnormals if score[i] <= threshold]
+    rows = [Row("typical normal", i) for i in _middle(normals, 3)]
+    for caption, chosen in (
+        ("highest abnormal", [int(i) for i in abnormals[::-1][:3]]),
+        ("median abnormal", _middle(abnormals, 2)),
+        ("missed", missed[:2]),
+    ):
+        shown = {row.index for row in rows}
+        rows += [Row(caption, i) for i in chosen if i not in shown]
+    return rows
+
+
+def _middle(order: NDArray[np.intp], count: int) -> list[int]:
+    """The ``count`` in the middle of an ascending order."""
+    first = max(0, (len(order) - count) // 2)
+    return [int(i) for i in order[first : first + count]]
+
+
+def _figure(width: float, height: float, count: int = 1) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    axes = list(figure.subplots(1, count, squeeze=False)[0])
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+        one.tick_params(labelsize=9)
+    return figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
