@@ -95,13 +95,15 @@ def evaluate(
         from keras_sranogan.data.source import open_source
         from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
         from keras_sranogan.progress import Terminal
+        from keras_sranogan.report import print_figures
 
         options = EvaluationOptions(
             split=split, anogan_steps=anogan_steps, low_pass=low_pass, max_bad_share=max_bad_share, seed=seed
         )
         with Terminal() as progress:
             source = open_source(data, normal_class=normal_class)
-            evaluate_model(model, source, options, progress, json=json, report=report, pictures=pictures)
+            figures = evaluate_model(model, source, options, progress, json=json, report=report, pictures=pictures)
+        print_figures(figures)
         return ExitCode.OK
 
     run(work)

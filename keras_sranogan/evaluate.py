@@ -165,7 +165,10 @@ def evaluate_scorer(
         **metrics.detection(scored.score, reading.abnormal, scorer.calibration, options.seed),
         **_low_pass(control, options.seed),
         **_plain_anogan(reading, scored, anogan, options.seed),
-        "baselines": _baselines(reading, control and control[0]),
+        "baselines": metrics.merge_baselines(
+            metrics.baseline_aurocs(reading.statistics, reading.abnormal),
+            metrics.baseline_aurocs(control[0].statistics, control[0].abnormal) if control else {},
+        ),
         **_by_class(scorer, reading, scored, anogan),
         "pixel_auroc": metrics.pixel_auroc(scored.heat, masks) if masks is not None else None,
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
@@ -214,7 +217,7 @@ def _score(scorer: Scorer, reading: Reading, progress: Progress, task: str) -> S
     scored = scorer.score(reading.images.x, progress.advance)
     bad = int((~np.isfinite(scored.score)).sum())
     if bad:
-        raise RunError(f"{bad} of {len(scored.score)} scores are not finite: the model is damaged. Train it again.")
+        raise RunError(f"{bad} of {len(scored.score)} scores are not finite. Train the model again.")
     return scored
 
 
@@ -267,20 +270,6 @@ def _plain_anogan(reading: Reading, scored: Scored, anogan: PlainAnogan, seed: i
     }
 
 
-def _baselines(reading: Reading, control: Reading | None) -> dict[str, Any]:
-    plain = metrics.baseline_aurocs(reading.statistics, reading.abnormal)
-    detail_free = metrics.baseline_aurocs(control.statistics, control.abnormal) if control else {}
-    return {
-        name: {
-            "meaning": metrics.BASELINES[name].meaning,
-            "direction": metrics.BASELINES[name].direction,
-            "auroc": value,
-            "auroc_low_pass": detail_free.get(name),
-        }
-        for name, value in plain.items()
-    }
-
-
 def _by_class(scorer: Scorer, reading: Reading, scored: Scored, anogan: PlainAnogan) -> dict[str, Any]:
     named = {"sr_anogan": scored.score, "anogan": anogan.score}
     return {
@@ -291,7 +280,9 @@ def _by_class(scorer: Scorer, reading: Reading, scored: Scored, anogan: PlainAno
     }
 
 
-def _circumstances(model: Path, scorer: Scorer, source: DataSource, options: EvaluationOptions) -> dict[str, Any]:
+def _circumstances(
+    model: Path, scorer: Scorer, source: DataSource, options: EvaluationOptions
+) -> dict[str, Any]:
     from keras_sranogan.run import machine, timestamp
 
     return {
@@ -316,5 +307,6 @@ def _writing() -> Iterator[None]:
         yield
     except OSError as error:
         raise ResultsError(
-            f"cannot write {error.filename or 'the results'}: {error.strerror}. Free some space or name another place."
+            f"cannot write {error.filename or 'the results'}: {error.strerror}. "
+            "Free some space or name another place."
         ) from error

@@ -30,8 +30,8 @@ LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5)
 LAPLACIAN_SIDES_PX = (32, 16)
 LAPLACIAN_FLOOR = (1 / 255) ** 2  # energy of one 8-bit step
 BEST_ACCURACY_NOTE = (
-    "The threshold was chosen on the labels of these very images (the protocol of SQUID and others), so these "
-    "figures are optimistic. They are here only to compare with papers that report them."
+    "The threshold was chosen on the labels of these very images (the protocol of SQUID and others), so "
+    "these figures are optimistic. They are here only to compare with papers that report them."
 )
 
 
@@ -81,7 +81,7 @@ def image_statistics(frame: Frame) -> dict[str, float]:
 
 
 def detection(scores: Scores, abnormal: Truth, calibration: Calibration, seed: int) -> dict[str, Any]:
-    """Return the headline figures: AUROC with its interval, AUPRC, and what the normals-only threshold gives."""
+    """The headline figures: AUROC with its interval, AUPRC, and what the normals-only threshold gives."""
     threshold = calibration.threshold
     return {
         "auroc": auroc(scores, abnormal),
@@ -113,6 +113,21 @@ def notes(abnormal: Truth, threshold: float) -> list[str]:
 def baseline_aurocs(statistics: Mapping[str, Scores], abnormal: Truth) -> dict[str, float | None]:
     """AUROC of trivial statistics in their fixed direction; below 0.5 one separates the other way."""
     return {name: auroc(BASELINES[name].score(values), abnormal) for name, values in statistics.items()}
+
+
+def merge_baselines(
+    plain: Mapping[str, float | None], low_pass: Mapping[str, float | None]
+) -> dict[str, dict[str, Any]]:
+    """Set AUROCs of trivial statistics on images as they are and without fine detail side by side."""
+    return {
+        name: {
+            "meaning": BASELINES[name].meaning,
+            "direction": BASELINES[name].direction,
+            "auroc": value,
+            "auroc_low_pass": low_pass.get(name),
+        }
+        for name, value in plain.items()
+    }
 
 
 def auroc(scores: Scores, abnormal: Truth) -> float | None:
@@ -171,10 +186,11 @@ def best_accuracy(scores: Scores, abnormal: Truth) -> dict[str, Any] | None:
     right = np.cumsum(normals) + abnormals.sum() - np.cumsum(abnormals)
     k = int(right.argmax())
     between = (values[k] + values[k + 1]) / 2 if k + 1 < len(values) else values[k]
-    return {"threshold": float(between), **at_threshold(scores, abnormal, float(between)), "note": BEST_ACCURACY_NOTE}
+    found = at_threshold(scores, abnormal, float(between))
+    return {"threshold": float(between), **found, "note": BEST_ACCURACY_NOTE}
 
 
-def per_class(labels: Sequence[str], named: dict[str, Scores]) -> dict[str, dict[str, Any]]:
+def per_class(labels: Sequence[str], named: Mapping[str, Scores]) -> dict[str, dict[str, Any]]:
     """``n``, and per method the mean and quartiles of its scores, for each class label."""
     kind = np.array(labels)
     return {
@@ -197,7 +213,8 @@ def ordering(labels: Sequence[str], abnormal: Truth, scores: Scores) -> dict[str
     if abnormal.all():
         return {}
     normal = scores[~abnormal].mean()
-    return {label: bool(normal < scores[kind == label].mean()) for label in sorted(set(kind[abnormal].tolist()))}
+    classes = sorted(set(kind[abnormal].tolist()))
+    return {label: bool(normal < scores[kind == label].mean()) for label in classes}
 
 
 def calibration_check(normal_scores: Scores, calibration: Calibration) -> dict[str, Any]:
@@ -214,7 +231,9 @@ def calibration_check(normal_scores: Scores, calibration: Calibration) -> dict[s
         "normals": len(normal_scores),
         "normals_flagged": flagged,
         "share_flagged": flagged / len(normal_scores) if len(normal_scores) else None,
-        "share_with_p_at_most": {str(level): float((p <= level).mean()) for level in LEVELS} if len(p) else None,
+        "share_with_p_at_most": {str(level): float((p <= level).mean()) for level in LEVELS}
+        if len(p)
+        else None,
     }
 
 
@@ -236,7 +255,7 @@ def fit_mask(mask: Truth, spec: PreprocessSpec) -> Truth:
 
 def pixel_auroc(heat: NDArray[np.float32], masks: Truth) -> float | None:
     """AUROC of all pixels of all images at once; ``heat`` and ``masks`` are ``(N, S, S)``."""
-    step = 1 if masks.size <= MAX_PIXELS else math.ceil(masks.size / MAX_PIXELS) | 1  # odd: visits all columns
+    step = math.ceil(masks.size / MAX_PIXELS) | 1  # odd, so that all columns are visited
     return auroc(heat.reshape(-1)[::step], masks.reshape(-1)[::step])
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
@@ -27,6 +26,7 @@ CLASS_COLOURS = ("#2a7f62", "#b3443c", "#7b4fa0", "#b08a1e", "#3b6fb0", "#8a5a44
 MASK_COLOUR = (0.35, 1.0, 0.45)
 COLUMNS = ("x", "g(x)", "c(g(x))", "SR(c(g(x)))", "heat map")
 COLUMN_MEANINGS = ("image", "latent search", "two-layer CNN", "super-resolution", "anomaly")
+CELL_INCHES = 1.75  # of the example images
 HISTOGRAM_BINS = 30
 
 
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     """One example image: what it is an example of, and its place."""
 
     caption: str
-    index: int
+    place: int
 
 
 def draw_all(evaluation: Evaluation) -> dict[str, bytes]:
@@ -59,7 +59,7 @@ def draw_roc(evaluation: Evaluation) -> bytes:
             axes.plot(alarms, hits, color=colour, linestyle=style, linewidth=2, label=label)
         figures = evaluation.figures
         at = (1 - figures["specificity"], figures["sensitivity"])
-        axes.plot(*at, "o", color=OURS, markersize=8, markeredgecolor="white", label="threshold from normals only")
+        axes.plot(*at, "o", color=OURS, markersize=8, markeredgecolor="white", label="threshold in force")
         axes.legend(loc="lower right", frameon=False, fontsize=9)
     else:
         axes.text(0.5, 0.55, "one class only: no ROC curve", ha="center", fontsize=11)
@@ -68,8 +68,8 @@ def draw_roc(evaluation: Evaluation) -> bytes:
     return _png(figure)
 
 
-def _curves(evaluation: Evaluation) -> list[tuple[str, NDArray[np.float64], str, str]]:
-    curves = [
+def _curves(evaluation: Evaluation) -> list[tuple[str, metrics.Scores, str, str]]:
+    curves: list[tuple[str, metrics.Scores, str, str]] = [
         ("SR-AnoGAN", evaluation.scored.score, OURS, "-"),
         ("plain AnoGAN", evaluation.anogan.score, PLAIN, "--"),
     ]
@@ -90,23 +90,24 @@ def draw_scores(evaluation: Evaluation) -> bytes:
     """Histograms of the score per class, with the threshold."""
     score, labels = evaluation.scored.score, np.array(evaluation.reading.labels)
     figure, (axes,) = _figure(8.0, 4.2)
+    axes.set(xlabel="SR-AnoGAN anomaly score (about 1 for a normal)", ylabel="share of the class")
     finite = [evaluation.threshold] if math.isfinite(evaluation.threshold) else []
     low, high = min([score.min(), *finite]), max([score.max(), *finite])
     bins = np.linspace(low, high if high > low else low + 1, HISTOGRAM_BINS + 1)
     for label, colour in _coloured(evaluation):
         mine = score[labels == label]
-        drawn = {"bins": bins, "weights": np.full(len(mine), 1 / len(mine))}
-        axes.hist(mine, color=colour, alpha=0.30, **drawn)
-        axes.hist(mine, color=colour, histtype="step", linewidth=1.8, label=f"{label} (n = {len(mine)})", **drawn)
+        share = np.histogram(mine, bins)[0] / len(mine)
+        axes.stairs(share, bins, color=colour, alpha=0.3, fill=True)
+        axes.stairs(share, bins, color=colour, linewidth=1.8, label=f"{label} (n = {len(mine)})")
     for threshold in finite:
-        axes.axvline(threshold, color=LIMIT, linewidth=1.8, linestyle="--", label=f"threshold {threshold:.2f}")
-    axes.set(xlabel="SR-AnoGAN anomaly score (about 1 for a normal)", ylabel="share of the class")
+        label = f"threshold {threshold:.2f}"
+        axes.axvline(threshold, color=LIMIT, linewidth=1.8, linestyle="--", label=label)
     axes.legend(frameon=False, fontsize=9)
     return _png(figure)
 
 
 def draw_per_class(evaluation: Evaluation) -> bytes:
-    """Box plots of the scores per class: plain AnoGAN left, SR-AnoGAN right, as figures 3 and 4 of the paper."""
+    """Box plots of the scores per class: plain AnoGAN left, SR-AnoGAN right, as in the paper."""
     labels = np.array(evaluation.reading.labels)
     coloured = _coloured(evaluation)
     figure, pair = _figure(max(8.0, 1.6 * len(coloured) + 3), 4.6, count=2)
@@ -151,20 +152,20 @@ def _coloured(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def draw_panels(evaluation: Evaluation) -> bytes:
-    """Examples, one a row: x, g(x), c(g(x)), SR(c(g(x))) and the heat map over x; marked defects are outlined."""
+    """Examples, one a row: x, g(x), c(g(x)), SR(c(g(x))), heat map over x; marked defects are outlined."""
     rows = choose_rows(evaluation.scored.score, evaluation.reading.abnormal, evaluation.threshold)
-    figure = Figure(figsize=(1.75 * len(COLUMNS) + 1.7, 1.75 * len(rows) + 0.6), dpi=DPI, layout="constrained")
+    size = (CELL_INCHES * len(COLUMNS) + 1.7, CELL_INCHES * len(rows) + 0.6)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     grid = figure.subplots(len(rows), len(COLUMNS), squeeze=False)
     for row, line in zip(rows, grid, strict=True):
-        for axes, picture in zip(line, _pictures(evaluation, row.index), strict=True):
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="bicubic" if picture.ndim == 2 else None)
+        for axes, picture in zip(line, _pictures(evaluation, row.place), strict=True):
+            axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        if evaluation.masks is not None and evaluation.masks[row.index].any():
-            side = np.linspace(0, len(_pictures(evaluation, row.index)[0]) - 1, evaluation.masks.shape[1])
-            line[0].contour(side, side, evaluation.masks[row.index], levels=[0.5], colors=[MASK_COLOUR], linewidths=1.2)
-        item = evaluation.reading.images.items[row.index]
-        text = f"{row.caption}\n{item.label}\nscore {evaluation.scored.score[row.index]:.2f}"
+        if evaluation.masks is not None and evaluation.masks[row.place].any():
+            line[0].contour(evaluation.masks[row.place], levels=[0.5], colors=[MASK_COLOUR], linewidths=1.2)
+        item = evaluation.reading.images.items[row.place]
+        text = f"{row.caption}\n{item.label}\nscore {evaluation.scored.score[row.place]:.2f}"
         line[0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=8.5, labelpad=8)
     for axes, name, meaning in zip(grid[0], COLUMNS, COLUMN_MEANINGS, strict=True):
         axes.set_title(f"{name}\n{meaning}", fontsize=9)
@@ -181,7 +182,8 @@ def _pictures(evaluation: Evaluation, index: int) -> list[NDArray[Any]]:
 
 def choose_rows(score: NDArray[np.float64], abnormal: NDArray[np.bool_], threshold: float) -> list[Row]:
     """Choose examples by rule, not by eye: 3 typical normals, 3 highest and 2 median abnormals, 2 misses."""
-    normals, abnormals = (np.flatnonzero(kind)[np.argsort(score[kind], kind="stable")] for kind in (~abnormal, abnormal))
+    order = np.argsort(score, kind="stable")
+    normals, abnormals = order[~abnormal[order]], order[abnormal[order]]
     missed = [int(i) for i in abnormals if score[i] <= threshold]
     rows = [Row("typical normal", i) for i in _middle(normals, 3)]
     for caption, chosen in (
@@ -189,7 +191,7 @@ def choose_rows(score: NDArray[np.float64], abnormal: NDArray[np.bool_], thresho
         ("median abnormal", _middle(abnormals, 2)),
         ("missed", missed[:2]),
     ):
-        shown = {row.index for row in rows}
+        shown = {row.place for row in rows}
         rows += [Row(caption, i) for i in chosen if i not in shown]
     return rows
 
@@ -211,5 +213,5 @@ def _figure(width: float, height: float, count: int = 1) -> tuple[Figure, list[A
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    figure.savefig(buffer, format="png")  # a bare Figure draws with Agg: no display, no global state
     return buffer.getvalue()

@@ -27,8 +27,8 @@ RUN_ANOGAN = (
     "descent on the paper's loss; auroc_paper_loss judges by that loss itself"
 )
 BUNDLE_ANOGAN = (
-    "sum over pixels of |x - g(x)| (0-255 scale) at the search size, g(x) from the device's own search, which "
-    "starts at the encoder: not the paper's random start"
+    "sum over pixels of |x - g(x)| (0-255 scale) at the search size, g(x) from the device's own search, "
+    "which starts at the encoder: not the paper's random start"
 )
 
 
@@ -60,7 +60,7 @@ class PlainAnogan:
     Attributes:
         score: ``(N,)`` float64, the sum of absolute differences.
         method: what was computed, in words.
-        paper_loss: ``(N,)``, the search's loss (1 - lambda) * residual + lambda * feature; None where unknown.
+        paper_loss: ``(N,)``, the search's loss, (1 - lambda) * residual + lambda * feature; may be None.
         settings: of its search.
     """
 
@@ -116,9 +116,7 @@ def open_scorer(model: Path, *, anogan_steps: int) -> Scorer:
         return RunScorer(model, anogan_steps=anogan_steps)
     if model.is_file():
         return BundleScorer(model)
-    raise RunError(
-        f"{model}: no such run folder or bundle. Name the --out of sranogan-train, or a file of sranogan-export."
-    )
+    raise RunError(f"{model}: no such run folder or bundle. Name the --out of sranogan-train, or a bundle.")
 
 
 class RunScorer:
@@ -220,7 +218,8 @@ class BundleScorer:
     def plain_anogan(self, x: Images, scored: Scored, seed: int, advance: Advance) -> PlainAnogan:
         """Take the sum of absolute differences of the device's own search."""
         advance(len(x))
-        return PlainAnogan(scored.search_distance, BUNDLE_ANOGAN, settings=self.facts.settings.get("search", {}))
+        settings = dict(self.facts.settings.get("search", {}))
+        return PlainAnogan(scored.search_distance, BUNDLE_ANOGAN, settings=settings)
 
 
 def _fitted(load: Callable[[], Any], folder: Path) -> Any:
@@ -228,5 +227,5 @@ def _fitted(load: Callable[[], Any], folder: Path) -> Any:
         return load()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{folder}: what the detector was fitted to cannot be read ({error}). Go on with sranogan-train --resume."
+            f"{folder}: the fitted detector cannot be read ({error}). Go on with sranogan-train --resume."
         ) from error

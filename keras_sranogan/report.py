@@ -1,0 +1,163 @@
+"""The figures for people: tables on a terminal, and one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.console import Console
+from rich.table import Table
+
+NONE = "-"
+METHODS = {"sr_anogan": "SR-AnoGAN", "anogan": "plain AnoGAN"}
+QUARTILES = ("mean", "q25", "median", "q75")
+REVERSED = "below 0.5: separates the other way round"
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """One line of the comparison table, as text.
+
+    Attributes:
+        name: of the method.
+        auroc: on the images as they are.
+        interval: its 95 % interval.
+        low_pass: AUROC on the images without fine detail.
+        remark: what a reader must know to read it rightly.
+        ours: whether this is the model evaluated.
+    """
+
+    name: str
+    auroc: str
+    interval: str
+    low_pass: str
+    remark: str
+    ours: bool = False
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Text of a figure; a dash where there is none."""
+    return NONE if value is None else f"{value:,.{digits}f}"
+
+
+def score_text(value: float) -> str:
+    """Text of a score: few digits when it is large, as sums of absolute differences are."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+def interval(bounds: list[float] | None) -> str:
+    """Text of an interval."""
+    return NONE if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+
+
+def comparison(figures: Mapping[str, Any]) -> list[MethodRow]:
+    """The model, plain AnoGAN and the trivial statistics, one below the other."""
+    auroc, ci = figures["auroc"], figures["auroc_ci"]
+    low_pass = number(figures["auroc_low_pass"])
+    rows = [
+        MethodRow(
+            "SR-AnoGAN, this model", number(auroc), interval(ci), low_pass, "learned normals only", True
+        ),
+        MethodRow(
+            "plain AnoGAN",
+            number(figures["anogan_auroc"]),
+            interval(figures["anogan_auroc_ci"]),
+            NONE,
+            "sum of |x - G(z)|, same generator",
+        ),
+    ]
+    for found in figures["baselines"].values():
+        value = found["auroc"]
+        remark = found["direction"] + (f"; {REVERSED}" if value is not None and value < 0.5 else "")
+        meaning = f"no model: {found['meaning']}"
+        rows.append(MethodRow(meaning, number(value), NONE, number(found["auroc_low_pass"]), remark))
+    return rows
+
+
+def class_rows(figures: Mapping[str, Any]) -> list[list[str]]:
+    """Per class and method: class, n, method, mean, lower quartile, median, upper quartile."""
+    return [
+        [label, str(found["n"]), METHODS[name], *(score_text(found[name][k]) for k in QUARTILES)]
+        for label, found in figures["per_class"].items()
+        for name in METHODS
+    ]
+
+
+def ordering_text(figures: Mapping[str, Any]) -> list[str]:
+    """Per method, whether the normals' mean score is the lowest, in words."""
+    found = []
+    for name, method in METHODS.items():
+        wrong = [label for label, right in figures["ordering"][name].items() if not right]
+        if wrong:
+            found.append(f"{method}: normals score higher on average than {', '.join(wrong)}: wrong.")
+        elif figures["ordering"][name]:
+            found.append(f"{method}: normals score lower on average than every abnormal class.")
+    return found
+
+
+def print_figures(figures: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print what a stranger needs to judge the model."""
+    console = console or Console()
+    counts = f"{figures['n_normal']} normal and {figures['n_abnormal']} abnormal images"
+    console.print(f"{figures['data']}, split {figures['split']}: {counts}", markup=False, highlight=False)
+    table = Table("method", title="Are normals and abnormals told apart? (AUROC: 0.5 chance, 1 perfect)")
+    for column in ("AUROC", "95 % interval", "low-pass"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("remark")
+    for row in comparison(figures):
+        style = "bold" if row.ours else None
+        table.add_row(row.name, row.auroc, row.interval, row.low_pass, row.remark, style=style)
+    console.print(table)
+    console.print("low-pass: images without fine detail, a control against reading sharpness", style="dim")
+    by_class = Table("class", "n", "method", *QUARTILES, title="Scores by class")
+    for cells in class_rows(figures):
+        by_class.add_row(*cells)
+    console.print(by_class)
+    for line in [*ordering_text(figures), threshold_text(figures), *figures["notes"]]:
+        console.print(line, markup=False, highlight=False)
+    if figures["skipped"]:
+        console.print(f"{len(figures['skipped'])} unreadable images were left out.", style="yellow")
+
+
+def threshold_text(figures: Mapping[str, Any]) -> str:
+    """What happens at the threshold, in one sentence or two."""
+    check = figures["calibration"]
+    if figures["threshold"] is None:
+        return f"No finite threshold from {check['held_out_normals']} held-out normals."
+    text = f"At the threshold {figures['threshold']:.3f} (from held-out normals alone)"
+    parts = []
+    if figures["sensitivity"] is not None:
+        parts.append(f"{figures['sensitivity']:.1%} of the abnormal images are flagged")
+    if check["share_flagged"] is not None:
+        rate = check["false_alarm_rate_set"]
+        parts.append(f"{check['share_flagged']:.1%} of the normal ones (set for {rate:.0%})")
+    return f"{text}, {' and '.join(parts)}."
+
+
+def render_report(figures: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+    """Return the HTML page; pictures (PNG bytes by file name) are embedded, nothing else is loaded."""
+    environment = Environment(
+        loader=PackageLoader("keras_sranogan", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "interval": interval, "plain_json": plain_json}
+    return environment.get_template("report.html.j2").render(
+        figures=figures,
+        methods=comparison(figures),
+        classes=class_rows(figures),
+        ordering=ordering_text(figures),
+        threshold_text=threshold_text(figures),
+        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+    )
+
+
+def plain_json(value: object) -> str:
+    """Indented JSON of settings and the like."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,81 @@
+"""Fixtures that train and export a real, very small model once per test session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from keras_sranogan.run import Run
+    from keras_sranogan.settings import TrainSettings
+
+TINY_DATA = "phantom?train=60&val=12&test=12&size=96"
+
+
+def tiny_settings(seed: int = 0) -> TrainSettings:
+    """Return settings that train every stage for a few steps at 32 px: seconds, not minutes."""
+    from keras_sranogan.settings import (
+        AnoganSettings,
+        DetectorSettings,
+        RefinerSettings,
+        SearchSettings,
+        SrganSettings,
+        TrainSettings,
+    )
+    from sranogan_edge.preprocess import PreprocessSpec
+
+    return TrainSettings(
+        preset="demo",
+        seed=seed,
+        precision="float32",
+        checkpoint_every_steps=5,
+        preprocess=PreprocessSpec(size=32),
+        anogan=AnoganSettings(latent_dim=16, base_width=8, max_width=16, steps=40, batch=8, encoder_steps=10),
+        search=SearchSettings(steps=3),
+        refiner=RefinerSettings(filters=8, steps=10, batch=8),
+        srgan=SrganSettings(filters=8, blocks=1, discriminator_width=8, steps=12, batch=8),
+        detector=DetectorSettings(jitter_copies=1),
+    )
+
+
+@pytest.fixture(scope="session")
+def settings() -> TrainSettings:
+    """Give the tiny settings."""
+    return tiny_settings()
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Train the tiny model on phantoms, once."""
+    from keras_sranogan.data.source import open_source
+    from keras_sranogan.train import train
+    from keras_sranogan.training import Silent
+
+    folder = tmp_path_factory.mktemp("tiny") / "run"
+    return train(open_source(TINY_DATA), folder, tiny_settings(), Silent())
+
+
+@pytest.fixture(scope="session")
+def export_tiny(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give a function that exports the tiny run in a recipe, once per recipe."""
+    from keras_sranogan.training import Silent
+    from sranogan_export.write_bundle import export_run
+
+    folder = tmp_path_factory.mktemp("bundles")
+
+    def export(recipe: str) -> Path:
+        path = folder / f"{recipe}.sranogan"
+        if not path.exists():
+            export_run(tiny_run, recipe, path, Silent())  # type: ignore[arg-type]  # the tests name real recipes
+        return path
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(export_tiny: Callable[[str], Path]) -> Path:
+    """Give the tiny run's int8 bundle."""
+    return export_tiny("int8")
