@@ -182,12 +182,12 @@ def best_accuracy(scores: Scores, abnormal: Truth) -> dict[str, Any] | None:
     values, place = np.unique(scores, return_inverse=True)
     normals = np.bincount(place[~abnormal], minlength=len(values))
     abnormals = np.bincount(place[abnormal], minlength=len(values))
-    # Flag what is above values[k]: right are the normals up to k and the abnormals after it.
-    right = np.cumsum(normals) + abnormals.sum() - np.cumsum(abnormals)
-    k = int(right.argmax())
-    between = (values[k] + values[k + 1]) / 2 if k + 1 < len(values) else values[k]
-    found = at_threshold(scores, abnormal, float(between))
-    return {"threshold": float(between), **found, "note": BEST_ACCURACY_NOTE}
+    # Flag all, or what is above values[k]: right are the normals up to k and the abnormals after it.
+    right = abnormals.sum() + np.concatenate([[0], np.cumsum(normals - abnormals)])
+    between = (values[:-1] + values[1:]) / 2
+    thresholds = np.concatenate([[np.nextafter(values[0], -np.inf)], between, values[-1:]])
+    threshold = float(thresholds[right.argmax()])
+    return {"threshold": threshold, **at_threshold(scores, abnormal, threshold), "note": BEST_ACCURACY_NOTE}
 
 
 def per_class(labels: Sequence[str], named: Mapping[str, Scores]) -> dict[str, dict[str, Any]]:
