@@ -133,13 +133,13 @@ def evaluate_model(
     scorer = open_scorer(model, anogan_steps=options.anogan_steps)
     progress.advance(1)
     evaluation = evaluate_scorer(scorer, source, options, progress)
-    figures = {**evaluation.figures, **_circumstances(model, scorer, source, options)}
+    figures = {**evaluation.figures, **_circumstances(model, scorer, source.name, options)}
     drawn = draw_all(evaluation) if report or pictures else {}
     figures["minutes"] = round((time.monotonic() - started) / 60, 2)
     with _writing():
-        for name, png in drawn.items() if pictures else ():
-            assert pictures is not None
-            (pictures / name).write_bytes(png)
+        if pictures:
+            for name, png in drawn.items():
+                (pictures / name).write_bytes(png)
         if report:
             report.write_text(render_report(figures, drawn), encoding="utf-8")
         if json:
@@ -155,12 +155,13 @@ def evaluate_scorer(
     """Score one split and measure; nothing is written."""
     items = source.items(options.split)
     reading = _read(scorer, source, items, options, progress, without_detail=False)
+    masks = _masks(scorer, source, reading, progress)
     scored = _score(scorer, reading, progress, "scoring")
     x = reading.images.x
     progress.start("plain AnoGAN", len(x))
     anogan = scorer.plain_anogan(x, scored, options.seed, progress.advance)
     control = _control(scorer, source, items, options, progress) if options.low_pass else None
-    masks = _masks(scorer, source, reading, progress)
+    named = {"sr_anogan": scored.score, "anogan": anogan.score}
     figures = {
         **metrics.detection(scored.score, reading.abnormal, scorer.calibration, options.seed),
         **_low_pass(control, options.seed),
@@ -169,7 +170,7 @@ def evaluate_scorer(
             metrics.baseline_aurocs(reading.statistics, reading.abnormal),
             metrics.baseline_aurocs(control[0].statistics, control[0].abnormal) if control else {},
         ),
-        **_by_class(scorer, reading, scored, anogan),
+        **metrics.by_class(reading.labels, reading.abnormal, named),
         "pixel_auroc": metrics.pixel_auroc(scored.heat, masks) if masks is not None else None,
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
         "duplicates": reading.images.duplicates,
@@ -221,12 +222,10 @@ def _score(scorer: Scorer, reading: Reading, progress: Progress, task: str) -> S
     return scored
 
 
-def _masks(
-    scorer: Scorer, source: DataSource, reading: Reading, progress: Progress
-) -> NDArray[np.bool_] | None:
+def _masks(scorer: Scorer, source: DataSource, read: Reading, progress: Progress) -> NDArray[np.bool_] | None:
     """Masks at the size judged at. An unmarked normal is abnormal nowhere; an unmarked abnormal ends it."""
-    items, size = reading.images.items, scorer.preprocess.size
-    masks = np.zeros((len(items), size, size), np.bool_)
+    items = read.images.items
+    masks = np.zeros(read.images.x.shape[:3], np.bool_)
     progress.start("reading masks", len(items))
     for number, item in enumerate(items):
         mask = source.mask(item)
@@ -270,25 +269,13 @@ def _plain_anogan(reading: Reading, scored: Scored, anogan: PlainAnogan, seed: i
     }
 
 
-def _by_class(scorer: Scorer, reading: Reading, scored: Scored, anogan: PlainAnogan) -> dict[str, Any]:
-    named = {"sr_anogan": scored.score, "anogan": anogan.score}
-    return {
-        "per_class": metrics.per_class(reading.labels, named),
-        "ordering": {
-            name: metrics.ordering(reading.labels, reading.abnormal, score) for name, score in named.items()
-        },
-    }
-
-
-def _circumstances(
-    model: Path, scorer: Scorer, source: DataSource, options: EvaluationOptions
-) -> dict[str, Any]:
+def _circumstances(model: Path, scorer: Scorer, data: str, options: EvaluationOptions) -> dict[str, Any]:
     from keras_sranogan.run import machine, timestamp
 
     return {
         "model": str(model),
         "model_kind": scorer.facts.kind,
-        "data": source.name,
+        "data": data,
         "split": options.split,
         "seed": options.seed,
         "command": sys.argv,

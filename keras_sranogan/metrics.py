@@ -59,7 +59,7 @@ class Baseline:
 
 BASELINES = {
     **{
-        f"laplacian_{side}": Baseline(f"mean log Laplacian energy of the image at {side}x{side} pixels", True)
+        f"laplacian_{side}": Baseline(f"mean log Laplacian energy at {side}x{side} px", True)
         for side in LAPLACIAN_SIDES_PX
     },
     "intensity_mean": Baseline("mean brightness"),
@@ -188,6 +188,14 @@ def best_accuracy(scores: Scores, abnormal: Truth) -> dict[str, Any] | None:
     thresholds = np.concatenate([[np.nextafter(values[0], -np.inf)], between, values[-1:]])
     threshold = float(thresholds[right.argmax()])
     return {"threshold": threshold, **at_threshold(scores, abnormal, threshold), "note": BEST_ACCURACY_NOTE}
+
+
+def by_class(labels: Sequence[str], abnormal: Truth, named: Mapping[str, Scores]) -> dict[str, Any]:
+    """Scores of each class by method, and whether each method puts the normals lowest."""
+    return {
+        "per_class": per_class(labels, named),
+        "ordering": {name: ordering(labels, abnormal, scores) for name, scores in named.items()},
+    }
 
 
 def per_class(labels: Sequence[str], named: Mapping[str, Scores]) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from keras_sranogan.evaluate import Evaluation
 
 DPI = 120
-OURS, PLAIN, TRIVIAL, LIMIT = "#1f5fa8", "#c8681e", "#7a7a7a", "#b3202c"
+OURS, PLAIN, TRIVIAL, LIMIT, NORMALS = "#1f5fa8", "#c8681e", "#7a7a7a", "#b3202c", "#555555"
 CLASS_COLOURS = ("#2a7f62", "#b3443c", "#7b4fa0", "#b08a1e", "#3b6fb0", "#8a5a44", "#5c6b73")
 MASK_COLOUR = (0.35, 1.0, 0.45)
 COLUMNS = ("x", "g(x)", "c(g(x))", "SR(c(g(x)))", "heat map")
-COLUMN_MEANINGS = ("image", "latent search", "two-layer CNN", "super-resolution", "anomaly")
+COLUMN_MEANINGS = ("image", "latent search", "two-layer CNN", "super-resolution", "over x")
 CELL_INCHES = 1.75  # of the example images
-HISTOGRAM_BINS = 30
+HISTOGRAM_BINS = 24
 
 
 class Row(NamedTuple):
@@ -76,7 +77,8 @@ def _curves(evaluation: Evaluation) -> list[tuple[str, metrics.Scores, str, str]
     best = best_baseline(evaluation.figures["baselines"])
     if best:
         values = metrics.BASELINES[best].score(evaluation.reading.statistics[best])
-        curves.append((f"{best}, no model", values, TRIVIAL, "-."))
+        name = f"{metrics.BASELINES[best].meaning} (no model)"
+        curves.append((name, values, TRIVIAL, "-."))
     return curves
 
 
@@ -87,30 +89,41 @@ def best_baseline(baselines: dict[str, Any]) -> str | None:
 
 
 def draw_scores(evaluation: Evaluation) -> bytes:
-    """Histograms of the score per class, with the threshold."""
+    """Histograms of the score, a strip per class over the outline of the normals', with the threshold."""
     score, labels = evaluation.scored.score, np.array(evaluation.reading.labels)
-    figure, (axes,) = _figure(8.0, 4.2)
-    axes.set(xlabel="SR-AnoGAN anomaly score (about 1 for a normal)", ylabel="share of the class")
     finite = [evaluation.threshold] if math.isfinite(evaluation.threshold) else []
     low, high = min([score.min(), *finite]), max([score.max(), *finite])
     bins = np.linspace(low, high if high > low else low + 1, HISTOGRAM_BINS + 1)
-    for label, colour in _coloured(evaluation):
+    normals, coloured = score[~evaluation.reading.abnormal], _coloured(evaluation)
+    figure, strips = _figure(8.0, 1.0 * len(coloured) + 1.2, rows=len(coloured))
+    for axes, (label, colour) in zip(strips, coloured, strict=True):
         mine = score[labels == label]
-        share = np.histogram(mine, bins)[0] / len(mine)
-        axes.stairs(share, bins, color=colour, alpha=0.3, fill=True)
-        axes.stairs(share, bins, color=colour, linewidth=1.8, label=f"{label} (n = {len(mine)})")
-    for threshold in finite:
-        label = f"threshold {threshold:.2f}"
-        axes.axvline(threshold, color=LIMIT, linewidth=1.8, linestyle="--", label=label)
-    axes.legend(frameon=False, fontsize=9)
+        if len(normals):
+            axes.stairs(_shares(normals, bins), bins, color=NORMALS, linewidth=1.2)
+        axes.stairs(_shares(mine, bins), bins, color=colour, alpha=0.55, fill=True)
+        for threshold in finite:
+            axes.axvline(threshold, color=LIMIT, linewidth=1.6, linestyle="--")
+        axes.set_ylabel(f"{label}\nn = {len(mine)}", rotation=0, ha="right", va="center", fontsize=9)
+        axes.set_yticks([])
+    strips[-1].set_xlabel("SR-AnoGAN anomaly score (about 1 for a normal)")
+    strips[0].set_title(_score_legend(bool(finite), evaluation.threshold), fontsize=9, loc="left")
     return _png(figure)
+
+
+def _shares(scores: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.histogram(scores, bins)[0] / len(scores)
+
+
+def _score_legend(finite: bool, threshold: float) -> str:
+    line = f"; dashed: threshold {threshold:.2f}, what is right of it is flagged" if finite else ""
+    return f"share of the class at each score; thin line: the normals{line}"
 
 
 def draw_per_class(evaluation: Evaluation) -> bytes:
     """Box plots of the scores per class: plain AnoGAN left, SR-AnoGAN right, as in the paper."""
     labels = np.array(evaluation.reading.labels)
     coloured = _coloured(evaluation)
-    figure, pair = _figure(max(8.0, 1.6 * len(coloured) + 3), 4.6, count=2)
+    figure, pair = _figure(max(8.0, 1.6 * len(coloured) + 3), 4.6, columns=2)
     for axes, scores, title, line in (
         (pair[0], evaluation.anogan.score, "plain AnoGAN: sum |x - G(z)|", math.inf),
         (pair[1], evaluation.scored.score, "SR-AnoGAN", evaluation.threshold),
@@ -119,6 +132,7 @@ def draw_per_class(evaluation: Evaluation) -> bytes:
         _boxes(axes, groups, coloured)
         axes.set_title(title, fontsize=11)
         axes.set_ylabel("anomaly score")
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         if math.isfinite(line):
             axes.axhline(line, color=LIMIT, linewidth=1.5, linestyle="--", label="threshold")
             axes.legend(frameon=False, fontsize=9)
@@ -202,9 +216,9 @@ def _middle(order: NDArray[np.intp], count: int) -> list[int]:
     return [int(i) for i in order[first : first + count]]
 
 
-def _figure(width: float, height: float, count: int = 1) -> tuple[Figure, list[Axes]]:
+def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    axes = list(figure.subplots(1, count, squeeze=False)[0])
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharex=rows > 1, sharey=rows > 1).flat)
     for one in axes:
         one.spines[["top", "right"]].set_visible(False)
         one.tick_params(labelsize=9)

@@ -13,9 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 NONE = "-"
+FOOTNOTE = (
+    "low-pass: the same on images without fine detail, a control against reading sharpness. "
+    "no model: one number of the image, in a direction fixed beforehand; reversed: below 0.5, it separates "
+    "the other way round."
+)
 METHODS = {"sr_anogan": "SR-AnoGAN", "anogan": "plain AnoGAN"}
-QUARTILES = ("mean", "q25", "median", "q75")
-REVERSED = "below 0.5: separates the other way round"
+QUARTILES = {"mean": "mean", "q25": "25 %", "median": "median", "q75": "75 %"}  # columns of a class
+REVERSED = "reversed here"
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,7 @@ def comparison(figures: Mapping[str, Any]) -> list[MethodRow]:
     auroc, ci = figures["auroc"], figures["auroc_ci"]
     low_pass = number(figures["auroc_low_pass"])
     rows = [
-        MethodRow(
-            "SR-AnoGAN, this model", number(auroc), interval(ci), low_pass, "learned normals only", True
-        ),
+        MethodRow("SR-AnoGAN (ours)", number(auroc), interval(ci), low_pass, "trained on normals only", True),
         MethodRow(
             "plain AnoGAN",
             number(figures["anogan_auroc"]),
@@ -93,7 +96,7 @@ def ordering_text(figures: Mapping[str, Any]) -> list[str]:
     for name, method in METHODS.items():
         wrong = [label for label, right in figures["ordering"][name].items() if not right]
         if wrong:
-            found.append(f"{method}: normals score higher on average than {', '.join(wrong)}: wrong.")
+            found.append(f"{method}: wrong order, normals score higher on average than {', '.join(wrong)}.")
         elif figures["ordering"][name]:
             found.append(f"{method}: normals score lower on average than every abnormal class.")
     return found
@@ -112,8 +115,8 @@ def print_figures(figures: Mapping[str, Any], console: Console | None = None) ->
         style = "bold" if row.ours else None
         table.add_row(row.name, row.auroc, row.interval, row.low_pass, row.remark, style=style)
     console.print(table)
-    console.print("low-pass: images without fine detail, a control against reading sharpness", style="dim")
-    by_class = Table("class", "n", "method", *QUARTILES, title="Scores by class")
+    console.print(FOOTNOTE, style="dim")
+    by_class = Table("class", "n", "method", *QUARTILES.values(), title="Scores by class")
     for cells in class_rows(figures):
         by_class.add_row(*cells)
     console.print(by_class)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -30,6 +30,9 @@ from sranogan_edge.errors import (
 from sranogan_edge.frame import Frame
 from sranogan_edge.preprocess import PreprocessSpec, downscale
 from sranogan_edge.score import Calibration, raw_distance
+
+if TYPE_CHECKING:
+    from keras_sranogan.run import Run
 
 SPEC = "phantom?train=60&val=12&test=12&size=96"
 Images = NDArray[np.float32]
@@ -130,9 +133,9 @@ def test_every_promised_key_reaches_the_json(source: DataSource, tmp_path: Path)
     found = json.loads(path.read_text(), parse_constant=refuse)
     promised = (
         "auroc auroc_ci auroc_low_pass auroc_low_pass_ci auprc threshold sensitivity specificity f1 "
-        "baselines anogan_auroc anogan_auroc_ci anogan_method n_normal n_abnormal best_accuracy_protocol per_class "
-        "ordering calibration pixel_auroc skipped duplicates command model model_kind data split seed "
-        "machine provenance minutes reconstruction_quality"
+        "baselines anogan_auroc anogan_auroc_ci anogan_method n_normal n_abnormal best_accuracy_protocol "
+        "per_class ordering calibration pixel_auroc skipped duplicates command model model_kind data split "
+        "seed machine provenance minutes reconstruction_quality"
     )
     assert set(promised.split()) <= set(found)
     assert found == json.loads(json.dumps(figures))
@@ -251,27 +254,32 @@ def test_options_that_cannot_work_are_refused() -> None:
         EvaluationOptions(seed=-1)
 
 
-def test_a_trained_run_is_evaluated_end_to_end(tiny_run: Any, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_trained_run_is_evaluated_end_to_end(tiny_run: Run, source: DataSource, tmp_path: Path) -> None:
     """A real run folder gives figures, a page and pictures, with plain AnoGAN by the paper's method."""
-    folder = Path(getattr(tiny_run, "folder", tiny_run))
+    page, pictures = tmp_path / "page.html", tmp_path / "pictures"
     options = EvaluationOptions(anogan_steps=3)
-    figures = evaluate_model(
-        folder,
-        open_source(SPEC),
-        options,
-        Silent(),
-        report=tmp_path / "r.html",
-        pictures=tmp_path / "pictures",
-    )
+    figures = evaluate_model(tiny_run.folder, source, options, Silent(), report=page, pictures=pictures)
     assert figures["model_kind"] == "run"
     assert 0 <= figures["auroc"] <= 1
     assert figures["anogan"]["settings"]["start"] == "random"
     assert figures["anogan"]["auroc_paper_loss"] is not None
     assert figures["reconstruction_quality"] is not None
-    assert "data:image/png;base64," in (tmp_path / "r.html").read_text()
-    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
-        "roc.png",
-        "scores.png",
-        "per_class.png",
-        "panels.png",
-    }
+    assert "data:image/png;base64," in page.read_text()
+    made = {path.name for path in pictures.iterdir()}
+    assert made == {"roc.png", "scores.png", "per_class.png", "panels.png"}
+
+
+@pytest.mark.slow
+def test_a_bundle_is_evaluated_by_the_path_of_the_device(
+    tiny_run: Run, export_tiny: Callable[[str], Path], source: DataSource
+) -> None:
+    """A float bundle's figures come from its own graphs, and its scores are those of its run."""
+    by_bundle = open_scorer(export_tiny("float32"), anogan_steps=1)
+    by_run = open_scorer(tiny_run.folder, anogan_steps=1)
+    options = EvaluationOptions(low_pass=False, anogan_steps=1)
+    bundle, run = (evaluate_scorer(scorer, source, options, Silent()) for scorer in (by_bundle, by_run))
+    assert by_bundle.facts.kind == "bundle"
+    assert "device" in bundle.figures["anogan_method"]
+    assert bundle.anogan.score.tolist() == bundle.scored.search_distance.tolist()
+    assert bundle.scored.score == pytest.approx(run.scored.score, rel=0.02)

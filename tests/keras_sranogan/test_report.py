@@ -40,8 +40,7 @@ def figures() -> dict[str, Any]:
         "anogan_method": "sum of differences",
         "anogan": {"auroc_paper_loss": 0.41, "auroc_own_search": 0.5, "settings": {}},
         "baselines": metrics.merge_baselines(plain, {"laplacian_32": 0.7}),
-        "per_class": metrics.per_class(LABELS, named),
-        "ordering": {name: metrics.ordering(LABELS, ABNORMAL, score) for name, score in named.items()},
+        **metrics.by_class(LABELS, ABNORMAL, named),
         "pixel_auroc": 0.77,
         "skipped": ["a.png: not an image"],
         "duplicates": 0,
@@ -142,15 +141,15 @@ def test_the_table_has_ours_first_then_anogan_then_trivial() -> None:
     rows = comparison(figures())
     assert [row.ours for row in rows] == [True, False, False, False]
     assert "AnoGAN" in rows[1].name
-    assert "other way" in rows[3].remark
-    assert "other way" not in rows[2].remark
+    assert "reversed" in rows[3].remark
+    assert "reversed" not in rows[2].remark
 
 
 def test_the_terminal_tells_a_wrong_order() -> None:
     """When normals score above a class on average, it is said in words."""
     stream = io.StringIO()
     print_figures(figures(), Console(file=stream, width=140))
-    assert "plain AnoGAN: normals score higher on average than" in stream.getvalue()
+    assert "plain AnoGAN: wrong order, normals score higher on average than" in stream.getvalue()
     assert "SR-AnoGAN: normals score lower on average than every abnormal class." in stream.getvalue()
 
 
