@@ -16,9 +16,11 @@ graphs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -38,7 +40,7 @@ from sranogan_edge.errors import (
     SettingsError,
 )
 from sranogan_edge.preprocess import PreprocessSpec
-from sranogan_edge.score import Calibration, Density
+from sranogan_edge.score import Calibration, Density, arrays_from_bytes, arrays_to_bytes
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -48,6 +50,7 @@ GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
 MEMBERS = (*(f"{graph}.tflite" for graph in GRAPHS), DENSITY, GOLDEN, MODEL_CARD)
 MAX_MEMBER_BYTES = 64 * 2**20
+MAX_BUNDLE_BYTES = (len(MEMBERS) + 1) * MAX_MEMBER_BYTES
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that equal contents give equal files
 
 
@@ -105,39 +108,56 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
         ResultsError: the file cannot be written.
     """
     members = {
-        **{f"{name}.tflite": model for name, model in bundle.graphs.items()},
+        **{f"{name}.tflite": bundle.graphs[name] for name in GRAPHS},
         DENSITY: bundle.density.to_bytes(),
-        GOLDEN: _golden_bytes(bundle.golden),
+        GOLDEN: arrays_to_bytes({"x": bundle.golden.x, "scores": bundle.golden.scores}),
         MODEL_CARD: bundle.model_card.encode(),
     }
-    manifest = {
+    manifest = json.dumps(_manifest_of(bundle, members), indent=2, allow_nan=False)
+    if path.is_dir() or not path.name:
+        raise ResultsError(f"cannot write the bundle {path}: it is a folder. Name a file in it.")
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with temporary.open("wb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for name, data in {MANIFEST: manifest.encode(), **members}.items():
+                    archive.writestr(_zip_entry(name), data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ResultsError(
+            f"cannot write the bundle {path}: {error.strerror or error}. "
+            "Free some space or name another place."
+        ) from error
+
+
+def _zip_entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, ZIP_TIME)
+    entry.create_system = 3  # Unix, whatever system writes
+    return entry
+
+
+def _manifest_of(bundle: Bundle, members: Mapping[str, bytes]) -> dict[str, Any]:
+    threshold = bundle.calibration.threshold
+    return {
         "schema_version": SCHEMA_VERSION,
         "preprocess": bundle.preprocess.to_dict(),
         "search_size": bundle.search_size,
         "calibration": {
             "scores": list(bundle.calibration.scores),
             "false_alarm_rate": bundle.calibration.false_alarm_rate,
-            "threshold": bundle.calibration.threshold,
+            "threshold": threshold if math.isfinite(threshold) else None,
         },
         "golden_tolerance": bundle.golden.tolerance,
         **bundle.details,
         "members": {
-            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in members.items()
         },
     }
-    contents = {MANIFEST: json.dumps(manifest, indent=2).encode(), **members}
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, data in contents.items():
-                    archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ResultsError(f"cannot write the bundle {path}: {error.strerror}. Free some space or name another place.") from error
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -146,17 +166,32 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         BundleFormatError: no such file, not a bundle, or a member is missing or malformed.
         BundleSchemaError: written for another schema version.
-        BundleLimitError: a member is larger than :data:`MAX_MEMBER_BYTES`.
+        BundleLimitError: it, or a member, is larger than :data:`MAX_MEMBER_BYTES` allows.
         BundleIntegrityError: a member's bytes are not those that were exported.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BUNDLE_BYTES + 1)
     except OSError as error:
-        raise BundleFormatError(f"cannot read the bundle {path}: {error.strerror}") from error
+        raise BundleFormatError(
+            f"cannot read the bundle {path}: {error.strerror or error}. "
+            "Name the file that sranogan-export wrote."
+        ) from error
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise BundleLimitError(
+            f"{path} is larger than {MAX_BUNDLE_BYTES:,} bytes. This is not a bundle of sranogan-export."
+        )
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except zipfile.BadZipFile as error:
-        raise BundleFormatError(f"{path} is not a bundle: {error}. Export it again with sranogan-export.") from error
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        ValueError,
+    ) as error:  # ValueError: names that are not text
+        raise BundleFormatError(
+            f"{path} is not a bundle, or not a whole one: {error}. Copy it again, or export it again with "
+            "sranogan-export."
+        ) from error
     with archive:
         manifest = _manifest(archive, path)
         members = {name: _member(archive, name, manifest, path) for name in MEMBERS}
@@ -166,10 +201,12 @@ def read_bundle(path: Path) -> Bundle:
 def _manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(_read(archive, MANIFEST, path))
-    except ValueError as error:
-        raise BundleFormatError(f"{path}: {MANIFEST} is not JSON: {error}. Export the bundle again.") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleFormatError(
+            f"{path}: {MANIFEST} is not JSON: {error}. Export the bundle again."
+        ) from error
     found = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if found != SCHEMA_VERSION:
+    if found is True or found != SCHEMA_VERSION:
         cure = (
             "Update sranogan-edge on this device."
             if isinstance(found, int) and found > SCHEMA_VERSION
@@ -183,17 +220,26 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 
 def _read(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     try:
-        size = archive.getinfo(name).file_size
-        if size > MAX_MEMBER_BYTES:
+        entry = archive.getinfo(name)
+        if entry.file_size > MAX_MEMBER_BYTES:
             raise BundleLimitError(
-                f"{path}: {name} claims {size:,} bytes; at most {MAX_MEMBER_BYTES:,} are accepted. "
-                "This is not a bundle of sranogan-export."
+                f"{path}: {name} claims {entry.file_size:,} bytes; at most {MAX_MEMBER_BYTES:,} are "
+                "accepted. This is not a bundle of sranogan-export."
+            )
+        if entry.compress_type != zipfile.ZIP_STORED:  # whatever it claims, it could grow without bound
+            raise BundleFormatError(
+                f"{path}: member {name} is compressed, which a bundle's members never are. Use the file as "
+                "sranogan-export wrote it."
             )
         return archive.read(name)
     except KeyError as error:
-        raise BundleFormatError(f"{path}: member {name} is missing. Copy or export the bundle again.") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise BundleIntegrityError(f"{path}: member {name} is damaged: {error}. Copy the bundle again.") from error
+        raise BundleFormatError(
+            f"{path}: member {name} is missing. Copy or export the bundle again."
+        ) from error
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+        raise BundleIntegrityError(
+            f"{path}: member {name} is damaged: {error}. Copy the bundle again."
+        ) from error
 
 
 def _member(archive: zipfile.ZipFile, name: str, manifest: dict[str, Any], path: Path) -> bytes:
@@ -201,38 +247,62 @@ def _member(archive: zipfile.ZipFile, name: str, manifest: dict[str, Any], path:
     try:
         stated = manifest["members"][name]["sha256"]
     except (KeyError, TypeError) as error:
-        raise BundleFormatError(f"{path}: the manifest states no hash of {name}. Export it again.") from error
+        raise BundleFormatError(
+            f"{path}: the manifest states no hash of {name}. Export the bundle again."
+        ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != stated:
         raise BundleIntegrityError(
-            f"{path}: {name} has SHA-256 {found[:16]}…, the manifest states {str(stated)[:16]}…: the file was "
-            "changed or damaged after export. Copy the bundle again."
+            f"{path}: {name} has SHA-256 {found[:16]}…, the manifest states {str(stated)[:16]}…: the file "
+            "was changed or damaged after export. Copy the bundle again."
         )
     return data
 
 
 def _assemble(manifest: dict[str, Any], members: dict[str, bytes], path: Path, sha256: str) -> Bundle:
     try:
-        calibration = manifest.pop("calibration")
-        golden_tolerance = float(manifest.pop("golden_tolerance"))
-        with np.load(io.BytesIO(members[GOLDEN]), allow_pickle=False) as golden:
-            x, scores = golden["x"], golden["scores"]
+        preprocess = PreprocessSpec.from_dict(manifest.pop("preprocess"))
         return Bundle(
-            preprocess=PreprocessSpec.from_dict(manifest.pop("preprocess")),
-            search_size=int(manifest.pop("search_size")),
+            preprocess=preprocess,
+            search_size=_search_size(manifest.pop("search_size"), preprocess.size),
             graphs={name: members[f"{name}.tflite"] for name in GRAPHS},
             density=Density.from_bytes(members[DENSITY]),
-            calibration=Calibration(tuple(sorted(calibration["scores"])), calibration["false_alarm_rate"]),
-            golden=Golden(x, scores, golden_tolerance),
+            calibration=_calibration(manifest.pop("calibration")),
+            golden=_golden(members[GOLDEN], float(manifest.pop("golden_tolerance")), preprocess.size),
             model_card=members[MODEL_CARD].decode(),
             details={k: v for k, v in manifest.items() if k not in ("members", "schema_version")},
             sha256=sha256,
         )
-    except (KeyError, TypeError, ValueError, SettingsError) as error:
-        raise BundleFormatError(f"{path}: the manifest or a member cannot be understood: {error!r}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise BundleFormatError(
+            f"{path}: the manifest or a member cannot be understood: {reason}. Export the bundle again."
+        ) from error
 
 
-def _golden_bytes(golden: Golden) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, x=golden.x, scores=golden.scores)
-    return buffer.getvalue()
+def _search_size(stated: Any, size: int) -> int:
+    if not isinstance(stated, int) or not 1 <= stated <= size:
+        raise ValueError(f"search_size must be a whole number from 1 to {size}; received {stated!r}")
+    return stated
+
+
+def _calibration(stated: dict[str, Any]) -> Calibration:
+    """Read the scores and the rate; the stated threshold must be the one that follows from them."""
+    calibration = Calibration(tuple(float(score) for score in stated["scores"]), stated["false_alarm_rate"])
+    threshold = math.inf if stated["threshold"] is None else float(stated["threshold"])
+    if not math.isclose(threshold, calibration.threshold, rel_tol=1e-9):
+        raise ValueError(
+            f"the threshold {threshold} is not the one that scores and false_alarm_rate give, "
+            f"{calibration.threshold}"
+        )
+    return calibration
+
+
+def _golden(data: bytes, tolerance: float, size: int) -> Golden:
+    arrays = arrays_from_bytes(data, ("x", "scores"))
+    x, scores = arrays["x"], arrays["scores"]
+    if not len(x) or x.shape != (len(x), size, size, 1) or x.dtype != np.float32 or scores.shape != (len(x),):
+        raise ValueError(f"golden inputs {x.dtype}{x.shape} with scores {scores.shape}")
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f"golden_tolerance must be finite, from 0 up; received {tolerance}")
+    return Golden(x, scores, tolerance)

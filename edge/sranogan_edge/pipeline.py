@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.bundle import GRAPHS, Bundle, Golden
-from sranogan_edge.errors import GoldenMismatchError
+from sranogan_edge.errors import BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame
 from sranogan_edge.interpreter import Graph
 from sranogan_edge.preprocess import downscale, preprocess
-from sranogan_edge.score import Density, Residual, anomaly_score, heat_map, raw_distance, residual
+from sranogan_edge.score import (
+    Density,
+    Residual,
+    anomaly_score,
+    feature_length,
+    heat_map,
+    raw_distance,
+    residual,
+)
 
 Image = NDArray[np.float32]
 
@@ -115,11 +124,13 @@ class Detector:
 
         Raises:
             BackendError: a graph cannot be loaded.
+            BundleFormatError: the graphs and densities do not fit each other.
             GoldenMismatchError: this backend does not reproduce the golden scores; with ``prove=False``
                 they are not checked (export uses that to make them).
         """
         self.bundle = bundle
         self._graphs = {name: Graph(bundle.graphs[name], name=name, threads=threads) for name in GRAPHS}
+        _check_fit(bundle, self._graphs)
         if prove:
             check_golden(self, bundle.golden)
 
@@ -132,7 +143,12 @@ class Detector:
         clock.lap("total")
         total = clock.laps["preprocess"] + clock.laps["total"]
         laps = {"preprocess": clock.laps["preprocess"], **verdict.milliseconds, "total": total}
-        return Verdict(**{**verdict.__dict__, "milliseconds": laps})
+        if not math.isfinite(verdict.score):
+            raise DegenerateImageError(
+                f"{frame.source}: its score is {verdict.score}: the image is beyond what the graphs can "
+                "compute on. Check its exposure and its export."
+            )
+        return replace(verdict, milliseconds=laps)
 
     def score_x(self, x: Image) -> Verdict:
         """Judge ``x`` ``(S, S, 1)`` float32 in [0, 1], already preprocessed."""
@@ -153,6 +169,28 @@ class Detector:
         )
 
 
+def _check_fit(bundle: Bundle, graphs: Mapping[str, Graph]) -> None:
+    low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
+    expected: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = {
+        "search": ({"x": low}, {"generated": low}),
+        "reconstruct": ({"generated": low}, {"refined": low, "resolved": high}),
+        "features": ({"image": high}, {"features": graphs["features"].outputs.get("features", ())}),
+    }
+    for name, (inputs, outputs) in expected.items():
+        found = graphs[name].inputs, graphs[name].outputs
+        if found != (inputs, outputs):
+            raise BundleFormatError(
+                f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
+                "Export the bundle again."
+            )
+    channels = graphs["features"].outputs["features"][-1]
+    if len(bundle.density.center) != feature_length(channels):
+        raise BundleFormatError(
+            f"the density has {len(bundle.density.center)} features, the graphs give "
+            f"{feature_length(channels)}. Export the bundle again."
+        )
+
+
 def check_golden(detector: Detector, golden: Golden) -> None:
     """Raise GoldenMismatchError unless every golden input gets its score within the tolerance."""
     for number, (x, expected) in enumerate(zip(golden.x, golden.scores, strict=True), start=1):
@@ -160,8 +198,9 @@ def check_golden(detector: Detector, golden: Golden) -> None:
         if not abs(found - expected) <= golden.tolerance:
             raise GoldenMismatchError(
                 f"golden case {number} of {len(golden.scores)} scores {found:.4f} here; {expected:.4f} "
-                f"(within {golden.tolerance:.4f}) was exported. This runtime computes something else than the "
-                "exporting machine did: update ai-edge-litert, or export the bundle again. Nothing was scored."
+                f"(within {golden.tolerance:.4f}) was exported. This runtime computes something else than "
+                "the exporting machine did: update ai-edge-litert, or export the bundle again. Nothing was "
+                "scored."
             )
 
 

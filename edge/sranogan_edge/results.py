@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from sranogan_edge.errors import ResultsError
 from sranogan_edge.pipeline import Verdict
 
 RESULT_SCHEMA_VERSION = 1
+HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 OVERLAY_SIDE_PX = 384
 HEAT_FULL_SCALE_LIMITS = 2.0  # display saturates at this many times the density's heat_limit
 
@@ -33,7 +35,7 @@ class ResultLine:
     verdict: str  # "normal", "anomalous" or "error"
     threshold: float | None  # null: too few normals were held out for the false-alarm rate
     anogan_score: float | None
-    milliseconds: dict[str, float]
+    milliseconds: Mapping[str, float]
     heat_map: str | None
     error: str | None
     bundle: str  # SHA-256 of the bundle
@@ -68,6 +70,70 @@ def error_line(file: str, error: Exception, bundle_sha256: str) -> ResultLine:
     return ResultLine(file, None, None, "error", None, None, {}, None, message, bundle_sha256, _now())
 
 
+@dataclass(frozen=True)
+class Summary:
+    """The figures of one feed.
+
+    Attributes:
+        images: how many there were: ``normal`` + ``anomalous`` + ``failed``.
+        normal: judged and not flagged.
+        anomalous: judged and flagged.
+        failed: could not be judged.
+        mean_milliseconds: by step, over the judged images; empty when there were none.
+        threshold: flagged were the scores above it; null when too few normals were held out.
+        bundle: SHA-256 of the bundle.
+        backend: runtime and version.
+        results: the folder of the lines and heat maps.
+    """
+
+    images: int
+    normal: int
+    anomalous: int
+    failed: int
+    mean_milliseconds: Mapping[str, float]
+    threshold: float | None
+    bundle: str
+    backend: str
+    results: str
+    schema_version: int = field(default=RESULT_SCHEMA_VERSION)
+
+
+def summarise(
+    lines: Sequence[ResultLine], *, threshold: float, bundle: str, backend: str, results: Path
+) -> Summary:
+    """Count and average ``lines``."""
+    judged = [line.milliseconds for line in lines if line.error is None]
+    steps = judged[0] if judged else {}
+    return Summary(
+        images=len(lines),
+        normal=sum(line.verdict == "normal" for line in lines),
+        anomalous=sum(line.verdict == "anomalous" for line in lines),
+        failed=len(lines) - len(judged),
+        mean_milliseconds={
+            step: round(float(np.mean([taken[step] for taken in judged])), 3) for step in steps
+        },
+        threshold=threshold if math.isfinite(threshold) else None,
+        bundle=bundle,
+        backend=backend,
+        results=str(results),
+    )
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    """Write ``summary`` as JSON, whole or not at all; raises ResultsError when it cannot be written."""
+    temporary = path.parent / f"{path.name}.part"
+    try:
+        temporary.write_text(json.dumps(asdict(summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ResultsError(
+            f"cannot write the summary {path}: {error.strerror or error}. The results themselves are "
+            "complete; name another place with --json."
+        ) from error
+
+
 class ResultsFolder:
     """``results.jsonl`` and ``heat_maps/`` in one folder; use as a context manager."""
 
@@ -79,10 +145,11 @@ class ResultsFolder:
         """
         self.folder = folder
         try:
-            (folder / "heat_maps").mkdir(parents=True, exist_ok=True)
-            self._lines: TextIO = (folder / "results.jsonl").open("w", encoding="utf-8")
+            (folder / HEAT_MAPS).mkdir(parents=True, exist_ok=True)
+            self._lines = (folder / "results.jsonl").open("wb", buffering=0)
         except OSError as error:
             raise self._failed(error) from error
+        self._whole = 0  # bytes of whole lines in the file
 
     def __enter__(self) -> ResultsFolder:
         """Return self."""
@@ -93,35 +160,51 @@ class ResultsFolder:
     ) -> None:
         """Flush to disk and close."""
         try:
-            self._lines.flush()
-            os.fsync(self._lines.fileno())
-            self._lines.close()
+            with self._lines:
+                os.fsync(self._lines.fileno())
         except OSError as failure:
             if error is None:
                 raise self._failed(failure) from failure
 
     def write(self, line: ResultLine) -> None:
-        """Append one line; it reaches the operating system before this returns."""
+        """Append one line; it reaches the operating system before this returns, whole or not at all.
+
+        Raises:
+            ResultsError: it cannot be written; the lines before it stand.
+        """
+        left = memoryview((json.dumps(asdict(line), allow_nan=False) + "\n").encode())
+        length = len(left)
         try:
-            self._lines.write(json.dumps(asdict(line), allow_nan=False) + "\n")
-            self._lines.flush()
-        except OSError as error:
-            raise self._failed(error) from error
+            while left:
+                left = left[self._lines.write(left) :]
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                self._lines.truncate(self._whole)
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
+            raise
+        self._whole += length
 
     def write_overlay(self, name: str, verdict: Verdict, heat_limit: float) -> str:
-        """Save the image with its heat map as PNG; returns the path relative to the folder."""
-        relative = f"heat_maps/{name}.png"
+        """Save the image with its heat map as PNG; returns the path relative to the folder.
+
+        Raises:
+            ResultsError: it cannot be written; nothing of it is left.
+        """
+        relative = f"{HEAT_MAPS}/{name}.png"
         _, png = cv2.imencode(".png", overlay(verdict.reconstruction.x, verdict.heat, heat_limit))
         try:
             (self.folder / relative).write_bytes(png.tobytes())
         except OSError as error:
+            with contextlib.suppress(OSError):
+                (self.folder / relative).unlink(missing_ok=True)
             raise self._failed(error) from error
         return relative
 
     def _failed(self, error: OSError) -> ResultsError:
         return ResultsError(
-            f"cannot write results to {self.folder}: {error.strerror}. Results written so far are kept; free "
-            "some space or name another folder with --out."
+            f"cannot write results to {self.folder}: {error.strerror or error}. Results written so far are "
+            "kept; free some space or name another folder with --out."
         )
 
 

@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import io
 import math
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from sranogan_edge.errors import SettingsError
 
 Image = NDArray[np.float32]
 
@@ -28,6 +33,7 @@ FEATURE_GRID = 2
 DETAIL_FLOOR = 1e-3
 HEAT_GRID = 32
 HEAT_BLUR_CELLS = 1.2
+RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +70,27 @@ class Density:
 
     def to_bytes(self) -> bytes:
         """Return the density as an ``.npz`` file."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
-        return buffer.getvalue()
+        return arrays_to_bytes({f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Density:
-        """Read :meth:`to_bytes`; raises ValueError or KeyError when it is not that."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            values = {f.name: arrays[f.name] for f in fields(cls)}
-        return cls(**{**values, "heat_limit": float(values["heat_limit"])})
+        """Read :meth:`to_bytes`; raises ValueError when it is not that, or cannot be a density."""
+        values = arrays_from_bytes(data, [f.name for f in fields(cls)])
+        heat_limit = float(values.pop("heat_limit"))
+        density = cls(heat_limit=heat_limit, **values)
+        density._check()
+        return density
+
+    def _check(self) -> None:
+        grid = (HEAT_GRID, HEAT_GRID)
+        if self.center.ndim != 1 or self.whitening.ndim != 2 or len(self.whitening) != len(self.center):
+            raise ValueError(f"a center {self.center.shape} with a whitening {self.whitening.shape}")
+        if self.heat_center.shape != grid or self.heat_scale.shape != grid:
+            raise ValueError(f"heat on {self.heat_center.shape} and {self.heat_scale.shape}, not on {grid}")
+        if not all(np.isfinite(getattr(self, f.name)).all() for f in fields(self)):
+            raise ValueError("a density that is not finite")
+        if self.heat_limit <= 0 or (self.heat_scale <= 0).any():
+            raise ValueError("a heat scale that is not positive")
 
 
 @dataclass(frozen=True)
@@ -83,15 +100,31 @@ class Calibration:
     Attributes:
         scores: ascending scores of held-out normals, each scored by a density fitted without it.
         false_alarm_rate: the share of normals that the threshold may flag.
+
+    Raises:
+        SettingsError: no scores, not ascending or not finite, or a rate outside (0, 1).
     """
 
     scores: tuple[float, ...]
     false_alarm_rate: float
 
+    def __post_init__(self) -> None:
+        if not 0 < self.false_alarm_rate < 1:
+            raise SettingsError(
+                f"the false-alarm rate must be between 0 and 1; received {self.false_alarm_rate!r}"
+            )
+        scores = np.asarray(self.scores, dtype=np.float64)
+        if not len(scores) or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+            raise SettingsError(
+                "a calibration needs the scores of at least one held-out normal, finite and "
+                f"ascending; received {len(scores)} that are not so"
+            )
+
     @property
     def threshold(self) -> float:
         """Flag scores above this. Infinite when too few normals were held out for the rate."""
-        rank = math.ceil((len(self.scores) + 1) * (1 - self.false_alarm_rate))
+        share = (len(self.scores) + 1) * (1 - self.false_alarm_rate)
+        rank = max(1, math.ceil(share - RANK_ROUNDING))
         return self.scores[rank - 1] if rank <= len(self.scores) else math.inf
 
     def p_value(self, score: float) -> float:
@@ -102,7 +135,7 @@ class Calibration:
 
 def contrast_normalise(image: Image) -> Image:
     """Return ``image`` ``(S, S)`` minus its local mean, over its local standard deviation (about -3..3)."""
-    box = max(3, int(round(image.shape[0] * CONTRAST_BOX_SHARE)) | 1)
+    box = max(3, round(image.shape[0] * CONTRAST_BOX_SHARE) | 1)
     mean = cv2.blur(image, (box, box))
     square = cv2.blur(image * image, (box, box))
     deviation = np.sqrt(np.maximum(square - mean * mean, 0) + CONTRAST_FLOOR**2)
@@ -118,7 +151,14 @@ def pool(image: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
 
 def gradient_magnitude(image: Image) -> Image:
     """Return ``(S, S)`` Sobel gradient magnitude, in full scales per pixel times eight."""
-    return cv2.magnitude(cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1))
+    across, down = cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)
+    # Not cv2.magnitude: its last bit depends on where the arrays lie in memory, so that scores would vary.
+    return np.asarray(np.sqrt(across * across + down * down), dtype=np.float32)
+
+
+def feature_length(channels: int) -> int:
+    """Return D, the length of the residual features, for discriminator features of ``channels`` channels."""
+    return 2 * RESIDUAL_GRID**2 + DETAIL_GRID**2 + 2 * channels * FEATURE_GRID**2
 
 
 def residual(
@@ -139,15 +179,16 @@ def residual(
         pool(gradient_magnitude(plain_r), DETAIL_GRID) + DETAIL_FLOOR
     )
     apart = f_x - f_reconstruction
+    distance = np.abs(apart)
     features = [
         pool(difference, RESIDUAL_GRID),
         pool(magnitude, RESIDUAL_GRID),
         detail,
         pool(apart, FEATURE_GRID),
-        pool(np.abs(apart), FEATURE_GRID),
+        pool(distance, FEATURE_GRID),
     ]
     vector = np.concatenate([part.ravel() for part in features]).astype(np.float32)
-    return Residual(vector, _heat(magnitude, np.abs(apart).mean(axis=-1)))
+    return Residual(vector, _heat(magnitude, distance.mean(axis=-1)))
 
 
 def _heat(magnitude: Image, feature_distance: Image) -> NDArray[np.float32]:
@@ -155,7 +196,8 @@ def _heat(magnitude: Image, feature_distance: Image) -> NDArray[np.float32]:
     coarse = cv2.resize(magnitude, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
     deep = cv2.resize(feature_distance, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)
     blended = coarse / max(float(coarse.mean()), 1e-6) + deep / max(float(deep.mean()), 1e-6)
-    return cv2.GaussianBlur(blended.astype(np.float32), (0, 0), HEAT_BLUR_CELLS)
+    blurred = cv2.GaussianBlur(blended.astype(np.float32), (0, 0), HEAT_BLUR_CELLS)
+    return np.asarray(blurred, dtype=np.float32)
 
 
 def anomaly_score(features: NDArray[np.float32], density: Density) -> float:
@@ -167,9 +209,41 @@ def anomaly_score(features: NDArray[np.float32], density: Density) -> float:
 def heat_map(heat: NDArray[np.float32], density: Density, size: int) -> Image:
     """Return ``(size, size)`` float32: how many standard deviations above the normals' heat, at least 0."""
     standard = np.maximum((heat - density.heat_center) / density.heat_scale, 0)
-    return np.maximum(cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC), 0)
+    enlarged = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.maximum(np.asarray(enlarged, dtype=np.float32), 0)
 
 
 def raw_distance(x: Image, generated: Image) -> float:
-    """Plain AnoGAN's residual score sum|x - G(z)| (0-255 scale, as the abstract prints it), no normalisation."""
+    """Plain AnoGAN's sum|x - G(z)| (0-255 scale, as the abstract prints it), nothing normalised."""
     return float(np.abs(x - generated).sum() * 255.0)
+
+
+def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return named arrays as an ``.npz`` file; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+    return buffer.getvalue()
+
+
+def arrays_from_bytes(data: bytes, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Read ``names`` from :func:`arrays_to_bytes`; raises ValueError for anything else.
+
+    Compressed members are refused, so that no more memory is taken than ``data`` holds.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for name in names:
+                if archive.getinfo(f"{name}.npy").compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"array {name!r} is compressed")
+                member = io.BytesIO(archive.read(f"{name}.npy"))
+                found[name] = np.lib.format.read_array(member, allow_pickle=False)
+    except KeyError as error:
+        raise ValueError(f"no array {error}") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, MemoryError) as error:
+        raise ValueError(f"damaged arrays: {error}") from error
+    return found
