@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from sranogan_edge.cli import run as run_command
-from sranogan_edge.errors import ExitCode, SettingsError
+from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
 if TYPE_CHECKING:
+    from sranogan_export.convert import Recipe
     from sranogan_export.write_bundle import ExportResult
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,10 +33,10 @@ def export(
     run: Annotated[Path, typer.Argument(help="A finished run folder of sranogan-train.")],
     out: Annotated[Path, typer.Option(help="The bundle to write, NAME.sranogan.")],
     int8: Annotated[bool, typer.Option("--int8", help="8-bit integer graphs (the default).")] = False,
-    float16: Annotated[bool, typer.Option("--float16", help="Half-size weights, float32 arithmetic.")] = False,
+    float16: Annotated[bool, typer.Option("--float16", help="Half-size weights, float32 sums.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Full precision.")] = False,
-    steps: Annotated[Optional[int], typer.Option(min=0, help="Search steps, instead of the run's.")] = None,
-    json: Annotated[Optional[Path], typer.Option(help="Write the figures of the export to this file.")] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Search steps, instead of the run's.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures of the export to this file.")] = None,
 ) -> None:
     """Export a run as one bundle for the device: graphs, densities, threshold, golden cases, model card."""
 
@@ -48,14 +50,21 @@ def export(
             result = export_run(Run(run), _recipe(int8, float16, float32), out, progress, steps=steps)
         _print(result)
         if json:
-            write_json(json, _figures(result))
+            try:
+                write_json(json, _figures(result))
+            except OSError as error:
+                raise ResultsError(
+                    f"cannot write the figures {json}: {error.strerror or error}. The bundle is complete; "
+                    "name another place with --json."
+                ) from error
         return ExitCode.OK
 
     run_command(work)
 
 
-def _recipe(int8: bool, float16: bool, float32: bool) -> str:
-    asked = [name for name, wanted in (("int8", int8), ("float16", float16), ("float32", float32)) if wanted]
+def _recipe(int8: bool, float16: bool, float32: bool) -> Recipe:
+    recipes: dict[Recipe, bool] = {"int8": int8, "float16": float16, "float32": float32}
+    asked = [name for name, wanted in recipes.items() if wanted]
     if len(asked) > 1:
         raise SettingsError(f"name one of --int8, --float16, --float32; received {' and '.join(asked)}")
     return asked[0] if asked else "int8"
@@ -67,7 +76,8 @@ def _print(result: ExportResult) -> None:
         table.add_column(column, justify="left" if column == "graph" else "right")
     for name, size in result.graph_bytes.items():
         counts = result.operators[name]
-        table.add_row(name, f"{size / 1024:.0f}", str(sum(counts["all"].values())), str(sum(counts["float32"].values())))
+        everything, floating = (str(sum(counts[kind].values())) for kind in ("all", "float32"))
+        table.add_row(name, f"{size / 1024:.0f}", everything, floating)
     console = Console()
     console.print(table)
     for name, value in result.reconstruction_l1.items():
@@ -75,7 +85,12 @@ def _print(result: ExportResult) -> None:
 
 
 def _figures(result: ExportResult) -> dict[str, object]:
-    return {**result.__dict__, "path": str(result.path), "bundle_bytes": result.path.stat().st_size}
+    return {
+        **result.__dict__,
+        "path": str(result.path),
+        "bundle_bytes": result.path.stat().st_size,
+        "threshold": result.threshold if math.isfinite(result.threshold) else None,
+    }
 
 
 def export_main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,15 @@ Samples = Callable[[], Iterator[Mapping[str, NDArray[np.float32]]]]
 MOVING_OPERATORS = {"DEQUANTIZE", "QUANTIZE", "RESHAPE", "DELEGATE"}  # these compute nothing
 
 
-def convert(function: Function, inputs: Shapes, recipe: Recipe, representative: Samples | None = None) -> bytes:
+def check_recipe(recipe: str) -> None:
+    """Raise SettingsError unless ``recipe`` is one of :data:`RECIPES`."""
+    if recipe not in RECIPES:
+        raise SettingsError(f"the recipe must be one of {', '.join(RECIPES)}; received {recipe!r}")
+
+
+def convert(
+    function: Function, inputs: Shapes, recipe: Recipe, representative: Samples | None = None
+) -> bytes:
     """Return a ``.tflite`` file with the signature ``serving_default``.
 
     Args:
@@ -38,8 +47,7 @@ def convert(function: Function, inputs: Shapes, recipe: Recipe, representative: 
     Raises:
         SettingsError: no such recipe.
     """
-    if recipe not in RECIPES:
-        raise SettingsError(f"the recipe must be one of {', '.join(RECIPES)}; received {recipe!r}")
+    check_recipe(recipe)
     with tempfile.TemporaryDirectory() as folder:
         _save_frozen(function, inputs, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -58,8 +66,7 @@ def _save_frozen(function: Function, inputs: Shapes, folder: str) -> None:
     """Save ``function`` with its weights as constants (quantisation cannot calibrate variables)."""
     specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name, shape in inputs.items()}
     traced = tf.function(lambda **tensors: dict(function(**tensors))).get_concrete_function(**specs)
-    frozen = convert_variables_to_constants_v2(traced)
-    order = [tensor.name.split(":")[0] for tensor in frozen.inputs]
+    frozen, order = _renumbered(convert_variables_to_constants_v2(traced))
     names = sorted(traced.structured_outputs)  # TensorFlow flattens a dictionary in the order of its keys
 
     def call(**tensors: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -69,6 +76,34 @@ def _save_frozen(function: Function, inputs: Shapes, folder: str) -> None:
     module.call = tf.function(call)
     signature = module.call.get_concrete_function(**specs)
     tf.saved_model.save(module, folder, signatures={"serving_default": signature})
+
+
+def _renumbered(frozen: Any) -> tuple[Any, list[str]]:
+    """Return a frozen function with the nodes' names counted anew, and the names of its inputs in order.
+
+    Keras counts layers through the whole process, TensorFlow keeps the names and TFLite stores them:
+    counted from 1 in each graph, equal networks give equal files.
+    """
+    numbers: dict[str, dict[str, int]] = {}
+
+    def renumber(part: str) -> str:
+        plain = re.sub(r"(_\d+)+$", "", part)
+        same = numbers.setdefault(plain, {})
+        return f"{plain}_{same.setdefault(part, len(same) + 1)}"
+
+    def rename(name: str) -> str:
+        node, colon, output = name.lstrip("^").partition(":")
+        renamed = node if node in inputs else "/".join(map(renumber, node.split("/")))
+        return ("^" if name.startswith("^") else "") + renamed + colon + output
+
+    inputs = [tensor.name.split(":")[0] for tensor in frozen.inputs]
+    outputs = [rename(tensor.name) for tensor in frozen.outputs]
+    graph = frozen.graph.as_graph_def()
+    for node in graph.node:
+        node.name = rename(node.name)
+        node.input[:] = [rename(name) for name in node.input]
+    imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
+    return imported.prune([f"{name}:0" for name in inputs], outputs), inputs
 
 
 def operators(model: bytes) -> dict[str, dict[str, int]]:

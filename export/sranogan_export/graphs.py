@@ -45,10 +45,10 @@ def build_graphs(
 
     add("search", _search(networks, search, recipe, x_low))
     low_shape, high_shape = (1, *x_low.shape[1:]), (1, *made.x.shape[1:])
-    add("reconstruct", convert(_reconstruct(networks), {"generated": low_shape}, recipe, _samples("generated", made.generated)))
-    both = np.concatenate([made.x, made.resolved])
-    features = convert(_features(networks), {"image": high_shape}, recipe, _samples("image", both))
-    add("features", features)
+    generated = _samples("generated", made.generated)
+    add("reconstruct", convert(_reconstruct(networks), {"generated": low_shape}, recipe, generated))
+    images = _samples("image", np.concatenate([made.x, made.resolved]))
+    add("features", convert(_features(networks), {"image": high_shape}, recipe, images))
     return models
 
 

@@ -8,16 +8,17 @@ from sranogan_edge.bundle import Bundle
 
 CARD = """# Model card: SR-AnoGAN anomaly detector
 
-**What it does.** It scores how unlike the normal images it was trained on an image is. It gives an anomaly
-score (about 1 for a normal image), a p-value against held-out normals, and a heat map. It does not name a
-disease or a defect.
+**What it does.** It scores how unlike the normal images it was trained on an image is. It gives an
+anomaly score (about 1 for a normal image), a p-value against held-out normals, and a heat map. It does not
+name a disease or a defect.
 
-**How.** A DCGAN learned normal images; {steps} gradient steps search its latent space for the nearest normal; a
-two-layer CNN and a super-resolution network turn that into a {size}x{size} reconstruction; the density of what
-differs, fitted on held-out normals, is the score.
+**How.** A DCGAN learned normal images;
+{search};
+a two-layer CNN and a super-resolution network turn that into a {size}x{size} reconstruction; the density of
+what differs, fitted on held-out normals, is the score.
 
-**Trained on.** {data}: {normals} normal images, and {held_out} more held out (by patient, where the source says who
-it is of) for the densities and the threshold. No abnormal image and no label was used.
+**Trained on.** {data}: {normals} normal images, and {held_out} more held out (by patient, where the source
+says who it is of) for the densities and the threshold. No abnormal image and no label was used.
 
 **Threshold.** {threshold}
 
@@ -25,9 +26,10 @@ it is of) for the densities and the threshold. No abnormal image and no label wa
 
 **Numbers.** Graphs in {recipe}; seed {seed}.
 
-**Limits.** Images unlike the training set in source, age group, projection or exposure score high whether or not
-anything is wrong with them; calibrate with normals of the place of use. A low score does not rule out disease:
-what resembles normal variation is missed. This is not a medical device, and no diagnosis may rest on it.
+**Limits.** Images unlike the training set in source, age group, projection or exposure score high whether
+or not anything is wrong with them; calibrate with normals of the place of use. A low score does not rule
+out disease: what resembles normal variation is missed. This is not a medical device, and no diagnosis may
+rest on it.
 """
 
 
@@ -39,8 +41,10 @@ def model_card(bundle: Bundle) -> str:
         stated = f"{threshold:.4f}: {rate:.0%} of normals like the {count} held out may be flagged."
     else:
         stated = f"none: {count} held-out normals are too few for a false-alarm rate of {rate:.0%}."
+    steps = bundle.details["search"]["steps"]
+    walk = f", then {steps} gradient step{'s' * (steps > 1)}," if steps else ""
     return CARD.format(
-        steps=bundle.details["search"]["steps"],
+        search=f"an encoder{walk} find{'' if walk else 's'} the nearest normal in its latent space",
         size=bundle.size,
         data=provenance["data"],
         normals=provenance["normals_to_train"],

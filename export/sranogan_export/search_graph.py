@@ -29,6 +29,19 @@ from sranogan_export.unrolled import UnrolledEncoder, UnrolledFeatures, Unrolled
 MAX_STEPS = 64
 
 
+def check_search(search: SearchSettings) -> None:
+    """Raise SettingsError unless ``search`` can be a fixed graph: from the encoder's start, not too long."""
+    if search.start != "encoder":
+        raise SettingsError(
+            f"a device searches from the encoder's start; this run has start={search.start}, which gives "
+            "another answer each time, and cannot be exported. Train with --preset standard."
+        )
+    if not 0 <= search.steps <= MAX_STEPS:
+        raise SettingsError(
+            f"a device searches in 0 to {MAX_STEPS} steps; received {search.steps}. Name fewer with --steps."
+        )
+
+
 class SearchGraph:
     """x ``(1, S, S, 1)`` to g(x), the same shape, in exactly ``search.steps`` steps."""
 
@@ -38,12 +51,7 @@ class SearchGraph:
         Raises:
             SettingsError: the search cannot be a fixed graph (random start, or too many steps).
         """
-        if search.start != "encoder" or search.steps > MAX_STEPS:
-            raise SettingsError(
-                f"a device searches from the encoder's start in at most {MAX_STEPS} steps; this run has "
-                f"start={search.start}, steps={search.steps}. Name fewer with --steps; a run with start=random "
-                "cannot be exported."
-            )
+        check_search(search)
         self.search = search
         self.encoder = UnrolledEncoder(networks.encoder)
         self.generator = UnrolledGenerator(networks.generator)
@@ -55,7 +63,8 @@ class SearchGraph:
         tap = tap or Plain()
         x = tap.activation("x", x, IMAGE_RANGE)
         z = self.encoder.forward(x, tap)
-        f_x = self.features.forward(x, tap, "target")[-1] if self.search.feature_weight > 0 else None
+        wanted = self.search.feature_weight > 0 and self.search.steps > 0
+        f_x = self.features.forward(x, tap, "target")[-1] if wanted else None
         mean = square = tf.zeros_like(z)
         for step in range(1, self.search.steps + 1):
             gradient = self.gradient(x, f_x, z, tap, f"step_{step}")
@@ -89,4 +98,4 @@ class SearchGraph:
         return z - rate_now * mean / (tf.sqrt(square) + ADAM_EPSILON * correction), mean, square
 
 
-__all__ = ["MAX_STEPS", "SearchGraph"]
+__all__ = ["MAX_STEPS", "SearchGraph", "check_search"]

@@ -70,7 +70,10 @@ class FakeQuantised:
     def weights(self, kernel: NDArray[np.float32], *, per_channel: bool) -> tf.Tensor:
         """Return the kernel rounded to 255 symmetric levels, per output channel or as a whole."""
         if per_channel:
-            top = np.maximum(np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1))), 1e-6).astype(np.float32)
-            return tf.quantization.fake_quant_with_min_max_vars_per_channel(kernel, -top, top, 8, narrow_range=True)
+            largest = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)))
+            top = np.maximum(largest, 1e-6).astype(np.float32)
+            return tf.quantization.fake_quant_with_min_max_vars_per_channel(
+                kernel, -top, top, 8, narrow_range=True
+            )
         limit = float(np.abs(kernel).max()) or 1e-6
         return tf.quantization.fake_quant_with_min_max_args(kernel, -limit, limit, 8, narrow_range=True)

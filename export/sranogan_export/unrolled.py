@@ -106,7 +106,8 @@ class UnrolledGenerator:
         for up, activation in zip(reversed(self.ups), reversed(activations[1:-1]), strict=True):
             gradient = self._masked(gradient, activation, tap, f"{at}/{up.name}")
             gradient = up.backward(tf.nn.space_to_depth(gradient, 2), tap, at)
-        flat = tf.reshape(self._masked(gradient, activations[0], tap, f"{at}/project"), (1, self.matrix.shape[1]))
+        masked = self._masked(gradient, activations[0], tap, f"{at}/project")
+        flat = tf.reshape(masked, (1, self.matrix.shape[1]))
         return tf.matmul(flat, tap.weights(self.transposed, per_channel=False))
 
     @staticmethod

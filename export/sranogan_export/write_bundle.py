@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan.detector.fit import fit_detector
@@ -18,12 +21,14 @@ from keras_sranogan.run import Networks, Run
 from keras_sranogan.settings import SearchSettings, TrainSettings
 from keras_sranogan.training import Progress
 from sranogan_edge.bundle import Bundle, Golden, write_bundle
+from sranogan_edge.errors import ResultsError, RunError
 from sranogan_edge.interpreter import Graph, backend_name
 from sranogan_edge.pipeline import Detector, RunsGraph, reconstruct
 from sranogan_edge.score import Calibration, Density
-from sranogan_export.convert import Recipe, operators
+from sranogan_export.convert import Recipe, check_recipe, operators
 from sranogan_export.graphs import build_graphs
 from sranogan_export.model_card import model_card
+from sranogan_export.search_graph import check_search
 
 GOLDEN_CASES = 8
 GOLDEN_TOLERANCE_SPREADS = 0.25  # of the standard deviation of held-out normals' scores
@@ -50,18 +55,25 @@ class ExportResult:
     threshold: float
 
 
-def export_run(run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps: int | None = None) -> ExportResult:
+def export_run(
+    run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps: int | None = None
+) -> ExportResult:
     """Export ``run`` in ``recipe`` to ``out``; ``steps`` replaces the run's number of search steps.
 
     Raises:
         RunError: the run is unfinished or damaged.
-        SettingsError: the search cannot be a fixed graph.
+        SettingsError: no such recipe, or the search cannot be a fixed graph.
         ResultsError: the bundle cannot be written.
     """
-    settings, networks = run.settings, run.networks()
+    tf.config.experimental.enable_op_determinism()  # equal runs shall give equal bundles
+    check_recipe(recipe)
+    _check_place(out)
+    settings = run.settings
     search = settings.search if steps is None else replace(settings.search, steps=steps)
+    check_search(search)
+    networks = run.networks()
+    representative, normals = _kept_images(run)
     reconstructor = Reconstructor(networks, search)
-    representative = run.representative()
     x_low = downscale_all(representative, settings.search_size)
     progress.start("exporting graphs", 3)
     finished: list[str] = []
@@ -71,7 +83,6 @@ def export_run(run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps
         progress.advance(len(finished), name)
 
     models = build_graphs(networks, search, recipe, x_low, reconstructor(representative), graph_done)
-    normals = run.held_out_normals()
     density, calibration, device_l1 = _fit_on_device_graphs(models, normals, settings, progress)
     counts = {name: operators(model) for name, model in models.items()}
     draft = Bundle(
@@ -91,23 +102,44 @@ def export_run(run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps
         path=out,
         graph_bytes={name: len(model) for name, model in models.items()},
         operators=counts,
-        reconstruction_l1={"keras": float(np.abs(keras_made.x - keras_made.resolved).mean()), recipe: device_l1},
+        reconstruction_l1={"keras": _l1(keras_made.x, keras_made.resolved), recipe: device_l1},
         threshold=calibration.threshold,
     )
+
+
+def _check_place(out: Path) -> None:
+    """Raise ResultsError now, not after minutes of work, where ``out`` cannot be written."""
+    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        what = "it is a folder" if out.is_dir() else f"{out.parent} is not a folder that can be written to"
+        raise ResultsError(f"cannot write the bundle {out}: {what}. Name another place with --out.")
+
+
+def _kept_images(run: Run) -> tuple[Images, HeldOutNormals]:
+    try:
+        return run.representative(), run.held_out_normals()
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"{run.folder}: the normals kept for export cannot be read: {error}. The run is damaged; "
+            "train it again."
+        ) from error
+
+
+def _l1(x: Images, resolved: Images) -> float:
+    return float(np.abs(x - resolved).mean())
 
 
 def _fit_on_device_graphs(
     models: Mapping[str, bytes], normals: HeldOutNormals, settings: TrainSettings, progress: Progress
 ) -> tuple[Density, Calibration, float]:
     """Fit densities and calibration to what the exported graphs make of the held-out normals."""
-    graphs: dict[str, RunsGraph] = {name: Graph(model, name=name, threads=2) for name, model in models.items()}
+    graphs: dict[str, RunsGraph] = {n: Graph(model, name=n, threads=2) for n, model in models.items()}
     progress.start("calibrating on held-out normals", len(normals.x))
     features, heat, distances = [], [], []
     for number, x in enumerate(normals.x, start=1):
         made = reconstruct(x, settings.search_size, graphs)
         features.append(made.residual.features)
         heat.append(made.residual.heat)
-        distances.append(float(np.abs(made.x - made.resolved).mean()))
+        distances.append(_l1(made.x, made.resolved))
         progress.advance(number)
     density, calibration = fit_detector(
         np.stack(features), np.stack(heat), normals.groups, normals.original, settings.detector, settings.seed
@@ -128,7 +160,7 @@ def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:
         row, column = rng.integers(size // 4, 3 * size // 4, 2)
         disc = cv2.circle(np.zeros((size, size), np.float32), (int(column), int(row)), size // 8, 1.0, -1)
         image[..., 0] = np.maximum(image[..., 0], 0.9 * cv2.GaussianBlur(disc, (0, 0), size / 64))
-    return np.rint(images * 255).astype(np.float32) / 255
+    return np.asarray(np.rint(images * 255) / 255, dtype=np.float32)
 
 
 def _golden(draft: Bundle) -> Golden:
