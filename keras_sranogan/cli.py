@@ -39,9 +39,12 @@ def train(
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     preset: Annotated[
-        str, typer.Option(help="demo (phantom, 2 min), standard (1,000 images, up to 60 min on 2 cores) or paper.")
+        str,
+        typer.Option(help="demo (phantom, 2 min), standard (1,000 images, up to 60 min, 2 cores) or paper."),
     ] = "standard",
-    size: Annotated[Optional[int], typer.Option(help="Side in pixels judged at: 64, 128, 256; the search runs at half.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels judged at: 64, 128, 256; the search runs at half.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights and scores.")] = 0,
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     normal_class: NormalClass = "NORMAL",
@@ -63,8 +66,12 @@ def train(
 
         settings = replace(settings_of(preset, size=size, seed=seed), precision=resolve_precision(precision))
         source = open_source(data, normal_class=normal_class)
-        with Terminal() as progress:
-            done = train_all(source, out, settings, progress, resume=resume, max_bad_share=max_bad_share)
+        try:
+            with Terminal() as progress:
+                done = train_all(source, out, settings, progress, resume=resume, max_bad_share=max_bad_share)
+        except KeyboardInterrupt:
+            typer.echo(f"{out} keeps what was trained; repeat the command with --resume to go on", err=True)
+            raise
         minutes = ", ".join(f"{name} {value:.1f}" for name, value in done.progress.items())
         typer.echo(f"trained in {sum(done.progress.values()):.1f} min ({minutes}); run folder: {out}")
         return ExitCode.OK

@@ -16,7 +16,9 @@ LABEL_PX = 22
 
 def save_grid(path: Path, images: Images, columns: int) -> None:
     """Save ``images`` ``(N, S, S, 1)`` in [0, 1] row by row."""
-    rows = [np.hstack([_cell(image) for image in images[i : i + columns]]) for i in range(0, len(images), columns)]
+    rows = [
+        np.hstack([_cell(image) for image in images[i : i + columns]]) for i in range(0, len(images), columns)
+    ]
     full = [row for row in rows if row.shape[1] == rows[0].shape[1]]
     _save(path, np.vstack(full))
 

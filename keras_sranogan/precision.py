@@ -25,7 +25,9 @@ def resolve_precision(asked: str) -> Precision:
     if asked in get_args(Precision):
         return "float32" if asked == "float32" else "mixed_bfloat16"
     if asked != "auto":
-        raise SettingsError(f"--precision must be auto, {' or '.join(get_args(Precision))}; received {asked!r}")
+        raise SettingsError(
+            f"--precision must be auto, {' or '.join(get_args(Precision))}; received {asked!r}"
+        )
     return "mixed_bfloat16" if _gpu_helps() or _cpu_helps() else "float32"
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 
 PLAIN_EVERY_SHARE = 0.1  # without a terminal, a line is printed this often
@@ -55,3 +62,7 @@ class Terminal:
         if self._bars.disable and (share - self._said >= PLAIN_EVERY_SHARE or done == self._total):
             self._said = share
             self._console.print(f"{self._name}: {done} of {self._total}  {note}", highlight=False)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

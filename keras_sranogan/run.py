@@ -18,11 +18,11 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -34,13 +34,15 @@ from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
-from keras_sranogan.training import write_json
-from sranogan_edge.errors import ResultsError, RunError
+from keras_sranogan.training import write_json, writing
+from sranogan_edge.errors import RunError, SettingsError
 from sranogan_edge.score import Calibration, Density
 
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
+SAME_DATA = ("data", "normals_to_train", "normals_held_out")  # what of the provenance tells data apart
 PACKAGES = ("keras-sranogan", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,7 @@ class Networks:
 
 
 class Run:
-    """A run folder on disk."""
+    """A run folder on disk. What it is asked for and does not have, or has damaged, is a RunError."""
 
     def __init__(self, folder: Path) -> None:
         """Name a folder; nothing is read or written yet."""
@@ -73,37 +75,57 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, settings: TrainSettings, *, resume: bool) -> Run:
-        """Make the folder, or go on with the one that is there.
+        """Make the folder, or go on with the one that is there; :meth:`begin` makes it a run.
 
         Raises:
-            RunError: it exists and ``resume`` is false, or was made with other settings.
+            RunError: it holds a run and ``resume`` is false, or one made with other settings.
             ResultsError: it cannot be written.
         """
         run = cls(folder)
         if (folder / SETTINGS).exists():
             if not resume:
-                raise RunError(f"{folder} holds a run already. Add --resume to go on with it, or name a new folder.")
-            run._check_same(settings)
-        try:
+                raise RunError(
+                    f"{folder} holds a run already. Add --resume to go on with it, or name a new folder."
+                )
+            then, now = _flat(run.settings.to_dict()), _flat(settings.to_dict())
+            run._refuse_other("settings", then, now, "the same options")
+        with writing(folder):
             (folder / "models").mkdir(parents=True, exist_ok=True)
-            write_json(folder / SETTINGS, settings.to_dict())
-        except OSError as error:
-            raise ResultsError(f"cannot write the run folder {folder}: {error.strerror}. Name another with --out.") from error
         return run
 
-    def _check_same(self, settings: TrainSettings) -> None:
-        then, now = _flat(self.settings.to_dict()), _flat(settings.to_dict())
-        other = [f"{name}: {then.get(name)!r} then, {now[name]!r} now" for name in now if then.get(name) != now[name]]
-        if other:
+    def begin(self, settings: TrainSettings, provenance: dict[str, Any]) -> None:
+        """Note the settings and what is learned from, before the first step.
+
+        Raises:
+            RunError: the run was begun with other data.
+            ResultsError: the folder cannot be written.
+        """
+        if (self.folder / PROVENANCE).exists():
+            then = self.provenance
+            data = {name: provenance[name] for name in SAME_DATA}
+            self._refuse_other("data", then, data, "the same images")
+            provenance = {**provenance, "started": then.get("started")}
+        with writing(self.folder):
+            write_json(self.folder / SETTINGS, settings.to_dict())
+            write_json(self.folder / PROVENANCE, provenance)
+
+    def _refuse_other(self, what: str, then: dict[str, Any], now: dict[str, Any], cure: str) -> None:
+        changed = [name for name in now if then.get(name) != now[name]]
+        if changed:
+            listed = "; ".join(f"{name}: {then.get(name)!r} then, {now[name]!r} now" for name in changed)
             raise RunError(
-                f"{self.folder} was made with other settings ({'; '.join(other)}). "
-                "Resume with the same options, or name a new folder."
+                f"{self.folder} was made with other {what} ({listed}). "
+                f"Resume with {cure}, or name a new folder."
             )
 
     @property
     def settings(self) -> TrainSettings:
-        """The run's settings; raises RunError when the folder is not a run."""
-        return TrainSettings.from_dict(self._read(SETTINGS))
+        """The run's settings."""
+        values = self._read(SETTINGS)
+        try:
+            return TrainSettings.from_dict(values)
+        except (SettingsError, TypeError) as error:
+            raise RunError(f"{self.folder / SETTINGS} cannot be used: {error}. Train again.") from error
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -113,45 +135,57 @@ class Run:
     @property
     def progress(self) -> dict[str, float]:
         """Minutes taken by each finished piece, by name."""
-        path = self.folder / PROGRESS
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        return self._read(PROGRESS) if (self.folder / PROGRESS).exists() else {}
 
     def finish(self, piece: str, minutes: float) -> None:
         """Note that ``piece`` is done."""
-        write_json(self.folder / PROGRESS, {**self.progress, piece: round(minutes, 3)})
+        with writing(self.folder):
+            write_json(self.folder / PROGRESS, {**self.progress, piece: round(minutes, 3)})
 
     def _read(self, name: str) -> dict[str, Any]:
+        if not (self.folder / name).exists():
+            raise RunError(
+                f"{self.folder} is not a finished run folder: it has no {name}. "
+                "Name the --out of sranogan-train."
+            )
+        return self._load(name, lambda path: dict(json.loads(path.read_text(encoding="utf-8"))))
+
+    def _load(self, name: str, load: Callable[[Path], T]) -> T:
+        """Read one file of the folder."""
         path = self.folder / name
+        if not path.exists():
+            raise RunError(
+                f"{self.folder} is not finished: {path.name} is missing. Go on with sranogan-train --resume."
+            )
         try:
-            return dict(json.loads(path.read_text()))
-        except FileNotFoundError as error:
-            raise RunError(f"{self.folder} is not a finished run folder: it has no {name}. Name the --out of sranogan-train.") from error
-        except (ValueError, OSError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+            return load(path)
+        except Exception as error:  # zip, HDF5, JSON, NumPy and Keras raise their own; the cure is the same
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise RunError(f"{path} is damaged ({reason}). Train again in a new folder.") from error
 
     def save_model(self, name: str, model: keras.Model) -> None:
         """Save a network under ``models/NAME.keras``, whole or not at all."""
         path = self.folder / "models" / f"{name}.keras"
         temporary = path.with_name(f"{name}.part.keras")
-        model.save(temporary)
-        temporary.replace(path)
+        with writing(path):
+            model.save(temporary)
+            temporary.replace(path)
 
     def load_into(self, model: keras.Model, name: str) -> keras.Model:
-        """Give ``model`` the saved weights of ``name`` and freeze it; raises RunError when they do not fit."""
-        path = self.folder / "models" / f"{name}.keras"
-        if not path.exists():
-            raise RunError(f"{self.folder} is not finished: {path.name} is missing. Go on with sranogan-train --resume.")
+        """Give ``model`` the saved weights of ``name`` and freeze it; RunError when they do not fit."""
+        saved = self._load(f"models/{name}.keras", lambda path: keras.saving.load_model(path, compile=False))
         try:
-            model.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+            model.set_weights(saved.get_weights())
         except ValueError as error:
             raise RunError(
-                f"{path} does not fit the sizes in {SETTINGS}: {error}. The folder mixes two runs; train again."
+                f"{self.folder}/models/{name}.keras does not fit the sizes in {SETTINGS}: {error}. "
+                "The folder mixes two runs; train again."
             ) from error
         model.trainable = False
         return model
 
     def networks(self) -> Networks:
-        """Load what inference needs; raises RunError when something is missing or of another size."""
+        """Load what inference needs."""
         settings = self.settings
         low, gan = settings.search_size, build_gan(settings)
         discriminator = self.load_into(gan.discriminator, "discriminator")
@@ -166,45 +200,45 @@ class Run:
         )
 
     def save_normals(self, held_out: HeldOutNormals, representative: NDArray[np.float32]) -> None:
-        """Keep what an export needs: held-out normals, and some training normals ``(N, S, S, 1)`` in [0, 1]."""
+        """Keep what an export needs: held-out normals, and training normals ``(N, S, S, 1)`` in [0, 1]."""
         folder = self.folder / "detector"
-        folder.mkdir(exist_ok=True)
-        held_out.save(folder / "normals.npz")
-        np.save(folder / "representative.npy", to_bytes(representative))
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            held_out.save(folder / "normals.npz")
+            np.save(folder / "representative.npy", to_bytes(representative))
 
     def held_out_normals(self) -> HeldOutNormals:
         """Load the held-out normals."""
-        return HeldOutNormals.load(self._detector_file("normals.npz"))
+        return self._load("detector/normals.npz", HeldOutNormals.load)
 
     def representative(self) -> NDArray[np.float32]:
         """Load the training normals kept for quantisation, ``(N, S, S, 1)`` in [0, 1]."""
-        return from_bytes(np.load(self._detector_file("representative.npy"), allow_pickle=False))
-
-    def _detector_file(self, name: str) -> Path:
-        path = self.folder / "detector" / name
-        if not path.exists():
-            raise RunError(f"{self.folder} is not finished: {path.name} is missing. Go on with sranogan-train --resume.")
-        return path
+        return self._load(
+            "detector/representative.npy", lambda path: from_bytes(np.load(path, allow_pickle=False))
+        )
 
     def save_detector(self, density: Density, calibration: Calibration) -> None:
         """Save what was fitted on held-out normals."""
+        values = {
+            "scores": list(calibration.scores),
+            "false_alarm_rate": calibration.false_alarm_rate,
+            "threshold": calibration.threshold,
+        }
         folder = self.folder / "detector"
-        folder.mkdir(exist_ok=True)
-        (folder / "density.npz").write_bytes(density.to_bytes())
-        write_json(
-            folder / "calibration.json",
-            {
-                "scores": list(calibration.scores),
-                "false_alarm_rate": calibration.false_alarm_rate,
-                "threshold": calibration.threshold,
-            },
-        )
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            (folder / "density.npz").write_bytes(density.to_bytes())
+            write_json(folder / "calibration.json", values)
 
     def detector(self) -> tuple[Density, Calibration]:
         """Load what :meth:`save_detector` saved."""
-        values = self._read("detector/calibration.json")
-        density = Density.from_bytes(self._detector_file("density.npz").read_bytes())
-        return density, Calibration(tuple(values["scores"]), values["false_alarm_rate"])
+        density = self._load("detector/density.npz", lambda path: Density.from_bytes(path.read_bytes()))
+        return density, self._load("detector/calibration.json", _calibration)
+
+
+def _calibration(path: Path) -> Calibration:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Calibration(tuple(values["scores"]), values["false_alarm_rate"])
 
 
 def build_judge(settings: TrainSettings, dtype: str = "float32") -> keras.Model:

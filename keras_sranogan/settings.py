@@ -18,6 +18,7 @@ Optimiser = Literal["adam", "momentum"]
 PresetName = Literal["demo", "standard", "paper"]
 
 SEARCH_SIDES_PX = (16, 32, 64, 128, 256)
+MAX_SEED = 10_000_000  # the networks' initial weights are drawn from seeds 101 times as large, below 2**32
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class SearchSettings:
     feature_weight: float = 0.1  # lambda of the paper
 
     def __post_init__(self) -> None:
+        _check_choice("optimiser", self.optimiser, get_args(Optimiser))
+        _check_choice("start", self.start, get_args(Start))
         if self.steps < 0 or self.restarts < 1 or not 0 <= self.feature_weight <= 1:
             raise SettingsError(
                 "a search needs steps >= 0, restarts >= 1 and feature_weight in 0..1; "
@@ -134,6 +137,9 @@ class TrainSettings:
         if self.search_size not in SEARCH_SIDES_PX or self.preprocess.size % 2:
             sizes = ", ".join(str(2 * side) for side in SEARCH_SIDES_PX)
             raise SettingsError(f"--size must be one of {sizes}; received {self.preprocess.size}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise SettingsError(f"--seed must be from 0 to {MAX_SEED}; received {self.seed}")
+        _check_choice("--precision", self.precision, get_args(Precision))
 
     @property
     def search_size(self) -> int:
@@ -150,6 +156,11 @@ class TrainSettings:
         return _from_dict(cls, values)
 
 
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingsError(f"{name} must be one of {', '.join(allowed)}; received {value!r}")
+
+
 T = TypeVar("T")
 
 
@@ -157,7 +168,10 @@ def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
     hints = get_type_hints(cls)
     unknown = set(values) - {f.name for f in fields(cls)}  # type: ignore[arg-type]  # every caller passes a dataclass
     if unknown:
-        raise SettingsError(f"unknown {cls.__name__} setting(s): {', '.join(sorted(unknown))}")
+        known = ", ".join(f.name for f in fields(cls))  # type: ignore[arg-type]  # the same
+        raise SettingsError(
+            f"unknown {cls.__name__} setting(s): {', '.join(sorted(unknown))}; there are {known}"
+        )
     built: dict[str, Any] = {}
     for name, value in values.items():
         hint = hints[name]
@@ -177,23 +191,23 @@ def preset(name: str, *, size: int | None = None, seed: int = 0) -> TrainSetting
     Raises:
         SettingsError: no such preset, or a size that the networks cannot have.
     """
+    _check_choice("--preset", name, get_args(PresetName))
     if name == "demo":
         chosen = TrainSettings(
             preset="demo",
             checkpoint_every_steps=100,
-            preprocess=PreprocessSpec(size=size or 64),
+            preprocess=PreprocessSpec(size=64),
             anogan=AnoganSettings(base_width=16, max_width=64, steps=500, ema_decay=0.98, encoder_steps=150),
             refiner=RefinerSettings(filters=16, steps=150),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=200),
         )
     elif name == "standard":
-        chosen = TrainSettings(preset="standard", preprocess=PreprocessSpec(size=size or 128))
-    elif name == "paper":
+        chosen = TrainSettings(preset="standard")
+    else:
         chosen = TrainSettings(
             preset="paper",
-            preprocess=PreprocessSpec(size=size or 128, contrast="none"),
+            preprocess=PreprocessSpec(contrast="none"),
             search=SearchSettings(steps=500, start="random"),
         )
-    else:
-        raise SettingsError(f"--preset must be one of {', '.join(get_args(PresetName))}; received {name!r}")
-    return replace(chosen, seed=seed)
+    spec = chosen.preprocess if size is None else replace(chosen.preprocess, size=size)
+    return replace(chosen, seed=seed, preprocess=spec)

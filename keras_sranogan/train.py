@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.networks import GanParts, build_gan
 from keras_sranogan.anogan.trainer import encoder_stage, gan_stage
-from keras_sranogan.data.load import LoadedImages, load_images
+from keras_sranogan.data.load import LoadedImages
 from keras_sranogan.data.source import DataSource, Item
-from keras_sranogan.data.split import split_by_group
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
@@ -28,56 +26,29 @@ from keras_sranogan.detector.quality import reconstruction_quality
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, predict
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.refiner.trainer import refiner_stage
-from keras_sranogan.run import PROVENANCE, RECONSTRUCTION_QUALITY, Run, build_judge, machine, timestamp
+from keras_sranogan.run import RECONSTRUCTION_QUALITY, Run, build_judge, machine, timestamp
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.trainer import srgan_stage
-from keras_sranogan.training import Progress, Stage, run_stage, write_json
-from sranogan_edge.errors import DataError
+from keras_sranogan.training import Progress, Stage, run_stage, write_json, writing
+from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.frame import Frame
 
-MIN_NORMALS = 50
 SHOWN = 16
 REPRESENTATIVE = 128  # training normals kept for the ranges of a quantised export
 Images = NDArray[np.float32]
 
 
-@dataclass
 class Training:
     """One run in the making: the data, and the networks as they come to be."""
 
-    run: Run
-    source: DataSource
-    settings: TrainSettings
-    progress: Progress
-    max_bad_share: float
-    fit: LoadedImages = field(init=False)
-    held_out: LoadedImages = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Load the normals; raises DataError when there are too few, or too many unreadable ones."""
-        normals = [item for item in self.source.items("train") if item.is_normal]
-        if len(normals) < MIN_NORMALS:
-            raise DataError(
-                f"{self.source.name} has {len(normals)} normal images to train on; at least {MIN_NORMALS} are "
-                "needed (300 or more are advised)."
-            )
-        fit, held_out = split_by_group(normals, self.settings.calibration_share, self.settings.seed)
-        self.fit, self.held_out = self.load(fit, "normals to train on"), self.load(held_out, "held-out normals")
+    def __init__(self, run: Run, reader: Reader) -> None:
+        """Read the normals; raises DataError when there are too few, or too many unreadable ones."""
+        self.run, self.reader, self.settings, self.progress = run, reader, reader.settings, reader.progress
+        self.data = read_normals(reader)
+        self.fit, self.held_out = self.data.fit, self.data.held_out
         self.x_low = downscale_all(self.fit.x, self.settings.search_size)
         self.shown = self.held_out.x[:SHOWN]
-
-    def load(self, items: list[Item], what: str, transform: Callable[[Frame, Item], Frame] | None = None) -> LoadedImages:
-        """Read and preprocess ``items``, showing progress."""
-        self.progress.start(f"reading {what}", len(items))
-        return load_images(
-            self.source,
-            items,
-            self.settings.preprocess,
-            transform=transform,
-            max_bad_share=self.max_bad_share,
-            on_progress=lambda done, _total: self.progress.advance(done),
-        )
 
     def piece(self, name: str, work: Callable[[], None]) -> None:
         """Do a piece of work unless it is done; note its minutes."""
@@ -90,7 +61,8 @@ class Training:
     def steps(self, stage: Stage) -> None:
         """Train one stage in its folder of the run."""
         folder = self.run.folder / stage.name
-        folder.mkdir(exist_ok=True)
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
         every, logs = self.settings.checkpoint_every_steps, self.run.folder / "logs"
         run_stage(stage, folder, checkpoint_every=every, progress=self.progress, logs=logs)
 
@@ -127,8 +99,9 @@ def train(
     """
     tf.config.experimental.enable_op_determinism()
     run = Run.create(folder, settings, resume=resume)
-    work = Training(run, source, settings, progress, max_bad_share)
-    write_json(folder / PROVENANCE, _provenance(work))
+    work = Training(run, Reader(source, settings, progress, max_bad_share))
+    run.begin(settings, _provenance(work))
+    work.data.warn(progress)
     work.piece("gan", lambda: _train_gan(work))
     work.piece("encoder", lambda: _train_encoder(work))
     work.piece("refiner", lambda: _train_refiner(work))
@@ -139,11 +112,11 @@ def train(
 
 def _provenance(work: Training) -> dict[str, Any]:
     return {
-        "data": work.source.name,
+        "data": work.reader.source.name,
         "normals_to_train": len(work.fit.x),
         "normals_held_out": len(work.held_out.x),
-        "skipped": [f"{s.key}: {s.reason}" for part in (work.fit, work.held_out) for s in part.skipped],
-        "duplicates": work.fit.duplicates + work.held_out.duplicates,
+        "skipped": [f"{s.key}: {s.reason}" for s in work.data.skipped],
+        "duplicates": work.data.duplicates,
         "started": timestamp(),
         "machine": machine(),
     }
@@ -171,7 +144,11 @@ def _train_gan(work: Training) -> None:
 
     work.steps(gan_stage(parts, work.x_low, work.settings).shown(show))
     for name in ("averaged", "discriminator", "encoder"):
-        work.save("encoder_start" if name == "encoder" else name, getattr(parts, name), getattr(_gan_parts(work), name))
+        work.save(
+            "encoder_start" if name == "encoder" else name,
+            getattr(parts, name),
+            getattr(_gan_parts(work), name),
+        )
 
 
 def _train_encoder(work: Training) -> None:
@@ -203,7 +180,8 @@ def _searched(work: Training, x_low: Images, what: str) -> Images:
 
 def _train_refiner(work: Training) -> None:
     generated = _searched(work, work.x_low, "normals")
-    np.save(work.run.folder / "refiner_inputs.npy", generated)
+    with writing(work.run.folder):
+        np.save(work.run.folder / "refiner_inputs.npy", generated)
     work.seeded(3)
     refiner = build_refiner(work.settings.search_size, work.settings.refiner)
     low = downscale_all(work.shown, work.settings.search_size)
@@ -221,7 +199,9 @@ def _train_srgan(work: Training) -> None:
     refiner = build_refiner(work.settings.search_size, work.settings.refiner)
     work.run.load_into(refiner, "refiner")
     refined = predict(refiner, np.load(work.run.folder / "refiner_inputs.npy"))
-    c_shown = predict(refiner, _searched(work, downscale_all(work.shown, work.settings.search_size), "pictures"))
+    c_shown = predict(
+        refiner, _searched(work, downscale_all(work.shown, work.settings.search_size), "pictures")
+    )
     work.seeded(4)
     resolver = build_super_resolver(work.settings.search_size, work.settings.srgan, work.dtype)
     judge = build_judge(work.settings, work.dtype)
@@ -246,7 +226,8 @@ def _fit_detector(work: Training) -> None:
     work.progress.start("reconstructing held-out normals", len(x))
     made = reconstructor(x, on_progress=work.progress.advance)
     quality = reconstruction_quality(made.first(len(work.held_out.x)))
-    write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
+    with writing(work.run.folder):
+        write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
     density, calibration = fit_detector(
         made.features, made.heat, groups, normals.original, settings, work.settings.seed
     )
@@ -260,7 +241,7 @@ def _jittered(work: Training, copy: int) -> LoadedImages:
     def distort(frame: Frame, item: Item) -> Frame:
         return jitter_frame(frame, np.random.default_rng((work.settings.seed, copy, place[item.key])))
 
-    return work.load(list(work.held_out.items), f"jittered copies {copy + 1}", distort)
+    return work.reader.read(work.held_out.items, f"jittered copies {copy + 1}", distort)
 
 
-__all__ = ["MIN_NORMALS", "Training", "train"]
+__all__ = ["Training", "train"]

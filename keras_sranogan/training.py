@@ -11,7 +11,8 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from sranogan_edge.errors import RunError
+from sranogan_edge.errors import ResultsError, RunError
 
 LOG_EVERY_STEPS = 25
 Step = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
@@ -34,6 +35,9 @@ class Progress(Protocol):
     def advance(self, done: int, note: str = "") -> None:
         """``done`` of the total is finished."""
 
+    def say(self, text: str) -> None:
+        """Something that a person should know, such as a warning."""
+
 
 class Silent:
     """Progress for tests and for callers that want none."""
@@ -42,6 +46,9 @@ class Silent:
         """Say nothing."""
 
     def advance(self, done: int, note: str = "") -> None:
+        """Say nothing."""
+
+    def say(self, text: str) -> None:
         """Say nothing."""
 
 
@@ -84,7 +91,9 @@ def draw_batch(count: int, batch: int, seed: tf.Tensor) -> tf.Tensor:
     return chosen if take == batch else tf.random.stateless_uniform((batch,), seed, 0, count, tf.int32)
 
 
-def update(optimiser: keras.optimizers.Optimizer, tape: tf.GradientTape, loss: tf.Tensor, model: keras.Model) -> None:
+def update(
+    optimiser: keras.optimizers.Optimizer, tape: tf.GradientTape, loss: tf.Tensor, model: keras.Model
+) -> None:
     """Take one optimiser step on ``model`` down the gradient of ``loss``."""
     gradients = tape.gradient(loss, model.trainable_variables)
     optimiser.apply(gradients, model.trainable_variables)
@@ -101,46 +110,94 @@ def run_stage(stage: Stage, folder: Path, *, checkpoint_every: int, progress: Pr
         logs: TensorBoard folder.
 
     Raises:
-        RunError: a metric became NaN or infinite; the last good checkpoint is kept.
+        RunError: a metric or a weight became NaN or infinite (the last good checkpoint is kept), or the
+            checkpoint there cannot be read.
+        ResultsError: the folder cannot be written.
     """
     done = tf.Variable(0, dtype=tf.int64, trainable=False)
-    manager = _restore(stage, done, folder / "checkpoints")
-    writer = tf.summary.create_file_writer(str(logs / stage.name))
+    with writing(folder):
+        manager = _restore(stage, done, folder / "checkpoints")
+        writer = tf.summary.create_file_writer(str(logs / stage.name))
     progress.start(stage.name, stage.steps, int(done))
     for number in range(int(done), stage.steps):
         metrics = stage.step(tf.constant(number, tf.int64))
         finished = number + 1
-        if finished % LOG_EVERY_STEPS == 0 or finished == stage.steps:
-            _log(stage, metrics, finished, writer)
+        saves = finished % checkpoint_every == 0 or finished == stage.steps
+        if saves or finished % LOG_EVERY_STEPS == 0:
+            _check_finite(stage, metrics, finished)
         done.assign(finished)
         progress.advance(finished, _note(stage.metrics))
-        if finished % checkpoint_every == 0 or finished == stage.steps:
-            manager.save(finished)
-        if stage.pictures and (finished % stage.picture_every == 0 or finished == stage.steps):
+        with writing(folder):
+            if finished % LOG_EVERY_STEPS == 0 or finished == stage.steps:
+                _log(stage, finished, writer)
+            if saves:
+                manager.save(finished)
+            if stage.pictures and finished % stage.picture_every == 0 and finished < stage.steps:
+                stage.pictures(folder)
+    with writing(folder):
+        writer.close()
+        if stage.pictures:  # after the loop: a run killed between its last step and here still gets them
             stage.pictures(folder)
-    writer.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while something is written under ``path`` into a ResultsError."""
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(path, error.strerror or str(error)) from error
+    except tf.errors.OpError as error:  # TensorFlow writes checkpoints and logs itself
+        raise _cannot_write(path, error.message) from error
+
+
+def _cannot_write(path: Path, reason: str) -> ResultsError:
+    return ResultsError(
+        f"{path}: cannot be written ({reason.splitlines()[0]}). Free some space, or check its permissions; "
+        "then go on with --resume."
+    )
 
 
 def _restore(stage: Stage, done: tf.Variable, folder: Path) -> tf.train.CheckpointManager:
     checkpoint = tf.train.Checkpoint(done=done, **stage.state)
     manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
     if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+        try:
+            checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            raise RunError(
+                f"{manager.latest_checkpoint}: the checkpoint is damaged or of other networks "
+                f"({str(error).splitlines()[0]}). Remove {folder} to train this stage anew."
+            ) from error
     return manager
 
 
-def _log(stage: Stage, metrics: Mapping[str, tf.Tensor], step: int, writer: Any) -> None:
+def _check_finite(stage: Stage, metrics: Mapping[str, tf.Tensor], step: int) -> None:
+    """Keep the metrics, and refuse to go on (and to save a checkpoint) where training diverged."""
     values = {name: float(value) for name, value in metrics.items()}
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    bad = {name: value for name, value in values.items() if not math.isfinite(value)}
+    for name, model in stage.state.items():
+        if isinstance(model, keras.Model) and not all(map(_is_finite, model.variables)):
+            bad[f"a weight of the {name}"] = math.nan
     if bad:
+        became = ", ".join(f"{name} became {value}" for name, value in bad.items())
         raise RunError(
-            f"{stage.name}: {', '.join(bad)} became {values[bad[0]]} at step {step}. The last good checkpoint "
-            "is kept; lower the learning rate or train with --precision float32 in a new run folder."
+            f"{stage.name}: {became} at step {step}. The last good checkpoint is kept; lower the learning "
+            "rate or train with --precision float32 in a new run folder."
         )
     stage.metrics.update(values)
+
+
+def _is_finite(variable: keras.Variable) -> bool:
+    value = tf.convert_to_tensor(variable)
+    return not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value)))
+
+
+def _log(stage: Stage, step: int, writer: Any) -> None:
     with writer.as_default(step):
-        for name, value in values.items():
+        for name, value in stage.metrics.items():
             tf.summary.scalar(name, value)
+    writer.flush()
 
 
 def _note(metrics: Mapping[str, float]) -> str:

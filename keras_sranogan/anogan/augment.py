@@ -19,7 +19,7 @@ POSE_GAIN = 0.05
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Return ``images`` ``(B, S, S, 1)`` distorted, each in its own way; a pure function of ``seed`` ``(2,)``."""
+    """Return ``images`` ``(B, S, S, 1)``, each distorted in its own way: a function of ``seed`` ``(2,)``."""
     batch, side = tf.shape(images)[0], images.shape[1]
     seeds = tf.unstack(tf.random.split(seed, 4))
     per_image = (batch, 1, 1, 1)
@@ -57,9 +57,7 @@ def jitter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     seeds = tf.unstack(tf.random.split(seed, 2))
     batch, side = tf.shape(images)[0], images.shape[1]
-    turn, scale, right, down = tf.unstack(
-        tf.random.stateless_uniform((4, batch), seeds[0], -1.0, 1.0)
-    )
+    turn, scale, right, down = tf.unstack(tf.random.stateless_uniform((4, batch), seeds[0], -1.0, 1.0))
     angle, zoom = turn * POSE_ROTATION_RAD, tf.exp(scale * POSE_LOG_SCALE)
     cosine, sine, middle = tf.cos(angle) * zoom, tf.sin(angle) * zoom, (side - 1) / 2
     x0 = middle * (1 - cosine + sine) + right * POSE_SHIFT_SHARE * side

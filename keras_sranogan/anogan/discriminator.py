@@ -40,4 +40,4 @@ def build_discriminator(
 def feature_extractor(discriminator: keras.Model, block: int) -> keras.Model:
     """Return f: the discriminator up to ``features_<block>``, sharing its weights."""
     output = discriminator.get_layer(f"features_{block}").output
-    return keras.Model(discriminator.inputs, output, name=f"{discriminator.name}_features_{block}")
+    return keras.Model(discriminator.input, output, name=f"{discriminator.name}_features_{block}")

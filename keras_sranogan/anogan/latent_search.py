@@ -49,17 +49,17 @@ class LatentSearch:
         self._run = tf.function(self._search, reduce_retracing=True)
 
     def __call__(self, x_low: NDArray[np.float32], *, batch: int = 64, seed: int = 0) -> SearchResult:
-        """Search every image of ``x_low`` ``(N, S, S, 1)`` in [0, 1]; of several restarts the best is kept."""
+        """Search all images of ``x_low`` ``(N, S, S, 1)`` in [0, 1]; of several restarts the best is kept."""
         found = [self._search_batch(x_low[i : i + batch], seed, i) for i in range(0, len(x_low), batch)]
         return SearchResult(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
     def _search_batch(self, x: NDArray[np.float32], seed: int, first: int) -> tuple[NDArray[np.float32], ...]:
         images = tf.constant(x)
         runs = [self._run(images, self._start(images, seed, first, r)) for r in range(self.settings.restarts)]
-        z, generated, loss, start_loss = (
-            np.stack([run[k].numpy() for run in runs]) for k in range(4)
-        )
-        best, rows = loss.argmin(axis=0), np.arange(len(x))
+        stacked = [np.stack([run[k].numpy() for run in runs]) for k in range(4)]
+        z, generated, loss, start_loss = stacked
+        best = loss.argmin(axis=0)
+        rows = np.arange(len(x))
         return z[best, rows], generated[best, rows], loss[best, rows], start_loss[best, rows]
 
     def _start(self, images: tf.Tensor, seed: int, first: int, restart: int) -> tf.Tensor:
@@ -92,9 +92,14 @@ class LatentSearch:
 
 
 def adam_step(
-    z: tf.Tensor, mean: tf.Tensor, square: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, settings: SearchSettings
+    z: tf.Tensor,
+    mean: tf.Tensor,
+    square: tf.Tensor,
+    gradient: tf.Tensor,
+    step: tf.Tensor,
+    settings: SearchSettings,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """One step of Adam (Kingma & Ba 2015, algorithm 1); ``step`` counts from 1. All shapes ``(B, latent_dim)``."""
+    """One step of Adam (Kingma & Ba 2015, algorithm 1), all ``(B, latent_dim)``; ``step`` counts from 1."""
     mean = ADAM_BETA_1 * mean + (1.0 - ADAM_BETA_1) * gradient
     square = ADAM_BETA_2 * square + (1.0 - ADAM_BETA_2) * tf.square(gradient)
     mean_hat = mean / (1.0 - ADAM_BETA_1**step)

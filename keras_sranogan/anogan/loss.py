@@ -17,7 +17,7 @@ def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def gradient_penalty(discriminator: keras.Model, real: tf.Tensor) -> tf.Tensor:
-    """R1: mean squared norm of D's gradient at real images ``(B, S, S, 1)`` (Mescheder et al. 2018); scalar."""
+    """R1: mean squared norm of D's gradient at images ``(B, S, S, 1)`` (Mescheder et al. 2018); scalar."""
     with tf.GradientTape() as tape:
         tape.watch(real)
         total = tf.reduce_sum(discriminator(real, training=True))

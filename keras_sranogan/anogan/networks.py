@@ -32,6 +32,8 @@ def build_gan(settings: TrainSettings, dtype: str = "float32") -> GanParts:
     generator = build_generator(size, anogan, dtype)
     averaged = build_generator(size, anogan, "float32")
     averaged.set_weights(generator.get_weights())
-    discriminator = build_discriminator(size, 2 * anogan.base_width, anogan.max_width, spectral=anogan.spectral, dtype=dtype)
+    discriminator = build_discriminator(
+        size, 2 * anogan.base_width, anogan.max_width, spectral=anogan.spectral, dtype=dtype
+    )
     encoder = build_encoder(size, anogan, dtype)
     return GanParts(generator, encoder, averaged, discriminator)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -14,6 +13,7 @@ from keras_sranogan.anogan.loss import discriminator_loss, encoder_loss, generat
 from keras_sranogan.anogan.networks import GanParts
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
+
 
 def gan_stage(parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettings) -> Stage:
     """Return the DCGAN's training on normals ``x_low`` ``(N, S, S, 1)`` float32 in [0, 1]."""

@@ -61,7 +61,9 @@ def fit_detector(
     """
     patients = np.unique(groups)
     folds = min(settings.folds, len(patients))
-    fold_of = dict(zip(np.random.default_rng(seed).permutation(patients), np.arange(len(patients)) % folds, strict=True))
+    fold_of = dict(
+        zip(np.random.default_rng(seed).permutation(patients), np.arange(len(patients)) % folds, strict=True)
+    )
     fold = np.array([fold_of[group] for group in groups])
     scores: list[float] = []
     for k in range(folds):

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.frame import Frame
+from sranogan_edge.frame import Frame, Window
 
 ROTATION_DEG = 6.0
 LOG_SCALE = 0.08
@@ -22,31 +22,43 @@ LOG_GAMMA = 0.35
 BIAS_FIELD = 0.12
 BLUR_SHARE = 1 / 224  # of the image's side: standard deviation of the strongest blur
 SHARPEN = 0.6
+FULL_SCALE = 65535  # of 16 bits
 
 
 def jitter_frame(frame: Frame, rng: np.random.Generator) -> Frame:
-    """Return ``frame`` rotated (6 deg), scaled (8 %), stretched (6 %), shifted (5 %), and re-exposed, at random.
+    """Return ``frame`` turned (6 deg), scaled (8 %), stretched (6 %), shifted (5 %), re-exposed, at random.
 
     Pixels come back as ``uint16`` of the full 16 bits, so that nothing is lost to rounding.
     """
     top = np.float32(2**frame.bit_depth - 1)
     image = frame.pixels.astype(np.float32) / top
     image = _expose(_sharpness(_pose(image, rng), rng), rng)
-    return replace(frame, pixels=np.rint(image.clip(0, 1) * 65535).astype(np.uint16), bit_depth=16)
+    pixels = np.rint(image.clip(0, 1) * FULL_SCALE).astype(np.uint16)
+    return replace(frame, pixels=pixels, bit_depth=16, window=_scaled(frame.window, FULL_SCALE / float(top)))
+
+
+def _scaled(window: Window | None, factor: float) -> Window | None:
+    """The same window on stored values ``factor`` times as large (see preprocess for the 0.5 and the 1)."""
+    if window is None:
+        return None
+    return Window((window.center - 0.5) * factor + 0.5, (window.width - 1) * factor + 1)
 
 
 def _pose(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     angle = rng.uniform(-ROTATION_DEG, ROTATION_DEG)
-    scale, aspect = np.exp(rng.uniform(-LOG_SCALE, LOG_SCALE)), np.exp(rng.uniform(-LOG_ASPECT, LOG_ASPECT) / 2)
+    scale = np.exp(rng.uniform(-LOG_SCALE, LOG_SCALE))
+    aspect = np.exp(rng.uniform(-LOG_ASPECT, LOG_ASPECT) / 2)
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
     stretch = np.array([[aspect], [1 / aspect]])
     middle = np.array([width / 2, height / 2])
     matrix[:, 2] = (matrix[:, 2] - middle) * stretch[:, 0] + middle
     matrix[:, :2] *= stretch
-    matrix[:, 2] += rng.uniform(-SHIFT_SHARE, SHIFT_SHARE, 2) * (width, height)
+    matrix[:, 2] += rng.uniform(-SHIFT_SHARE, SHIFT_SHARE, 2) * np.array((width, height))
     return np.asarray(
-        cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+        cv2.warpAffine(
+            image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
         dtype=np.float32,
     )
 
@@ -64,4 +76,6 @@ def _expose(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, width, dtype=np.float32)[None]
     field = (1 + slope[0] * rows + slope[1] * columns).astype(np.float32)
-    return np.asarray(image.clip(0, 1) ** gamma * (field if image.ndim == 2 else field[..., None]), dtype=np.float32)
+    return np.asarray(
+        image.clip(0, 1) ** gamma * (field if image.ndim == 2 else field[..., None]), dtype=np.float32
+    )

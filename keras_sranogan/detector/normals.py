@@ -1,4 +1,4 @@
-"""The held-out normals that densities are fitted on, kept in the run so that an export can refit on its own graphs."""
+"""The held-out normals that densities are fitted on; kept, so that an export can refit on its own graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the reconstruction any good? Measured on held-out normals, against bicubic and against the search's start."""
+"""How good reconstructions are: on held-out normals, against bicubic and against the search's start."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ def downscale_all(x: Images, size: int) -> Images:
 
 def predict(model: Callable[..., object], x: Images, batch: int = BATCH) -> Images:
     """Run a Keras model over ``x`` in batches, inference mode, without a progress bar."""
-    return np.concatenate([np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)])
+    return np.concatenate(
+        [np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)]
+    )
 
 
 class Reconstructor:
@@ -82,17 +84,28 @@ class Reconstructor:
             parts.append(self._batch(x[i : i + BATCH]))
             if on_progress:
                 on_progress(min(i + BATCH, len(x)))
-        arrays = [np.concatenate([p[k] for p in parts]) for k in range(5)]
-        residuals = tuple(r for p in parts for r in p[5])
-        return Reconstructions(x, *arrays, residuals)
+        return _joined(parts)
 
-    def _batch(self, x: Images) -> tuple[Images, Images, Images, Images, Images, list[Residual]]:
+    def _batch(self, x: Images) -> Reconstructions:
         found = self.search(downscale_all(x, self._size), batch=BATCH)
         refined = predict(self.networks.refiner, found.generated)
         resolved = predict(self.networks.resolver, refined)
         f_x, f_r = predict(self.networks.judge, x), predict(self.networks.judge, resolved)
-        residuals = [residual(*pair) for pair in zip(x, resolved, f_x, f_r, strict=True)]
-        return found.generated, refined, resolved, found.loss, found.start_loss, residuals
+        residuals = tuple(residual(*pair) for pair in zip(x, resolved, f_x, f_r, strict=True))
+        return Reconstructions(x, found.generated, refined, resolved, found.loss, found.start_loss, residuals)
+
+
+def _joined(parts: list[Reconstructions]) -> Reconstructions:
+    """One after the other."""
+    return Reconstructions(
+        x=np.concatenate([part.x for part in parts]),
+        generated=np.concatenate([part.generated for part in parts]),
+        refined=np.concatenate([part.refined for part in parts]),
+        resolved=np.concatenate([part.resolved for part in parts]),
+        search_loss=np.concatenate([part.search_loss for part in parts]),
+        start_loss=np.concatenate([part.start_loss for part in parts]),
+        residuals=tuple(one for part in parts for one in part.residuals),
+    )
 
 
 def bicubic(low: Images) -> Images:

@@ -18,9 +18,7 @@ def build_super_resolver(size: int, settings: SrganSettings, dtype: str = "float
     low = keras.Input((size, size, 1), name="low_resolution")
 
     def conv(filters: int, name: str, activation: str | None = None) -> keras.layers.Conv2D:
-        return keras.layers.Conv2D(
-            filters, 3, padding="same", activation=activation, dtype=dtype, name=name
-        )
+        return keras.layers.Conv2D(filters, 3, padding="same", activation=activation, dtype=dtype, name=name)
 
     h = first = conv(settings.filters, "first", "relu")(low)
     for k in range(1, settings.blocks + 1):
@@ -30,7 +28,9 @@ def build_super_resolver(size: int, settings: SrganSettings, dtype: str = "float
     h = keras.layers.Add(dtype=dtype)([first, conv(settings.filters, "last")(h)])
     h = conv(2 * settings.filters, "upsample")(h)
     h = keras.layers.ReLU(dtype=dtype)(DepthToSpace(dtype=dtype)(h))
-    detail = keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="detail", kernel_initializer="zeros")(h)
+    detail = keras.layers.Conv2D(
+        1, 3, padding="same", dtype="float32", name="detail", kernel_initializer="zeros"
+    )(h)
     enlarged = keras.layers.UpSampling2D(2, interpolation="bilinear", dtype="float32")(low)
     image = keras.layers.ReLU(max_value=1.0, dtype="float32", name="image")(
         keras.layers.Add(dtype="float32")([enlarged, detail])

@@ -13,7 +13,6 @@ from keras_sranogan.srgan.loss import adversarial_loss, content_loss, discrimina
 from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
 
 
-
 def srgan_stage(
     resolver: keras.Model,
     discriminator: keras.Model,
@@ -22,16 +21,17 @@ def srgan_stage(
     settings: TrainSettings,
 ) -> Stage:
     """Return the training of SR on pairs (c(g(x)) ``(N, S, S, 1)``, x ``(N, 2S, 2S, 1)``), both in [0, 1]."""
-    rate = keras.optimizers.schedules.CosineDecay(settings.srgan.learning_rate, settings.srgan.steps, alpha=0.05)
+    srgan = settings.srgan
+    rate = keras.optimizers.schedules.CosineDecay(srgan.learning_rate, srgan.steps, alpha=0.05)
     optimisers = {
         "generator_optimiser": keras.optimizers.Adam(rate),
-        "discriminator_optimiser": keras.optimizers.Adam(settings.srgan.learning_rate / 2, beta_1=0.5),
+        "discriminator_optimiser": keras.optimizers.Adam(srgan.learning_rate / 2, beta_1=0.5),
     }
     optimisers["generator_optimiser"].build(resolver.trainable_variables)
     optimisers["discriminator_optimiser"].build(discriminator.trainable_variables)
     state = {"resolver": resolver, "discriminator": discriminator, **optimisers}
     step = _step(resolver, discriminator, optimisers, tf.constant(refined), tf.constant(x), settings)
-    return Stage("srgan", settings.srgan.steps, step, state)
+    return Stage("srgan", srgan.steps, step, state)
 
 
 def _step(

@@ -1,0 +1,95 @@
+"""Trainings that are killed or interrupted, and go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import pytest
+
+from sranogan_edge.errors import ExitCode
+
+if TYPE_CHECKING:
+    from keras_sranogan.run import Run
+    from keras_sranogan.settings import TrainSettings
+
+DATA = "phantom?train=60&val=12&test=12&size=96"  # what tiny_run is trained on
+PATIENCE_S = 300
+POLL_S = 0.02
+
+# The command itself, with the tests' small settings in place of a preset.
+SCRIPT = """
+import json, sys
+import keras_sranogan.settings as settings
+small = settings.TrainSettings.from_dict(json.loads(sys.argv.pop(1)))
+settings.preset = lambda name, *, size, seed: small
+from keras_sranogan.cli import train_main
+train_main()
+"""
+
+
+def start(folder: Path, settings: TrainSettings, data: str, *options: str) -> subprocess.Popen[str]:
+    """Start the training in a process of its own."""
+    small = json.dumps(settings.to_dict())
+    arguments = [data, "--out", str(folder), "--precision", "float32", *options]
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, small, *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def stop_after(process: subprocess.Popen[str], sign: Path, how: signal.Signals, delay_s: float = 0.0) -> str:
+    """Send a signal ``delay_s`` after the file ``sign`` is there; return what was printed."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not sign.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, f"{sign} did not come"
+        time.sleep(POLL_S)
+    time.sleep(delay_s)
+    process.send_signal(how)
+    return process.communicate(timeout=PATIENCE_S)[1]
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Wait for a training to end well."""
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+
+
+def checkpoint(folder: Path, stage: str, step: int) -> Path:
+    """Name the file that tells that a checkpoint was written."""
+    return folder / stage / "checkpoints" / f"ckpt-{step}.index"
+
+
+def assert_same(found: Path, expected: Path) -> None:
+    """Two run folders hold the same models, densities and scores, to the bit."""
+    names = sorted(path.name for path in (expected / "models").iterdir())
+    assert sorted(path.name for path in (found / "models").iterdir() if ".part" not in path.name) == names
+    for name in names:
+        pair = [keras.saving.load_model(run / "models" / name).get_weights() for run in (found, expected)]
+        for one, other in zip(*pair, strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=name)
+    with np.load(found / "detector/density.npz") as one, np.load(expected / "detector/density.npz") as other:
+        for name in other.files:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    scores = [(run / "detector/calibration.json").read_text() for run in (found, expected)]
+    assert scores[0] == scores[1]
+
+
+def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
+    """A training killed in the middle of a stage and resumed ends with the weights of one that was not."""
+    folder = tmp_path / "run"
+    stop_after(start(folder, settings, DATA), checkpoint(folder, "gan", 20), signal.SIGKILL, 0.05)
+    assert not (folder / "progress.json").exists()
+    finish(start(folder, settings, DATA, "--resume"))
+    assert_same(folder, tiny_run.folder)
