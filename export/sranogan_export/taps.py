@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-IMAGE_RANGE = (0.0, 255.0 / 256.0)  # 8-bit images fit int8 exactly: scale 1/256, zero point -128
+# What int8 kernels need a sigmoid's output to be: scale 1/256, zero point -128. White is held at 255/256,
+# in x as in G(z): where both are white they are equal, and pull no further.
+IMAGE_RANGE = (0.0, 255.0 / 256.0)
 
 
 class Tap(Protocol):
