@@ -164,7 +164,7 @@ def _restore(stage: Stage, done: tf.Variable, folder: Path) -> tf.train.Checkpoi
     if manager.latest_checkpoint:
         try:
             checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        except Exception as error:  # an OpError, AssertionError, IndexError: TensorFlow has many
             raise RunError(
                 f"{manager.latest_checkpoint}: the checkpoint is damaged or of other networks "
                 f"({str(error).splitlines()[0]}). Remove {folder} to train this stage anew."

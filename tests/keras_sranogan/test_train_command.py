@@ -1,0 +1,193 @@
+"""``sranogan-train``: what people get wrong, and what they are told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from keras_sranogan.cli import evaluate_app, train_app
+from keras_sranogan.run import Run
+from keras_sranogan.settings import TrainSettings, preset
+
+PHANTOM = "phantom?train=60&size=96"
+
+
+def train(*arguments: object) -> Any:
+    """Run the command in this process."""
+    done = CliRunner().invoke(train_app, [str(argument) for argument in arguments])
+    assert "Traceback" not in done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def write_images(folder: Path, count: int, *, black: int = 0) -> Path:
+    """Write ``count`` small images of noise, the first ``black`` of them all black."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        pixels = rng.integers(0, 256, (32, 32), np.uint8) * np.uint8(number >= black)
+        cv2.imwrite(str(folder / f"{number:03d}.png"), pixels)
+    return folder
+
+
+@pytest.fixture
+def small(settings: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
+    """Let every preset be the tests' small settings."""
+    monkeypatch.setattr("keras_sranogan.settings.preset", lambda name, *, size, seed: settings)
+    return settings
+
+
+@pytest.mark.parametrize(("app", "extra"), [(train_app, "7 the run"), (evaluate_app, "5 the bundle")])
+def test_help_shows_exit_codes(app: object, extra: str) -> None:
+    """Both commands list what they can end with."""
+    done = CliRunner().invoke(app, ["--help"])  # type: ignore[arg-type]  # a typer app
+    assert done.exit_code == 0
+    text = " ".join(done.output.split())
+    for part in ("Exit codes: 0", "2 wrong usage", "3 the data cannot be used", extra, "130 interrupted"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--preset", "large"], "--preset must be one of demo, standard, paper; received 'large'"),
+        (["--size", "100"], "received 100"),
+        (["--size", "0"], "Received: 0"),
+        (["--size", "big"], "valid integer"),
+        (
+            ["--precision", "float16"],
+            "--precision must be auto, float32 or mixed_bfloat16; received 'float16'",
+        ),
+        (["--seed", "-1"], "--seed must be from 0"),
+        (["--max-bad-share", "2"], "max_bad_share must be from 0 to 1"),
+    ],
+)
+def test_bad_options(options: list[str], message: str, tmp_path: Path) -> None:
+    """A wrong option ends with exit code 2 and names what is allowed."""
+    done = train(PHANTOM, "--out", tmp_path / "run", "--precision", "float32", *options)
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def test_unusable_folders(tmp_path: Path) -> None:
+    """A folder that is missing, empty, or holds too few images is exit code 3, with the number found."""
+    (tmp_path / "empty").mkdir()
+    for data, message in (
+        (tmp_path / "none", "no such folder"),
+        (tmp_path / "empty", "no images"),
+        (write_images(tmp_path / "one", 1), "one has 1 normal images to train on; at least 50 are needed"),
+        (write_images(tmp_path / "few", 49), "few has 49 normal images to train on; at least 50 are needed"),
+    ):
+        done = train(data, "--out", tmp_path / "run")
+        assert done.exit_code == 3, done.output
+        assert message in done.output
+
+
+def test_misspelt_label_folder(tmp_path: Path) -> None:
+    """A slip in the name of the normals' folder is met with a guess at what was meant."""
+    write_images(tmp_path / "data" / "train" / "NORMLA", 3)
+    write_images(tmp_path / "data" / "train" / "PNEUMONIA", 3)
+    done = train(tmp_path / "data", "--out", tmp_path / "run")
+    assert done.exit_code == 3
+    assert "Did you mean 'NORMLA'?" in done.output
+
+
+def test_black_images(tmp_path: Path) -> None:
+    """Images of one brightness teach nothing: all black, or too large a share, is exit code 3."""
+    for name, black, message in (("all", 60, "60 of 60 images"), ("some", 6, "6 of 60 images (10.0%)")):
+        done = train(write_images(tmp_path / name, 60, black=black), "--out", tmp_path / "run")
+        assert done.exit_code == 3
+        assert message in done.output
+        assert "one constant brightness" in done.output
+    assert not (tmp_path / "run" / "settings.json").exists()
+
+
+def test_few_black_images_are_skipped_and_counted(
+    small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A black image among many is left out, said and noted; so is that there are few images."""
+    monkeypatch.setattr("keras_sranogan.train._train_gan", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train._train_encoder", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train._train_refiner", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train._train_srgan", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train._fit_detector", lambda work: None)
+    done = train(
+        write_images(tmp_path / "data", 70, black=2), "--out", tmp_path / "run", "--precision", "float32"
+    )
+    assert done.exit_code == 0, done.output
+    output = " ".join(done.output.split())
+    assert "warning: 2 of 70 images cannot be used and are skipped, such as:" in output
+    assert "warning: 68 normal images are few; 300 or more are advised" in output
+    provenance = Run(tmp_path / "run").provenance
+    assert provenance["normals_to_train"] + provenance["normals_held_out"] == 68
+    assert len(provenance["skipped"]) == 2
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """A folder that a run of the demo preset at seed 0 was begun in."""
+    settings = preset("demo")
+    settings = TrainSettings.from_dict({**settings.to_dict(), "precision": "float32"})
+    run = Run.create(tmp_path / "begun", settings, resume=False)
+    run.begin(settings, {"data": "x", "normals_to_train": 48, "normals_held_out": 12, "started": "now"})
+    return run.folder
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "holds a run already. Add --resume"),
+        (["--resume", "--size", "128"], "preprocess.size: 64 then, 128 now"),
+        (["--resume", "--seed", "5"], "seed: 0 then, 5 now"),
+        (["--resume", "--precision", "mixed_bfloat16"], "precision: 'float32' then, 'mixed_bfloat16' now"),
+        (["--resume"], "data: 'x' then, 'phantom' now"),
+    ],
+)
+def test_another_run_is_in_the_folder(begun: Path, options: list[str], message: str) -> None:
+    """A folder with another run is exit code 7, and what differs is named."""
+    done = train(PHANTOM, "--out", begun, "--preset", "demo", "--precision", "float32", *options)
+    assert done.exit_code == 7
+    assert message in " ".join(done.output.split())
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """An --out that cannot be made is exit code 6, before any image is read."""
+    (tmp_path / "file").write_text("")
+    done = train(PHANTOM, "--out", tmp_path / "file" / "run", "--precision", "float32")
+    assert done.exit_code == 6
+    assert "cannot be written" in done.output
+    assert "reading" not in done.output
+
+
+@pytest.fixture(params=["300k", "1m", "3m"])
+def tiny_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A disk that is soon full."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a tmpfs")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    size = f"size={request.param}"
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_full_disk(small: TrainSettings, tiny_disk: Path) -> None:
+    """A disk that fills up, at whatever point, is exit code 6 with the cure, and no traceback."""
+    done = train(PHANTOM, "--out", tiny_disk / "run", "--precision", "float32")
+    assert done.exit_code == 6, done.output
+    text = " ".join(done.output.split())
+    assert "cannot be written" in text
+    assert "Free some space" in text
