@@ -1,0 +1,179 @@
+"""The path of every scored image, on real graphs of a tiny model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sranogan_edge.bundle import Bundle, Golden, read_bundle
+from sranogan_edge.errors import BackendError, BundleFormatError, DegenerateImageError, GoldenMismatchError
+from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.pipeline import Clock, Detector, check_golden
+
+STEPS = ("search", "reconstruct", "features", "residual", "score")
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    """Give the tiny bundle, read once."""
+    return read_bundle(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def detector(bundle: Bundle) -> Detector:
+    """Give a proven detector; making it proves that the golden cases pass here."""
+    return Detector(bundle)
+
+
+def film(seed: int = 0, source: str = "film") -> Frame:
+    """A frame of 96 x 80 pixels with something on it."""
+    rows, columns = np.mgrid[0:96, 0:80]
+    noise = np.random.default_rng(seed).normal(0, 6, (96, 80))
+    pixels = 120 + 60 * np.sin(rows / 11) * np.cos(columns / 9) + noise
+    return Frame(pixels.clip(0, 255).astype(np.uint8), 8, Photometric.MONOCHROME2, source=source)
+
+
+def test_golden_scores_are_reproduced(detector: Detector, bundle: Bundle) -> None:
+    """The machine that exported scores its golden cases again to within a thousandth of the tolerance."""
+    found = [detector.score_x(x).score for x in bundle.golden.x]
+    np.testing.assert_allclose(found, bundle.golden.scores, atol=bundle.golden.tolerance / 1000)
+    check_golden(detector, bundle.golden)
+
+
+@pytest.mark.parametrize("case", [0, 7])
+@pytest.mark.parametrize("off", [-1.01, 1.01, math.nan])
+def test_wrong_golden_score_is_refused(bundle: Bundle, case: int, off: float) -> None:
+    """One golden score beyond the tolerance, first or last, up, down or NaN, keeps the bundle from use."""
+    scores = bundle.golden.scores.copy()
+    scores[case] += off * bundle.golden.tolerance
+    wrong = replace(bundle, golden=replace(bundle.golden, scores=scores))
+    with pytest.raises(GoldenMismatchError, match=rf"golden case {case + 1} of 8 .* Nothing was scored"):
+        Detector(wrong)
+    Detector(wrong, prove=False)
+
+
+def test_golden_score_within_the_tolerance_is_taken(bundle: Bundle) -> None:
+    """Rounding of another backend, inside the tolerance, is no reason to refuse."""
+    scores = bundle.golden.scores + 0.9 * bundle.golden.tolerance
+    Detector(replace(bundle, golden=replace(bundle.golden, scores=scores)))
+
+
+def test_same_image_same_score(detector: Detector, bundle: Bundle) -> None:
+    """An image scores the same to the bit, after other images and on a new detector too."""
+    first = detector.score(film())
+    detector.score(film(seed=1))
+    again, anew = detector.score(film()), Detector(bundle, prove=False).score(film())
+    assert first.score == again.score == anew.score
+    np.testing.assert_array_equal(first.heat, again.heat)
+    assert first.score != detector.score(film(seed=1)).score
+
+
+def test_threads_do_not_change_the_score(detector: Detector, bundle: Bundle) -> None:
+    """The number of CPU threads is a matter of time only."""
+    assert Detector(bundle, threads=2, prove=False).score(film()).score == detector.score(film()).score
+
+
+def test_verdict_is_whole(detector: Detector, bundle: Bundle) -> None:
+    """Score, p-value, heat and reconstruction are finite, in range and of the bundle's size."""
+    verdict = detector.score(film())
+    made = verdict.reconstruction
+    assert math.isfinite(verdict.score)
+    assert verdict.score >= 0
+    assert 0 < verdict.p_value <= 1
+    assert verdict.anomalous == (verdict.score > verdict.threshold)
+    assert verdict.heat.shape == (bundle.size, bundle.size)
+    assert verdict.heat.min() >= 0
+    assert made.x.shape == made.resolved.shape == (bundle.size, bundle.size, 1)
+    assert made.generated.shape == made.refined.shape == (bundle.search_size, bundle.search_size, 1)
+    for image in (made.x, made.generated, made.refined, made.resolved):
+        assert image.dtype == np.float32
+        assert -0.01 <= image.min() <= image.max() <= 1.01
+    assert made.anogan_score > 0
+
+
+def test_timings(detector: Detector) -> None:
+    """Each step's milliseconds are told, and the total is what they add up to or a little more."""
+    taken = detector.score(film()).milliseconds
+    assert tuple(taken) == ("preprocess", *STEPS, "total")
+    assert all(value >= 0 for value in taken.values())
+    steps = sum(value for name, value in taken.items() if name != "total")
+    assert steps <= taken["total"] + 1e-6
+    assert tuple(detector.score_x(np.full((32, 32, 1), 0.5, np.float32)).milliseconds) == STEPS
+
+
+def test_clock_books_laps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lap is the time since the last one, in milliseconds."""
+    times = iter([1.0, 1.5, 1.75])
+    monkeypatch.setattr("sranogan_edge.pipeline.time.perf_counter", lambda: next(times))
+    clock = Clock()
+    clock.lap("a")
+    clock.lap("b")
+    assert clock.laps == {"a": 500.0, "b": 250.0}
+
+
+def test_a_spot_is_hot(detector: Detector, bundle: Bundle) -> None:
+    """A bright disc on an image that the model made itself raises its score, and its heat there."""
+    plain = bundle.golden.x[1]
+    spotted = plain.copy()
+    spotted[4:12, 20:28] = 1.0
+    before, after = detector.score_x(plain), detector.score_x(spotted)
+    assert after.score > before.score
+    assert (after.heat - before.heat)[4:12, 20:28].mean() > (after.heat - before.heat).mean()
+
+
+def test_flat_frame_is_refused(detector: Detector) -> None:
+    """A frame without content is an image error that names it."""
+    flat = Frame(np.zeros((64, 64), np.uint8), 8, Photometric.MONOCHROME2, source="dark.png")
+    with pytest.raises(DegenerateImageError, match=r"dark\.png"):
+        detector.score(flat)
+
+
+def test_score_that_is_not_finite_is_refused(bundle: Bundle) -> None:
+    """An image whose score overflows is an image error, not a NaN among the results."""
+    density = replace(bundle.density, whitening=np.full_like(bundle.density.whitening, 3e38))
+    with pytest.raises(DegenerateImageError, match="its score is"), np.errstate(all="ignore"):
+        Detector(replace(bundle, density=density), prove=False).score(film())
+
+
+def test_int8_stays_close_to_float(export_tiny: Callable[[str], Path], bundle: Bundle) -> None:
+    """The int8 graphs reconstruct what the float32 graphs reconstruct, to a few grey levels."""
+    exact = Detector(read_bundle(export_tiny("float32")))
+    rounded = Detector(bundle)
+    for seed in range(4):
+        a = exact.score(film(seed)).reconstruction
+        b = rounded.score(film(seed)).reconstruction
+        assert np.abs(a.generated - b.generated).mean() < 0.02
+        assert np.abs(a.resolved - b.resolved).mean() < 0.02
+
+
+def test_exchanged_graphs_are_refused(bundle: Bundle) -> None:
+    """Graphs that do not take and give what the manifest says are refused before an image is scored."""
+    exchanged = {**bundle.graphs, "search": bundle.graphs["reconstruct"]}
+    with pytest.raises(BundleFormatError, match="graph 'search' maps"):
+        Detector(replace(bundle, graphs=exchanged))
+
+
+def test_density_of_another_length_is_refused(bundle: Bundle) -> None:
+    """A density fitted on other features than the graphs give is refused, with both lengths."""
+    density = replace(
+        bundle.density, center=bundle.density.center[:-1], whitening=bundle.density.whitening[:-1]
+    )
+    with pytest.raises(BundleFormatError, match=r"the density has \d+ features, the graphs give \d+"):
+        Detector(replace(bundle, density=density))
+
+
+def test_damaged_graph_is_a_backend_error(bundle: Bundle) -> None:
+    """A graph that LiteRT cannot read is refused by name."""
+    with pytest.raises(BackendError, match="'features'"):
+        Detector(replace(bundle, graphs={**bundle.graphs, "features": b"no graph"}))
+
+
+def test_missing_golden_score_is_noticed(detector: Detector, bundle: Bundle) -> None:
+    """Golden inputs and scores must pair up: a case is never passed over."""
+    with pytest.raises(ValueError, match="shorter"):
+        check_golden(detector, Golden(bundle.golden.x, bundle.golden.scores[:-1], bundle.golden.tolerance))
