@@ -148,13 +148,14 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise _cannot_write(path, error.strerror or str(error)) from error
     except tf.errors.OpError as error:  # TensorFlow writes checkpoints and logs itself
-        raise _cannot_write(path, error.message) from error
+        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
+        raise _cannot_write(path, reason) from error
 
 
 def _cannot_write(path: Path, reason: str) -> ResultsError:
     return ResultsError(
-        f"{path}: cannot be written ({reason.splitlines()[0]}). Free some space, or check its permissions; "
-        "then go on with --resume."
+        f"{path}: cannot be written ({reason}). Free some space, check its permissions, or name another "
+        "folder; a run that was begun goes on with --resume."
     )
 
 

@@ -36,10 +36,10 @@ train_main()
 """
 
 
-def start(folder: Path, settings: TrainSettings, data: str, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, settings: TrainSettings, *options: str) -> subprocess.Popen[str]:
     """Start the training in a process of its own."""
     small = json.dumps(settings.to_dict())
-    arguments = [data, "--out", str(folder), "--precision", "float32", *options]
+    arguments = [DATA, "--out", str(folder), "--precision", "float32", *options]
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, small, *arguments],
         stderr=subprocess.PIPE,
@@ -89,7 +89,56 @@ def assert_same(found: Path, expected: Path) -> None:
 def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
     """A training killed in the middle of a stage and resumed ends with the weights of one that was not."""
     folder = tmp_path / "run"
-    stop_after(start(folder, settings, DATA), checkpoint(folder, "gan", 20), signal.SIGKILL, 0.05)
+    stop_after(start(folder, settings), checkpoint(folder, "gan", 20), signal.SIGKILL, 0.05)
     assert not (folder / "progress.json").exists()
-    finish(start(folder, settings, DATA, "--resume"))
+    finish(start(folder, settings, "--resume"))
+    assert_same(folder, tiny_run.folder)
+
+
+def test_interrupted(settings: TrainSettings, tmp_path: Path) -> None:
+    """Ctrl-C ends with exit code 130, and says how to go on, without a traceback."""
+    folder = tmp_path / "run"
+    process = start(folder, settings)
+    errors = stop_after(process, checkpoint(folder, "gan", 5), signal.SIGINT)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_three_times(tiny_run: Run, settings: TrainSettings, tmp_path: Path, seed: int) -> None:
+    """Kills at random moments of three stages, perhaps in the middle of a file, change nothing."""
+    rng, folder = random.Random(seed), tmp_path / "run"
+    for stage, last in (("gan", 35), ("refiner", 5), ("srgan", 10)):
+        resume = [] if stage == "gan" else ["--resume"]
+        step = rng.randrange(5, last + 1, 5)
+        sign = checkpoint(folder, stage, step)
+        stop_after(start(folder, settings, *resume), sign, signal.SIGKILL, rng.uniform(0, 0.3))
+    finish(start(folder, settings, "--resume"))
+    assert_same(folder, tiny_run.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", ["gan", "encoder", "refiner", "srgan"])
+def test_killed_between_stages(tiny_run: Run, settings: TrainSettings, tmp_path: Path, piece: str) -> None:
+    """A kill as a stage ends, when its networks are being saved, changes nothing."""
+    folder = tmp_path / "run"
+    last = getattr(settings, {"gan": "anogan", "encoder": "anogan"}.get(piece, piece))
+    steps = last.encoder_steps if piece == "encoder" else last.steps
+    stop_after(start(folder, settings), checkpoint(folder, piece, steps), signal.SIGKILL)
+    finish(start(folder, settings, "--resume"))
+    assert_same(folder, tiny_run.folder)
+    assert (folder / piece).is_dir()
+    assert list((folder / piece).glob("*.png"))
+
+
+@pytest.mark.slow
+def test_interrupted_and_resumed(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
+    """Interrupted by Ctrl-C in the last trained stage, a run goes on to the same weights."""
+    folder = tmp_path / "run"
+    process = start(folder, settings)
+    stop_after(process, checkpoint(folder, "srgan", 5), signal.SIGINT)
+    assert process.returncode == ExitCode.INTERRUPTED
+    finish(start(folder, settings, "--resume"))
     assert_same(folder, tiny_run.folder)

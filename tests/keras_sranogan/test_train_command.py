@@ -190,4 +190,15 @@ def test_full_disk(small: TrainSettings, tiny_disk: Path) -> None:
     assert done.exit_code == 6, done.output
     text = " ".join(done.output.split())
     assert "cannot be written" in text
-    assert "Free some space" in text
+    assert "(No space left on device). Free some space" in text
+
+
+@pytest.mark.slow
+def test_full_disk_that_is_cleared(small: TrainSettings, tiny_disk: Path) -> None:
+    """Once there is space again, --resume finishes the run."""
+    options = (PHANTOM, "--out", tiny_disk / "run", "--precision", "float32")
+    assert train(*options).exit_code == 6
+    subprocess.run(["mount", "-o", "remount,size=32m", tiny_disk], check=True)
+    done = train(*options, "--resume")
+    assert done.exit_code == 0, done.output
+    assert Run(tiny_disk / "run").networks().generator.output_shape == (None, 16, 16, 1)
