@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from keras_sranogan.run import Networks, Run
 from keras_sranogan.settings import SearchSettings, TrainSettings
 from keras_sranogan.training import Progress
 from sranogan_edge.bundle import Bundle, Golden, write_bundle
-from sranogan_edge.errors import ResultsError, RunError
+from sranogan_edge.errors import ResultsError
 from sranogan_edge.interpreter import Graph, backend_name
 from sranogan_edge.pipeline import Detector, RunsGraph, reconstruct
 from sranogan_edge.score import Calibration, Density
@@ -72,7 +71,7 @@ def export_run(
     search = settings.search if steps is None else replace(settings.search, steps=steps)
     check_search(search)
     networks = run.networks()
-    representative, normals = _kept_images(run)
+    representative, normals = run.representative(), run.held_out_normals()
     reconstructor = Reconstructor(networks, search)
     x_low = downscale_all(representative, settings.search_size)
     progress.start("exporting graphs", 3)
@@ -112,16 +111,6 @@ def _check_place(out: Path) -> None:
     if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
         what = "it is a folder" if out.is_dir() else f"{out.parent} is not a folder that can be written to"
         raise ResultsError(f"cannot write the bundle {out}: {what}. Name another place with --out.")
-
-
-def _kept_images(run: Run) -> tuple[Images, HeldOutNormals]:
-    try:
-        return run.representative(), run.held_out_normals()
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise RunError(
-            f"{run.folder}: the normals kept for export cannot be read: {error}. The run is damaged; "
-            "train it again."
-        ) from error
 
 
 def _l1(x: Images, resolved: Images) -> float:

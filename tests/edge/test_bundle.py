@@ -108,7 +108,9 @@ def test_round_trip(path: Path) -> None:
 def test_equal_contents_give_equal_files(path: Path, tmp_path: Path) -> None:
     """Neither the clock, nor the name, nor the order of the graphs leaves a trace in the file."""
     wrote = small_bundle()
-    write_bundle(replace(wrote, graphs=dict(reversed(wrote.graphs.items()))), tmp_path / "other.sranogan")
+    write_bundle(
+        replace(wrote, graphs=dict(reversed(list(wrote.graphs.items())))), tmp_path / "other.sranogan"
+    )
     assert (tmp_path / "other.sranogan").read_bytes() == path.read_bytes()
 
 
@@ -138,7 +140,7 @@ def test_a_failed_write_keeps_the_old_bundle(path: Path, monkeypatch: pytest.Mon
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bundle_module.os, "fsync", full)
+    monkeypatch.setattr("sranogan_edge.bundle.os.fsync", full)
     before = path.read_bytes()
     with pytest.raises(ResultsError, match="No space left on device"):
         write_bundle(replace(small_bundle(), model_card="new"), path)
@@ -271,14 +273,12 @@ def test_compressed_member_is_not_inflated(path: Path, monkeypatch: pytest.Monke
         for other, data in members.items():
             compression = zipfile.ZIP_DEFLATED if other == name else zipfile.ZIP_STORED
             archive.writestr(other, data if other != name else b"\0" * 2**20, compression)
-    data = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        entry = archive.getinfo(name)
-    at = data.rindex(struct.pack("<I", 2**20) + struct.pack("<H", len(name)))  # in the central directory
-    data[at : at + 4] = struct.pack("<I", 100)
-    path.write_bytes(data)
+    packed = bytearray(path.read_bytes())
+    size_and_name_length = struct.pack("<IH", 2**20, len(name))
+    at = packed.rindex(size_and_name_length)  # the last is the central directory's, which readers go by
+    packed[at : at + 4] = struct.pack("<I", 100)
+    path.write_bytes(packed)
     monkeypatch.setattr(zlib, "decompressobj", lambda *_: pytest.fail("inflated"))
-    assert entry.file_size == 2**20
     with pytest.raises(BundleFormatError, match=f"member {name} is compressed"):
         read_bundle(path)
 
@@ -400,7 +400,7 @@ def test_nonsense_manifest(path: Path, break_it: Callable[[dict[str, Any]], obje
         Golden(np.zeros((0, SIZE, SIZE, 1), np.float32), np.zeros(0), 0.1),
         Golden(np.zeros((2, SIZE, SIZE, 1), np.float32), np.zeros(3), 0.1),
         Golden(np.zeros((2, SIZE, SIZE), np.float32), np.zeros(2), 0.1),
-        Golden(np.zeros((2, SIZE, SIZE, 1), np.float64), np.zeros(2), 0.1),  # type: ignore[arg-type]  # the point
+        Golden(np.zeros((2, SIZE, SIZE, 1), np.float64), np.zeros(2), 0.1),
         Golden(np.zeros((2, 8, 8, 1), np.float32), np.zeros(2), 0.1),
     ],
 )

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import BackendError
@@ -38,7 +40,7 @@ for end in map(int, sys.argv[1:]):
 def test_quantise_at_the_borders(port: _Port) -> None:
     """Every level survives the way there and back; beyond the ends values are held, not wrapped around."""
     limits = np.iinfo(port.dtype)
-    levels = np.arange(limits.min, limits.max + 1).astype(port.dtype)
+    levels: NDArray[Any] = np.arange(limits.min, limits.max + 1).astype(port.dtype)
     np.testing.assert_array_equal(port.quantise(port.dequantise(levels)), levels)
     outside = np.array([-9.0, 9.0, -1e30, 1e30], np.float32)
     np.testing.assert_array_equal(port.quantise(outside), [limits.min, limits.max] * 2)
@@ -46,7 +48,7 @@ def test_quantise_at_the_borders(port: _Port) -> None:
 
 def test_8_bit_images_pass_int8() -> None:
     """The image input of an int8 graph keeps 8-bit levels in order, and errs by at most one of them."""
-    image = np.arange(256, dtype=np.float32) / 255
+    image = np.arange(256, dtype=np.float32) / np.float32(255)
     steps = INT8.quantise(image)
     assert (np.diff(steps.astype(int)) >= 0).all()
     assert np.abs(INT8.dequantise(steps) - image).max() <= 1 / 255

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.loss import search_loss
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def networks(tiny_run: Run) -> Networks:
+    """Give the tiny run's networks."""
     return tiny_run.networks()
 
 
 @pytest.fixture(scope="module")
-def x_low(tiny_run: Run) -> np.ndarray:
+def x_low(tiny_run: Run) -> NDArray[np.float32]:
+    """Give six normals at the size of the search."""
     return downscale_all(tiny_run.representative()[:6], tiny_run.settings.search_size)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.1, 1.0])
-def test_gradient_equals_tensorflow(networks: Networks, x_low: np.ndarray, weight: float) -> None:
+def test_gradient_equals_tensorflow(networks: Networks, x_low: NDArray[np.float32], weight: float) -> None:
     """The hand-written backward pass gives what automatic differentiation of the paper's loss gives."""
     graph = SearchGraph(networks, SearchSettings(feature_weight=weight))
     x, z = tf.constant(x_low[:1]), tf.random.stateless_normal((1, 16), (1, 2))
@@ -46,7 +49,7 @@ def test_gradient_equals_tensorflow(networks: Networks, x_low: np.ndarray, weigh
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "momentum"])
-def test_search_equals_reference(networks: Networks, x_low: np.ndarray, optimiser: str) -> None:
+def test_search_equals_reference(networks: Networks, x_low: NDArray[np.float32], optimiser: str) -> None:
     """K unrolled steps end where K steps of the Keras search end."""
     settings = SearchSettings(steps=5, optimiser=optimiser)  # type: ignore[arg-type]  # parametrised
     expected = LatentSearch(networks.generator, networks.features, networks.encoder, settings)(x_low)
@@ -54,6 +57,16 @@ def test_search_equals_reference(networks: Networks, x_low: np.ndarray, optimise
     found = np.concatenate([graph(tf.constant(x[None]))["generated"] for x in x_low])
     np.testing.assert_allclose(found, expected.generated, atol=5e-3)
     assert np.abs(found - expected.generated).mean() < 2e-4
+
+
+def test_no_steps_give_the_encoders_start(networks: Networks, x_low: NDArray[np.float32]) -> None:
+    """A search of no steps is G(E(x)), as in Keras."""
+    settings = SearchSettings(steps=0)
+    expected = LatentSearch(networks.generator, networks.features, networks.encoder, settings)(x_low)
+    graph = SearchGraph(networks, settings)
+    found = np.concatenate([graph(tf.constant(x[None]))["generated"] for x in x_low])
+    np.testing.assert_allclose(found, expected.generated, atol=1e-4)
+    np.testing.assert_array_equal(expected.loss, expected.start_loss)
 
 
 def test_random_start_is_refused(networks: Networks) -> None:

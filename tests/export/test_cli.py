@@ -1,0 +1,135 @@
+"""``sranogan-export``: what it parses, prints and ends with."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from keras_sranogan.run import Run
+from sranogan_edge.bundle import read_bundle
+from sranogan_edge.errors import ExitCode
+from sranogan_export import write_bundle as module
+from sranogan_export.cli import app
+from sranogan_export.write_bundle import ExportResult
+
+
+def export(*arguments: object) -> Result:
+    """Run the command inside this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Stand in for the export itself, and give what it was asked for."""
+    calls: list[tuple[object, ...]] = []
+
+    def stand_in(run: Run, recipe: str, out: Path, progress: object, *, steps: int | None) -> ExportResult:
+        calls.append((run.folder, recipe, out, steps))
+        out.write_bytes(b"bundle")
+        counts = {"all": {"CONV_2D": 3}, "float32": {"SQRT": 1}}
+        return ExportResult(
+            out, {"search": 2048}, {"search": counts}, {"keras": 0.1, recipe: 0.2}, float("inf")
+        )
+
+    monkeypatch.setattr(module, "export_run", stand_in)
+    return calls
+
+
+def test_export_for_real(tiny_run: Run, tiny_bundle: Path, tmp_path: Path) -> None:
+    """A run exported a second time gives the same file to the byte, and its figures too."""
+    out, figures = tmp_path / "b.sranogan", tmp_path / "figures.json"
+    done = export(tiny_run.folder, "--out", out, "--json", figures)
+    assert done.exit_code == ExitCode.OK, (done.output, done.exception)
+    assert out.read_bytes() == tiny_bundle.read_bytes()
+    bundle = read_bundle(out)
+    found = json.loads(figures.read_text(), parse_constant=pytest.fail)
+    assert found["bundle_bytes"] == out.stat().st_size
+    assert found["graph_bytes"] == {name: len(model) for name, model in bundle.graphs.items()}
+    assert found["operators"] == bundle.details["operators"]
+    assert found["reconstruction_l1"]["int8"] == pytest.approx(found["reconstruction_l1"]["keras"], rel=0.05)
+    assert all(name in done.stdout for name in ("search", "reconstruct", "features", "MiB"))
+
+
+@pytest.mark.parametrize(
+    ("options", "recipe", "steps"),
+    [
+        ([], "int8", None),
+        (["--int8"], "int8", None),
+        (["--float16"], "float16", None),
+        (["--float32", "--steps", "0"], "float32", 0),
+    ],
+)
+def test_options(
+    asked: list[tuple[object, ...]], tmp_path: Path, options: list[str], recipe: str, steps: int | None
+) -> None:
+    """Each recipe has its option, int8 is the default, and --steps is passed on, 0 too."""
+    done = export(tmp_path, "--out", tmp_path / "b.sranogan", *options)
+    assert done.exit_code == ExitCode.OK, (done.output, done.exception)
+    assert asked == [(tmp_path, recipe, tmp_path / "b.sranogan", steps)]
+
+
+def test_missing_threshold_is_null(asked: list[tuple[object, ...]], tmp_path: Path) -> None:
+    """An infinite threshold is null in the JSON file, which knows no Infinity."""
+    assert export(tmp_path, "--out", tmp_path / "b", "--json", tmp_path / "f.json").exit_code == ExitCode.OK
+    found = json.loads((tmp_path / "f.json").read_text(), parse_constant=pytest.fail)
+    assert found["threshold"] is None
+    assert asked
+
+
+def test_two_recipes_at_once(asked: list[tuple[object, ...]], tmp_path: Path) -> None:
+    """Two recipes are wrong usage, and the message names both."""
+    done = export(tmp_path, "--out", tmp_path / "b", "--int8", "--float16")
+    assert done.exit_code == ExitCode.USAGE
+    assert "int8 and float16" in done.stderr
+    assert not asked
+
+
+def test_unwritable_figures(asked: list[tuple[object, ...]], tmp_path: Path) -> None:
+    """Figures that cannot be written are exit code 6, and say that the bundle stands."""
+    done = export(tmp_path, "--out", tmp_path / "b", "--json", tmp_path / "missing" / "f.json")
+    assert done.exit_code == ExitCode.CANNOT_WRITE
+    assert "The bundle is complete" in done.stderr
+    assert asked
+
+
+def test_no_run(tmp_path: Path) -> None:
+    """A folder that is no finished run is exit code 7, one message without a traceback."""
+    done = export(tmp_path, "--out", tmp_path / "b.sranogan")
+    assert done.exit_code == ExitCode.BAD_RUN
+    assert "not a finished run" in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_unwritable_bundle(tiny_run: Run, tmp_path: Path) -> None:
+    """A bundle that cannot be written is exit code 6."""
+    done = export(tiny_run.folder, "--out", tmp_path / "missing" / "b.sranogan")
+    assert done.exit_code == ExitCode.CANNOT_WRITE
+    assert "--out" in done.stderr
+
+
+@pytest.mark.parametrize("steps", [-1, 65])
+def test_steps_out_of_range(tiny_run: Run, tmp_path: Path, steps: int) -> None:
+    """Too few or too many steps are wrong usage."""
+    done = export(tiny_run.folder, "--out", tmp_path / "b.sranogan", "--steps", steps)
+    assert done.exit_code == ExitCode.USAGE
+    assert "64" in done.stderr or "--steps" in done.stderr
+
+
+def test_random_start(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with a random start is wrong usage, with the reason."""
+    search = replace(tiny_run.settings.search, start="random")
+    monkeypatch.setattr(Run, "settings", replace(tiny_run.settings, search=search))
+    done = export(tiny_run.folder, "--out", tmp_path / "b.sranogan")
+    assert done.exit_code == ExitCode.USAGE
+    assert "start=random" in done.stderr
+
+
+def test_help_tells_the_exit_codes() -> None:
+    """--help explains every exit code that the command can end with."""
+    text = export("--help").stdout
+    assert all(re.search(rf"\b{code}\s+\w", text) for code in (0, 2, 5, 6, 7, 130))

@@ -1,0 +1,177 @@
+"""From a run to a bundle: it proves itself, repeats itself, and refuses early."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_sranogan.run import Run
+from keras_sranogan.settings import SearchSettings
+from keras_sranogan.training import Silent
+from sranogan_edge.bundle import Bundle, read_bundle
+from sranogan_edge.errors import ResultsError, RunError, SettingsError
+from sranogan_edge.pipeline import Detector
+from sranogan_export import write_bundle as module
+from sranogan_export.convert import RECIPES
+from sranogan_export.search_graph import MAX_STEPS, check_search
+from sranogan_export.write_bundle import GOLDEN_CASES, export_run, golden_inputs
+
+
+class Told(Silent):
+    """Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[str, int, int]] = []
+
+    def start(self, task: str, total: int, done: int = 0) -> None:
+        self.tasks.append((task, total, done))
+
+    def advance(self, done: int, note: str = "") -> None:
+        task, total, _ = self.tasks[-1]
+        self.tasks[-1] = (task, total, done)
+
+
+def copied(run: Run, folder: Path) -> Run:
+    """A copy of a finished run that a test may damage."""
+    kept = shutil.ignore_patterns("checkpoints", "logs", "*.png")
+    return Run(Path(shutil.copytree(run.folder, folder, ignore=kept)))
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    """Give the tiny int8 bundle."""
+    return read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_bundle_of_each_recipe_proves_itself(export_tiny: Callable[[str], Path], recipe: str) -> None:
+    """Each recipe's bundle loads, passes its golden cases and says which recipe it is."""
+    bundle = read_bundle(export_tiny(recipe))
+    Detector(bundle)
+    assert bundle.details["recipe"] == recipe
+    assert f"Graphs in {recipe}" in bundle.model_card
+    assert len(bundle.golden.scores) == GOLDEN_CASES
+
+
+def test_smaller_recipes_are_smaller(export_tiny: Callable[[str], Path]) -> None:
+    """Half-size and 8-bit weights make smaller graphs than full ones."""
+    sizes = [len(read_bundle(export_tiny(recipe)).graphs["features"]) for recipe in RECIPES]
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_golden_inputs_are_nobodys_images(tiny_run: Run, bundle: Bundle) -> None:
+    """Golden inputs are the model's own: far from every training and held-out normal, and reproducible."""
+    real = np.concatenate([tiny_run.representative(), tiny_run.held_out_normals().x])
+    for image in bundle.golden.x:
+        assert np.abs(real - image).mean(axis=(1, 2, 3)).min() > 0.02
+    again = golden_inputs(tiny_run.networks(), tiny_run.settings)
+    np.testing.assert_allclose(again, bundle.golden.x, atol=1.5 / 255)
+
+
+def test_golden_inputs_are_8_bit_images(bundle: Bundle) -> None:
+    """Golden inputs are 8-bit images, half of them with a bright disc."""
+    np.testing.assert_allclose(bundle.golden.x * 255, np.rint(bundle.golden.x * 255), atol=1e-4)
+    highest = bundle.golden.x.max(axis=(1, 2, 3))
+    assert highest[::2].min() > 0.8 > highest[1::2].mean()
+
+
+def test_calibration_covers_each_held_out_normal(tiny_run: Run, bundle: Bundle) -> None:
+    """There is one calibration score for each held-out normal as it came, none for jittered copies."""
+    assert len(bundle.calibration.scores) == tiny_run.held_out_normals().original.sum()
+    assert bundle.calibration.false_alarm_rate == tiny_run.settings.detector.false_alarm_rate
+
+
+def test_bundle_tells_where_it_comes_from(tiny_run: Run, bundle: Bundle) -> None:
+    """Provenance, settings and search of the run stand in the manifest."""
+    assert bundle.details["provenance"] == tiny_run.provenance
+    assert bundle.details["settings"]["seed"] == tiny_run.settings.seed
+    assert bundle.details["search"]["steps"] == 3
+    assert "48 normal images, and 12 more" in bundle.model_card
+    assert "3 gradient steps" in bundle.model_card
+
+
+def test_encoder_alone(tiny_run: Run, tmp_path: Path) -> None:
+    """With 0 steps the search is the encoder's start, all on integers; card and progress tell of it."""
+    told = Told()
+    result = export_run(tiny_run, "int8", tmp_path / "fast.sranogan", told, steps=0)
+    bundle = read_bundle(result.path)
+    Detector(bundle)
+    assert [(task, total == done) for task, total, done in told.tasks] == [
+        ("exporting graphs", True),
+        ("calibrating on held-out normals", True),
+    ]
+    assert result.operators["search"]["float32"] == {}
+    assert bundle.details["search"]["steps"] == 0
+    assert "an encoder finds the nearest normal" in bundle.model_card
+
+
+@pytest.mark.parametrize("steps", [-1, MAX_STEPS + 1])
+def test_steps_out_of_range(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Steps that no fixed graph can have are refused before any work is done."""
+    monkeypatch.setattr(module, "Reconstructor", pytest.fail)
+    with pytest.raises(SettingsError, match="steps"):
+        export_run(tiny_run, "int8", tmp_path / "b.sranogan", Silent(), steps=steps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_random_start_is_refused_at_once(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that searches from random starts is refused before any work, with the cure."""
+    search = SearchSettings(steps=500, start="random")
+    monkeypatch.setattr(Run, "settings", replace(tiny_run.settings, search=search))
+    monkeypatch.setattr(module, "Reconstructor", pytest.fail)
+    with pytest.raises(SettingsError, match=r"start=random.*cannot be exported.*--preset"):
+        export_run(tiny_run, "int8", tmp_path / "b.sranogan", Silent())
+
+
+@pytest.mark.parametrize("steps", [0, 1, MAX_STEPS])
+def test_steps_at_the_borders(steps: int) -> None:
+    """The encoder alone and the longest search are both allowed."""
+    check_search(SearchSettings(steps=steps))
+
+
+def test_unknown_recipe_is_refused_at_once(tmp_path: Path) -> None:
+    """A recipe that does not exist is refused before the run is even opened."""
+    with pytest.raises(SettingsError, match="the recipe must be one of"):
+        export_run(Run(tmp_path / "none"), "int4", tmp_path / "b", Silent())  # type: ignore[arg-type]  # the point
+
+
+@pytest.mark.parametrize("place", ["file/b.sranogan", "missing/b.sranogan", "folder"])
+def test_unwritable_place_is_refused_at_once(tiny_run: Run, tmp_path: Path, place: str) -> None:
+    """A place where no bundle can be written is refused before minutes of work, with the cure."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    told = Told()
+    with pytest.raises(ResultsError, match="--out"):
+        export_run(tiny_run, "int8", tmp_path / place, told)
+    assert not told.tasks
+
+
+@pytest.mark.parametrize(
+    "missing", ["settings.json", "models/averaged.keras", "models/judge.keras", "detector/normals.npz"]
+)
+def test_unfinished_run(tiny_run: Run, tmp_path: Path, missing: str) -> None:
+    """A run that lacks a piece is a run error that names it, and no bundle is written."""
+    run = copied(tiny_run, tmp_path / "run")
+    (run.folder / missing).unlink()
+    with pytest.raises(RunError, match=Path(missing).name):
+        export_run(run, "int8", tmp_path / "b.sranogan", Silent())
+    assert not (tmp_path / "b.sranogan").exists()
+
+
+@pytest.mark.parametrize("name", ["normals.npz", "representative.npy"])
+@pytest.mark.parametrize("data", [b"", b"PK\3\4 damaged"])
+def test_damaged_run(tiny_run: Run, tmp_path: Path, name: str, data: bytes) -> None:
+    """Kept normals that cannot be read are a run error with the cure, not a traceback."""
+    run = copied(tiny_run, tmp_path / "run")
+    (run.folder / "detector" / name).write_bytes(data)
+    with pytest.raises(RunError, match=f"{name} is damaged"):
+        export_run(run, "int8", tmp_path / "b.sranogan", Silent())
