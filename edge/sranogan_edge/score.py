@@ -144,9 +144,11 @@ def contrast_normalise(image: Image) -> Image:
 
 def pool(image: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
     """Mean over a grid of ``cells`` x ``cells``; ``(S, S)`` or ``(S, S, C)`` to ``(cells, cells[, C])``."""
-    side = image.shape[0] // cells
-    blocks = image.reshape(cells, side, cells, side, *image.shape[2:])
-    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+    side, channels = image.shape[0] // cells, image.shape[2:]
+    rows = image.reshape(cells, side, image.shape[1], *channels).sum(
+        axis=1
+    )  # long rows first: NumPy's fast case
+    return np.asarray(rows.reshape(cells, cells, side, *channels).sum(axis=2) / side**2, dtype=np.float32)
 
 
 def gradient_magnitude(image: Image) -> Image:
