@@ -32,19 +32,20 @@ train_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 evaluate_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 NormalClass = Annotated[str, typer.Option(help="Name of the class folder that holds the normals.")]
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
+Preset = Annotated[
+    str, typer.Option(help="demo (phantom, 2 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
+]
+Size = Annotated[
+    int | None, typer.Option(help="Side in pixels judged at: 64, 128, 256; the search runs at half.")
+]
 
 
 @train_app.command(epilog=TRAIN_EXIT_CODES)
 def train(
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
-    preset: Annotated[
-        str,
-        typer.Option(help="demo (phantom, 2 min), standard (1,000 images, up to 60 min, 2 cores) or paper."),
-    ] = "standard",
-    size: Annotated[
-        int | None, typer.Option(help="Side in pixels judged at: 64, 128, 256; the search runs at half.")
-    ] = None,
+    preset: Preset = "standard",
+    size: Size = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights and scores.")] = 0,
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     normal_class: NormalClass = "NORMAL",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -11,7 +13,7 @@ from keras_sranogan.anogan.augment import augment, jitter
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.loss import discriminator_loss, encoder_loss, generator_loss, gradient_penalty
 from keras_sranogan.anogan.networks import GanParts
-from keras_sranogan.settings import TrainSettings
+from keras_sranogan.settings import AnoganSettings, TrainSettings
 from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
 
 
@@ -46,24 +48,7 @@ def _gan_step(
     anogan, count = settings.anogan, int(data.shape[0])
     generator, discriminator, encoder = parts.generator, parts.discriminator, parts.encoder
 
-    def seen(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return augment(images, seed) if anogan.augment else images
-
-    def discriminate(
-        real: tf.Tensor, fake: tf.Tensor, real_seed: tf.Tensor, fake_seed: tf.Tensor, number: tf.Tensor
-    ) -> tf.Tensor:
-        real_seen = seen(real, real_seed)
-        with tf.GradientTape() as tape:
-            pair = tf.concat([real_seen, seen(fake, fake_seed)], axis=0)
-            loss = discriminator_loss(*tf.split(discriminator(pair, training=True), 2))
-            penalty = tf.cond(
-                number % anogan.r1_every == 0,
-                lambda: gradient_penalty(discriminator, real_seen),
-                lambda: tf.constant(0.0),
-            )
-            total = loss + 0.5 * anogan.r1_weight * anogan.r1_every * penalty
-        update(optimisers["discriminator_optimiser"], tape, total, discriminator)
-        return loss
+    discriminate = _discriminator_step(discriminator, optimisers["discriminator_optimiser"], anogan)
 
     @tf.function
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -74,10 +59,10 @@ def _gan_step(
             rebuilt = generator(encoder(real, training=True), training=True)
             fake = generator(z, training=True)
             with tape_g.stop_recording(), tape_e.stop_recording():
-                loss_d = discriminate(real, fake, seeds[2], seeds[3], number)
+                loss_d = discriminate(real, fake, seeds[2:4], number)
             reconstruction = tf.reduce_mean(tf.abs(real - rebuilt))
             latent = tf.reduce_mean(tf.square(encoder(tf.stop_gradient(fake), training=True) - z))
-            fool = generator_loss(discriminator(seen(fake, seeds[4]), training=False))
+            fool = generator_loss(discriminator(_seen(fake, seeds[4], anogan), training=False))
             loss_g = fool + anogan.reconstruction_weight * reconstruction
             loss_e = anogan.reconstruction_weight * reconstruction + anogan.latent_weight * latent
         update(optimisers["generator_optimiser"], tape_g, loss_g, generator)
@@ -86,6 +71,35 @@ def _gan_step(
         return {"loss_d": loss_d, "fool": fool, "l1": reconstruction, "latent": latent}
 
     return step
+
+
+def _discriminator_step(
+    discriminator: keras.Model, optimiser: keras.optimizers.Optimizer, anogan: AnoganSettings
+) -> Callable[[tf.Tensor, tf.Tensor, list[tf.Tensor], tf.Tensor], tf.Tensor]:
+    """Return what updates D on (real, fake, their two seeds, step number) and gives its loss."""
+
+    def discriminate(
+        real: tf.Tensor, fake: tf.Tensor, seeds: list[tf.Tensor], number: tf.Tensor
+    ) -> tf.Tensor:
+        real_seen = _seen(real, seeds[0], anogan)
+        with tf.GradientTape() as tape:
+            pair = tf.concat([real_seen, _seen(fake, seeds[1], anogan)], axis=0)
+            loss = discriminator_loss(*tf.split(discriminator(pair, training=True), 2))
+            penalty = tf.cond(
+                number % anogan.r1_every == 0,
+                lambda: gradient_penalty(discriminator, real_seen),
+                lambda: tf.constant(0.0),
+            )
+            total = loss + 0.5 * anogan.r1_weight * anogan.r1_every * penalty
+        update(optimiser, tape, total, discriminator)
+        return loss
+
+    return discriminate
+
+
+def _seen(images: tf.Tensor, seed: tf.Tensor, anogan: AnoganSettings) -> tf.Tensor:
+    """What D sees of ``images``."""
+    return augment(images, seed) if anogan.augment else images
 
 
 def _average(parts: GanParts, decay: float, number: tf.Tensor) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.discriminator import feature_extractor
-from keras_sranogan.settings import TrainSettings
+from keras_sranogan.settings import SrganSettings, TrainSettings
 from keras_sranogan.srgan.loss import adversarial_loss, content_loss, discriminator_loss
 from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
+
+Optimisers = dict[str, keras.optimizers.Optimizer]
+Update = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]  # on (low, real): content, fool, loss of D
 
 
 def srgan_stage(
@@ -37,20 +42,45 @@ def srgan_stage(
 def _step(
     resolver: keras.Model,
     discriminator: keras.Model,
-    optimisers: dict[str, keras.optimizers.Optimizer],
+    optimisers: Optimisers,
     inputs: tf.Tensor,
     targets: tf.Tensor,
     settings: TrainSettings,
 ) -> Step:
     srgan, count = settings.srgan, int(inputs.shape[0])
-    features = feature_extractor(discriminator, srgan.feature_block)
     warmup = int(srgan.steps * srgan.warmup_share)
+    content_only = _content_step(resolver, optimisers)
+    adversarial = _adversarial_step(resolver, discriminator, optimisers, srgan)
+
+    @tf.function
+    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = draw_batch(count, srgan.batch, step_seed(settings.seed, "srgan", number))
+        low, real = tf.gather(inputs, rows), tf.gather(targets, rows)
+        content, fool, loss_d = tf.cond(
+            number < warmup, lambda: content_only(low, real), lambda: adversarial(low, real)
+        )
+        return {"l1": content, "adversarial": fool, "loss_d": loss_d}
+
+    return step
+
+
+def _content_step(resolver: keras.Model, optimisers: Optimisers) -> Update:
+    """Return what updates SR by content alone."""
 
     def content_only(low: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             content = content_loss(real, resolver(low, training=True))
         update(optimisers["generator_optimiser"], tape, content, resolver)
         return content, tf.constant(0.0), tf.constant(0.0)
+
+    return content_only
+
+
+def _adversarial_step(
+    resolver: keras.Model, discriminator: keras.Model, optimisers: Optimisers, srgan: SrganSettings
+) -> Update:
+    """Return what updates D, then SR by content, the adversary and the distance of D's features."""
+    features = feature_extractor(discriminator, srgan.feature_block)
 
     def adversarial(low: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
@@ -67,13 +97,4 @@ def _step(
         update(optimisers["generator_optimiser"], tape, loss, resolver)
         return content, fool, loss_d
 
-    @tf.function
-    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows = draw_batch(count, srgan.batch, step_seed(settings.seed, "srgan", number))
-        low, real = tf.gather(inputs, rows), tf.gather(targets, rows)
-        content, fool, loss_d = tf.cond(
-            number < warmup, lambda: content_only(low, real), lambda: adversarial(low, real)
-        )
-        return {"l1": content, "adversarial": fool, "loss_d": loss_d}
-
-    return step
+    return adversarial

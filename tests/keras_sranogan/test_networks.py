@@ -49,11 +49,11 @@ def test_shapes_and_ranges(size: int, dtype: str) -> None:
         assert (tuple(image.shape), image.dtype) == (shape, "float32"), name
         assert np.min(image) >= 0, name
         assert np.max(image) <= 1, name
-    for output, shape in (
+    for output, expected in (
         (build_encoder(size, ANOGAN, dtype)(x), (3, 6)),
         (build_discriminator(size, 2, 8, dtype=dtype)(x), (3, 1)),
     ):
-        assert (tuple(output.shape), output.dtype) == (shape, "float32")
+        assert (tuple(output.shape), output.dtype) == (expected, "float32")
         assert np.isfinite(output).all()
 
 

@@ -104,7 +104,10 @@ def test_bad_search_is_refused(values: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: TrainSettings(precision="float16"), "--precision must be one of float32, mixed_bfloat16"),
+        (
+            lambda: TrainSettings.from_dict({"precision": "float16"}),
+            "--precision must be one of float32, mixed_bfloat16",
+        ),
         (lambda: preset("large"), "--preset must be one of demo, standard, paper; received 'large'"),
         (lambda: DetectorSettings(folds=1), "folds=1"),
         (lambda: DetectorSettings(false_alarm_rate=0), "false_alarm_rate=0"),

@@ -78,6 +78,7 @@ def test_all_files_are_there(tiny_run: Run, settings: TrainSettings) -> None:
 def test_pictures_can_be_seen(tiny_run: Run, name: str, shape: tuple[int, int]) -> None:
     """Every stage leaves a PNG with all its rows and columns, and something in it."""
     picture = cv2.imread(str(tiny_run.folder / name), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
     assert picture.shape == shape
     assert picture.std() > 1
 
