@@ -17,10 +17,10 @@ from sranogan_edge.frame import Frame
 from sranogan_edge.interpreter import Graph
 from sranogan_edge.preprocess import downscale, preprocess
 from sranogan_edge.score import (
+    FEATURES,
     Density,
     Residual,
     anomaly_score,
-    feature_length,
     heat_map,
     raw_distance,
     residual,
@@ -183,11 +183,10 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, Graph]) -> None:
                 f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
                 "Export the bundle again."
             )
-    channels = graphs["features"].outputs["features"][-1]
-    if len(bundle.density.center) != feature_length(channels):
+    if len(bundle.density.center) != FEATURES:
         raise BundleFormatError(
-            f"the density has {len(bundle.density.center)} features, the graphs give "
-            f"{feature_length(channels)}. Export the bundle again."
+            f"the density has {len(bundle.density.center)} features, this runner makes {FEATURES}. "
+            "Export the bundle again."
         )
 
 

@@ -27,10 +27,15 @@ Image = NDArray[np.float32]
 
 CONTRAST_BOX_SHARE = 17 / 128  # side of the local-contrast window, as a share of the image's side
 CONTRAST_FLOOR = 0.03  # standard deviation, in units of full scale, below which contrast is not amplified
-RESIDUAL_GRID = 8  # residuals are pooled on this many cells a side
-DETAIL_GRID = 4
-FEATURE_GRID = 2
-DETAIL_FLOOR = 1e-3
+BAND_SIGMAS_SHARE = (
+    1 / 128,
+    2 / 128,
+    4 / 128,
+    8 / 128,
+)  # blurs between the frequency bands, shares of the side
+BAND_GRID = 4  # band energies are pooled on this many cells a side
+BAND_FLOOR = 1e-5  # energy below which a band counts as empty, in units of the image's variance
+FEATURE_FLOOR = 1e-6
 HEAT_GRID = 32
 HEAT_BLUR_CELLS = 1.2
 RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
@@ -158,15 +163,40 @@ def gradient_magnitude(image: Image) -> Image:
     return np.asarray(np.sqrt(across * across + down * down), dtype=np.float32)
 
 
-def feature_length(channels: int) -> int:
-    """Return D, the length of the residual features, for discriminator features of ``channels`` channels."""
-    return 2 * RESIDUAL_GRID**2 + DETAIL_GRID**2 + 2 * channels * FEATURE_GRID**2
+def standardise(image: Image) -> Image:
+    """Return ``image`` ``(S, S)`` with mean 0 and standard deviation 1: exposure and overall contrast are gone."""
+    return np.asarray((image - image.mean()) / (image.std() + np.float32(CONTRAST_FLOOR)), dtype=np.float32)
+
+
+def frequency_bands(image: Image) -> NDArray[np.float32]:
+    """Split ``(S, S)`` into differences of Gaussians, finest first, ``(4, S, S)``; linear in the image."""
+    bands, sharper = [], image
+    for share in BAND_SIGMAS_SHARE:
+        blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), share * image.shape[0]), dtype=np.float32)
+        bands.append(sharper - blurred)
+        sharper = blurred
+    return np.stack(bands)
+
+
+def log_energy(bands: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log(1 + mean square / floor) of each band in each of 4x4 cells; ``(4, S, S)`` to ``(4, 4, 4)``."""
+    energy = pool((bands * bands).transpose(1, 2, 0), BAND_GRID)
+    return np.asarray(np.log1p(energy / np.float32(BAND_FLOOR)).transpose(2, 0, 1), dtype=np.float32)
+
+
+FEATURES = 2 * len(BAND_SIGMAS_SHARE) * BAND_GRID**2 + 1
 
 
 def residual(
     x: Image, reconstruction: Image, f_x: NDArray[np.float32], f_reconstruction: NDArray[np.float32]
 ) -> Residual:
     """Compare an image with its super-resolved reconstruction.
+
+    Both are standardised and split into frequency bands. The features are, for each band and each of
+    4x4 cells, (a) by how much the image has more energy than its reconstruction: detail that a normal
+    image of this kind would have, and has not, or the other way round; (b) the energy of their
+    difference: structure in other places; and at last (c) the energy of the difference of
+    discriminator features. All are logarithms, so that they are near Gaussian.
 
     Args:
         x: ``(S, S, 1)`` float32 in [0, 1].
@@ -175,22 +205,16 @@ def residual(
         f_reconstruction: discriminator features of the reconstruction, the same shape.
     """
     plain_x, plain_r = x[..., 0], reconstruction[..., 0]
-    difference = contrast_normalise(plain_x) - contrast_normalise(plain_r)
-    magnitude = np.abs(difference)
-    detail = np.log(pool(gradient_magnitude(plain_x), DETAIL_GRID) + DETAIL_FLOOR) - np.log(
-        pool(gradient_magnitude(plain_r), DETAIL_GRID) + DETAIL_FLOOR
-    )
-    apart = f_x - f_reconstruction
-    distance = np.abs(apart)
+    bands_x, bands_r = frequency_bands(standardise(plain_x)), frequency_bands(standardise(plain_r))
+    apart = np.square(f_x - f_reconstruction)
     features = [
-        pool(difference, RESIDUAL_GRID),
-        pool(magnitude, RESIDUAL_GRID),
-        detail,
-        pool(apart, FEATURE_GRID),
-        pool(distance, FEATURE_GRID),
+        log_energy(bands_x) - log_energy(bands_r),
+        log_energy(bands_x - bands_r),
+        np.log1p(apart.mean() / FEATURE_FLOOR),
     ]
-    vector = np.concatenate([part.ravel() for part in features]).astype(np.float32)
-    return Residual(vector, _heat(magnitude, distance.mean(axis=-1)))
+    vector = np.concatenate([np.ravel(part) for part in features]).astype(np.float32)
+    magnitude = np.abs(contrast_normalise(plain_x) - contrast_normalise(plain_r))
+    return Residual(vector, _heat(magnitude, np.sqrt(apart.mean(axis=-1))))
 
 
 def _heat(magnitude: Image, feature_distance: Image) -> NDArray[np.float32]:

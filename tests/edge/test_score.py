@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.score import (
+    FEATURES,
     HEAT_GRID,
     Calibration,
     Density,
@@ -20,7 +21,6 @@ from sranogan_edge.score import (
     arrays_from_bytes,
     arrays_to_bytes,
     contrast_normalise,
-    feature_length,
     gradient_magnitude,
     heat_map,
     pool,
@@ -99,7 +99,7 @@ def test_residual_of_identical_images_is_zero() -> None:
     """Where the reconstruction equals the image, features and heat are zero throughout."""
     x, f = textured()[..., None], np.random.default_rng(1).normal(size=(16, 16, 6)).astype(np.float32)
     found = residual(x, x, f, f)
-    assert found.features.shape == (feature_length(6),)
+    assert found.features.shape == (FEATURES,)
     assert not found.features.any()
     assert not found.heat.any()
 
