@@ -159,11 +159,11 @@ def test_exchanged_graphs_are_refused(bundle: Bundle) -> None:
 
 
 def test_density_of_another_length_is_refused(bundle: Bundle) -> None:
-    """A density fitted on other features than the graphs give is refused, with both lengths."""
+    """A density fitted on other features than are made here is refused, with both lengths."""
     density = replace(
         bundle.density, center=bundle.density.center[:-1], whitening=bundle.density.whitening[:-1]
     )
-    with pytest.raises(BundleFormatError, match=r"the density has \d+ features, the graphs give \d+"):
+    with pytest.raises(BundleFormatError, match=r"the density has \d+ features, .* \d+\. Export"):
         Detector(replace(bundle, density=density))
 
 
