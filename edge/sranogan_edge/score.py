@@ -164,7 +164,7 @@ def gradient_magnitude(image: Image) -> Image:
 
 
 def standardise(image: Image) -> Image:
-    """Return ``image`` ``(S, S)`` with mean 0 and standard deviation 1: exposure and overall contrast are gone."""
+    """Return ``image`` ``(S, S)`` with mean 0 and standard deviation 1: exposure and contrast are gone."""
     return np.asarray((image - image.mean()) / (image.std() + np.float32(CONTRAST_FLOOR)), dtype=np.float32)
 
 
@@ -179,7 +179,7 @@ def frequency_bands(image: Image) -> NDArray[np.float32]:
 
 
 def log_energy(bands: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log(1 + mean square / floor) of each band in each of 4x4 cells; ``(4, S, S)`` to ``(4, 4, 4)``."""
+    """Return log(1 + mean square / floor) per band and cell of 4 x 4; ``(4, S, S)`` to ``(4, 4, 4)``."""
     energy = pool((bands * bands).transpose(1, 2, 0), BAND_GRID)
     return np.asarray(np.log1p(energy / np.float32(BAND_FLOOR)).transpose(2, 0, 1), dtype=np.float32)
 
