@@ -38,7 +38,7 @@ $(STAMP): requirements/dev.txt $(PYPROJECTS)
 	@touch $@
 
 demo: $(STAMP) ## train on phantoms, export to int8, evaluate, score twelve images
-	$(VENV)/bin/sranogan-train phantom --preset demo --out demo/run
+	$(VENV)/bin/sranogan-train "phantom?train=600" --preset demo --out demo/run --resume
 	$(VENV)/bin/sranogan-export demo/run --int8 --out demo/chest.sranogan
 	$(VENV)/bin/sranogan-evaluate demo/chest.sranogan phantom --split test \
 		--json demo/evaluation.json --report demo/report.html

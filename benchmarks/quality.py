@@ -1,4 +1,4 @@
-"""Train, evaluate, export, evaluate again on the device's graphs, and score extra folders: one command, one JSON.
+r"""Train, evaluate, export, evaluate the device's graphs, score extra folders: one command, one JSON.
 
 ::
 
@@ -25,8 +25,10 @@ import typer
 BIN = Path(sys.executable).parent
 
 
-def call(minutes: dict[str, float], name: str, *arguments: object, accept: tuple[int, ...] = (0,)) -> list[str]:
-    """Run one of the package's commands, note its minutes, and return the command line as a user would type it."""
+def call(
+    minutes: dict[str, float], name: str, *arguments: object, accept: tuple[int, ...] = (0,)
+) -> list[str]:
+    """Run a command of the package, note its minutes, and return the command line."""
     command = [str(argument) for argument in arguments]
     print("$", " ".join(command), flush=True)
     started = time.monotonic()
@@ -55,23 +57,75 @@ def summarise(results: Path) -> dict[str, Any]:
 
 def main(
     data: Annotated[str, typer.Argument(help="As for sranogan-train.")],
-    work: Annotated[Path, typer.Option(help="Folder for the run, the bundle and the pictures (not for the repository).")],
+    work: Annotated[
+        Path, typer.Option(help="Folder for the run, the bundle and the pictures (not for the repository).")
+    ],
     out: Annotated[Path, typer.Option(help="The JSON to write.")],
     split: Annotated[str, typer.Option(help="Labelled split to report on.")] = "val",
     preset: Annotated[str, typer.Option(help="As for sranogan-train.")] = "standard",
     seed: Annotated[int, typer.Option(help="As for sranogan-train.")] = 0,
-    extra: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER to score with the bundle, without labels.")] = None,
+    extra: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER to score with the bundle, without labels.")
+    ] = None,
 ) -> None:
     """Measure one preset on one data set, from training to the device's graphs."""
     minutes: dict[str, float] = {}
     run, bundle = work / "run", work / "int8.sranogan"
     commands = [
-        call(minutes, "train", "sranogan-train", data, "--preset", preset, "--seed", seed, "--out", run, "--resume"),
-        call(minutes, "evaluate_keras", "sranogan-evaluate", run, data, "--split", split, "--json", work / "keras.json",
-             "--pictures", work / "keras_pictures", "--report", work / "keras.html"),
-        call(minutes, "export", "sranogan-export", run, "--int8", "--out", bundle, "--json", work / "export.json"),
-        call(minutes, "evaluate_int8", "sranogan-evaluate", bundle, data, "--split", split, "--json", work / "int8.json",
-             "--pictures", work / "int8_pictures", "--report", work / "int8.html"),
+        call(
+            minutes,
+            "train",
+            "sranogan-train",
+            data,
+            "--preset",
+            preset,
+            "--seed",
+            seed,
+            "--out",
+            run,
+            "--resume",
+        ),
+        call(
+            minutes,
+            "evaluate_keras",
+            "sranogan-evaluate",
+            run,
+            data,
+            "--split",
+            split,
+            "--json",
+            work / "keras.json",
+            "--pictures",
+            work / "keras_pictures",
+            "--report",
+            work / "keras.html",
+        ),
+        call(
+            minutes,
+            "export",
+            "sranogan-export",
+            run,
+            "--int8",
+            "--out",
+            bundle,
+            "--json",
+            work / "export.json",
+        ),
+        call(
+            minutes,
+            "evaluate_int8",
+            "sranogan-evaluate",
+            bundle,
+            data,
+            "--split",
+            split,
+            "--json",
+            work / "int8.json",
+            "--pictures",
+            work / "int8_pictures",
+            "--report",
+            work / "int8.html",
+        ),
     ]
     folders = {}
     for name, _, folder in (pair.partition("=") for pair in extra or []):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -82,13 +82,17 @@ def train(
 
 @evaluate_app.command(epilog=EVALUATE_EXIT_CODES)
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run folder (Keras, float32) or a bundle (the device's graphs).")],
+    model: Annotated[
+        Path, typer.Argument(help="A run folder (Keras, float32) or a bundle (the device's graphs).")
+    ],
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
     split: Annotated[str, typer.Option(help="Which split to evaluate on.")] = "test",
-    json: Annotated[Optional[Path], typer.Option(help="Write all figures to this file.")] = None,
-    report: Annotated[Optional[Path], typer.Option(help="Write an HTML page with pictures.")] = None,
-    pictures: Annotated[Optional[Path], typer.Option(help="Write the pictures as PNG into this folder.")] = None,
-    anogan_steps: Annotated[int, typer.Option(help="Steps of the plain AnoGAN search from a random start (runs only).")] = 100,
+    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with pictures.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Write the pictures as PNG into this folder.")] = None,
+    anogan_steps: Annotated[
+        int, typer.Option(help="Steps of the plain AnoGAN search from a random start (runs only).")
+    ] = 100,
     low_pass: Annotated[bool, typer.Option(help="Also compute the low-pass control column.")] = True,
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
@@ -110,7 +114,9 @@ def evaluate(
         )
         with Terminal() as progress:
             source = open_source(data, normal_class=normal_class)
-            figures = evaluate_model(model, source, options, progress, json=json, report=report, pictures=pictures)
+            figures = evaluate_model(
+                model, source, options, progress, json=json, report=report, pictures=pictures
+            )
         print_figures(figures)
         return ExitCode.OK
 

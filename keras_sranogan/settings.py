@@ -196,8 +196,8 @@ def preset(name: str, *, size: int | None = None, seed: int = 0) -> TrainSetting
         chosen = TrainSettings(
             preset="demo",
             checkpoint_every_steps=100,
-            preprocess=PreprocessSpec(size=64),
-            anogan=AnoganSettings(base_width=16, max_width=64, steps=500, ema_decay=0.98, encoder_steps=150),
+            calibration_share=0.3,
+            anogan=AnoganSettings(max_width=64, steps=600, batch=24, ema_decay=0.98, encoder_steps=200),
             refiner=RefinerSettings(filters=16, steps=150),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=200),
         )

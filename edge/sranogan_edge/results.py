@@ -22,7 +22,7 @@ from sranogan_edge.pipeline import Verdict
 RESULT_SCHEMA_VERSION = 1
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 OVERLAY_SIDE_PX = 384
-HEAT_FULL_SCALE_LIMITS = 2.0  # display saturates at this many times the density's heat_limit
+TINT_FROM_LIMITS, TINT_FULL_LIMITS = 0.5, 1.25  # where the tint starts and saturates, in units of heat_limit
 
 
 @dataclass(frozen=True)
@@ -214,14 +214,14 @@ def overlay(x: NDArray[np.float32], heat: NDArray[np.float32], heat_limit: float
     Args:
         x: ``(S, S, 1)`` in [0, 1].
         heat: ``(S, S)``, standard deviations above the normals.
-        heat_limit: below half of this nothing is tinted; the tint is full at twice it. The scale is the
+        heat_limit: below half of this nothing is tinted; the tint is full at 1.25 times it. The scale is the
             calibration's, not the image's own maximum, so a quiet image stays grey.
     """
     size = (OVERLAY_SIDE_PX, OVERLAY_SIDE_PX)
     grey = cv2.resize(x[..., 0], size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    level = cv2.resize(heat, size, interpolation=cv2.INTER_CUBIC) / (HEAT_FULL_SCALE_LIMITS * heat_limit)
-    level = level.clip(0, 1)
-    colour = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    weight = (0.65 * (level - 0.25).clip(0, 0.5) / 0.5)[..., None]
+    level = cv2.resize(heat, size, interpolation=cv2.INTER_CUBIC) / heat_limit
+    level = ((level - TINT_FROM_LIMITS) / (TINT_FULL_LIMITS - TINT_FROM_LIMITS)).clip(0, 1)
+    colour = cv2.applyColorMap((90 + level * 165).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    weight = 0.7 * level[..., None]
     blended = grey[..., None] * 255 * (1 - weight) + colour * weight
     return np.asarray(blended.clip(0, 255), dtype=np.uint8)

@@ -37,7 +37,8 @@ BAND_GRID = 4  # band energies are pooled on this many cells a side
 BAND_FLOOR = 1e-5  # energy below which a band counts as empty, in units of the image's variance
 FEATURE_FLOOR = 1e-6
 HEAT_GRID = 32
-HEAT_BLUR_CELLS = 1.2
+HEAT_SIGMA_SHARE = 3 / 128  # of the image's side
+HEAT_BLUR_CELLS = 1.0
 RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
 
 
@@ -64,7 +65,7 @@ class Density:
         heat_center: ``(HEAT_GRID, HEAT_GRID)`` float32, mean heat of normals.
         heat_scale: ``(HEAT_GRID, HEAT_GRID)`` float32, its standard deviation, positive.
         heat_limit: heat (in standard deviations) that one held-out normal in twenty exceeds somewhere;
-            display runs from 0 to twice this.
+            display is scaled by it.
     """
 
     center: NDArray[np.float32]
@@ -213,17 +214,27 @@ def residual(
         np.log1p(apart.mean() / FEATURE_FLOOR),
     ]
     vector = np.concatenate([np.ravel(part) for part in features]).astype(np.float32)
-    magnitude = np.abs(contrast_normalise(plain_x) - contrast_normalise(plain_r))
-    return Residual(vector, _heat(magnitude, np.sqrt(apart.mean(axis=-1))))
+    return Residual(vector, _heat(plain_x, plain_r))
 
 
-def _heat(magnitude: Image, feature_distance: Image) -> NDArray[np.float32]:
-    """Smoothed product-free blend of pixel and feature residual on the heat grid."""
-    coarse = cv2.resize(magnitude, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
-    deep = cv2.resize(feature_distance, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)
-    blended = coarse / max(float(coarse.mean()), 1e-6) + deep / max(float(deep.mean()), 1e-6)
-    blurred = cv2.GaussianBlur(blended.astype(np.float32), (0, 0), HEAT_BLUR_CELLS)
-    return np.asarray(blurred, dtype=np.float32)
+def _heat(x: Image, reconstruction: Image) -> NDArray[np.float32]:
+    """Return the low-passed difference of the contrast-normalised images, absolute, on the heat grid.
+
+    Smoothing comes before the absolute value: a lesion differs with one sign over some area, while
+    ribs that lie a little elsewhere differ with both and cancel.
+    """
+    difference = contrast_normalise(x) - contrast_normalise(reconstruction)
+    smooth = cv2.GaussianBlur(difference, (0, 0), HEAT_SIGMA_SHARE * x.shape[0])
+    coarse = cv2.resize(np.abs(smooth), (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
+    return np.asarray(coarse, dtype=np.float32)
+
+
+def standard_heat(
+    heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return smoothed standard deviations above the normals' heat; all ``(HEAT_GRID, HEAT_GRID)``."""
+    deviations = (heat - center) / scale
+    return np.asarray(cv2.GaussianBlur(deviations, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)
 
 
 def anomaly_score(features: NDArray[np.float32], density: Density) -> float:
@@ -234,7 +245,7 @@ def anomaly_score(features: NDArray[np.float32], density: Density) -> float:
 
 def heat_map(heat: NDArray[np.float32], density: Density, size: int) -> Image:
     """Return ``(size, size)`` float32: how many standard deviations above the normals' heat, at least 0."""
-    standard = np.maximum((heat - density.heat_center) / density.heat_scale, 0)
+    standard = np.maximum(standard_heat(heat, density.heat_center, density.heat_scale), 0)
     enlarged = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
     return np.maximum(np.asarray(enlarged, dtype=np.float32), 0)
 

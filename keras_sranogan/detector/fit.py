@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.score import Calibration, Density, anomaly_score
+from sranogan_edge.score import Calibration, Density, anomaly_score, standard_heat
 
 HEAT_LIMIT_QUANTILE = 0.95
 FLOOR = 1e-6
@@ -31,7 +31,7 @@ def fit_density(features: NDArray[np.float32], heat: NDArray[np.float32]) -> Den
     values, vectors = np.linalg.eigh(covariance.covariance_)
     whitening = vectors / np.sqrt(np.maximum(values, FLOOR)) / scale[:, None]
     heat_center, heat_scale = heat.mean(axis=0), heat.std(axis=0) + FLOOR
-    peaks = ((heat - heat_center) / heat_scale).max(axis=(1, 2))
+    peaks = [standard_heat(one, heat_center, heat_scale).max() for one in heat]
     return Density(
         center=center.astype(np.float32),
         whitening=whitening.astype(np.float32),
