@@ -22,7 +22,7 @@ from sranogan_edge.pipeline import Verdict
 RESULT_SCHEMA_VERSION = 1
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 OVERLAY_SIDE_PX = 384
-TINT_FROM_LIMITS, TINT_FULL_LIMITS = 0.5, 1.25  # where the tint starts and saturates, in units of heat_limit
+TINT_FROM_LIMITS, TINT_FULL_LIMITS = 0.6, 1.5  # where the tint starts and saturates, in units of heat_limit
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def overlay(x: NDArray[np.float32], heat: NDArray[np.float32], heat_limit: float
     Args:
         x: ``(S, S, 1)`` in [0, 1].
         heat: ``(S, S)``, standard deviations above the normals.
-        heat_limit: below half of this nothing is tinted; the tint is full at 1.25 times it. The scale is the
+        heat_limit: below 0.6 of this nothing is tinted; the tint is full at 1.5 times it. The scale is the
             calibration's, not the image's own maximum, so a quiet image stays grey.
     """
     size = (OVERLAY_SIDE_PX, OVERLAY_SIDE_PX)

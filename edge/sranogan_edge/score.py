@@ -64,7 +64,7 @@ class Density:
         whitening: ``(D, K)`` float32 with squared norm ``|(v - center) @ whitening|^2`` = Mahalanobis^2.
         heat_center: ``(HEAT_GRID, HEAT_GRID)`` float32, mean heat of normals.
         heat_scale: ``(HEAT_GRID, HEAT_GRID)`` float32, its standard deviation, positive.
-        heat_limit: heat (in standard deviations) that one held-out normal in twenty exceeds somewhere;
+        heat_limit: heat (in standard deviations) that one held-out normal in four exceeds somewhere;
             display is scaled by it.
     """
 

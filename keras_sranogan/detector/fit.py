@@ -14,7 +14,7 @@ from sklearn.covariance import LedoitWolf
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.score import Calibration, Density, anomaly_score, standard_heat
 
-HEAT_LIMIT_QUANTILE = 0.95
+HEAT_LIMIT_QUANTILE = 0.75
 FLOOR = 1e-6
 
 
