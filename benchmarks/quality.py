@@ -2,8 +2,8 @@ r"""Train, evaluate, export, evaluate the device's graphs, score extra folders: 
 
 ::
 
-    python benchmarks/quality.py ../shared/data/chest_xray --split val --work /tmp/quality \\
-        --extra originals=../shared/data/chest_xray_originals --extra covid=../shared/data/covid \\
+    python benchmarks/quality.py ../shared/data/chest_xray --split val --work /tmp/quality \
+        --extra originals=../shared/data/chest_xray_originals --extra covid=../shared/data/covid \
         --out benchmarks/results/chest_xray_val_seed0.json
 
 Every step is one of the package's own commands; finished steps are kept, so it can be run again

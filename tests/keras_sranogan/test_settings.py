@@ -44,7 +44,7 @@ def test_every_value_survives_json() -> None:
 def test_presets_differ_as_documented() -> None:
     """Demo is smaller and shorter; paper has no contrast normalisation, a random start and 500 steps."""
     demo, standard, paper = (preset(name) for name in PRESETS)
-    assert (demo.preprocess.size, standard.preprocess.size, paper.preprocess.size) == (64, 128, 128)
+    assert (demo.preprocess.size, standard.preprocess.size, paper.preprocess.size) == (128, 128, 128)
     for part in ("anogan", "refiner", "srgan"):
         assert getattr(demo, part).steps < getattr(standard, part).steps
     assert demo.anogan.max_width < standard.anogan.max_width
