@@ -20,17 +20,18 @@ BEGIN, END = "<!-- table:begin", "<!-- table:end -->"
 
 
 NOTES = """
-{keras[n_normal]} normal and {keras[n_abnormal]} pneumonia films (`val` of `chest_xray`), `standard` preset, seed
-{seed}, {provenance[normals_to_train]} normals to train on and {provenance[normals_held_out]} held out; training took
-{training_minutes[total]:.0f} minutes on 2 cores ({provenance[machine][cpu]}). Sensitivity and specificity are at the
-threshold that held-out normals set for 5 % false alarms. Designs were chosen on these very films, and this split is
-known to flatter: expect less elsewhere.
+{keras[n_normal]} normal and {keras[n_abnormal]} pneumonia films (`val` of `chest_xray`), `standard`
+preset, seed {seed}, {provenance[normals_to_train]} normals to train on and
+{provenance[normals_held_out]} held out; training took {training_minutes[total]:.0f} minutes on 2 cores
+({provenance[machine][cpu]}). Sensitivity and specificity are at the threshold that held-out normals set
+for 5 % false alarms. Designs were chosen on these very films, and this split is known to flatter: expect
+less elsewhere.
 
 On held-out normals, super-resolution against bicubic enlargement: PSNR {resolved[psnr_db]:.2f} against
 {bicubic[psnr_db]:.2f} dB, SSIM {resolved[ssim]:.3f} against {bicubic[ssim]:.3f}, sharpness
-{resolved[sharpness]:.2f} against {bicubic[sharpness]:.2f} (1: as sharp as the films). The search lowers its loss from
-{search[start]:.0f} to {search[end]:.0f}, in {search[images_improved]:.0%} of the films. Mean score by class, int8:
-{ours}; plain AnoGAN, float32: {anogan}. The bundle has {mebibytes:.1f} MiB.
+{resolved[sharpness]:.2f} against {bicubic[sharpness]:.2f} (1: as sharp as the films). The search lowers
+its loss from {search[start]:.0f} to {search[end]:.0f}, in {search[images_improved]:.0%} of the films.
+Mean score by class, int8: {ours}; plain AnoGAN, float32: {anogan}. The bundle has {mebibytes:.1f} MiB.
 """
 HEADER = """| | AUROC (95 % interval) | low-pass control | sensitivity | specificity |
 |---|---|---|---|---|"""
