@@ -68,7 +68,7 @@ class Verdict:
         p_value: share of held-out normals that look at least as anomalous, in (0, 1].
         anomalous: whether the score is above the threshold.
         threshold: the normals-only threshold in force.
-        heat: ``(S, S)`` float32, standard deviations above the normals, at least 0.
+        heat: ``(S, S)`` float32, standard deviations off the normals, at least 0; about 1 is usual.
         reconstruction: what it rests on.
         milliseconds: by step, with ``total``.
     """

@@ -213,7 +213,7 @@ def overlay(x: NDArray[np.float32], heat: NDArray[np.float32], heat_limit: float
 
     Args:
         x: ``(S, S, 1)`` in [0, 1].
-        heat: ``(S, S)``, standard deviations above the normals.
+        heat: ``(S, S)``, standard deviations off the normals.
         heat_limit: below 0.6 of this nothing is tinted; the tint is full at 1.5 times it. The scale is the
             calibration's, not the image's own maximum, so a quiet image stays grey.
     """

@@ -4,8 +4,8 @@ NumPy and OpenCV only. Training fits its densities on the features made here and
 with the same functions, so the two cannot drift.
 
 Raw sum|x - x_hat| does not separate normal from abnormal radiographs (it measures exposure and
-texture; it is what the abstract reports for AnoGAN). Everything here is therefore measured after
-local contrast normalisation and judged against the density of held-out normals.
+texture; it is what the abstract reports for AnoGAN). Everything here is therefore measured on
+standardised images, band by band, and judged against the density of held-out normals.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from sranogan_edge.errors import SettingsError
 
 Image = NDArray[np.float32]
 
-CONTRAST_BOX_SHARE = 17 / 128  # side of the local-contrast window, as a share of the image's side
 CONTRAST_FLOOR = 0.03  # standard deviation, in units of full scale, below which contrast is not amplified
 BAND_SIGMAS_SHARE = (
     1 / 128,
@@ -37,7 +36,9 @@ BAND_GRID = 4  # band energies are pooled on this many cells a side
 BAND_FLOOR = 1e-5  # energy below which a band counts as empty, in units of the image's variance
 FEATURE_FLOOR = 1e-6
 HEAT_GRID = 32
-HEAT_SIGMA_SHARE = 3 / 128  # of the image's side
+HEAT_SHAPE = (len(BAND_SIGMAS_SHARE), HEAT_GRID, HEAT_GRID)
+HEAT_REACH_CELLS = 1.5  # energies are measured in a window of this standard deviation
+HEAT_FLOOR = 1e-3  # as BAND_FLOOR; higher, because a small window has little to average
 HEAT_BLUR_CELLS = 1.0
 RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
 
@@ -48,7 +49,8 @@ class Residual:
 
     Attributes:
         features: ``(D,)`` float32, the vector whose density is the score.
-        heat: ``(HEAT_GRID, HEAT_GRID)`` float32, non-negative, smoothed, not yet calibrated.
+        heat: ``HEAT_SHAPE`` float32: per band and place, by how much the image has more energy there
+            than its reconstruction (log ratio); not yet calibrated.
     """
 
     features: NDArray[np.float32]
@@ -62,8 +64,8 @@ class Density:
     Attributes:
         center: ``(D,)`` float32, the mean.
         whitening: ``(D, K)`` float32 with squared norm ``|(v - center) @ whitening|^2`` = Mahalanobis^2.
-        heat_center: ``(HEAT_GRID, HEAT_GRID)`` float32, mean heat of normals.
-        heat_scale: ``(HEAT_GRID, HEAT_GRID)`` float32, its standard deviation, positive.
+        heat_center: ``HEAT_SHAPE`` float32, mean heat of normals.
+        heat_scale: ``HEAT_SHAPE`` float32, its standard deviation, positive.
         heat_limit: heat (in standard deviations) that one held-out normal in four exceeds somewhere;
             display is scaled by it.
     """
@@ -88,11 +90,12 @@ class Density:
         return density
 
     def _check(self) -> None:
-        grid = (HEAT_GRID, HEAT_GRID)
         if self.center.ndim != 1 or self.whitening.ndim != 2 or len(self.whitening) != len(self.center):
             raise ValueError(f"a center {self.center.shape} with a whitening {self.whitening.shape}")
-        if self.heat_center.shape != grid or self.heat_scale.shape != grid:
-            raise ValueError(f"heat on {self.heat_center.shape} and {self.heat_scale.shape}, not on {grid}")
+        if self.heat_center.shape != HEAT_SHAPE or self.heat_scale.shape != HEAT_SHAPE:
+            raise ValueError(
+                f"heat on {self.heat_center.shape} and {self.heat_scale.shape}, not on {HEAT_SHAPE}"
+            )
         if not all(np.isfinite(getattr(self, f.name)).all() for f in fields(self)):
             raise ValueError("a density that is not finite")
         if self.heat_limit <= 0 or (self.heat_scale <= 0).any():
@@ -137,15 +140,6 @@ class Calibration:
         """Share of normals at least as anomalous: (1 + #{held-out >= score}) / (n + 1), in (0, 1]."""
         above = len(self.scores) - int(np.searchsorted(self.scores, score, side="left"))
         return (1 + above) / (len(self.scores) + 1)
-
-
-def contrast_normalise(image: Image) -> Image:
-    """Return ``image`` ``(S, S)`` minus its local mean, over its local standard deviation (about -3..3)."""
-    box = max(3, round(image.shape[0] * CONTRAST_BOX_SHARE) | 1)
-    mean = cv2.blur(image, (box, box))
-    square = cv2.blur(image * image, (box, box))
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0) + CONTRAST_FLOOR**2)
-    return np.asarray((image - mean) / deviation, dtype=np.float32)
 
 
 def pool(image: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
@@ -214,27 +208,27 @@ def residual(
         np.log1p(apart.mean() / FEATURE_FLOOR),
     ]
     vector = np.concatenate([np.ravel(part) for part in features]).astype(np.float32)
-    return Residual(vector, _heat(plain_x, plain_r))
+    return Residual(vector, _local_energy(bands_x) - _local_energy(bands_r))
 
 
-def _heat(x: Image, reconstruction: Image) -> NDArray[np.float32]:
-    """Return the low-passed difference of the contrast-normalised images, absolute, on the heat grid.
-
-    Smoothing comes before the absolute value: a lesion differs with one sign over some area, while
-    ribs that lie a little elsewhere differ with both and cancel.
-    """
-    difference = contrast_normalise(x) - contrast_normalise(reconstruction)
-    smooth = cv2.GaussianBlur(difference, (0, 0), HEAT_SIGMA_SHARE * x.shape[0])
-    coarse = cv2.resize(np.abs(smooth), (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
-    return np.asarray(coarse, dtype=np.float32)
+def _local_energy(bands: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log(1 + mean square / floor) around each cell of the heat grid; ``(4, S, S)`` to ``HEAT_SHAPE``."""
+    squares = np.ascontiguousarray((bands * bands).transpose(1, 2, 0))
+    coarse = cv2.resize(squares, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
+    energy = np.asarray(cv2.GaussianBlur(coarse, (0, 0), HEAT_REACH_CELLS), dtype=np.float32)
+    return np.log1p(energy / np.float32(HEAT_FLOOR)).transpose(2, 0, 1)
 
 
 def standard_heat(
     heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return smoothed standard deviations above the normals' heat; all ``(HEAT_GRID, HEAT_GRID)``."""
+    """Return ``(HEAT_GRID, HEAT_GRID)``: by how many standard deviations each place is off, RMS over bands.
+
+    All arguments have ``HEAT_SHAPE``. Normals are at about 1 throughout.
+    """
     deviations = (heat - center) / scale
-    return np.asarray(cv2.GaussianBlur(deviations, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)
+    rms = np.sqrt(np.mean(deviations * deviations, axis=0))
+    return np.asarray(cv2.GaussianBlur(rms, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)
 
 
 def anomaly_score(features: NDArray[np.float32], density: Density) -> float:
@@ -244,8 +238,8 @@ def anomaly_score(features: NDArray[np.float32], density: Density) -> float:
 
 
 def heat_map(heat: NDArray[np.float32], density: Density, size: int) -> Image:
-    """Return ``(size, size)`` float32: how many standard deviations above the normals' heat, at least 0."""
-    standard = np.maximum(standard_heat(heat, density.heat_center, density.heat_scale), 0)
+    """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; about 1 is usual."""
+    standard = standard_heat(heat, density.heat_center, density.heat_scale)
     enlarged = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
     return np.maximum(np.asarray(enlarged, dtype=np.float32), 0)
 

@@ -23,7 +23,7 @@ def fit_density(features: NDArray[np.float32], heat: NDArray[np.float32]) -> Den
 
     Args:
         features: ``(N, D)`` float32 residual features of normals, jittered copies included.
-        heat: ``(N, G, G)`` float32 heat of the same images.
+        heat: ``(N, *HEAT_SHAPE)`` float32 heat of the same images.
     """
     center = features.mean(axis=0, dtype=np.float64)
     scale = features.std(axis=0, dtype=np.float64) + FLOOR
@@ -53,7 +53,7 @@ def fit_detector(
 
     Args:
         features: ``(N, D)`` float32.
-        heat: ``(N, G, G)`` float32.
+        heat: ``(N, *HEAT_SHAPE)`` float32.
         groups: ``(N,)`` patient of each row; copies of one image, and images of one patient, share a fold.
         original: ``(N,)`` true where the row is an image as it came, false for a jittered copy.
         settings: folds and false-alarm rate.

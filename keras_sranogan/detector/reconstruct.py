@@ -52,7 +52,7 @@ class Reconstructions:
 
     @property
     def heat(self) -> NDArray[np.float32]:
-        """``(N, HEAT_GRID, HEAT_GRID)`` uncalibrated heat."""
+        """``(N, *HEAT_SHAPE)`` uncalibrated heat."""
         return np.stack([r.heat for r in self.residuals])
 
 

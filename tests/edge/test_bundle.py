@@ -29,7 +29,7 @@ from sranogan_edge.errors import (
     ResultsError,
 )
 from sranogan_edge.preprocess import PreprocessSpec
-from sranogan_edge.score import HEAT_GRID, Calibration, Density
+from sranogan_edge.score import HEAT_SHAPE, Calibration, Density
 
 SIZE = 16
 
@@ -44,8 +44,8 @@ def small_bundle() -> Bundle:
         density=Density(
             center=rng.random(4, np.float32),
             whitening=rng.random((4, 3), np.float32),
-            heat_center=rng.random((HEAT_GRID, HEAT_GRID), np.float32),
-            heat_scale=np.ones((HEAT_GRID, HEAT_GRID), np.float32),
+            heat_center=rng.random(HEAT_SHAPE, np.float32),
+            heat_scale=np.ones(HEAT_SHAPE, np.float32),
             heat_limit=2.5,
         ),
         calibration=Calibration((0.5, 1.0, 1.5), 0.3),
@@ -416,7 +416,7 @@ def test_golden_cases_that_prove_nothing(tmp_path: Path, golden: Golden) -> None
     [
         ({"whitening": np.ones((5, 3), np.float32)}, "a whitening"),
         ({"center": np.full(4, np.nan, np.float32)}, "not finite"),
-        ({"heat_scale": np.zeros((HEAT_GRID, HEAT_GRID), np.float32)}, "not positive"),
+        ({"heat_scale": np.zeros(HEAT_SHAPE, np.float32)}, "not positive"),
         ({"heat_center": np.zeros((4, 4), np.float32)}, "not on"),
         ({"heat_limit": 0.0}, "not positive"),
     ],

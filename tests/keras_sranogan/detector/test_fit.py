@@ -6,7 +6,7 @@ import pytest
 from keras_sranogan.detector import fit
 from keras_sranogan.detector.fit import fit_density, fit_detector
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.score import HEAT_GRID, anomaly_score, standard_heat
+from sranogan_edge.score import HEAT_SHAPE, anomaly_score, standard_heat
 
 RNG = np.random.default_rng(0)
 MIX = (np.eye(8) + 0.2 * RNG.normal(size=(8, 8))) * np.geomspace(
@@ -21,7 +21,7 @@ def normals(count: int, seed: int) -> np.ndarray:
 
 def heat(count: int) -> np.ndarray:
     """Some heat for each."""
-    return np.random.default_rng(9).random((count, HEAT_GRID, HEAT_GRID), np.float32)
+    return np.random.default_rng(9).random((count, *HEAT_SHAPE), np.float32)
 
 
 def test_whitening_gives_unit_covariance() -> None:
