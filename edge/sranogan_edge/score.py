@@ -212,11 +212,11 @@ def residual(
 
 
 def _local_energy(bands: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log(1 + mean square / floor) around each cell of the heat grid; ``(4, S, S)`` to ``HEAT_SHAPE``."""
+    """Return log(1 + mean square / floor) around each heat cell; ``(4, S, S)`` to ``HEAT_SHAPE``."""
     squares = np.ascontiguousarray((bands * bands).transpose(1, 2, 0))
     coarse = cv2.resize(squares, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
     energy = np.asarray(cv2.GaussianBlur(coarse, (0, 0), HEAT_REACH_CELLS), dtype=np.float32)
-    return np.log1p(energy / np.float32(HEAT_FLOOR)).transpose(2, 0, 1)
+    return np.asarray(np.log1p(energy / np.float32(HEAT_FLOOR)).transpose(2, 0, 1), dtype=np.float32)
 
 
 def standard_heat(
