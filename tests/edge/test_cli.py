@@ -278,11 +278,19 @@ def test_as_a_real_process(tiny_bundle: Path, feed: Path, tmp_path: Path) -> Non
     assert scores[0] == scores[1]
 
 
+# A shell makes its background jobs, and so their children, ignore Ctrl-C; this undoes it for one command.
+HEEDING_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_interrupt_keeps_the_lines(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
     """Ctrl-C on the way is exit code 130 without a traceback, and every line so far is whole."""
     files = [feed / "normal.png"] * 5000
     running = subprocess.Popen(
-        [SCORE, tiny_bundle, *files, "--out", tmp_path],
+        [sys.executable, "-c", HEEDING_INTERRUPTS, SCORE, tiny_bundle, *files, "--out", tmp_path],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

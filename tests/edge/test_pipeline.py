@@ -117,10 +117,11 @@ def test_clock_books_laps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_spot_is_hot(detector: Detector, bundle: Bundle) -> None:
-    """A bright disc on an image that the model made itself raises its score, and its heat there."""
+    """A patch of fine texture on an image that the model made itself raises its score, and its heat there."""
     plain = bundle.golden.x[1]
     spotted = plain.copy()
-    spotted[4:12, 20:28] = 1.0
+    spotted[4:12:2, 20:28] = 1.0
+    spotted[5:12:2, 20:28] = 0.0
     before, after = detector.score_x(plain), detector.score_x(spotted)
     assert after.score > before.score
     assert (after.heat - before.heat)[4:12, 20:28].mean() > (after.heat - before.heat).mean()

@@ -27,7 +27,8 @@ POLL_S = 0.02
 
 # The command itself, with the tests' small settings in place of a preset.
 SCRIPT = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs ignore Ctrl-C
 import keras_sranogan.settings as settings
 small = settings.TrainSettings.from_dict(json.loads(sys.argv.pop(1)))
 settings.preset = lambda name, *, size, seed: small

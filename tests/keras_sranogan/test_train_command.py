@@ -145,7 +145,7 @@ def begun(tmp_path: Path) -> Path:
     ("options", "message"),
     [
         ([], "holds a run already. Add --resume"),
-        (["--resume", "--size", "128"], "preprocess.size: 64 then, 128 now"),
+        (["--resume", "--size", "64"], "preprocess.size: 128 then, 64 now"),
         (["--resume", "--seed", "5"], "seed: 0 then, 5 now"),
         (["--resume", "--precision", "mixed_bfloat16"], "precision: 'float32' then, 'mixed_bfloat16' now"),
         (["--resume"], "data: 'x' then, 'phantom' now"),
