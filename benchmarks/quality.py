@@ -13,6 +13,7 @@ after an interruption. Labels are used by the evaluation alone.
 from __future__ import annotations
 
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -25,18 +26,15 @@ import typer
 BIN = Path(sys.executable).parent
 
 
-def call(
-    minutes: dict[str, float], name: str, *arguments: object, accept: tuple[int, ...] = (0,)
-) -> list[str]:
-    """Run a command of the package, note its minutes, and return the command line."""
-    command = [str(argument) for argument in arguments]
-    print("$", " ".join(command), flush=True)
+def call(command: str, accept: tuple[int, ...] = (0,)) -> float:
+    """Run one of the package's commands; return its minutes."""
+    print("$", command, flush=True)
+    name, *arguments = shlex.split(command)
     started = time.monotonic()
-    code = subprocess.run([str(BIN / command[0]), *command[1:]], check=False).returncode
+    code = subprocess.run([str(BIN / name), *arguments], check=False).returncode
     if code not in accept:
-        raise SystemExit(f"{command[0]} ended with exit code {code}")
-    minutes[name] = round((time.monotonic() - started) / 60, 2)
-    return command
+        raise SystemExit(f"{name} ended with exit code {code}")
+    return round((time.monotonic() - started) / 60, 2)
 
 
 def summarise(results: Path) -> dict[str, Any]:
@@ -69,86 +67,44 @@ def main(
     ] = None,
 ) -> None:
     """Measure one preset on one data set, from training to the device's graphs."""
-    minutes: dict[str, float] = {}
-    run, bundle = work / "run", work / "int8.sranogan"
-    commands = [
-        call(
-            minutes,
-            "train",
-            "sranogan-train",
-            data,
-            "--preset",
-            preset,
-            "--seed",
-            seed,
-            "--out",
-            run,
-            "--resume",
-        ),
-        call(
-            minutes,
-            "evaluate_keras",
-            "sranogan-evaluate",
-            run,
-            data,
-            "--split",
-            split,
-            "--json",
-            work / "keras.json",
-            "--pictures",
-            work / "keras_pictures",
-            "--report",
-            work / "keras.html",
-        ),
-        call(
-            minutes,
-            "export",
-            "sranogan-export",
-            run,
-            "--int8",
-            "--out",
-            bundle,
-            "--json",
-            work / "export.json",
-        ),
-        call(
-            minutes,
-            "evaluate_int8",
-            "sranogan-evaluate",
-            bundle,
-            data,
-            "--split",
-            split,
-            "--json",
-            work / "int8.json",
-            "--pictures",
-            work / "int8_pictures",
-            "--report",
-            work / "int8.html",
-        ),
-    ]
+    w = shlex.quote(str(work))
+    model = f"{shlex.quote(data)} --split {split}"
+    commands = {
+        "train": f"sranogan-train {shlex.quote(data)} --preset {preset} --seed {seed} --out {w}/run --resume",
+        "evaluate_keras": f"sranogan-evaluate {w}/run {model} {_outputs(w, 'keras')}",
+        "export": f"sranogan-export {w}/run --int8 --out {w}/int8.sranogan --json {w}/export.json",
+        "evaluate_int8": f"sranogan-evaluate {w}/int8.sranogan {model} {_outputs(w, 'int8')}",
+    }
+    minutes = {name: call(command) for name, command in commands.items()}
     folders = {}
     for name, _, folder in (pair.partition("=") for pair in extra or []):
-        scores = work / f"scores_{name}"
-        commands.append(
-            call(minutes, f"score_{name}", "sranogan-score", bundle, folder, "--out", scores, accept=(0, 4))
-        )
-        folders[name] = summarise(scores / "results.jsonl")
-    progress = json.loads((run / "progress.json").read_text())
-    result = {
-        "commands": [" ".join(command) for command in commands],
-        "seed": seed,
-        "minutes": minutes,
-        "training_minutes": {**progress, "total": round(sum(progress.values()), 2)},
-        "keras": json.loads((work / "keras.json").read_text()),
-        "int8": json.loads((work / "int8.json").read_text()),
-        "export": json.loads((work / "export.json").read_text()),
-        "reconstruction_quality": json.loads((run / "reconstruction_quality.json").read_text()),
-        "provenance": json.loads((run / "provenance.json").read_text()),
-        "folders": folders,
-    }
+        step, scores = f"score_{name}", f"{w}/scores_{name}"
+        commands[step] = f"sranogan-score {w}/int8.sranogan {shlex.quote(folder)} --out {scores}"
+        minutes[step] = call(commands[step], accept=(0, 4))
+        folders[name] = summarise(work / f"scores_{name}" / "results.jsonl")
+    result = {"commands": list(commands.values()), "seed": seed, "minutes": minutes}
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
+    out.write_text(json.dumps({**result, **_collected(work), "folders": folders}, indent=2) + "\n")
+
+
+def _outputs(work: str, name: str) -> str:
+    return f"--json {work}/{name}.json --pictures {work}/{name}_pictures --report {work}/{name}.html"
+
+
+def _collected(work: Path) -> dict[str, Any]:
+    """Return what the commands left in ``work``."""
+    files = {
+        "keras": "keras.json",
+        "int8": "int8.json",
+        "export": "export.json",
+        "reconstruction_quality": "run/reconstruction_quality.json",
+        "provenance": "run/provenance.json",
+    }
+    progress = json.loads((work / "run" / "progress.json").read_text())
+    return {
+        "training_minutes": {**progress, "total": round(sum(progress.values()), 2)},
+        **{name: json.loads((work / file).read_text()) for name, file in files.items()},
+    }
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from keras_sranogan.data.source import DataSource, Item
 from sranogan_edge.errors import DataError, ImageError, SettingsError
 from sranogan_edge.frame import Frame
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
-from sranogan_edge.preprocess import low_pass as without_detail
 
 __all__ = ["LoadedImages", "Skipped", "load_images"]
 
@@ -50,7 +49,6 @@ def load_images(
     items: Sequence[Item],
     spec: PreprocessSpec,
     *,
-    low_pass: bool = False,
     transform: Callable[[Frame, Item], Frame] | None = None,
     max_bad_share: float = 0.05,
     on_progress: Callable[[int, int], None] | None = None,
@@ -61,7 +59,6 @@ def load_images(
         source: where the items come from.
         items: what to read; the order is kept.
         spec: size and contrast.
-        low_pass: first remove the fine detail, as a control against reading sharpness.
         transform: applied to each frame first (augmentation, a control); it may raise ImageError.
         max_bad_share: the share of images, 0 to 1, that may be unusable.
         on_progress: called with (done, all) after each image.
@@ -77,7 +74,7 @@ def load_images(
     for done, item in enumerate(items, start=1):
         try:
             frame = source.frame(item)
-            x[len(kept)] = _input(transform(frame, item) if transform else frame, spec, low_pass)
+            x[len(kept)] = preprocess(transform(frame, item) if transform else frame, spec)
             kept.append(item)
         except ImageError as error:
             skipped.append(Skipped(item.key, str(error)))
@@ -85,10 +82,6 @@ def load_images(
             on_progress(done, len(items))
     _check_share(source.name, len(items), skipped, max_bad_share)
     return _loaded(x[: len(kept)], kept, skipped)
-
-
-def _input(frame: Frame, spec: PreprocessSpec, low_pass: bool) -> NDArray[np.float32]:
-    return preprocess(without_detail(frame) if low_pass else frame, spec)
 
 
 def _loaded(x: NDArray[np.float32], items: list[Item], skipped: list[Skipped]) -> LoadedImages:
