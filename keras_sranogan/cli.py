@@ -1,4 +1,4 @@
-"""``sranogan-train`` and ``sranogan-evaluate``: parse, call, return an exit code."""
+"""``sranogan-train``, ``sranogan-evaluate`` and ``sranogan-audit``: parse, call, return an exit code."""
 
 from __future__ import annotations
 
@@ -27,9 +27,14 @@ EVALUATE_EXIT_CODES = """
 Exit codes: 0 evaluated; 2 wrong usage; 3 the data cannot be used; 5 the bundle was refused; 6 results
 cannot be written; 7 the run folder is unfinished or damaged; 130 interrupted.
 """
+AUDIT_EXIT_CODES = """
+Exit codes: 0 audited, whatever the verdict; 2 wrong usage; 3 the data cannot be used; 5 a bundle was
+refused; 6 results cannot be written; 7 a run folder is unfinished or damaged; 130 interrupted.
+"""
 
 train_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 evaluate_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+audit_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 NormalClass = Annotated[str, typer.Option(help="Name of the class folder that holds the normals.")]
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
 Preset = Annotated[
@@ -97,6 +102,7 @@ def evaluate(
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and the random starts.")] = 0,
+    audit: Annotated[bool, typer.Option("--audit", help="Add the shortcut audit (sranogan-audit).")] = False,
 ) -> None:
     """Report how well normals and abnormals are told apart, beside plain AnoGAN and trivial baselines.
 
@@ -104,13 +110,19 @@ def evaluate(
     """
 
     def work() -> ExitCode:
+        from keras_sranogan.audit.report import print_audit
         from keras_sranogan.data.source import open_source
         from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
         from keras_sranogan.progress import Terminal
         from keras_sranogan.report import print_figures
 
         options = EvaluationOptions(
-            split=split, anogan_steps=anogan_steps, low_pass=low_pass, max_bad_share=max_bad_share, seed=seed
+            split=split,
+            anogan_steps=anogan_steps,
+            low_pass=low_pass,
+            max_bad_share=max_bad_share,
+            seed=seed,
+            audit=audit,
         )
         with Terminal() as progress:
             source = open_source(data, normal_class=normal_class)
@@ -118,6 +130,48 @@ def evaluate(
                 model, source, options, progress, json=json, report=report, pictures=pictures
             )
         print_figures(figures)
+        if audit:
+            print_audit(figures["audit"])
+        return ExitCode.OK
+
+    run(work)
+
+
+@audit_app.command(epilog=AUDIT_EXIT_CODES)
+def audit(
+    models: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL...", help="Run folders or bundles; several: seeds of one design."),
+    ],
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    split: Annotated[str, typer.Option(help="Which split to audit on.")] = "test",
+    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with pictures.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Write the pictures as PNG into this folder.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="Write a Markdown section for a model card to this file.")
+    ] = None,
+    normal_class: NormalClass = "NORMAL",
+    max_bad_share: MaxBadShare = 0.05,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of what the controls draw.")] = 0,
+) -> None:
+    """Tell whether a model finds the abnormality, or reads how the images were made.
+
+    Every image is changed in one respect at a time (detail, compression, borders, centre, exposure, pose) and
+    scored again; what the score hangs on gives itself away. Labels are used here to report, never to train.
+    """
+
+    def work() -> ExitCode:
+        from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
+        from keras_sranogan.audit.report import print_audit
+        from keras_sranogan.data.source import open_source
+        from keras_sranogan.progress import Terminal
+
+        options = AuditOptions(split=split, max_bad_share=max_bad_share, seed=seed)
+        with Terminal() as progress:
+            source = open_source(data, normal_class=normal_class)
+            figures = audit_models(models, source, options, progress, Places(json, report, pictures, card))
+        print_audit(figures)
         return ExitCode.OK
 
     run(work)
@@ -131,3 +185,8 @@ def train_main() -> None:
 def evaluate_main() -> None:
     """Entry point of ``sranogan-evaluate``."""
     evaluate_app(prog_name="sranogan-evaluate")
+
+
+def audit_main() -> None:
+    """Entry point of ``sranogan-audit``."""
+    audit_app(prog_name="sranogan-audit")

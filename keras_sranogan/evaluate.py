@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan import metrics
+from keras_sranogan.audit.audit import AuditOptions, audit_scorers
 from keras_sranogan.data.load import LoadedImages, load_images
 from keras_sranogan.data.source import DataSource, Item
 from keras_sranogan.plots import draw_all
-from keras_sranogan.report import render_report
+from keras_sranogan.report import make_folders, render_report, writing_results
 from keras_sranogan.scorers import PlainAnogan, Scored, Scorer, open_scorer
-from sranogan_edge.errors import ResultsError, RunError, SettingsError
+from sranogan_edge.errors import RunError, SettingsError
 from sranogan_edge.frame import Frame
 from sranogan_edge.preprocess import low_pass
 
@@ -43,6 +43,7 @@ class EvaluationOptions:
         low_pass: also score every image without its fine detail, as a control.
         max_bad_share: the share of images that may be unreadable.
         seed: of the bootstrap and of the random starts.
+        audit: also look for shortcuts, and add what is found to figures, page and pictures.
     """
 
     split: str = "test"
@@ -50,6 +51,7 @@ class EvaluationOptions:
     low_pass: bool = True
     max_bad_share: float = 0.05
     seed: int = 0
+    audit: bool = False
 
     def __post_init__(self) -> None:
         if self.anogan_steps < 1 or self.seed < 0:
@@ -125,18 +127,19 @@ def evaluate_model(
         ResultsError: a result cannot be written.
     """
     started = time.monotonic()
-    with _writing():
-        for folder in (json and json.parent, report and report.parent, pictures):
-            if folder:
-                folder.mkdir(parents=True, exist_ok=True)
+    make_folders(json, report, folder=pictures)
     progress.start("loading the model", 1)
     scorer = open_scorer(model, anogan_steps=options.anogan_steps)
     progress.advance(1)
     evaluation = evaluate_scorer(scorer, source, options, progress)
     figures = {**evaluation.figures, **_circumstances(model, scorer, source.name, options)}
     drawn = draw_all(evaluation) if report or pictures else {}
+    if options.audit:
+        wanted = AuditOptions(options.split, options.max_bad_share, options.seed)
+        audit = audit_scorers({str(model): scorer}, source, wanted, progress)
+        figures["audit"], drawn = audit.figures, drawn | (audit.draw() if drawn else {})
     figures["minutes"] = round((time.monotonic() - started) / 60, 2)
-    with _writing():
+    with writing_results():
         if pictures:
             for name, png in drawn.items():
                 (pictures / name).write_bytes(png)
@@ -286,14 +289,3 @@ def _circumstances(model: Path, scorer: Scorer, data: str, options: EvaluationOp
         "reconstruction_quality": scorer.facts.reconstruction_quality,
         "schema_version": SCHEMA_VERSION,
     }
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ResultsError(
-            f"cannot write {error.filename or 'the results'}: {error.strerror}. "
-            "Free some space or name another place."
-        ) from error

@@ -51,7 +51,7 @@ def draw_all(evaluation: Evaluation) -> dict[str, bytes]:
 def draw_roc(evaluation: Evaluation) -> bytes:
     """ROC curves of SR-AnoGAN, plain AnoGAN and the best trivial statistic, with the threshold in force."""
     abnormal = evaluation.reading.abnormal
-    figure, (axes,) = _figure(6.0, 5.4)
+    figure, (axes,) = new_figure(6.0, 5.4)
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1, linestyle=":")
     if abnormal.any() and not abnormal.all():
         for name, scores, colour, style in _curves(evaluation):
@@ -66,7 +66,7 @@ def draw_roc(evaluation: Evaluation) -> bytes:
         axes.text(0.5, 0.55, "one class only: no ROC curve", ha="center", fontsize=11)
     axes.set(xlabel="normals flagged (false-alarm rate)", ylabel="abnormals found (sensitivity)")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _curves(evaluation: Evaluation) -> list[tuple[str, metrics.Scores, str, str]]:
@@ -95,7 +95,7 @@ def draw_scores(evaluation: Evaluation) -> bytes:
     low, high = min([score.min(), *finite]), max([score.max(), *finite])
     bins = np.linspace(low, high if high > low else low + 1, HISTOGRAM_BINS + 1)
     normals, coloured = score[~evaluation.reading.abnormal], _coloured(evaluation)
-    figure, strips = _figure(8.0, 1.0 * len(coloured) + 1.2, rows=len(coloured))
+    figure, strips = new_figure(8.0, 1.0 * len(coloured) + 1.2, rows=len(coloured))
     for axes, (label, colour) in zip(strips, coloured, strict=True):
         mine = score[labels == label]
         if len(normals):
@@ -107,7 +107,7 @@ def draw_scores(evaluation: Evaluation) -> bytes:
         axes.set_yticks([])
     strips[-1].set_xlabel("SR-AnoGAN anomaly score (about 1 for a normal)")
     strips[0].set_title(_score_legend(bool(finite), evaluation.threshold), fontsize=9, loc="left")
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _shares(scores: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -123,7 +123,7 @@ def draw_per_class(evaluation: Evaluation) -> bytes:
     """Box plots of the scores per class: plain AnoGAN left, SR-AnoGAN right, as in the paper."""
     labels = np.array(evaluation.reading.labels)
     coloured = _coloured(evaluation)
-    figure, pair = _figure(max(8.0, 1.6 * len(coloured) + 3), 4.6, columns=2)
+    figure, pair = new_figure(max(8.0, 1.6 * len(coloured) + 3), 4.6, columns=2)
     for axes, scores, title, line in (
         (pair[0], evaluation.anogan.score, "plain AnoGAN: sum |x - G(z)|", math.inf),
         (pair[1], evaluation.scored.score, "SR-AnoGAN", evaluation.threshold),
@@ -136,7 +136,7 @@ def draw_per_class(evaluation: Evaluation) -> bytes:
         if math.isfinite(line):
             axes.axhline(line, color=LIMIT, linewidth=1.5, linestyle="--", label="threshold")
             axes.legend(frameon=False, fontsize=9)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _boxes(axes: Axes, groups: Sequence[NDArray[np.float64]], coloured: list[tuple[str, str]]) -> None:
@@ -183,7 +183,7 @@ def draw_panels(evaluation: Evaluation) -> bytes:
         line[0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=8.5, labelpad=8)
     for axes, name, meaning in zip(grid[0], COLUMNS, COLUMN_MEANINGS, strict=True):
         axes.set_title(f"{name}\n{meaning}", fontsize=9)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _pictures(evaluation: Evaluation, index: int) -> list[NDArray[Any]]:
@@ -216,7 +216,8 @@ def _middle(order: NDArray[np.intp], count: int) -> list[int]:
     return [int(i) for i in order[first : first + count]]
 
 
-def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A bare figure of ``width`` x ``height`` inches and its axes, row by row."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, sharex=rows > 1, sharey=rows > 1).flat)
     for one in axes:
@@ -225,7 +226,8 @@ def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tup
     return figure, axes
 
 
-def _png(figure: Figure) -> bytes:
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")  # a bare Figure draws with Agg: no display, no global state
     return buffer.getvalue()

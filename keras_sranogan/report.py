@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
+
+from sranogan_edge.errors import ResultsError
 
 NONE = "-"
 FOOTNOTE = (
@@ -142,7 +146,24 @@ def threshold_text(figures: Mapping[str, Any]) -> str:
 
 
 def render_report(figures: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """Return the HTML page; pictures (PNG bytes by file name) are embedded, nothing else is loaded."""
+    """Return the HTML page of an evaluation, with the audit where there is one."""
+    from keras_sranogan.audit.tables import tables_of  # which builds on this module
+
+    audit = {"tables": tables_of(figures["audit"])} if "audit" in figures else {}
+    return render_page(
+        "report.html.j2",
+        pictures,
+        figures=figures,
+        methods=comparison(figures),
+        classes=class_rows(figures),
+        ordering=ordering_text(figures),
+        threshold_text=threshold_text(figures),
+        **audit,
+    )
+
+
+def render_page(template: str, pictures: Mapping[str, bytes], **values: object) -> str:
+    """Return an HTML page; pictures (PNG bytes by file name) are embedded, nothing else is loaded."""
     environment = Environment(
         loader=PackageLoader("keras_sranogan", "templates"),
         autoescape=True,
@@ -151,14 +172,27 @@ def render_report(figures: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval, "plain_json": plain_json}
-    return environment.get_template("report.html.j2").render(
-        figures=figures,
-        methods=comparison(figures),
-        classes=class_rows(figures),
-        ordering=ordering_text(figures),
-        threshold_text=threshold_text(figures),
-        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
-    )
+    embedded = {name: base64.b64encode(png).decode() for name, png in pictures.items()}
+    return environment.get_template(template).render(pictures=embedded, **values)
+
+
+def make_folders(*files: Path | None, folder: Path | None) -> None:
+    """Make the folders of ``files``, and ``folder``; raises ResultsError before any time is spent."""
+    with writing_results():
+        for wanted in (*(file.parent for file in files if file), *([folder] if folder else [])):
+            wanted.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def writing_results() -> Iterator[None]:
+    """Turn what goes wrong while results are written into a ResultsError."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write {error.filename or 'the results'}: {error.strerror}. "
+            "Free some space or name another place."
+        ) from error
 
 
 def plain_json(value: object) -> str:
