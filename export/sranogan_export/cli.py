@@ -37,6 +37,9 @@ def export(
     float32: Annotated[bool, typer.Option("--float32", help="Full precision.")] = False,
     steps: Annotated[int | None, typer.Option(min=0, help="Search steps, instead of the run's.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures of the export to this file.")] = None,
+    audit: Annotated[
+        Path | None, typer.Option(help="The --json of sranogan-audit, for the bundle's model card.")
+    ] = None,
 ) -> None:
     """Export a run as one bundle for the device: graphs, densities, threshold, golden cases, model card."""
 
@@ -44,10 +47,13 @@ def export(
         from keras_sranogan.progress import Terminal
         from keras_sranogan.run import Run
         from keras_sranogan.training import write_json
+        from sranogan_export.model_card import audit_section
         from sranogan_export.write_bundle import export_run
 
+        recipe, opened = _recipe(int8, float16, float32), Run(run)
+        section = audit_section(audit, opened.provenance) if audit else ""
         with Terminal() as progress:
-            result = export_run(Run(run), _recipe(int8, float16, float32), out, progress, steps=steps)
+            result = export_run(opened, recipe, out, progress, steps=steps, audit=section)
         _print(result)
         if json:
             try:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from keras_sranogan.audit.report import markdown_section
 from sranogan_edge.bundle import Bundle
+from sranogan_edge.errors import SettingsError
 
 CARD = """# Model card: SR-AnoGAN anomaly detector
 
@@ -33,8 +39,34 @@ rest on it.
 """
 
 
-def model_card(bundle: Bundle) -> str:
-    """Return the Markdown card of ``bundle``."""
+def audit_section(path: Path, provenance: Mapping[str, Any]) -> str:
+    """Return the card's section from the JSON file of an audit, or of an evaluation with ``--audit``.
+
+    Raises:
+        SettingsError: it cannot be read, holds no audit, or one of other models than the run of this
+            ``provenance``.
+    """
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+        audit = figures.get("audit", figures)
+        section = markdown_section(audit)
+        models = [dict(one["provenance"]) for one in audit["models"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise SettingsError(
+            f"{path}: holds no audit ({reason}). Name the --json of sranogan-audit with --audit."
+        ) from error
+    known = json.loads(json.dumps(dict(provenance)))
+    if not any(all(model.get(name) == value for name, value in known.items()) for model in models):
+        named = ", ".join(str(one["model"]) for one in audit["models"])
+        raise SettingsError(
+            f"{path}: the audit is of other models ({named}). Audit this run, or a bundle of it."
+        )
+    return section
+
+
+def model_card(bundle: Bundle, audit: str = "") -> str:
+    """Return the Markdown card of ``bundle``; ``audit`` is a section to end it with."""
     provenance, threshold = bundle.details["provenance"], bundle.calibration.threshold
     rate, count = bundle.calibration.false_alarm_rate, len(bundle.calibration.scores)
     if math.isfinite(threshold):
@@ -43,7 +75,7 @@ def model_card(bundle: Bundle) -> str:
         stated = f"none: {count} held-out normals are too few for a false-alarm rate of {rate:.0%}."
     steps = bundle.details["search"]["steps"]
     walk = f", then {steps} gradient step{'s' * (steps > 1)}," if steps else ""
-    return CARD.format(
+    card = CARD.format(
         search=f"an encoder{walk} find{'' if walk else 's'} the nearest normal in its latent space",
         size=bundle.size,
         data=provenance["data"],
@@ -54,3 +86,4 @@ def model_card(bundle: Bundle) -> str:
         recipe=bundle.details["recipe"],
         seed=bundle.details["settings"]["seed"],
     )
+    return f"{card}\n{audit}" if audit else card

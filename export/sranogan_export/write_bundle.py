@@ -55,9 +55,11 @@ class ExportResult:
 
 
 def export_run(
-    run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps: int | None = None
+    run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps: int | None = None, audit: str = ""
 ) -> ExportResult:
     """Export ``run`` in ``recipe`` to ``out``; ``steps`` replaces the run's number of search steps.
+
+    ``audit`` is a section that the model card ends with.
 
     Raises:
         RunError: the run is unfinished or damaged.
@@ -94,7 +96,7 @@ def export_run(
         model_card="",
         details=_details(run, search, recipe, counts),
     )
-    bundle = replace(draft, golden=_golden(draft), model_card=model_card(draft))
+    bundle = replace(draft, golden=_golden(draft), model_card=model_card(draft, audit))
     write_bundle(bundle, out)
     keras_made = reconstructor(normals.x[normals.original][:COMPARED])
     return ExportResult(

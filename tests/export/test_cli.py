@@ -28,7 +28,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """Stand in for the export itself, and give what it was asked for."""
     calls: list[tuple[object, ...]] = []
 
-    def stand_in(run: Run, recipe: str, out: Path, progress: object, *, steps: int | None) -> ExportResult:
+    def stand_in(
+        run: Run, recipe: str, out: Path, progress: object, *, steps: int | None, audit: str
+    ) -> ExportResult:
         calls.append((run.folder, recipe, out, steps))
         out.write_bytes(b"bundle")
         counts = {"all": {"CONV_2D": 3}, "float32": {"SQRT": 1}}
