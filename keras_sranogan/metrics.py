@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from sranogan_edge.density import Calibration
 from sranogan_edge.frame import Frame
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
-from sranogan_edge.score import Calibration
 
 Scores = NDArray[np.floating[Any]]
 Truth = NDArray[np.bool_]

@@ -4,7 +4,7 @@
 
     RUN/
       settings.json     the resolved settings         provenance.json   data, versions, machine
-      gan/ encoder/ refiner/ srgan/                   checkpoints and sample pictures of each training
+      gan/ encoder/ refiner/ srgan/ head/             checkpoints and sample pictures of each training
       models/*.keras                                  the trained networks, float32
       detector/density.npz, calibration.json          fitted on held-out normals
       detector/normals.npz, representative.npy        those normals, and some training normals, for export
@@ -31,12 +31,14 @@ from numpy.typing import NDArray
 from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
 from keras_sranogan.anogan.networks import build_gan
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
+from keras_sranogan.head.network import build_head
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.training import write_json, writing
+from sranogan_edge.density import Calibration, Density
 from sranogan_edge.errors import RunError, SettingsError
-from sranogan_edge.score import Calibration, Density
+from sranogan_edge.head import input_side
 
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
@@ -56,6 +58,7 @@ class Networks:
         refiner: c.
         resolver: SR: ``(B, S/2, S/2, 1)`` to ``(B, S, S, 1)``.
         judge: f of the detector, from stage 3's discriminator at S.
+        head: stage 4's network, see :func:`keras_sranogan.head.network.build_head`.
     """
 
     generator: keras.Model
@@ -64,6 +67,7 @@ class Networks:
     refiner: keras.Model
     resolver: keras.Model
     judge: keras.Model
+    head: keras.Model
 
 
 class Run:
@@ -197,6 +201,7 @@ class Run:
             refiner=self.load_into(build_refiner(low, settings.refiner), "refiner"),
             resolver=self.load_into(build_super_resolver(low, settings.srgan), "resolver"),
             judge=feature_extractor(judge, settings.srgan.feature_block),
+            head=self.load_into(build_head(input_side(low), settings.head), "head"),
         )
 
     def save_normals(self, held_out: HeldOutNormals, representative: NDArray[np.float32]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.bundle import read_bundle
+from sranogan_edge.density import Calibration
 from sranogan_edge.errors import RunError
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.preprocess import PreprocessSpec, downscale
-from sranogan_edge.score import Calibration, anomaly_score, heat_map, raw_distance
+from sranogan_edge.score import raw_distance
 
 Images = NDArray[np.float32]
 Advance = Callable[[int], None]
@@ -38,6 +39,8 @@ class Scored:
 
     Attributes:
         score: ``(N,)`` float64 anomaly scores; high is anomalous.
+        parts: what each part of the score says, ``(N,)`` float64 by name; the score is their mean.
+        x: ``(N, S, S, 1)``, contrast enhanced, as the three stages saw the images.
         heat: ``(N, S, S)`` standard deviations above the normals, at least 0.
         generated: g(x), ``(N, S/2, S/2, 1)``.
         refined: c(g(x)), the same shape.
@@ -46,6 +49,8 @@ class Scored:
     """
 
     score: NDArray[np.float64]
+    parts: Mapping[str, NDArray[np.float64]]
+    x: Images
     heat: Images
     generated: Images
     refined: Images
@@ -135,7 +140,7 @@ class RunScorer:
         self._density, self.calibration = _fitted(run.detector, folder)
         self.heat_limit = self._density.heat_limit
         self._networks = run.networks()
-        self._reconstruct = Reconstructor(self._networks, settings.search)
+        self._reconstruct = Reconstructor(self._networks, settings.search, settings.preprocess)
         self._anogan = SearchSettings(
             steps=anogan_steps,
             start="random",
@@ -154,10 +159,13 @@ class RunScorer:
     def score(self, x: Images, advance: Advance) -> Scored:
         """Reconstruct in batches and judge by the run's density."""
         made = self._reconstruct(x, on_progress=advance)
-        low = self._low(x)
+        low = self._low(made.x)
+        rows = [{name: made.measured[name][i] for name in made.measured} for i in range(len(x))]
         return Scored(
-            score=np.array([anomaly_score(row, self._density) for row in made.features]),
-            heat=np.stack([heat_map(heat, self._density, self.preprocess.size) for heat in made.heat]),
+            score=np.array([self._density.score(row) for row in rows]),
+            parts=_by_part([self._density.standard(row) for row in rows]),
+            x=made.x,
+            heat=np.stack([self._density.heat_map(heat, self.preprocess.size) for heat in made.heat]),
             generated=made.generated,
             refined=made.refined,
             resolved=made.resolved,
@@ -173,7 +181,7 @@ class RunScorer:
         distance: list[float] = []
         loss: list[float] = []
         for i in range(0, len(x), SEARCH_BATCH):
-            low = self._low(x[i : i + SEARCH_BATCH])
+            low = self._low(scored.x[i : i + SEARCH_BATCH])
             found = search(low, batch=SEARCH_BATCH, seed=(seed + i) % 1_000_000)  # another draw each batch
             distance += [raw_distance(*pair) for pair in zip(low, found.generated, strict=True)]
             loss += found.loss.tolist()
@@ -208,6 +216,8 @@ class BundleScorer:
         made = [verdict.reconstruction for verdict in verdicts]
         return Scored(
             score=np.array([verdict.score for verdict in verdicts]),
+            parts=_by_part([verdict.parts for verdict in verdicts]),
+            x=np.stack([m.x for m in made]),
             heat=np.stack([verdict.heat for verdict in verdicts]),
             generated=np.stack([m.generated for m in made]),
             refined=np.stack([m.refined for m in made]),
@@ -220,6 +230,10 @@ class BundleScorer:
         advance(len(x))
         settings = dict(self.facts.settings.get("search", {}))
         return PlainAnogan(scored.search_distance, BUNDLE_ANOGAN, settings=settings)
+
+
+def _by_part(standard: list[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.array([one[name] for one in standard]) for name in standard[0]}
 
 
 def _fitted(load: Callable[[], Any], folder: Path) -> Any:

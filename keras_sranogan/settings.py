@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from sranogan_edge.density import PARTS
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.preprocess import PreprocessSpec
 
 Precision = Literal["float32", "mixed_bfloat16"]
 Start = Literal["encoder", "random"]
 Optimiser = Literal["adam", "momentum"]
+Anomalies = Literal["opacities", "defects"]
 PresetName = Literal["demo", "standard", "paper"]
 
 SEARCH_SIDES_PX = (16, 32, 64, 128, 256)
@@ -102,14 +104,33 @@ class SrganSettings:
 
 
 @dataclass(frozen=True)
-class DetectorSettings:
-    """Stage 4: residual densities and calibration, fitted on held-out normals."""
+class HeadSettings:
+    """Stage 4's network, trained on normals with synthetic anomalies: 2 min on 2 cores as it stands."""
 
+    anomalies: Anomalies = "opacities"  # opacities for radiographs, defects for surfaces and objects
+    width: int = 32
+    steps: int = 1500
+    pairs: int = 32  # normals a step, each with an anomalous twin
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    ema_decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        _check_choice("--anomalies", self.anomalies, get_args(Anomalies))
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Stage 4: the densities of what normals measure, and the calibration, fitted on held-out normals."""
+
+    parts: tuple[str, ...] = PARTS  # what the score is made of; a part left out is switched off
     folds: int = 5
     jitter_copies: int = 4
     false_alarm_rate: float = 0.05
 
     def __post_init__(self) -> None:
+        if not self.parts or not set(self.parts) <= set(PARTS):
+            raise SettingsError(f"the score needs parts, of {', '.join(PARTS)}; received {self.parts}")
         if not 0 < self.false_alarm_rate < 1 or self.folds < 2:
             raise SettingsError(
                 "the detector needs 0 < false_alarm_rate < 1 and folds >= 2; "
@@ -131,6 +152,7 @@ class TrainSettings:
     search: SearchSettings = field(default_factory=SearchSettings)
     refiner: RefinerSettings = field(default_factory=RefinerSettings)
     srgan: SrganSettings = field(default_factory=SrganSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
 
     def __post_init__(self) -> None:
@@ -200,6 +222,7 @@ def preset(name: str, *, size: int | None = None, seed: int = 0) -> TrainSetting
             anogan=AnoganSettings(max_width=64, steps=850, batch=24, ema_decay=0.98, encoder_steps=200),
             refiner=RefinerSettings(filters=16, steps=150),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=200),
+            head=HeadSettings(steps=400),
         )
     elif name == "standard":
         chosen = TrainSettings(preset="standard")

@@ -23,7 +23,11 @@ from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.detector.quality import reconstruction_quality
-from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, predict
+from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, enhance_all, predict
+from keras_sranogan.head.anomalies import paste
+from keras_sranogan.head.network import build_head
+from keras_sranogan.head.nuisance import nuisance
+from keras_sranogan.head.trainer import head_stage
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.refiner.trainer import refiner_stage
 from keras_sranogan.run import RECONSTRUCTION_QUALITY, Run, build_judge, machine, timestamp
@@ -33,6 +37,7 @@ from keras_sranogan.srgan.trainer import srgan_stage
 from keras_sranogan.training import Progress, Stage, run_stage, write_json, writing
 from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.frame import Frame
+from sranogan_edge.head import input_side
 
 SHOWN = 16
 REPRESENTATIVE = 128  # training normals kept for the ranges of a quantised export
@@ -47,8 +52,9 @@ class Training:
         self.run, self.reader, self.settings, self.progress = run, reader, reader.settings, reader.progress
         self.data = read_normals(reader)
         self.fit, self.held_out = self.data.fit, self.data.held_out
-        self.x_low = downscale_all(self.fit.x, self.settings.search_size)
-        self.shown = self.held_out.x[:SHOWN]
+        self.x = enhance_all(self.fit.x, self.settings.preprocess)
+        self.x_low = downscale_all(self.x, self.settings.search_size)
+        self.shown = enhance_all(self.held_out.x[:SHOWN], self.settings.preprocess)
 
     def piece(self, name: str, work: Callable[[], None]) -> None:
         """Do a piece of work unless it is done; note its minutes."""
@@ -106,6 +112,7 @@ def train(
     work.piece("encoder", lambda: _train_encoder(work))
     work.piece("refiner", lambda: _train_refiner(work))
     work.piece("srgan", lambda: _train_srgan(work))
+    work.piece("head", lambda: _train_head(work))
     work.piece("detector", lambda: _fit_detector(work))
     return run
 
@@ -210,14 +217,32 @@ def _train_srgan(work: Training) -> None:
         columns = {"c(g(x))": c_shown, "SR(c(g(x)))": predict(resolver, c_shown), "x": work.shown}
         pictures.save_columns(folder / "reconstructions.png", columns)
 
-    work.steps(srgan_stage(resolver, judge, refined, work.fit.x, work.settings).shown(show))
+    work.steps(srgan_stage(resolver, judge, refined, work.x, work.settings).shown(show))
     work.save("resolver", resolver, build_super_resolver(work.settings.search_size, work.settings.srgan))
     work.save("judge", judge, build_judge(work.settings))
 
 
+def _train_head(work: Training) -> None:
+    side, settings = input_side(work.settings.search_size), work.settings.head
+    images = downscale_all(work.fit.x, side)
+    work.seeded(5)
+    head, averaged = build_head(side, settings, work.dtype), build_head(side, settings)
+    averaged.set_weights(head.get_weights())
+
+    def show(folder: Path) -> None:
+        seeds = tf.unstack(tf.random.split(tf.constant([work.settings.seed, 0], tf.int64), 2))
+        normal = nuisance(tf.constant(images[:SHOWN]), seeds[0])
+        anomalous, masks = paste(normal, seeds[1], settings.anomalies)
+        columns = {"normal": normal, "with an anomaly": anomalous, "where": masks}
+        pictures.save_columns(folder / "anomalies.png", {k: v.numpy() for k, v in columns.items()})
+
+    work.steps(head_stage(head, averaged, images, work.settings).shown(show))
+    work.save("head", averaged, averaged)
+
+
 def _fit_detector(work: Training) -> None:
     settings = work.settings.detector
-    reconstructor = Reconstructor(work.run.networks(), work.settings.search)
+    reconstructor = Reconstructor(work.run.networks(), work.settings.search, work.settings.preprocess)
     loaded = [work.held_out, *(_jittered(work, copy) for copy in range(settings.jitter_copies))]
     _, groups = np.unique([item.group for part in loaded for item in part.items], return_inverse=True)
     x = from_bytes(to_bytes(np.concatenate([part.x for part in loaded])))
@@ -229,7 +254,7 @@ def _fit_detector(work: Training) -> None:
     with writing(work.run.folder):
         write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
     density, calibration = fit_detector(
-        made.features, made.heat, groups, normals.original, settings, work.settings.seed
+        made.measured, made.heat, groups, normals.original, settings, work.settings.seed
     )
     work.run.save_detector(density, calibration)
 

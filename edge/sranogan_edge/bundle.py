@@ -4,8 +4,8 @@
 
 - ``manifest.json``: schema version, preprocessing, search, calibration, provenance, and the size and
   SHA-256 of every other member;
-- ``search.tflite``, ``reconstruct.tflite``, ``features.tflite``;
-- ``density.npz``: the densities of :class:`sranogan_edge.score.Density`;
+- ``search.tflite``, ``reconstruct.tflite``, ``features.tflite``, ``head.tflite``;
+- ``density.npz``: the densities of :class:`sranogan_edge.density.Density`;
 - ``golden.npz``: synthetic inputs with the scores that they must get;
 - ``MODEL_CARD.md``.
 
@@ -31,6 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.density import Calibration, Density
 from sranogan_edge.errors import (
     BundleFormatError,
     BundleIntegrityError,
@@ -40,11 +42,10 @@ from sranogan_edge.errors import (
     SettingsError,
 )
 from sranogan_edge.preprocess import PreprocessSpec
-from sranogan_edge.score import Calibration, Density, arrays_from_bytes, arrays_to_bytes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
-GRAPHS = ("search", "reconstruct", "features")
+GRAPHS = ("search", "reconstruct", "features", "head")
 DENSITY = "density.npz"
 GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
@@ -77,7 +78,7 @@ class Bundle:
         preprocess: how frames become x.
         search_size: side in pixels of the search graph's input.
         graphs: TFLite models by name (:data:`GRAPHS`).
-        density: of the residual features and heat of held-out normals.
+        density: of what held-out normals measure.
         calibration: scores of held-out normals and the false-alarm rate.
         golden: proof cases.
         model_card: Markdown.

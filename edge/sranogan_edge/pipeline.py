@@ -14,19 +14,13 @@ from numpy.typing import NDArray
 from sranogan_edge.bundle import GRAPHS, Bundle, Golden
 from sranogan_edge.errors import BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame
+from sranogan_edge.head import CHANNELS, POOLED_CELLS, head_input, input_side, pooled, total_evidence
 from sranogan_edge.interpreter import Graph
-from sranogan_edge.preprocess import downscale, preprocess
-from sranogan_edge.score import (
-    FEATURES,
-    Density,
-    Residual,
-    anomaly_score,
-    heat_map,
-    raw_distance,
-    residual,
-)
+from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, preprocess
+from sranogan_edge.score import FEATURES, combined_heat, raw_distance, residual
 
 Image = NDArray[np.float32]
+Array = NDArray[np.float32]
 
 
 class RunsGraph(Protocol):
@@ -41,11 +35,12 @@ class Reconstruction:
     """What the three stages made of one image, all float32.
 
     Attributes:
-        x: ``(S, S, 1)`` in [0, 1], the image judged.
+        x: ``(S, S, 1)`` in [0, 1], the image judged, its contrast enhanced.
         generated: g(x), ``(S/2, S/2, 1)``, where the latent search ended.
         refined: c(g(x)), the same shape.
         resolved: the super-resolved reconstruction, ``(S, S, 1)``.
-        residual: what differs.
+        measured: the vectors whose densities are the score, by part (:data:`sranogan_edge.density.PARTS`).
+        heat: ``HEAT_SHAPE``, not yet calibrated.
         anogan_score: plain AnoGAN's sum|x - g(x)| at the search size (0-255 scale).
         milliseconds: by step.
     """
@@ -54,7 +49,8 @@ class Reconstruction:
     generated: Image
     refined: Image
     resolved: Image
-    residual: Residual
+    measured: Mapping[str, Array]
+    heat: Array
     anogan_score: float
     milliseconds: Mapping[str, float]
 
@@ -64,7 +60,8 @@ class Verdict:
     """The answer for one image.
 
     Attributes:
-        score: anomaly score; about 1 for a normal.
+        score: anomaly score, in standard deviations of normals; about 0 for a normal.
+        parts: what each part says, in the same unit; the score is their mean.
         p_value: share of held-out normals that look at least as anomalous, in (0, 1].
         anomalous: whether the score is above the threshold.
         threshold: the normals-only threshold in force.
@@ -74,6 +71,7 @@ class Verdict:
     """
 
     score: float
+    parts: Mapping[str, float]
     p_value: float
     anomalous: bool
     threshold: float
@@ -97,9 +95,12 @@ class Clock:
         self._last = now
 
 
-def reconstruct(x: Image, search_size: int, graphs: Mapping[str, RunsGraph]) -> Reconstruction:
-    """Search, refine, super-resolve and compare ``x`` ``(S, S, 1)`` float32 in [0, 1]."""
+def measure(
+    plain: Image, spec: PreprocessSpec, search_size: int, graphs: Mapping[str, RunsGraph]
+) -> Reconstruction:
+    """Search, refine, super-resolve, compare, ask the head; ``plain`` is ``(S, S, 1)`` in [0, 1]."""
     clock = Clock()
+    x = enhance(plain, spec)
     x_low = downscale(x, search_size)
     generated = graphs["search"]({"x": x_low[None]})["generated"][0]
     clock.lap("search")
@@ -111,9 +112,19 @@ def reconstruct(x: Image, search_size: int, graphs: Mapping[str, RunsGraph]) -> 
     clock.lap("features")
     difference = residual(x, resolved, f_x, f_resolved)
     clock.lap("residual")
-    return Reconstruction(
-        x, generated, refined, resolved, difference, raw_distance(x_low, generated), clock.laps
-    )
+    seen = graphs["head"]({"image": head_input(plain, input_side(search_size))[None]})
+    logits = seen["map"][0, ..., 0]
+    measured = measurements(difference.features, seen["features"][0], logits)
+    clock.lap("head")
+    heat = combined_heat(difference.heat, logits)
+    distance = raw_distance(x_low, generated)
+    return Reconstruction(x, generated, refined, resolved, measured, heat, distance, clock.laps)
+
+
+def measurements(residual_features: Array, head_features: Array, logits: Array) -> dict[str, Array]:
+    """Return what is judged: residual ``(D,)``, the head's ``(h, w, C)``, pooled, and its map ``(m, m)``."""
+    total = np.array([total_evidence(logits)], np.float32)
+    return {"residual": residual_features, "head": pooled(head_features), "map": total}
 
 
 class Detector:
@@ -151,15 +162,17 @@ class Detector:
         return replace(verdict, milliseconds=laps)
 
     def score_x(self, x: Image) -> Verdict:
-        """Judge ``x`` ``(S, S, 1)`` float32 in [0, 1], already preprocessed."""
-        made = reconstruct(x, self.bundle.search_size, self._graphs)
+        """Judge ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it."""
+        made = measure(x, self.bundle.preprocess, self.bundle.search_size, self._graphs)
         clock = Clock()
-        score = anomaly_score(made.residual.features, self.bundle.density)
-        heat = heat_map(made.residual.heat, self.bundle.density, self.bundle.size)
+        parts = self.bundle.density.standard(made.measured)
+        score = sum(parts.values()) / len(parts)
+        heat = self.bundle.density.heat_map(made.heat, self.bundle.size)
         clock.lap("score")
         calibration = self.bundle.calibration
         return Verdict(
             score=score,
+            parts=parts,
             p_value=calibration.p_value(score),
             anomalous=score > calibration.threshold,
             threshold=calibration.threshold,
@@ -171,10 +184,13 @@ class Detector:
 
 def _check_fit(bundle: Bundle, graphs: Mapping[str, Graph]) -> None:
     low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
+    side = input_side(bundle.search_size)
+    cells, pools = (graphs["head"].outputs.get(output, ()) for output in ("map", "features"))
     expected: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = {
         "search": ({"x": low}, {"generated": low}),
         "reconstruct": ({"generated": low}, {"refined": low, "resolved": high}),
         "features": ({"image": high}, {"features": graphs["features"].outputs.get("features", ())}),
+        "head": ({"image": (1, side, side, CHANNELS)}, {"map": cells, "features": pools}),
     }
     for name, (inputs, outputs) in expected.items():
         found = graphs[name].inputs, graphs[name].outputs
@@ -183,11 +199,13 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, Graph]) -> None:
                 f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
                 "Export the bundle again."
             )
-    if len(bundle.density.center) != FEATURES:
-        raise BundleFormatError(
-            f"the density has {len(bundle.density.center)} features, this runner makes {FEATURES}. "
-            "Export the bundle again."
-        )
+    made = {"residual": FEATURES, "head": POOLED_CELLS**2 * pools[-1], "map": 1}
+    for name, part in bundle.density.parts.items():
+        if len(part.center) != made[name]:
+            raise BundleFormatError(
+                f"the density of part {name!r} has {len(part.center)} features, this runner makes "
+                f"{made[name]}. Export the bundle again."
+            )
 
 
 def check_golden(detector: Detector, golden: Golden) -> None:
@@ -203,4 +221,4 @@ def check_golden(detector: Detector, golden: Golden) -> None:
             )
 
 
-__all__ = ["Clock", "Density", "Detector", "Reconstruction", "Verdict", "check_golden", "reconstruct"]
+__all__ = ["Clock", "Detector", "Reconstruction", "Verdict", "check_golden", "measure", "measurements"]

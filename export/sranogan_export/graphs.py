@@ -1,4 +1,4 @@
-"""The three graphs of a device, from a run's networks, in one recipe."""
+"""The graphs of a device, from a run's networks, in one recipe."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def build_graphs(
     recipe: Recipe,
     x_low: Images,
     made: Reconstructions,
+    seen: Images,
     on_done: Callable[[str], None] = lambda name: None,
 ) -> dict[str, bytes]:
-    """Return ``search``, ``reconstruct`` and ``features`` as TFLite models of batch 1.
+    """Return ``search``, ``reconstruct``, ``features`` and ``head`` as TFLite models of batch 1.
 
     Args:
         networks: trained, float32.
@@ -35,6 +36,7 @@ def build_graphs(
         recipe: see :func:`sranogan_export.convert.convert`.
         x_low: ``(N, S/2, S/2, 1)`` training normals in [0, 1], for the ranges of the search.
         made: the float reference's reconstructions of the same normals, for the other graphs' ranges.
+        seen: the head's input for the same normals, ``(N, side, side, CHANNELS)``.
         on_done: told the name of each graph when it is ready.
     """
     models: dict[str, bytes] = {}
@@ -49,6 +51,8 @@ def build_graphs(
     add("reconstruct", convert(_reconstruct(networks), {"generated": low_shape}, recipe, generated))
     images = _samples("image", np.concatenate([made.x, made.resolved]))
     add("features", convert(_features(networks), {"image": high_shape}, recipe, images))
+    head_shape = (1, *seen.shape[1:])
+    add("head", convert(_head(networks), {"image": head_shape}, recipe, _samples("image", seen)))
     return models
 
 
@@ -74,6 +78,14 @@ def _reconstruct(networks: Networks) -> Callable[..., Mapping[str, tf.Tensor]]:
 
 def _features(networks: Networks) -> Callable[..., Mapping[str, tf.Tensor]]:
     return lambda image: {"features": networks.judge(image, training=False)}
+
+
+def _head(networks: Networks) -> Callable[..., Mapping[str, tf.Tensor]]:
+    def head(image: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        said = networks.head(image, training=False)
+        return {"features": said["features"], "map": said["map"]}
+
+    return head
 
 
 def _samples(name: str, images: Images) -> Callable[[], Iterator[Mapping[str, Images]]]:

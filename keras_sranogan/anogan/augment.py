@@ -63,13 +63,23 @@ def jitter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     x0 = middle * (1 - cosine + sine) + right * POSE_SHIFT_SHARE * side
     y0 = middle * (1 - sine - cosine) + down * POSE_SHIFT_SHARE * side
     zero = tf.zeros_like(x0)
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
+    moved = warp(images, tf.stack([cosine, -sine, x0, sine, cosine, y0, zero, zero], axis=1))
+    gain = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[1], 1 - POSE_GAIN, 1 + POSE_GAIN)
+    return tf.clip_by_value(moved * gain, 0.0, 1.0)
+
+
+def warp(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+    """Return ``images`` ``(B, S, S, C)`` moved by ``transforms`` ``(B, 8)``, borders repeated.
+
+    A transform takes a place of the result to the place it is read from: (a, b, c, d, e, f, 0, 0) means
+    x = a x' + b y' + c and y = d x' + e y' + f.
+    """
+    side = images.shape[1]
+    return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=tf.stack([cosine, -sine, x0, sine, cosine, y0, zero, zero], axis=1),
+        transforms=transforms,
         output_shape=(side, side),
         interpolation="BILINEAR",
         fill_mode="NEAREST",
         fill_value=0.0,
     )
-    gain = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[1], 1 - POSE_GAIN, 1 + POSE_GAIN)
-    return tf.clip_by_value(moved * gain, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Stages 1 to 3 in Keras, batched: the float reference of what the device's graphs compute."""
+"""All stages in Keras, batched: the float reference of what the device's graphs compute."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_edge.preprocess import downscale
-from sranogan_edge.score import Residual, residual
+from sranogan_edge.head import head_input
+from sranogan_edge.pipeline import measurements
+from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance
+from sranogan_edge.score import combined_heat, residual
 
 Images = NDArray[np.float32]
 BATCH = 32
@@ -24,13 +26,14 @@ class Reconstructions:
     """What the stages made of N images, all float32.
 
     Attributes:
-        x: ``(N, S, S, 1)`` in [0, 1].
+        x: ``(N, S, S, 1)`` in [0, 1], contrast enhanced.
         generated: g(x), ``(N, S/2, S/2, 1)``.
         refined: c(g(x)), the same shape.
         resolved: SR(c(g(x))), ``(N, S, S, 1)``.
         search_loss: ``(N,)``, the paper's loss at the end of the search.
         start_loss: ``(N,)``, at its start.
-        residuals: N of them.
+        measured: by part of :data:`sranogan_edge.density.PARTS`, ``(N, D)``.
+        heat: ``(N, *HEAT_SHAPE)``, not yet calibrated.
     """
 
     x: Images
@@ -39,21 +42,19 @@ class Reconstructions:
     resolved: Images
     search_loss: NDArray[np.float32]
     start_loss: NDArray[np.float32]
-    residuals: tuple[Residual, ...]
+    measured: dict[str, NDArray[np.float32]]
+    heat: NDArray[np.float32]
 
     def first(self, count: int) -> Reconstructions:
         """Return the first ``count`` of them."""
-        return Reconstructions(*(getattr(self, f.name)[:count] for f in fields(self)))
+        measured = {name: rows[:count] for name, rows in self.measured.items()}
+        arrays = {f.name: getattr(self, f.name)[:count] for f in fields(self) if f.name != "measured"}
+        return Reconstructions(measured=measured, **arrays)
 
-    @property
-    def features(self) -> NDArray[np.float32]:
-        """``(N, D)`` residual features."""
-        return np.stack([r.features for r in self.residuals])
 
-    @property
-    def heat(self) -> NDArray[np.float32]:
-        """``(N, *HEAT_SHAPE)`` uncalibrated heat."""
-        return np.stack([r.heat for r in self.residuals])
+def enhance_all(x: Images, spec: PreprocessSpec) -> Images:
+    """Apply the device's :func:`enhance` to every image."""
+    return np.stack([enhance(image, spec) for image in x])
 
 
 def downscale_all(x: Images, size: int) -> Images:
@@ -71,41 +72,52 @@ def predict(model: Callable[..., object], x: Images, batch: int = BATCH) -> Imag
 class Reconstructor:
     """Runs the stages over images."""
 
-    def __init__(self, networks: Networks, search: SearchSettings) -> None:
+    def __init__(self, networks: Networks, search: SearchSettings, spec: PreprocessSpec) -> None:
         """Prepare the search; ``search`` may differ from the run's (other steps, another start)."""
-        self.networks = networks
+        self.networks, self.spec = networks, spec
         self.search = LatentSearch(networks.generator, networks.features, networks.encoder, search)
         self._size = networks.encoder.input_shape[1]
 
-    def __call__(self, x: Images, *, on_progress: Callable[[int], None] | None = None) -> Reconstructions:
-        """Reconstruct ``x`` ``(N, S, S, 1)`` float32 in [0, 1]; ``on_progress`` gets the number finished."""
+    def __call__(self, plain: Images, *, on_progress: Callable[[int], None] | None = None) -> Reconstructions:
+        """Reconstruct and measure ``plain`` ``(N, S, S, 1)`` float32 in [0, 1], as preprocessing gives it.
+
+        ``on_progress`` gets the number finished.
+        """
         parts = []
-        for i in range(0, len(x), BATCH):
-            parts.append(self._batch(x[i : i + BATCH]))
+        for i in range(0, len(plain), BATCH):
+            parts.append(self._batch(plain[i : i + BATCH]))
             if on_progress:
-                on_progress(min(i + BATCH, len(x)))
+                on_progress(min(i + BATCH, len(plain)))
         return _joined(parts)
 
-    def _batch(self, x: Images) -> Reconstructions:
+    def _batch(self, plain: Images) -> Reconstructions:
+        x = enhance_all(plain, self.spec)
         found = self.search(downscale_all(x, self._size), batch=BATCH)
         refined = predict(self.networks.refiner, found.generated)
         resolved = predict(self.networks.resolver, refined)
         f_x, f_r = predict(self.networks.judge, x), predict(self.networks.judge, resolved)
-        residuals = tuple(residual(*pair) for pair in zip(x, resolved, f_x, f_r, strict=True))
-        return Reconstructions(x, found.generated, refined, resolved, found.loss, found.start_loss, residuals)
+        residuals = [residual(*pair) for pair in zip(x, resolved, f_x, f_r, strict=True)]
+        side = self.networks.head.input_shape[1]
+        said = self.networks.head(np.stack([head_input(image, side) for image in plain]), training=False)
+        seen, logits = said["features"].numpy(), said["map"].numpy()[..., 0]
+        rows = [measurements(r.features, *one) for r, *one in zip(residuals, seen, logits, strict=True)]
+        measured = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        heat = np.stack([combined_heat(r.heat, one) for r, one in zip(residuals, logits, strict=True)])
+        return Reconstructions(
+            x, found.generated, refined, resolved, found.loss, found.start_loss, measured, heat
+        )
 
 
 def _joined(parts: list[Reconstructions]) -> Reconstructions:
     """One after the other."""
-    return Reconstructions(
-        x=np.concatenate([part.x for part in parts]),
-        generated=np.concatenate([part.generated for part in parts]),
-        refined=np.concatenate([part.refined for part in parts]),
-        resolved=np.concatenate([part.resolved for part in parts]),
-        search_loss=np.concatenate([part.search_loss for part in parts]),
-        start_loss=np.concatenate([part.start_loss for part in parts]),
-        residuals=tuple(one for part in parts for one in part.residuals),
-    )
+    arrays = {
+        f.name: np.concatenate([getattr(part, f.name) for part in parts])
+        for f in fields(Reconstructions)
+        if f.name != "measured"
+    }
+    names = parts[0].measured
+    measured = {name: np.concatenate([part.measured[name] for part in parts]) for name in names}
+    return Reconstructions(measured=measured, **arrays)
 
 
 def bicubic(low: Images) -> Images:

@@ -1,0 +1,64 @@
+"""The detection head: a small convolutional network, int8 in one piece on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_sranogan.layers import DepthToSpace, SpaceToDepth
+from keras_sranogan.settings import HeadSettings
+from sranogan_edge.head import CHANNELS, CONTRAST_FLOOR, LIMIT, neighbourhood
+
+MOMENTUM = 0.97
+
+
+def build_head(side: int, settings: HeadSettings, dtype: str = "float32") -> keras.Model:
+    """Return ``(B, side, side, CHANNELS)`` to ``features``, ``map`` and ``logit``.
+
+    ``features`` ``(B, side/8, side/8, 3 * width)`` are what the density is fitted to, ``map``
+    ``(B, side/4, side/4, 1)`` are logits of an anomaly at each place, ``logit`` ``(B, 1)`` of one anywhere
+    (used in training alone).
+    """
+    image = keras.layers.Input((side, side, CHANNELS), dtype="float32")
+    width = settings.width
+    x = SpaceToDepth(dtype=dtype)(image)
+    for channels, stride in ((width, 1), (width, 1), (2 * width, 2), (2 * width, 1)):
+        x = _block(x, channels, stride, dtype)
+    middle = x
+    features = _block(_block(x, 3 * width, 2, dtype), 3 * width, 1, dtype)
+    coarse = DepthToSpace(dtype=dtype)(keras.layers.Conv2D(4 * width, 1, dtype=dtype)(features))
+    both = keras.layers.Add(dtype=dtype)([keras.layers.Conv2D(width, 1, dtype=dtype)(middle), coarse])
+    places = keras.layers.Conv2D(1, 1, dtype=dtype)(keras.layers.ReLU(dtype=dtype)(both))
+    pools = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    whole = keras.layers.Concatenate(dtype=dtype)([pool(dtype=dtype)(features) for pool in pools])
+    outputs = {"features": features, "map": places, "logit": keras.layers.Dense(1, dtype=dtype)(whole)}
+    return keras.Model(image, {name: _float32(x) for name, x in outputs.items()}, name="head")
+
+
+def _block(x: Any, channels: int, stride: int, dtype: str) -> Any:
+    x = keras.layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, dtype=dtype)(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, dtype=dtype)(x)
+    return keras.layers.ReLU(dtype=dtype)(x)
+
+
+def _float32(x: Any) -> Any:
+    return keras.layers.Activation("linear", dtype="float32")(x)
+
+
+def head_inputs(images: tf.Tensor) -> tf.Tensor:
+    """Return what :func:`sranogan_edge.head.head_input` makes of ``(B, side, side, 1)``, as a graph."""
+    mean, variance = tf.nn.moments(images, axes=(1, 2, 3), keepdims=True)
+    whole = (images - mean) / (tf.sqrt(variance) + CONTRAST_FLOOR)
+    around = _box(images)
+    spread = tf.sqrt(tf.nn.relu(_box(tf.square(images)) - tf.square(around)))
+    local = (images - around) / (spread + CONTRAST_FLOOR)
+    return tf.clip_by_value(tf.concat([whole, local], axis=-1), -LIMIT, LIMIT)
+
+
+def _box(images: tf.Tensor) -> tf.Tensor:
+    """Mean over the neighbourhood of each pixel, borders mirrored."""
+    window = neighbourhood(images.shape[1])
+    reach = ((0, 0), (window // 2, window // 2), (window // 2, window // 2), (0, 0))
+    return tf.nn.avg_pool2d(tf.pad(images, reach, mode="SYMMETRIC"), window, 1, "VALID")
