@@ -188,7 +188,7 @@ def draw_panels(evaluation: Evaluation) -> bytes:
 
 def _pictures(evaluation: Evaluation, index: int) -> list[NDArray[Any]]:
     """The five pictures of one image: four grey in [0, 1], the last RGB uint8."""
-    scored, x = evaluation.scored, evaluation.reading.images.x[index]
+    scored, x = evaluation.scored, evaluation.scored.x[index]
     heat = overlay(x, scored.heat[index], evaluation.heat_limit)
     grey = [x, scored.generated[index], scored.refined[index], scored.resolved[index]]
     return [*(image[..., 0] for image in grey), cv2.cvtColor(heat, cv2.COLOR_BGR2RGB)]

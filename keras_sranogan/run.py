@@ -7,7 +7,8 @@
       gan/ encoder/ refiner/ srgan/ head/             checkpoints and sample pictures of each training
       models/*.keras                                  the trained networks, float32
       detector/density.npz, calibration.json          fitted on held-out normals
-      detector/normals.npz, representative.npy        those normals, and some training normals, for export
+      detector/normals.npz                            those normals, for export
+      detector/representative.npy, seen.npy           and training normals
       progress.json     finished pieces and their minutes
       logs/             TensorBoard
 """
@@ -204,13 +205,20 @@ class Run:
             head=self.load_into(build_head(input_side(low), settings.head), "head"),
         )
 
-    def save_normals(self, held_out: HeldOutNormals, representative: NDArray[np.float32]) -> None:
-        """Keep what an export needs: held-out normals, and training normals ``(N, S, S, 1)`` in [0, 1]."""
+    def save_normals(
+        self, held_out: HeldOutNormals, representative: NDArray[np.float32], seen: NDArray[np.float32]
+    ) -> None:
+        """Keep what an export needs: held-out normals, and training normals, all in [0, 1].
+
+        ``representative`` ``(N, S, S, 1)`` are a few of these; ``seen`` ``(M, side, side, 1)`` are all, and
+        jittered copies, as large as the head sees them.
+        """
         folder = self.folder / "detector"
         with writing(folder):
             folder.mkdir(exist_ok=True)
             held_out.save(folder / "normals.npz")
             np.save(folder / "representative.npy", to_bytes(representative))
+            np.save(folder / "seen.npy", to_bytes(seen))
 
     def held_out_normals(self) -> HeldOutNormals:
         """Load the held-out normals."""
@@ -221,6 +229,10 @@ class Run:
         return self._load(
             "detector/representative.npy", lambda path: from_bytes(np.load(path, allow_pickle=False))
         )
+
+    def seen(self) -> NDArray[np.float32]:
+        """Load the training normals that widen the head's density, ``(M, side, side, 1)`` in [0, 1]."""
+        return self._load("detector/seen.npy", lambda path: from_bytes(np.load(path, allow_pickle=False)))
 
     def save_detector(self, density: Density, calibration: Calibration) -> None:
         """Save what was fitted on held-out normals."""

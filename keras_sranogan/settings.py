@@ -20,6 +20,7 @@ Anomalies = Literal["opacities", "defects"]
 PresetName = Literal["demo", "standard", "paper"]
 
 SEARCH_SIDES_PX = (16, 32, 64, 128, 256)
+MAX_CONTAMINATION = 0.3
 MAX_SEED = 10_000_000  # the networks' initial weights are drawn from seeds 101 times as large, below 2**32
 
 
@@ -127,8 +128,13 @@ class DetectorSettings:
     folds: int = 5
     jitter_copies: int = 4
     false_alarm_rate: float = 0.05
+    contamination: float = 0.0  # share of the normals left out as suspect, where some may not be normal
 
     def __post_init__(self) -> None:
+        if not 0 <= self.contamination <= MAX_CONTAMINATION:
+            raise SettingsError(
+                f"--contamination must be from 0 to {MAX_CONTAMINATION}; received {self.contamination}"
+            )
         if not self.parts or not set(self.parts) <= set(PARTS):
             raise SettingsError(f"the score needs parts, of {', '.join(PARTS)}; received {self.parts}")
         if not 0 < self.false_alarm_rate < 1 or self.folds < 2:
@@ -203,12 +209,22 @@ def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
     return cls(**built)
 
 
-def preset(name: str, *, size: int | None = None, seed: int = 0) -> TrainSettings:
+def preset(
+    name: str,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    anomalies: Anomalies | None = None,
+    contamination: float = 0.0,
+) -> TrainSettings:
     """Return the settings called ``name``.
 
     - ``demo``: narrow and short, for the phantom: about 3 minutes on 2 cores.
     - ``standard``: about 1,000 images at 128 px, at most 60 minutes on 2 cores.
     - ``paper``: as the abstract has it: no contrast normalisation, random start, 500 search steps.
+
+    ``anomalies`` are those that the head learns to find; ``contamination`` is the share of normals to leave
+    out of the densities as suspect.
 
     Raises:
         SettingsError: no such preset, or a size that the networks cannot have.
@@ -233,4 +249,6 @@ def preset(name: str, *, size: int | None = None, seed: int = 0) -> TrainSetting
             search=SearchSettings(steps=500, start="random"),
         )
     spec = chosen.preprocess if size is None else replace(chosen.preprocess, size=size)
-    return replace(chosen, seed=seed, preprocess=spec)
+    head = chosen.head if anomalies is None else replace(chosen.head, anomalies=anomalies)
+    detector = replace(chosen.detector, contamination=contamination)
+    return replace(chosen, seed=seed, preprocess=spec, head=head, detector=detector)

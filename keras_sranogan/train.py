@@ -243,30 +243,40 @@ def _train_head(work: Training) -> None:
 def _fit_detector(work: Training) -> None:
     settings = work.settings.detector
     reconstructor = Reconstructor(work.run.networks(), work.settings.search, work.settings.preprocess)
-    loaded = [work.held_out, *(_jittered(work, copy) for copy in range(settings.jitter_copies))]
+    copies = [_jittered(work, work.held_out, copy) for copy in range(settings.jitter_copies)]
+    loaded = [work.held_out, *copies]
     _, groups = np.unique([item.group for part in loaded for item in part.items], return_inverse=True)
     x = from_bytes(to_bytes(np.concatenate([part.x for part in loaded])))
     normals = HeldOutNormals(x, groups, np.arange(len(x)) < len(work.held_out.x))
-    work.run.save_normals(normals, work.fit.x[:: max(1, len(work.fit.x) // REPRESENTATIVE)])
+    side = input_side(work.settings.search_size)
+    again = _jittered(work, work.fit, settings.jitter_copies)
+    seen = from_bytes(to_bytes(downscale_all(np.concatenate([work.fit.x, again.x]), side)))
+    work.run.save_normals(normals, work.fit.x[:: max(1, len(work.fit.x) // REPRESENTATIVE)], seen)
     work.progress.start("reconstructing held-out normals", len(x))
     made = reconstructor(x, on_progress=work.progress.advance)
     quality = reconstruction_quality(made.first(len(work.held_out.x)))
     with writing(work.run.folder):
         write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
     density, calibration = fit_detector(
-        made.measured, made.heat, groups, normals.original, settings, work.settings.seed
+        made.measured,
+        made.heat,
+        groups,
+        normals.original,
+        settings,
+        work.settings.seed,
+        {"head": reconstructor.head_features(seen)},
     )
     work.run.save_detector(density, calibration)
 
 
-def _jittered(work: Training, copy: int) -> LoadedImages:
-    """Load the held-out normals again, each jittered in a way that its place and ``copy`` decide."""
-    place = {item.key: number for number, item in enumerate(work.held_out.items)}
+def _jittered(work: Training, normals: LoadedImages, copy: int) -> LoadedImages:
+    """Load ``normals`` again, each jittered in a way that its place and ``copy`` decide."""
+    place = {item.key: number for number, item in enumerate(normals.items)}
 
     def distort(frame: Frame, item: Item) -> Frame:
         return jitter_frame(frame, np.random.default_rng((work.settings.seed, copy, place[item.key])))
 
-    return work.reader.read(work.held_out.items, f"jittered copies {copy + 1}", distort)
+    return work.reader.read(normals.items, f"jittered copies {copy + 1}", distort)
 
 
 __all__ = ["Training", "train"]

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.normals import HeldOutNormals
-from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, predict
+from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, enhance_all, predict
 from keras_sranogan.run import Networks, Run
 from keras_sranogan.settings import SearchSettings, TrainSettings
 from keras_sranogan.training import Progress
-from sranogan_edge.bundle import Bundle, Golden, write_bundle
+from sranogan_edge.bundle import GRAPHS, Bundle, Golden, write_bundle
+from sranogan_edge.density import PARTS, Calibration, Density
 from sranogan_edge.errors import ResultsError
+from sranogan_edge.head import head_input, input_side, pooled
 from sranogan_edge.interpreter import Graph, backend_name
-from sranogan_edge.pipeline import Detector, RunsGraph, reconstruct
-from sranogan_edge.score import Calibration, Density
+from sranogan_edge.pipeline import Detector, RunsGraph, measure
 from sranogan_export.convert import Recipe, check_recipe, operators
 from sranogan_export.graphs import build_graphs
 from sranogan_export.model_card import model_card
@@ -74,17 +75,18 @@ def export_run(
     check_search(search)
     networks = run.networks()
     representative, normals = run.representative(), run.held_out_normals()
-    reconstructor = Reconstructor(networks, search)
-    x_low = downscale_all(representative, settings.search_size)
-    progress.start("exporting graphs", 3)
+    reconstructor = Reconstructor(networks, search, settings.preprocess)
+    x_low = downscale_all(enhance_all(representative, settings.preprocess), settings.search_size)
+    seen = np.stack([head_input(x, input_side(settings.search_size)) for x in representative])
+    progress.start("exporting graphs", len(GRAPHS))
     finished: list[str] = []
 
     def graph_done(name: str) -> None:
         finished.append(name)
         progress.advance(len(finished), name)
 
-    models = build_graphs(networks, search, recipe, x_low, reconstructor(representative), graph_done)
-    density, calibration, device_l1 = _fit_on_device_graphs(models, normals, settings, progress)
+    models = build_graphs(networks, search, recipe, x_low, reconstructor(representative), seen, graph_done)
+    density, calibration, device_l1 = _fit_on_device_graphs(models, normals, run.seen(), settings, progress)
     counts = {name: operators(model) for name, model in models.items()}
     draft = Bundle(
         preprocess=settings.preprocess,
@@ -120,22 +122,39 @@ def _l1(x: Images, resolved: Images) -> float:
 
 
 def _fit_on_device_graphs(
-    models: Mapping[str, bytes], normals: HeldOutNormals, settings: TrainSettings, progress: Progress
+    models: Mapping[str, bytes],
+    normals: HeldOutNormals,
+    seen: Images,
+    settings: TrainSettings,
+    progress: Progress,
 ) -> tuple[Density, Calibration, float]:
     """Fit densities and calibration to what the exported graphs make of the held-out normals."""
     graphs: dict[str, RunsGraph] = {n: Graph(model, name=n, threads=2) for n, model in models.items()}
     progress.start("calibrating on held-out normals", len(normals.x))
-    features, heat, distances = [], [], []
+    measured, heat, distances = [], [], []
     for number, x in enumerate(normals.x, start=1):
-        made = reconstruct(x, settings.search_size, graphs)
-        features.append(made.residual.features)
-        heat.append(made.residual.heat)
+        made = measure(x, settings.preprocess, settings.search_size, graphs)
+        measured.append(made.measured)
+        heat.append(made.heat)
         distances.append(_l1(made.x, made.resolved))
         progress.advance(number)
+    parts = {name: np.stack([one[name] for one in measured]) for name in PARTS}
     density, calibration = fit_detector(
-        np.stack(features), np.stack(heat), normals.groups, normals.original, settings.detector, settings.seed
+        parts,
+        np.stack(heat),
+        normals.groups,
+        normals.original,
+        settings.detector,
+        settings.seed,
+        {"head": _head_features(graphs["head"], seen)},
     )
     return density, calibration, float(np.mean(np.array(distances)[normals.original][:COMPARED]))
+
+
+def _head_features(head: RunsGraph, seen: Images) -> NDArray[np.float32]:
+    """Return ``(N, D)``: what the exported head measures of ``(N, side, side, 1)``."""
+    inputs = (head_input(x, x.shape[0])[None] for x in seen)
+    return np.stack([pooled(head({"image": image})["features"][0]) for image in inputs])
 
 
 def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:

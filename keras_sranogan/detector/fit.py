@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from sranogan_edge.score import standard_heat
 
 HEAT_LIMIT_QUANTILE = 0.75
 FLOOR = 1e-6
+TRIMMING_PASSES = 3
 
 
 def fit_gaussian(features: NDArray[np.float32]) -> Gaussian:
@@ -41,6 +43,7 @@ def fit_detector(
     original: NDArray[np.bool_],
     settings: DetectorSettings,
     seed: int,
+    trained_on: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> tuple[Density, Calibration]:
     """Fit the final densities on everything, and calibrate on out-of-fold scores of the unjittered images.
 
@@ -49,21 +52,53 @@ def fit_detector(
         heat: ``(N, *HEAT_SHAPE)`` float32.
         groups: ``(N,)`` patient of each row; copies of one image, and images of one patient, share a fold.
         original: ``(N,)`` true where the row is an image as it came, false for a jittered copy.
-        settings: parts, folds and false-alarm rate.
+        settings: parts, folds, false-alarm rate, and the share of normals to leave out as suspect: those of
+            the highest scores, found again in a few passes.
         seed: of the assignment to folds.
+        trained_on: by part, ``(M, D)`` of normals that the networks were trained on, where a part measures
+            these like any others. They widen its density, and count for no distance and no score.
     """
     fold = _folds(groups, settings.folds, seed)
-    parts, standard = {}, []
-    for name in settings.parts:
-        distances = _out_of_fold(measured[name], fold)
-        usual, spread = float(distances.mean()), float(distances.std()) + FLOOR
-        parts[name] = replace(fit_gaussian(measured[name]), usual=usual, spread=spread)
-        standard.append((distances[original] - usual) / spread)
-    scores = np.sort(np.mean(standard, axis=0))
-    center, scale = heat.mean(axis=0), heat.std(axis=0) + FLOOR
-    peaks = [standard_heat(one, center, scale).max() for one in heat]
+    everything = {name: measured[name] for name in settings.parts}
+    kept, also = np.ones(len(fold), np.bool_), trained_on
+    parts, scores = _fit_parts(everything, fold, kept, also)
+    for _ in range(TRIMMING_PASSES if settings.contamination else 0):
+        kept = scores <= np.quantile(scores, 1 - settings.contamination)
+        also = {
+            name: _typical(trained_on[name], parts[name], settings.contamination)
+            for name in also
+            if name in parts
+        }
+        parts, scores = _fit_parts(everything, fold, kept, also)
+    center, scale = heat[kept].mean(axis=0), heat[kept].std(axis=0) + FLOOR
+    peaks = [standard_heat(one, center, scale).max() for one in heat[kept]]
     density = Density(parts, center, scale, heat_limit=float(np.quantile(peaks, HEAT_LIMIT_QUANTILE)))
-    return density, Calibration(tuple(scores.tolist()), settings.false_alarm_rate)
+    calibration = Calibration(tuple(np.sort(scores[original & kept]).tolist()), settings.false_alarm_rate)
+    return density, calibration
+
+
+def _fit_parts(
+    measured: Mapping[str, NDArray[np.float32]],
+    fold: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+    also: Mapping[str, NDArray[np.float32]],
+) -> tuple[dict[str, Gaussian], NDArray[np.float64]]:
+    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold scores of all rows."""
+    parts, standard = {}, []
+    for name, rows in measured.items():
+        extra = also.get(name, rows[:0])
+        distances = _out_of_fold(rows, fold, kept, extra)
+        usual, spread = float(distances[kept].mean()), float(distances[kept].std()) + FLOOR
+        gaussian = fit_gaussian(np.concatenate([rows[kept], extra]))
+        parts[name] = replace(gaussian, usual=usual, spread=spread)
+        standard.append((distances - usual) / spread)
+    return parts, np.asarray(np.mean(standard, axis=0))
+
+
+def _typical(rows: NDArray[np.float32], gaussian: Gaussian, contamination: float) -> NDArray[np.float32]:
+    """Return ``rows`` without the share that is farthest from the normals."""
+    distances = np.array([gaussian.distance(row) for row in rows])
+    return rows[distances <= np.quantile(distances, 1 - contamination)]
 
 
 def _folds(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
@@ -75,10 +110,15 @@ def _folds(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64
     return np.asarray(fold_of[rows], dtype=np.int64)
 
 
-def _out_of_fold(features: NDArray[np.float32], fold: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return ``(N,)`` distances, each by a density that was fitted on the other folds."""
+def _out_of_fold(
+    features: NDArray[np.float32],
+    fold: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+    also: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """Return ``(N,)`` distances, each by a density fitted on the other folds' rows ``kept``, and ``also``."""
     distances = np.empty(len(features))
     for k in np.unique(fold):
-        gaussian = fit_gaussian(features[fold != k])
+        gaussian = fit_gaussian(np.concatenate([features[(fold != k) & kept], also]))
         distances[fold == k] = [gaussian.distance(row) for row in features[fold == k]]
     return distances

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_edge.head import head_input
+from sranogan_edge.head import head_input, pooled
 from sranogan_edge.pipeline import measurements
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance
 from sranogan_edge.score import combined_heat, residual
@@ -90,6 +90,19 @@ class Reconstructor:
                 on_progress(min(i + BATCH, len(plain)))
         return _joined(parts)
 
+    def head_features(self, plain: Images) -> NDArray[np.float32]:
+        """Return ``(N, D)``: what the head alone measures of images at least as large as its input."""
+        rows = [
+            pooled(one) for i in range(0, len(plain), BATCH) for one in self._head(plain[i : i + BATCH])[0]
+        ]
+        return np.stack(rows)
+
+    def _head(self, plain: Images) -> tuple[Images, Images]:
+        """Features ``(N, h, w, C)`` and logits ``(N, m, m)``."""
+        side = self.networks.head.input_shape[1]
+        said = self.networks.head(np.stack([head_input(image, side) for image in plain]), training=False)
+        return said["features"].numpy(), said["map"].numpy()[..., 0]
+
     def _batch(self, plain: Images) -> Reconstructions:
         x = enhance_all(plain, self.spec)
         found = self.search(downscale_all(x, self._size), batch=BATCH)
@@ -97,9 +110,7 @@ class Reconstructor:
         resolved = predict(self.networks.resolver, refined)
         f_x, f_r = predict(self.networks.judge, x), predict(self.networks.judge, resolved)
         residuals = [residual(*pair) for pair in zip(x, resolved, f_x, f_r, strict=True)]
-        side = self.networks.head.input_shape[1]
-        said = self.networks.head(np.stack([head_input(image, side) for image in plain]), training=False)
-        seen, logits = said["features"].numpy(), said["map"].numpy()[..., 0]
+        seen, logits = self._head(plain)
         rows = [measurements(r.features, *one) for r, *one in zip(residuals, seen, logits, strict=True)]
         measured = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         heat = np.stack([combined_heat(r.heat, one) for r, one in zip(residuals, logits, strict=True)])
