@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,6 +53,16 @@ def train(
     size: Size = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights and scores.")] = 0,
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    anomalies: Annotated[
+        str,
+        typer.Option(
+            help="What the head learns to find: opacities (radiographs), defects (surfaces, parts), or auto: "
+            "defects for an MVTec folder and phantom:texture, else opacities."
+        ),
+    ] = "auto",
+    contamination: Annotated[
+        float, typer.Option(help="Share of the normals to leave out as suspect, where some may be abnormal.")
+    ] = 0.0,
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
@@ -70,8 +80,10 @@ def train(
         from keras_sranogan.settings import preset as settings_of
         from keras_sranogan.train import train as train_all
 
-        settings = replace(settings_of(preset, size=size, seed=seed), precision=resolve_precision(precision))
         source = open_source(data, normal_class=normal_class)
+        kind: Any = source.anomalies if anomalies == "auto" else anomalies
+        chosen = settings_of(preset, size=size, seed=seed, anomalies=kind, contamination=contamination)
+        settings = replace(chosen, precision=resolve_precision(precision))
         try:
             with Terminal() as progress:
                 done = train_all(source, out, settings, progress, resume=resume, max_bad_share=max_bad_share)

@@ -175,6 +175,7 @@ def evaluate_scorer(
         ),
         **metrics.by_class(reading.labels, reading.abnormal, named),
         "pixel_auroc": metrics.pixel_auroc(scored.heat, masks) if masks is not None else None,
+        "pixel_aupro": metrics.pixel_aupro(scored.heat, masks) if masks is not None else None,
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
         "duplicates": reading.images.duplicates,
         "notes": metrics.notes(reading.abnormal, scorer.calibration.threshold),

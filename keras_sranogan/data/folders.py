@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.source import Item
+from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES, decode_file
 from sranogan_edge.errors import DataError
 from sranogan_edge.frame import Frame
@@ -33,6 +34,8 @@ _GROUP_PATTERNS = (  # file stems of the Kermany chest X-rays, in the layouts th
 
 class FileSource:
     """What all sources that are files share: the items of each split, and how one is decoded."""
+
+    anomalies: Anomalies = "opacities"
 
     def __init__(self, root: Path, splits: dict[str, list[Item]], max_pixels: int) -> None:
         self.name = root.resolve().name

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.source import Item
+from keras_sranogan.settings import Anomalies
 from sranogan_edge.errors import DataError, SettingsError
 from sranogan_edge.frame import Frame, Photometric
 
@@ -95,6 +96,8 @@ def _check_normal(options: MedmnistOptions, entry: dict[str, Any]) -> None:
 
 class MedmnistSource:
     """One MedMNIST set; patients are not published, so every image is its own group."""
+
+    anomalies: Anomalies = "opacities"
 
     def __init__(self, options: MedmnistOptions) -> None:
         """Find the archive in the folder, or fetch it there.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan.data.folders import FileSource, images_under, subfolders
 from keras_sranogan.data.source import Item
+from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS, decode_file
 from sranogan_edge.errors import DataError
 
@@ -25,6 +26,8 @@ def is_mvtec(root: Path, normal_class: str) -> bool:
 
 class MvtecSource(FileSource):
     """Defects by name, with a mask of each where ``ground_truth`` is there."""
+
+    anomalies: Anomalies = "defects"
 
     def __init__(self, root: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
         """List the images below ``root``; none is opened.

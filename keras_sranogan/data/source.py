@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS
 from sranogan_edge.errors import DataError
 from sranogan_edge.frame import Frame
@@ -37,9 +38,15 @@ class Item:
 
 
 class DataSource(Protocol):
-    """Images under a few split names; nothing is read before it is asked for."""
+    """Images under a few split names; nothing is read before it is asked for.
+
+    Attributes:
+        name: for people.
+        anomalies: what abnormal images of this kind usually show (``--anomalies`` says otherwise).
+    """
 
     name: str
+    anomalies: Anomalies
 
     def splits(self) -> tuple[str, ...]:
         """The splits that hold images: some of ``train``, ``val``, ``test``, in this order."""

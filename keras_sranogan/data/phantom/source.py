@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from keras_sranogan.data.phantom.chest import LESIONS, render_abnormal, render_normal
 from keras_sranogan.data.phantom.image import PhantomImage
 from keras_sranogan.data.phantom.texture import DEFECTS, KINDS, render_texture_defect, render_texture_normal
+from keras_sranogan.settings import Anomalies
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.frame import Frame, Photometric
 
@@ -73,6 +74,7 @@ class PhantomSource:
             raise SettingsError(f"No phantom {family!r}; write 'phantom' or 'phantom:texture'.")
         self.options = options or PhantomOptions()
         self.family = family
+        self.anomalies: Anomalies = "opacities" if family == "chest" else "defects"
         self.name = "phantom" if family == "chest" else f"phantom:{family}"
 
     @classmethod
