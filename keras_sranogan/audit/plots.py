@@ -63,7 +63,7 @@ def _trivial(axes: Axes, figures: Figures, name: str, row: int) -> None:
         for one in figures.statistics.values()
         if one.of == "pixels" and (value := one.auroc.get(name)) is not None
     ]
-    label = "single numbers of the image, either way round" if row == 0 else None
+    label = "numbers of the image, no model" if row == 0 else None
     axes.plot(values, [row] * len(values), "o", color=TRIVIAL, markersize=5, alpha=0.6, mew=0, label=label)
 
 
@@ -74,7 +74,7 @@ def _limit(axes: Axes, figures: Figures, name: str, row: int) -> None:
         return
     share, arrow = (MAX_LEFT, "<") if one.removes_content else (1 - MAX_LOST, ">")
     at = CHANCE + share * (plain - CHANCE)
-    label = "limit, to the side that passes" if row == 1 else None
+    label = "limit of the verdict" if row == 1 else None
     axes.plot([at, at], [row - 0.3, row + 0.3], color=LIMIT, linewidth=1.5)
     axes.plot(at, row, arrow, color=LIMIT, markersize=6, label=label)
 

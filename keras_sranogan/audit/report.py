@@ -15,6 +15,7 @@ from keras_sranogan.report import NONE, render_page
 Audit = Mapping[str, Any]
 
 STYLES = {"leans": "bold red", "undecided": "yellow", "warns": "yellow", "open": "dim", "fine": "green"}
+SHOWN_CLASSES = 3  # on a terminal
 CARD_INTRODUCTION = (
     "Whether the AUROC comes from the abnormality or from how the images were made. Each row changes every "
     "image in one respect (*shifted normals*: the normal ones alone); *left* is the share of the advantage "
@@ -37,10 +38,9 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
 
 
 def _controls(tables: Tables) -> Table:
-    table = Table("images", title="What is left of the AUROC when something is taken away?")
+    table = _table("What is left of the AUROC when something is taken away?", "images")
     several = any(row.spread != NONE for row in tables.controls)
-    heads = ("AUROC", "95 % interval", "left", "95 % interval", *(["over the models"] * several))
-    for head in heads:
+    for head in ("AUROC", "95 % interval", "left", "95 % interval", *(["over the models"] * several)):
         table.add_column(head, justify="right", no_wrap=True)
     for row in tables.controls:
         cells = (row.auroc, row.interval, row.left, row.left_interval, *([row.spread] * several))
@@ -49,9 +49,7 @@ def _controls(tables: Tables) -> Table:
 
 
 def _statistics(tables: Tables) -> Table:
-    title = "The model and single numbers of the image, under every control"
-    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))  # nine columns in 80 characters
-    table.add_column("AUROC", no_wrap=True)
+    table = _table("The model and single numbers of the image, under every control", "AUROC")
     for head in tables.heads:
         table.add_column(head, justify="right", no_wrap=True)
     for row in tables.statistics:
@@ -63,13 +61,24 @@ def _statistics(tables: Tables) -> Table:
 
 
 def _shortcuts(tables: Tables) -> Table:
-    table = Table("how the image was made", title="What does the score move with, inside a class?")
-    for label in tables.classes:
-        table.add_column(f"Spearman, {label}", justify="right")
+    table = _table("What does the score move with, inside a class? (Spearman)", "how the image was made")
+    for label in tables.classes[:SHOWN_CLASSES]:
+        table.add_column(label, justify="right")
     table.add_column("AUROC without it", justify="right")
     table.add_column("left", justify="right")
     for row in tables.shortcuts:
-        table.add_row(row.name, *(value for value, _ in row.by_class), row.without, row.left)
+        cells = [value for value, _ in row.by_class[:SHOWN_CLASSES]]
+        if {*cells, row.without} != {NONE}:
+            table.add_row(row.name, *cells, row.without, row.left)
+    more = len(tables.classes) - SHOWN_CLASSES
+    table.caption = f"and {more} more classes, see --report or --json" if more > 0 else None
+    return table
+
+
+def _table(title: str, head: str) -> Table:
+    """A table with narrow gaps, so that nine columns fit 80 characters."""
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column(head, no_wrap=True)
     return table
 
 

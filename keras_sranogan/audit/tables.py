@@ -43,7 +43,7 @@ class ControlRow:
         title, meaning: of the control.
         auroc, interval: of the model there.
         left, left_interval: of its advantage over chance.
-        spread: over the models, where there are several.
+        spread, deviation: smallest to largest, and standard deviation, over several models.
         ours: whether this is the plain row.
     """
 
@@ -54,6 +54,7 @@ class ControlRow:
     left: str
     left_interval: str
     spread: str
+    deviation: str
     ours: bool
 
 
@@ -105,7 +106,7 @@ def tables_of(audit: Audit) -> Tables:
         controls=[_control(name, found, audit["seeds"]) for name, found in controls.items()],
         heads=[SHORT.get(name, name) for name in controls],
         statistics=[_model(controls), *_statistics(audit)],
-        classes=list(audit["associations"]),
+        classes=_classes(audit),
         shortcuts=_shortcuts(audit),
         findings=[(f["kind"], KINDS[f["kind"]], f["text"]) for f in audit["verdict"]["findings"]],
     )
@@ -128,7 +129,8 @@ def _control(name: str, found: Mapping[str, Any], seeds: Mapping[str, Any] | Non
         interval=interval(ranking["auroc_ci"]),
         left=percentage(left["left"]) if changed else NONE,
         left_interval=f"{percentage(bounds[0])} to {percentage(bounds[1])}" if bounds and changed else NONE,
-        spread=f"{spread['min']:.3f} to {spread['max']:.3f} (SD {spread['sd']:.3f})" if spread else NONE,
+        spread=f"{spread['min']:.3f} to {spread['max']:.3f}" if spread else NONE,
+        deviation=f"{spread['sd']:.3f}" if spread else NONE,
         ours=not changed,
     )
 
@@ -161,7 +163,8 @@ def _shortcuts(audit: Audit) -> list[ShortcutRow]:
 
 
 def _shortcut(audit: Audit, name: str, title: str) -> ShortcutRow:
-    found = [by_name.get(name, {"rho": None, "rho_ci": None}) for by_name in audit["associations"].values()]
+    of_classes = [audit["associations"][label] for label in _classes(audit)]
+    found = [by_name.get(name, {"rho": None, "rho_ci": None}) for by_name in of_classes]
     removed = audit["removed"].get(name)
     return ShortcutRow(
         name=title,
@@ -170,6 +173,13 @@ def _shortcut(audit: Audit, name: str, title: str) -> ShortcutRow:
         without_interval=interval(removed["ranking"]["auroc_ci"]) if removed else NONE,
         left=percentage(removed["left"]["left"]) if removed else NONE,
     )
+
+
+def _classes(audit: Audit) -> list[str]:
+    """The classes with enough images for a correlation; all where none has."""
+    found = audit["associations"]
+    large = [label for label, of in found.items() if any(one["rho"] is not None for one in of.values())]
+    return large or list(found)
 
 
 def _signed(value: float | None) -> str:

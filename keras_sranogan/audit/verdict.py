@@ -37,15 +37,15 @@ Status = Literal["passes", "leans", "undecided", "not judged"]
 
 RULES = (
     f"A score leans on what a control takes away when more than {percent(MAX_LOST)} of its AUROC over "
-    "chance goes with it and the 95% interval of that loss excludes zero; with the centre hidden, when "
-    f"more than {percent(MAX_LEFT)} is left and the interval excludes none. It is undecided when the "
-    f"interval crosses the limit and is wider than {percent(MAX_MARGIN)} either way, or with fewer than "
-    f"{MIN_EACH} images of a class. All else warns: a single number of the image with AUROC {TELLS:.1f} "
-    f"that does as well, or a fact of the file with {TELLS:.1f}; {percent(MAX_LOST)} lost by regression "
-    f"or by shifting the normals; Spearman {STRONG_RHO} inside the normals; {percent(MAX_PATIENT_SHARE)}"
-    f" of the variance between patients; false alarms of shifted normals above {MAX_ALARM_FACTOR:g} "
-    f"times the rate set; over seeds, a standard deviation of {MAX_SD} or ranks that agree by less than "
-    f"{MIN_AGREEMENT}. These limits are conventions."
+    "chance goes with it and the 95% interval of that loss excludes zero; with the centre hidden, "
+    f"when more than {percent(MAX_LEFT)} is left and the interval excludes none. It is undecided when "
+    f"such a loss may be chance, when an interval wider than {percent(MAX_MARGIN)} either way crosses "
+    f"the limit, and with fewer than {MIN_EACH} images of a class. All else warns: a single number of "
+    f"the image that does as well; a fact of the file with AUROC {TELLS:.1f}; {percent(MAX_LOST)} lost"
+    f" by regression or by shifting the normals; Spearman {STRONG_RHO} inside the normals; "
+    f"{percent(MAX_PATIENT_SHARE)} of the variance between patients; false alarms of shifted normals "
+    f"above {MAX_ALARM_FACTOR:g} times the rate set; over seeds, a standard deviation of {MAX_SD} or "
+    f"ranks that agree by less than {MIN_AGREEMENT}. These limits are conventions."
 )
 LIMITS = (
     "A control changes more than the one thing that it is named for: hiding borders also hides anatomy, and "

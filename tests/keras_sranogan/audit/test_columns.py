@@ -40,7 +40,8 @@ class Framed:
 def test_a_control_that_leaves_nothing_is_said_and_not_fatal(drawn: Make, reads: Make) -> None:
     """With black borders nothing is left without the centre: no figure, undecided, all else is there."""
     source = drawn(each=25)
-    audit = audit_scorers({"m": reads("content", source)}, Framed(source), AuditOptions(), Silent())
+    framed: Any = Framed(source)
+    audit = audit_scorers({"m": reads("content", source)}, framed, AuditOptions(), Silent())
     centre = audit.figures["controls"]["centre_masked"]
     assert centre["ranking"]["auroc"] is None
     assert "50 of 50 images" in centre["problem"]
@@ -54,7 +55,8 @@ def test_unreadable_images_are_left_out_of_every_column(drawn: Make, reads: Make
     """A broken image is missing everywhere, so that columns stay comparable."""
     source = drawn(each=25)
     bad = source.items("test")[3].key
-    reader = Reader([reads("content", source)], Framed(source, (bad,)), 0.05, 0, Silent())
+    framed: Any = Framed(source, (bad,))
+    reader = Reader([reads("content", source)], framed, 0.05, 0, Silent())
     first, low_pass, *_ = all_controls(64)
     plain = reader.plain(first, source.items("test"))
     changed = reader.changed(low_pass, plain)

@@ -59,7 +59,8 @@ def audit(drawn: Make, reads: Make) -> Audit:
     """Two models on a few images of patients with two images each."""
     source = drawn(each=24, per_patient=2)
     scorers = {f"runs/{k}": reads("content", source, noise=0.02, seed=k) for k in range(2)}
-    return audit_scorers(scorers, Renamed(source), AuditOptions(), Silent())
+    renamed: Any = Renamed(source)
+    return audit_scorers(scorers, renamed, AuditOptions(), Silent())
 
 
 def printed(figures: Any, width: int) -> str:
@@ -97,6 +98,8 @@ def test_the_tables_fit_a_terminal_of_80_columns(audit: Audit) -> None:
     """Nothing of the nine-column table is cut off in the usual width."""
     terminal = printed(audit.figures, 80)
     assert "…" not in terminal
+    for one in audit.figures["controls"].values():
+        assert one["title"] in terminal
     for head in SHORT.values():
         assert head in terminal
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from keras_sranogan.audit.associations import Association
+from keras_sranogan.audit.associations import Association, Removed
 from keras_sranogan.audit.calibration import Calibrated, Shifted
 from keras_sranogan.audit.controls import CENTRE_MASKED, PLAIN, SHIFTED_NORMALS, all_controls
 from keras_sranogan.audit.figures import ControlFigures, Figures, StatisticFigures
@@ -121,6 +121,16 @@ def test_shifted_normals_warn_and_do_not_convict() -> None:
     worse = replace(one, shifted=Shifted(0.9, 0.05, 0.4))
     assert judge(worse).status == "passes"
     assert subjects(worse, "warns") == {"acquisition", "false alarms after a shift"}
+
+
+def test_too_few_images_to_warn_are_said_to_be_too_few() -> None:
+    """A loss that may be chance is no warning: neither of shifted normals nor of the regression."""
+    one = figures()
+    shift = control(SHIFTED_NORMALS, 0.3, 1.0)
+    rest = Removed(["sharpness"], 0.1, 0.0, Ranking(0.6, [0.4, 0.8], [0.6]), Left(0.3, [-0.7, 1.3]))
+    vague = replace(one, controls=one.controls | {SHIFTED_NORMALS: shift}, removed={"all": rest})
+    assert subjects(vague, "open") == {"acquisition", "regression on shortcuts"}
+    assert judge(vague).status == "passes"
 
 
 def test_a_number_that_does_as_well_warns() -> None:
