@@ -20,6 +20,7 @@ def tiny_settings(seed: int = 0) -> TrainSettings:
     from keras_sranogan.settings import (
         AnoganSettings,
         DetectorSettings,
+        HeadSettings,
         RefinerSettings,
         SearchSettings,
         SrganSettings,
@@ -37,6 +38,7 @@ def tiny_settings(seed: int = 0) -> TrainSettings:
         search=SearchSettings(steps=3),
         refiner=RefinerSettings(filters=8, steps=10, batch=8),
         srgan=SrganSettings(filters=8, blocks=1, discriminator_width=8, steps=12, batch=8),
+        head=HeadSettings(width=8, steps=20, pairs=8),
         detector=DetectorSettings(jitter_copies=1),
     )
 

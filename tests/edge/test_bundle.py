@@ -19,7 +19,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sranogan_edge import bundle as bundle_module
-from sranogan_edge.bundle import GRAPHS, MANIFEST, MEMBERS, Bundle, Golden, read_bundle, write_bundle
+from sranogan_edge.bundle import (
+    GRAPHS,
+    MANIFEST,
+    MEMBERS,
+    SCHEMA_VERSION,
+    Bundle,
+    Golden,
+    read_bundle,
+    write_bundle,
+)
+from sranogan_edge.density import PARTS, Calibration, Density, Gaussian
 from sranogan_edge.errors import (
     BundleError,
     BundleFormatError,
@@ -29,7 +39,7 @@ from sranogan_edge.errors import (
     ResultsError,
 )
 from sranogan_edge.preprocess import PreprocessSpec
-from sranogan_edge.score import HEAT_SHAPE, Calibration, Density
+from sranogan_edge.score import HEAT_SHAPE
 
 SIZE = 16
 
@@ -42,13 +52,15 @@ def small_bundle() -> Bundle:
         search_size=SIZE // 2,
         graphs={name: f"the {name} graph".encode() for name in GRAPHS},
         density=Density(
-            center=rng.random(4, np.float32),
-            whitening=rng.random((4, 3), np.float32),
+            parts={
+                name: Gaussian(rng.random(4, np.float32), rng.random((4, 3), np.float32), 0.5, 2.0)
+                for name in PARTS
+            },
             heat_center=rng.random(HEAT_SHAPE, np.float32),
             heat_scale=np.ones(HEAT_SHAPE, np.float32),
             heat_limit=2.5,
         ),
-        calibration=Calibration((0.5, 1.0, 1.5), 0.3),
+        calibration=Calibration((-0.5, 1.0, 1.5), 0.3),
         golden=Golden(rng.random((2, SIZE, SIZE, 1), np.float32), np.array([1.0, 2.0]), 0.1),
         model_card="# Card\nπ",
         details={"recipe": "int8", "search": {"steps": 3}},
@@ -98,8 +110,7 @@ def test_round_trip(path: Path) -> None:
     assert dict(read.graphs) == dict(wrote.graphs)
     assert dict(read.details) == dict(wrote.details)
     assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    for name in ("center", "whitening", "heat_center", "heat_scale", "heat_limit"):
-        np.testing.assert_array_equal(getattr(read.density, name), getattr(wrote.density, name))
+    assert read.density.to_bytes() == wrote.density.to_bytes()
     np.testing.assert_array_equal(read.golden.x, wrote.golden.x)
     np.testing.assert_array_equal(read.golden.scores, wrote.golden.scores)
     assert read.golden.tolerance == wrote.golden.tolerance
@@ -227,11 +238,12 @@ def test_manifest_is_not_json(path: Path, text: bytes) -> None:
 @pytest.mark.parametrize(
     ("version", "cure"),
     [
-        (2, "Update sranogan-edge"),
+        (SCHEMA_VERSION + 1, "Update sranogan-edge"),
         (10**9, "Update sranogan-edge"),
+        (SCHEMA_VERSION - 1, "Export it again"),
         (0, "Export it again"),
         (None, "Export it again"),
-        ("1", "Export it again"),
+        (str(SCHEMA_VERSION), "Export it again"),
         (True, "Export it again"),
     ],
 )
@@ -414,11 +426,18 @@ def test_golden_cases_that_prove_nothing(tmp_path: Path, golden: Golden) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"whitening": np.ones((5, 3), np.float32)}, "a whitening"),
-        ({"center": np.full(4, np.nan, np.float32)}, "not finite"),
+        ({"parts": {}}, "not one boolean each"),
+        ({"parts": {"head": Gaussian(np.ones(4, np.float32), np.ones((5, 3), np.float32))}}, "a whitening"),
+        (
+            {"parts": {"map": Gaussian(np.full(1, np.nan, np.float32), np.ones((1, 1), np.float32))}},
+            "not finite",
+        ),
         ({"heat_scale": np.zeros(HEAT_SHAPE, np.float32)}, "not positive"),
         ({"heat_center": np.zeros((4, 4), np.float32)}, "not on"),
+        ({"heat_center": np.full(HEAT_SHAPE, np.nan, np.float32)}, "not finite"),
+        ({"heat_scale": np.ones((4, *HEAT_SHAPE[1:]), np.float32)}, "not on"),
         ({"heat_limit": 0.0}, "not positive"),
+        ({"heat_limit": float("nan")}, "not positive"),
     ],
 )
 def test_nonsense_density(tmp_path: Path, change: dict[str, Any], message: str) -> None:

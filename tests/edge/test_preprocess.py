@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DegenerateImageError, SettingsError
 from sranogan_edge.frame import Frame, Photometric, Window
-from sranogan_edge.preprocess import PreprocessSpec, downscale, low_pass, preprocess
+from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, low_pass, preprocess
 
 ORIGINALS = Path(__file__).resolve().parents[3] / "shared" / "data" / "chest_xray_originals"
 PLAIN = PreprocessSpec(size=32, contrast="none")
@@ -35,14 +35,15 @@ def noise(height: int, width: int, *channels: int) -> NDArray[Any]:
 @pytest.mark.parametrize("contrast", ["none", "clahe"])
 @pytest.mark.parametrize("fit", ["stretch", "pad"])
 def test_output_contract(shape: tuple[int, ...], contrast: Any, fit: Any) -> None:
-    """Any frame gives (S, S, 1) float32 in [0, 1], contiguous."""
+    """Any frame gives (S, S, 1) float32 in [0, 1], contiguous, before its contrast is enhanced and after."""
     photometric = Photometric.RGB if len(shape) == 3 else Photometric.MONOCHROME2
     spec = PreprocessSpec(contrast=contrast, fit=fit)
-    x = preprocess(grey(noise(*shape), photometric=photometric), spec)
-    assert x.shape == (128, 128, 1)
-    assert x.dtype == np.float32
-    assert x.flags.c_contiguous
-    assert 0 <= x.min() < x.max() <= 1
+    plain = preprocess(grey(noise(*shape), photometric=photometric), spec)
+    for x in (plain, enhance(plain, spec)):
+        assert x.shape == (128, 128, 1)
+        assert x.dtype == np.float32
+        assert x.flags.c_contiguous
+        assert 0 <= x.min() < x.max() <= 1
 
 
 def test_full_scale_follows_the_bit_depth() -> None:
@@ -56,10 +57,12 @@ def test_full_scale_follows_the_bit_depth() -> None:
     np.testing.assert_allclose(results[1], results[2], atol=0.5 / 4095 + 1e-6)
 
 
-def test_16_bits_are_not_cut_to_8_without_clahe() -> None:
-    """A shallow 16-bit ramp keeps its levels."""
+@pytest.mark.parametrize("contrast", ["none", "clahe"])
+def test_16_bits_are_not_cut_to_8(contrast: Any) -> None:
+    """A shallow 16-bit ramp keeps its levels, whatever contrast the stages will see."""
     ramp = np.arange(20_000, 21_024, dtype=np.uint16).reshape(32, 32)
-    assert np.unique(preprocess(grey(ramp, 16), PLAIN)).size == 1024
+    x = preprocess(grey(ramp, 16), PreprocessSpec(size=32, contrast=contrast))
+    assert np.unique(x).size == 1024
 
 
 def test_monochrome1_is_inverted() -> None:
@@ -112,12 +115,29 @@ def test_shrinking_averages_even_when_the_other_axis_grows() -> None:
     np.testing.assert_allclose(x[:, 2:14], 0.5, atol=0.01)
 
 
+def test_preprocess_leaves_the_contrast_alone() -> None:
+    """The image comes out as it was, shrunk by area: enhancing is the three stages' own affair."""
+    pixels = noise(256, 256)
+    small = cv2.resize(pixels, (128, 128), interpolation=cv2.INTER_AREA) / np.float32(255)
+    for spec in (PreprocessSpec(), PreprocessSpec(contrast="none")):
+        np.testing.assert_array_equal(preprocess(grey(pixels), spec)[..., 0], small)
+
+
 def test_clahe_is_opencv_at_output_size() -> None:
     """The default contrast equals OpenCV's CLAHE (clip 2, 8 x 8 tiles) on the resized 8-bit image."""
     pixels = noise(256, 256)
     small = cv2.resize(pixels, (128, 128), interpolation=cv2.INTER_AREA)
     expected = cv2.createCLAHE(2.0, (8, 8)).apply(small) / np.float32(255)
-    np.testing.assert_array_equal(preprocess(grey(pixels), PreprocessSpec())[..., 0], expected)
+    x = preprocess(grey(pixels), PreprocessSpec())
+    before = x.copy()
+    np.testing.assert_array_equal(enhance(x, PreprocessSpec())[..., 0], expected)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_no_enhancement_is_the_image_itself() -> None:
+    """Where contrast is "none" the stages see the image to the bit, with its 16-bit levels."""
+    x = RNG.random((32, 32, 1), np.float32)
+    np.testing.assert_array_equal(enhance(x, PLAIN), x)
 
 
 def test_pad_keeps_the_aspect_ratio_and_leaves_black() -> None:

@@ -1,9 +1,8 @@
-"""The arithmetic from residuals to a score, a p-value and a heat map."""
+"""The detector's measurements: residual features of an image and its reconstruction, and heat."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,23 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sranogan_edge.errors import SettingsError
 from sranogan_edge.score import (
+    BAND_HEAT_SHAPE,
     BAND_SIGMAS_SHARE,
     FEATURES,
+    HEAT_GRID,
     HEAT_SHAPE,
-    Calibration,
-    Density,
-    anomaly_score,
-    arrays_from_bytes,
-    arrays_to_bytes,
+    combined_heat,
     frequency_bands,
     gradient_magnitude,
-    heat_map,
     log_energy,
     pool,
     raw_distance,
     residual,
+    standard_heat,
     standardise,
 )
 
@@ -41,18 +37,6 @@ def textured(size: int = 64, seed: int = 0) -> Array:
     rows, columns = np.mgrid[0:size, 0:size] / size
     waves = 0.15 * np.sin(9 * rows) * np.cos(7 * columns) + 0.05 * rng.normal(size=(size, size))
     return np.clip(0.5 + waves, 0.2, 0.8).astype(np.float32)
-
-
-def known_density(center: Array, covariance: NDArray[np.float64]) -> Density:
-    """The density of a Gaussian, whitened as the fit does it."""
-    values, vectors = np.linalg.eigh(covariance)
-    return Density(
-        center=center.astype(np.float32),
-        whitening=(vectors / np.sqrt(values)).astype(np.float32),
-        heat_center=np.full(HEAT_SHAPE, 2.0, np.float32),
-        heat_scale=np.full(HEAT_SHAPE, 0.5, np.float32),
-        heat_limit=3.0,
-    )
 
 
 @settings(deadline=None, max_examples=40)
@@ -148,130 +132,39 @@ def test_gradient_magnitude_is_the_same_wherever_arrays_lie() -> None:
         np.testing.assert_array_equal(kept[-1], expected)
 
 
-def test_score_is_the_mahalanobis_distance() -> None:
-    """The score equals sqrt((v - m)' C^-1 (v - m) / D) of a known Gaussian, computed independently."""
-    rng = np.random.default_rng(3)
-    mix = rng.normal(size=(12, 12))
-    covariance = mix @ mix.T + np.eye(12)
-    center, vector = rng.normal(size=12), rng.normal(size=12) * 3
-    expected = math.sqrt((vector - center) @ np.linalg.inv(covariance) @ (vector - center) / 12)
-    found = anomaly_score(vector.astype(np.float32), known_density(center.astype(np.float32), covariance))
-    assert found == pytest.approx(expected, rel=1e-4)
+def test_combined_heat_ends_with_the_heads_map() -> None:
+    """The residual's planes come first and untouched, the head's map of any size last, enlarged in place."""
+    bands = np.random.default_rng(2).normal(size=BAND_HEAT_SHAPE).astype(np.float32)
+    logits = np.full((8, 8), -3.0, np.float32)
+    logits[6, 1] = 5.0
+    heat = combined_heat(bands, logits)
+    assert (heat.shape, heat.dtype) == (HEAT_SHAPE, np.float32)
+    np.testing.assert_array_equal(heat[:-1], bands)
+    row, column = np.unravel_index(heat[-1].argmax(), heat[-1].shape)
+    assert (row // 4, column // 4) == (6, 1)
+    assert heat[-1].min() == -3
 
 
-def test_score_of_normals_is_about_one() -> None:
-    """Draws from the density itself score 1 on average; its center scores 0."""
-    rng = np.random.default_rng(4)
-    density = known_density(np.ones(50, np.float32), np.diag(np.linspace(0.5, 2, 50)))
-    draws = 1 + rng.normal(size=(200, 50)) * np.sqrt(np.linspace(0.5, 2, 50))
-    scores = [anomaly_score(row.astype(np.float32), density) for row in draws]
-    assert np.mean(scores) == pytest.approx(1, abs=0.03)
-    assert anomaly_score(density.center, density) == 0
+@pytest.mark.parametrize("sign", [1, -1])
+def test_standard_heat_counts_deviations(sign: int) -> None:
+    """Bands count whichever way they are off; the head's map counts only where it is above the normals'."""
+    center, scale = np.full(HEAT_SHAPE, 2.0, np.float32), np.full(HEAT_SHAPE, 0.5, np.float32)
+    found = standard_heat(center + sign * 2 * scale, center, scale)
+    assert found.shape == (HEAT_GRID, HEAT_GRID)
+    np.testing.assert_allclose(found, 2 if sign > 0 else 2 * math.sqrt(0.5), rtol=1e-5)
+    assert not standard_heat(center, center, scale).any()
 
 
-def test_heat_map_of_average_heat_is_zero() -> None:
-    """Heat as normals have it on average shows nothing."""
-    density = known_density(np.ones(3, np.float32), np.eye(3))
-    assert not heat_map(density.heat_center, density, 64).any()
-
-
-def test_heat_map_counts_standard_deviations() -> None:
-    """Two deviations off the normals, more detail or less, read 2 all over, at the size of the image."""
-    density = known_density(np.ones(3, np.float32), np.eye(3))
-    for sign in (1, -1):
-        found = heat_map(density.heat_center + sign * 2 * density.heat_scale, density, 64)
-        assert found.shape == (64, 64)
-        np.testing.assert_allclose(found, 2, rtol=1e-5)
+def test_standard_heat_of_either_witness() -> None:
+    """Bands alone, or the head alone, heat a place by the share of the square that they stand for."""
+    center, scale = np.zeros(HEAT_SHAPE, np.float32), np.ones(HEAT_SHAPE, np.float32)
+    for planes in (slice(0, -1), slice(-1, None)):
+        heat = center.copy()
+        heat[planes] = 3.0
+        np.testing.assert_allclose(standard_heat(heat, center, scale), 3 * math.sqrt(0.5), rtol=1e-5)
 
 
 def test_raw_distance() -> None:
     """Plain AnoGAN's score is the sum of absolute differences on the 0-255 scale."""
     x = np.zeros((4, 4, 1), np.float32)
     assert raw_distance(x, x + np.float32(0.5)) == 16 * 127.5
-
-
-def test_density_round_trip() -> None:
-    """A density survives its bytes, to the bit, and equal densities give equal bytes."""
-    density = known_density(np.arange(3, dtype=np.float32), np.eye(3) + 0.5)
-    read = Density.from_bytes(density.to_bytes())
-    for name in ("center", "whitening", "heat_center", "heat_scale"):
-        np.testing.assert_array_equal(getattr(read, name), getattr(density, name))
-        assert getattr(read, name).dtype == np.float32
-    assert (read.heat_limit, read.to_bytes()) == (density.heat_limit, density.to_bytes())
-
-
-def test_density_refuses_what_cannot_score() -> None:
-    """A density with NaN in it is refused when read, not first noticed as a NaN score."""
-    broken = replace(known_density(np.ones(3, np.float32), np.eye(3)), center=np.full(3, np.nan, np.float32))
-    with pytest.raises(ValueError, match="not finite"):
-        Density.from_bytes(broken.to_bytes())
-
-
-def test_arrays_name_what_is_missing() -> None:
-    """An archive without a wanted array is refused by that array's name."""
-    with pytest.raises(ValueError, match=r"no array .*other\.npy"):
-        arrays_from_bytes(arrays_to_bytes({"x": np.zeros(2)}), ["x", "other"])
-
-
-scores_lists = st.lists(st.floats(0, 10, allow_nan=False), min_size=1, max_size=60).map(sorted)
-rates = st.floats(0.001, 0.999)
-
-
-@given(scores=scores_lists, score=st.floats(-1, 12))
-def test_p_value_is_the_share_at_least_as_anomalous(scores: list[float], score: float) -> None:
-    """The p-value equals its definition counted out, and lies in [1 / (n + 1), 1]."""
-    found = Calibration(tuple(scores), 0.05).p_value(score)
-    assert found == (1 + sum(s >= score for s in scores)) / (len(scores) + 1)
-    assert 1 / (len(scores) + 1) <= found <= 1
-
-
-@given(scores=scores_lists, pair=st.tuples(st.floats(-1, 12), st.floats(-1, 12)))
-def test_p_value_falls_as_the_score_rises(scores: list[float], pair: tuple[float, float]) -> None:
-    """A higher score never has a higher p-value."""
-    calibration = Calibration(tuple(scores), 0.05)
-    assert calibration.p_value(max(pair)) <= calibration.p_value(min(pair))
-
-
-@given(scores=scores_lists, rate=rates, score=st.floats(-1, 12))
-def test_flagged_means_p_value_within_the_rate(scores: list[float], rate: float, score: float) -> None:
-    """Above the threshold is the same as a p-value of at most the false-alarm rate."""
-    calibration = Calibration(tuple(scores), rate)
-    assert (score > calibration.threshold) == (calibration.p_value(score) <= rate + 1e-9)
-
-
-@given(
-    count=st.integers(1, 400), rate=st.sampled_from([0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.6, 0.7])
-)
-def test_threshold_is_the_conformal_quantile(count: int, rate: float) -> None:
-    """The threshold is the ceil((n + 1)(1 - rate))-th score, in exact arithmetic, else infinite."""
-    calibration = Calibration(tuple(float(k) for k in range(1, count + 1)), rate)
-    rank = -((-(count + 1) * (100 - round(100 * rate))) // 100)  # ceil, in whole numbers
-    assert calibration.threshold == (rank if rank <= count else math.inf)
-
-
-@settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 2**32), count=st.integers(20, 300), rate=st.sampled_from([0.05, 0.1, 0.25, 0.5]))
-def test_false_alarms_keep_to_the_rate(seed: int, count: int, rate: float) -> None:
-    """Of exchangeable normals, at most the stated share is flagged, averaged over calibrations."""
-    rng = np.random.default_rng(seed)
-    draws = np.sort(rng.lognormal(size=(400, count)), axis=1)
-    new = rng.lognormal(size=(400, 50))
-    thresholds = np.array([Calibration(tuple(row), rate).threshold for row in draws.tolist()])
-    flagged = (new > thresholds[:, None]).mean(axis=1)
-    assert flagged.mean() <= rate + 5 * flagged.std() / math.sqrt(len(flagged)) + 1e-9
-
-
-@pytest.mark.parametrize(("count", "finite"), [(18, False), (19, True)])
-def test_threshold_needs_enough_normals(count: int, finite: bool) -> None:
-    """A rate of 5 % needs 19 held-out normals; with fewer nothing is ever flagged."""
-    assert math.isfinite(Calibration(tuple(map(float, range(count))), 0.05).threshold) is finite
-
-
-@pytest.mark.parametrize(
-    ("scores", "rate"),
-    [((), 0.05), ((2.0, 1.0), 0.05), ((math.nan,), 0.05), ((math.inf,), 0.05), ((1.0,), 0.0), ((1.0,), 1.0)],
-)
-def test_calibration_that_cannot_be(scores: tuple[float, ...], rate: float) -> None:
-    """Scores or rates from which no threshold can follow are refused at once."""
-    with pytest.raises(SettingsError):
-        Calibration(scores, rate)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from keras_sranogan import metrics
+from sranogan_edge.density import Calibration
 from sranogan_edge.errors import DegenerateImageError
 from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.preprocess import PreprocessSpec
-from sranogan_edge.score import Calibration
 
 RNG = np.random.default_rng(3)
 ABNORMAL = np.arange(60) >= 25
@@ -150,3 +150,17 @@ def test_pixel_auroc_of_a_perfect_heat_map_is_one(monkeypatch: pytest.MonkeyPatc
     assert metrics.pixel_auroc(heat, masks) == 1.0
     monkeypatch.setattr(metrics, "MAX_PIXELS", 200)
     assert metrics.pixel_auroc(heat, masks) == 1.0
+
+
+def test_aupro_counts_regions_alike() -> None:
+    """Perfect heat scores 1; heat on the large region of two alone scores a half, however large it is."""
+    masks = np.zeros((2, 32, 32), np.bool_)
+    masks[0, 2:20, 2:20] = True
+    masks[1, 25:28, 25:28] = True
+    heat = masks.astype(np.float32)
+    assert metrics.pixel_aupro(heat, masks) == pytest.approx(1)
+    heat[1] = 0
+    rising = metrics.pixel_aupro(heat + np.linspace(0.5, 0, 32, dtype=np.float32)[:, None], masks)
+    assert rising == pytest.approx(0.5, abs=0.01)
+    assert metrics.pixel_aupro(heat, np.zeros_like(masks)) is None
+    assert metrics.pixel_aupro(heat, np.ones_like(masks)) is None

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from keras_sranogan.settings import (
+    MAX_CONTAMINATION,
     MAX_SEED,
     AnoganSettings,
     DetectorSettings,
+    HeadSettings,
     SearchSettings,
     TrainSettings,
     preset,
@@ -36,7 +38,10 @@ def test_every_value_survives_json() -> None:
         preprocess=PreprocessSpec(size=64, contrast="none", fit="pad"),
         anogan=AnoganSettings(latent_dim=5, spectral=True),
         search=SearchSettings(steps=0, start="random", restarts=3, optimiser="momentum"),
-        detector=DetectorSettings(folds=2, false_alarm_rate=0.5),
+        head=HeadSettings(anomalies="defects", width=8),
+        detector=DetectorSettings(
+            parts=("map", "residual"), folds=2, false_alarm_rate=0.5, contamination=0.1
+        ),
     )
     assert TrainSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
@@ -45,7 +50,7 @@ def test_presets_differ_as_documented() -> None:
     """Demo is smaller and shorter; paper has no contrast normalisation, a random start and 500 steps."""
     demo, standard, paper = (preset(name) for name in PRESETS)
     assert (demo.preprocess.size, standard.preprocess.size, paper.preprocess.size) == (128, 128, 128)
-    for part in ("anogan", "refiner", "srgan"):
+    for part in ("anogan", "refiner", "srgan", "head"):
         assert getattr(demo, part).steps < getattr(standard, part).steps
     assert demo.anogan.max_width < standard.anogan.max_width
     assert (standard.preprocess.contrast, standard.search.start) == ("clahe", "encoder")
@@ -53,6 +58,14 @@ def test_presets_differ_as_documented() -> None:
     assert (
         replace(paper, preset="standard", preprocess=standard.preprocess, search=standard.search) == standard
     )
+
+
+def test_preset_takes_what_the_command_asks_for() -> None:
+    """Anomalies and contamination reach the stage that they are of; without them a preset keeps its own."""
+    asked = preset("demo", anomalies="defects", contamination=0.05)
+    assert (asked.head.anomalies, asked.detector.contamination) == ("defects", 0.05)
+    assert asked.head.steps == preset("demo").head.steps
+    assert (preset("demo").head.anomalies, preset("demo").detector.contamination) == ("opacities", 0)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +122,12 @@ def test_bad_search_is_refused(values: dict[str, Any], message: str) -> None:
             "--precision must be one of float32, mixed_bfloat16",
         ),
         (lambda: preset("large"), "--preset must be one of demo, standard, paper; received 'large'"),
+        (lambda: HeadSettings(anomalies="cats"), "--anomalies must be one of opacities, defects"),
+        (lambda: DetectorSettings(parts=()), "the score needs parts, of residual, head, map; received"),
+        (lambda: DetectorSettings(parts=("head", "tail")), r"received \('head', 'tail'\)"),
+        (lambda: DetectorSettings(contamination=-0.1), "--contamination must be from 0 to"),
+        (lambda: DetectorSettings(contamination=MAX_CONTAMINATION + 0.01), "--contamination must be"),
+        (lambda: preset("demo", contamination=float("nan")), "--contamination must be from 0 to"),
         (lambda: DetectorSettings(folds=1), "folds=1"),
         (lambda: DetectorSettings(false_alarm_rate=0), "false_alarm_rate=0"),
     ],

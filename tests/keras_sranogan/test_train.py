@@ -17,11 +17,12 @@ from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.train import train
 from keras_sranogan.training import Silent
+from sranogan_edge.density import PARTS
 from sranogan_edge.errors import DataError, RunError
 
 DATA = "phantom?train=60&val=12&test=12&size=96"  # what tiny_run is trained on
-PIECES = ["gan", "encoder", "refiner", "srgan", "detector"]
-MODELS = ["averaged", "discriminator", "encoder", "encoder_start", "judge", "refiner", "resolver"]
+PIECES = ["gan", "encoder", "refiner", "srgan", "head", "detector"]
+MODELS = ["averaged", "discriminator", "encoder", "encoder_start", "head", "judge", "refiner", "resolver"]
 
 
 class Notes(Silent):
@@ -54,7 +55,7 @@ def test_all_files_are_there(tiny_run: Run, settings: TrainSettings) -> None:
     expected |= {f"models/{name}.keras" for name in MODELS}
     expected |= {
         f"detector/{name}"
-        for name in ("density.npz", "calibration.json", "normals.npz", "representative.npy")
+        for name in ("density.npz", "calibration.json", "normals.npz", "representative.npy", "seen.npy")
     }
     found = {
         path.relative_to(tiny_run.folder).as_posix() for path in tiny_run.folder.rglob("*") if path.is_file()
@@ -73,6 +74,7 @@ def test_all_files_are_there(tiny_run: Run, settings: TrainSettings) -> None:
         ("encoder/reconstructions.png", (12 * 128 + 22, 2 * 128)),
         ("refiner/reconstructions.png", (12 * 128 + 22, 3 * 128)),
         ("srgan/reconstructions.png", (12 * 128 + 22, 3 * 128)),
+        ("head/anomalies.png", (16 * 128 + 22, 3 * 128)),
     ],
 )
 def test_pictures_can_be_seen(tiny_run: Run, name: str, shape: tuple[int, int]) -> None:
@@ -103,11 +105,12 @@ def test_loaded_networks_are_the_saved_ones(tiny_run: Run) -> None:
         ("encoder", networks.encoder, low),
         ("refiner", networks.refiner, low),
         ("resolver", networks.resolver, low),
+        ("head", networks.head, np.repeat(low, 2, axis=-1)),
     ):
         saved = keras.saving.load_model(tiny_run.folder / f"models/{name}.keras")
-        np.testing.assert_array_equal(
-            network(given, training=False), saved(given, training=False), err_msg=name
-        )
+        found, expected = network(given, training=False), saved(given, training=False)
+        for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=name)
         assert not network.trainable_variables
 
 
@@ -116,15 +119,20 @@ def test_detector_can_be_computed_again(tiny_run: Run) -> None:
     normals, settings = tiny_run.held_out_normals(), tiny_run.settings
     assert normals.original.sum() == 12
     assert len(normals.x) == 24
-    made = Reconstructor(tiny_run.networks(), settings.search)(normals.x)
+    reconstruct = Reconstructor(tiny_run.networks(), settings.search, settings.preprocess)
+    made, also = reconstruct(normals.x), {"head": reconstruct.head_features(tiny_run.seen())}
     density, calibration = fit_detector(
-        made.features, made.heat, normals.groups, normals.original, settings.detector, settings.seed
+        made.measured, made.heat, normals.groups, normals.original, settings.detector, settings.seed, also
     )
     saved_density, saved = tiny_run.detector()
-    np.testing.assert_allclose(calibration.scores, saved.scores, rtol=1e-4)
-    np.testing.assert_allclose(density.center, saved_density.center, atol=1e-4)
+    np.testing.assert_allclose(calibration.scores, saved.scores, atol=1e-3)
+    for name in PARTS:
+        np.testing.assert_allclose(
+            density.parts[name].center, saved_density.parts[name].center, atol=1e-4, err_msg=name
+        )
     assert made.resolved.shape == normals.x.shape == bicubic(made.refined).shape
     assert tiny_run.representative().shape == (48, 32, 32, 1)
+    assert tiny_run.seen().shape == (2 * 48, 16, 16, 1)
 
 
 def test_finished_run_is_not_trained_again(tiny_run: Run, settings: TrainSettings) -> None:
@@ -181,10 +189,12 @@ def test_same_seed_gives_the_same_model(tiny_run: Run, settings: TrainSettings, 
         ("progress.json", lambda run: run.progress),
         ("provenance.json", lambda run: run.provenance),
         ("models/encoder.keras", lambda run: run.networks()),
+        ("models/head.keras", lambda run: run.networks()),
         ("detector/density.npz", lambda run: run.detector()),
         ("detector/calibration.json", lambda run: run.detector()),
         ("detector/normals.npz", lambda run: run.held_out_normals()),
         ("detector/representative.npy", lambda run: run.representative()),
+        ("detector/seen.npy", lambda run: run.seen()),
     ],
 )
 def test_damaged_and_missing_files_are_named(copied: Run, name: str, use: object) -> None:

@@ -1,54 +1,160 @@
+"""Densities of normals, and scores of normals that those densities have not seen."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from keras_sranogan.detector import fit
-from keras_sranogan.detector.fit import fit_density, fit_detector
+from keras_sranogan.detector.fit import fit_detector, fit_gaussian
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.score import HEAT_SHAPE, anomaly_score, standard_heat
+from sranogan_edge.density import PARTS, Calibration, Density, Gaussian
+from sranogan_edge.score import HEAT_SHAPE, standard_heat
 
+Array = NDArray[np.float32]
+WIDTHS = {"residual": 8, "head": 12, "map": 1}
 RNG = np.random.default_rng(0)
-MIX = (np.eye(8) + 0.2 * RNG.normal(size=(8, 8))) * np.geomspace(
-    0.01, 10, 8
-)  # correlated, and of very different scales
+MIXES = {  # correlated, and of very different scales
+    name: (np.eye(width) + 0.2 * RNG.normal(size=(width, width))) * np.geomspace(0.01, 10, width)
+    for name, width in WIDTHS.items()
+}
 
 
-def normals(count: int, seed: int) -> np.ndarray:
-    """Features of ``count`` normals, all from one Gaussian."""
-    return (np.random.default_rng(seed).normal(size=(count, 8)) @ MIX + 3).astype(np.float32)
+def normals(count: int, seed: int) -> dict[str, Array]:
+    """What ``count`` normals measure, each part from one Gaussian."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: (rng.normal(size=(count, len(mix))) @ mix + 3).astype(np.float32) for name, mix in MIXES.items()
+    }
 
 
-def heat(count: int) -> np.ndarray:
+def heat(count: int) -> Array:
     """Some heat for each."""
     return np.random.default_rng(9).random((count, *HEAT_SHAPE), np.float32)
 
 
-def test_whitening_gives_unit_covariance() -> None:
+def fitted(
+    count: int, seed: int, settings: DetectorSettings | None = None, folds_seed: int = 0
+) -> tuple[Density, Calibration]:
+    """A detector of ``count`` normals, one image of each person."""
+    rows, every = normals(count, seed), np.ones(count, np.bool_)
+    return fit_detector(
+        rows, heat(count), np.arange(count), every, settings or DetectorSettings(), folds_seed
+    )
+
+
+def scores_of(density: Density, rows: dict[str, Array]) -> NDArray[np.float64]:
+    """The score of each image."""
+    count = len(next(iter(rows.values())))
+    return np.array([density.score({name: rows[name][i] for name in rows}) for i in range(count)])
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_whitening_gives_unit_covariance(name: str) -> None:
     """Whitened normals have mean zero and the identity as covariance, whatever their scales."""
-    features = normals(4000, 1)
-    density = fit_density(features, heat(4000))
-    white = (features - density.center) @ density.whitening
+    features = normals(4000, 1)[name]
+    gaussian = fit_gaussian(features)
+    white = (features - gaussian.center) @ gaussian.whitening
     np.testing.assert_allclose(white.mean(axis=0), 0, atol=0.02)
-    np.testing.assert_allclose(np.cov(white.T), np.eye(8), atol=0.05)
+    np.testing.assert_allclose(np.atleast_2d(np.cov(white.T)), np.eye(WIDTHS[name]), atol=0.1)  # shrunk a little
 
 
-def test_score_is_about_one_for_normals_and_grows_outside() -> None:
-    """The score is a distance in standard deviations: about 1 for normals, higher the farther away."""
+def test_distance_grows_outside() -> None:
+    """The farther from the normals, the larger the distance; of one number, the higher."""
     features = normals(2000, 2)
-    density = fit_density(features, heat(2000))
-    scores = [anomaly_score(row, density) for row in normals(200, 3)]
-    assert 0.8 < np.mean(scores) < 1.2
-    center = features.mean(axis=0)
-    away = [anomaly_score(center + far * MIX[0].astype(np.float32), density) for far in (0.0, 5.0, 10.0)]
+    far = MIXES["residual"][0].astype(np.float32)
+    gaussian, line = fit_gaussian(features["residual"]), fit_gaussian(features["map"])
+    away = [gaussian.distance(gaussian.center + reach * far) for reach in (0.0, 5.0, 10.0)]
     assert away[0] < away[1] < away[2]
-    assert away[1] > np.max(scores) / 2
+    along = [line.distance(line.center + np.float32(reach)) for reach in (-2, 0, 2)]
+    assert along[0] < along[1] < along[2]
+
+
+def test_a_feature_that_never_varies() -> None:
+    """A feature that is the same in all normals makes no division by zero, and a change of it is far."""
+    features = normals(100, 3)["residual"]
+    features[:, 2] = 1.5
+    gaussian = fit_gaussian(features)
+    gaussian.check()
+    changed = gaussian.center.copy()
+    changed[2] += 0.1
+    assert gaussian.distance(changed) > 100
+
+
+def test_scores_of_normals_are_about_zero() -> None:
+    """Held-out normals, and new ones, score 0 on average, each part with a spread of 1."""
+    density, calibration = fitted(600, 4)
+    assert np.mean(calibration.scores) == pytest.approx(0, abs=1e-6)
+    rows = normals(1000, 5)
+    assert scores_of(density, rows).mean() == pytest.approx(0, abs=0.12)
+    for name in PARTS:
+        standard = [density.parts[name].standard(row) for row in rows[name]]
+        assert np.mean(standard) == pytest.approx(0, abs=0.2), name
+        assert np.std(standard) == pytest.approx(1, abs=0.15), name
+
+
+def test_p_values_of_new_normals_are_uniform() -> None:
+    """Of new normals from the same Gaussians any share gets a p-value of at most that share."""
+    density, calibration = fitted(500, 6)
+    found = np.array([calibration.p_value(score) for score in scores_of(density, normals(3000, 7))])
+    for share in (0.05, 0.1, 0.25, 0.5, 0.75, 0.9):
+        assert np.mean(found <= share) == pytest.approx(share, abs=0.05)
+
+
+def test_stated_false_alarm_rate_is_kept() -> None:
+    """Of new normals from the same Gaussians about the stated share is flagged."""
+    density, calibration = fitted(500, 8, DetectorSettings(false_alarm_rate=0.1))
+    flagged = scores_of(density, normals(3000, 9)) > calibration.threshold
+    assert np.mean(flagged) == pytest.approx(0.1, abs=0.04)
+
+
+@pytest.mark.parametrize("names", [("residual",), ("map", "head")])
+def test_parts_left_out_are_switched_off(names: tuple[str, ...]) -> None:
+    """Only the parts in the settings are fitted, and the calibration is of just these."""
+    density, calibration = fitted(200, 10, DetectorSettings(parts=names))
+    assert set(density.parts) == set(names)
+    rows = {name: part for name, part in normals(500, 11).items() if name in names}
+    found = [calibration.p_value(score) for score in scores_of(density, rows)]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.06)
+
+
+def test_training_normals_widen_a_density_and_are_not_scored() -> None:
+    """Normals of the training move and widen the density of their part alone, and add no score."""
+    rows, every = normals(60, 12), np.ones(60, np.bool_)
+    more = {"head": normals(400, 13)["head"]}
+    arguments = (rows, heat(60), np.arange(60), every, DetectorSettings(), 0)
+    alone, few = fit_detector(*arguments)
+    wide, many = fit_detector(*arguments, trained_on=more)
+    assert len(few.scores) == len(many.scores) == 60
+    np.testing.assert_array_equal(alone.parts["residual"].center, wide.parts["residual"].center)
+    truth = np.full(WIDTHS["head"], 3)
+    off = [np.abs(density.parts["head"].center - truth).mean() for density in (alone, wide)]
+    assert off[1] < off[0]
+    assert wide.parts["head"].usual < alone.parts["head"].usual  # normals are nearer to a better density
+
+
+def test_contamination_leaves_suspects_out() -> None:
+    """Abnormal images among the normals are left out of densities and scores, when asked for."""
+    rows, every = normals(300, 14), np.ones(300, np.bool_)
+    for name, part in rows.items():
+        part[:15] += 12 * MIXES[name].std(axis=0).astype(np.float32)
+    results = [
+        fit_detector(rows, heat(300), np.arange(300), every, DetectorSettings(contamination=share), seed=0)
+        for share in (0.0, 0.05)
+    ]
+    (_, trusting), (density, wary) = results
+    assert (len(trusting.scores), len(wary.scores)) == (300, 285)
+    suspects = scores_of(density, {name: part[:15] for name, part in rows.items()})
+    assert (suspects > wary.threshold).all()
+    assert wary.scores[-1] < suspects.min()
 
 
 def test_heat_statistics() -> None:
     """Heat of normals is centred and scaled per cell; one normal in four exceeds the limit somewhere."""
     values = heat(400)
-    density = fit_density(normals(400, 4), values)
+    rows, every = normals(400, 15), np.ones(400, np.bool_)
+    density, _ = fit_detector(rows, values, np.arange(400), every, DetectorSettings(), 0)
     np.testing.assert_allclose(density.heat_center, values.mean(axis=0), rtol=1e-4)
     peaks = np.array([standard_heat(v, density.heat_center, density.heat_scale).max() for v in values])
     assert np.mean(peaks > density.heat_limit) == pytest.approx(0.25, abs=0.003)
@@ -56,44 +162,30 @@ def test_heat_statistics() -> None:
 
 def test_a_patient_stays_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     """No density that scores a patient was fitted on a copy or another image of the same one."""
-    patients = np.repeat(np.arange(11), 4)
-    features = normals(44, 5)
-    features[:, 0] = patients
+    patients, rows = np.repeat(np.arange(11), 4), normals(44, 16)
+    for part in rows.values():
+        part[:, 0] = patients
     seen = []
 
-    def spy(rows: np.ndarray, heat_of_rows: np.ndarray) -> object:
-        seen.append(np.bincount(rows[:, 0].astype(int), minlength=11))
-        return fit_density(rows, heat_of_rows)
+    def spy(features: Array) -> Gaussian:
+        seen.append(np.bincount(features[:, 0].astype(int), minlength=11))
+        return fit_gaussian(features)
 
-    monkeypatch.setattr(fit, "fit_density", spy)
+    monkeypatch.setattr(fit, "fit_gaussian", spy)
     original = np.tile([True, False, False, False], 11)
-    _, calibration = fit_detector(features, heat(44), patients, original, DetectorSettings(folds=4), seed=0)
-    *folds, final = seen
-    assert (final == 4).all()
-    assert len(folds) == 4
-    for counts in folds:
-        assert set(counts) == {0, 4}
-    assert (np.sum([counts == 0 for counts in folds], axis=0) == 1).all()  # each is scored once
+    _, calibration = fit_detector(rows, heat(44), patients, original, DetectorSettings(folds=4), seed=0)
+    assert len(seen) == 3 * 5
+    for first in range(0, 15, 5):
+        *folds, final = seen[first : first + 5]
+        assert (final == 4).all()
+        for counts in folds:
+            assert set(counts) == {0, 4}
+        assert (np.sum([counts == 0 for counts in folds], axis=0) == 1).all()  # each is scored once
     assert len(calibration.scores) == 11  # jittered copies are not scored
-
-
-def test_stated_false_alarm_rate_is_kept() -> None:
-    """Of new normals from the same Gaussian about the stated share is flagged."""
-    groups = np.arange(500)
-    settings = DetectorSettings(false_alarm_rate=0.1)
-    density, calibration = fit_detector(
-        normals(500, 6), heat(500), groups, np.ones(500, bool), settings, seed=0
-    )
-    scores = np.array([anomaly_score(row, density) for row in normals(3000, 7)])
-    assert np.mean(scores > calibration.threshold) == pytest.approx(0.1, abs=0.04)
 
 
 def test_seed_decides_the_folds() -> None:
     """The same seed gives the same calibration, another one another."""
-    rows, groups = normals(60, 8), np.arange(60)
-    first, again, other = (
-        fit_detector(rows, heat(60), groups, np.ones(60, bool), DetectorSettings(), seed=seed)[1]
-        for seed in (1, 1, 2)
-    )
+    first, again, other = (fitted(60, 17, folds_seed=seed)[1] for seed in (1, 1, 2))
     assert first == again
     assert first != other
