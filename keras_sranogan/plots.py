@@ -105,7 +105,7 @@ def draw_scores(evaluation: Evaluation) -> bytes:
             axes.axvline(threshold, color=LIMIT, linewidth=1.6, linestyle="--")
         axes.set_ylabel(f"{label}\nn = {len(mine)}", rotation=0, ha="right", va="center", fontsize=9)
         axes.set_yticks([])
-    strips[-1].set_xlabel("SR-AnoGAN anomaly score (about 1 for a normal)")
+    strips[-1].set_xlabel("SR-AnoGAN anomaly score (about 0 for a normal)")
     strips[0].set_title(_score_legend(bool(finite), evaluation.threshold), fontsize=9, loc="left")
     return png_bytes(figure)
 
