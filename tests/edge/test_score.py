@@ -138,7 +138,8 @@ def test_combined_heat_ends_with_the_heads_map() -> None:
     logits = np.full((8, 8), -3.0, np.float32)
     logits[6, 1] = 5.0
     heat = combined_heat(bands, logits)
-    assert (heat.shape, heat.dtype) == (HEAT_SHAPE, np.float32)
+    assert heat.shape == HEAT_SHAPE
+    assert heat.dtype == np.float32
     np.testing.assert_array_equal(heat[:-1], bands)
     row, column = np.unravel_index(heat[-1].argmax(), heat[-1].shape)
     assert (row // 4, column // 4) == (6, 1)
