@@ -57,7 +57,7 @@ def train(
         str,
         typer.Option(
             help="What the head learns to find: opacities (radiographs), defects (surfaces, parts), or auto: "
-            "defects for an MVTec folder and phantom:texture, else opacities."
+            "defects for an MVTec folder and the phantom, else opacities."
         ),
     ] = "auto",
     contamination: Annotated[

@@ -235,10 +235,10 @@ def preset(
             preset="demo",
             checkpoint_every_steps=100,
             calibration_share=0.3,
-            anogan=AnoganSettings(max_width=64, steps=850, batch=24, ema_decay=0.98, encoder_steps=200),
+            anogan=AnoganSettings(max_width=64, steps=650, batch=24, ema_decay=0.98, encoder_steps=200),
             refiner=RefinerSettings(filters=16, steps=150),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=200),
-            head=HeadSettings(steps=400),
+            head=HeadSettings(steps=700),
         )
     elif name == "standard":
         chosen = TrainSettings(preset="standard")

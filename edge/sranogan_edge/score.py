@@ -34,7 +34,7 @@ HEAT_SHAPE = (len(BAND_SIGMAS_SHARE) + 1, HEAT_GRID, HEAT_GRID)  # and the head'
 HEAT_REACH_CELLS = 1.5  # energies are measured in a window of this standard deviation
 HEAT_FLOOR = 1e-3  # as BAND_FLOOR; higher, because a small window has little to average
 HEAT_BLUR_CELLS = 1.0
-BAND_HEAT_WEIGHT = 0.5  # of the bands in the heat map; the head's map has the rest
+HEAD_HEAT_WEIGHT = 0.7  # of the head's map beside the bands in the heat map
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +139,13 @@ def standard_heat(
 ) -> NDArray[np.float32]:
     """Return ``(HEAT_GRID, HEAT_GRID)``: by how many standard deviations each place is off.
 
-    The root mean square over the bands, and the head's map where it is above the normals'. All
-    arguments have ``HEAT_SHAPE``. Normals are at about 1 throughout.
+    The root mean square over the bands, more where the head finds an anomaly likelier than on average,
+    and less where it does not. All arguments have ``HEAT_SHAPE``. Normals are at about 1.
     """
     deviations = (heat - center) / scale
-    bands, head = np.mean(deviations[:-1] ** 2, axis=0), np.maximum(deviations[-1], 0) ** 2
-    rms = np.sqrt(BAND_HEAT_WEIGHT * bands + (1 - BAND_HEAT_WEIGHT) * head)
-    return np.asarray(cv2.GaussianBlur(rms, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)
+    bands, head = np.sqrt(np.mean(deviations[:-1] ** 2, axis=0)), deviations[-1]
+    hot = np.maximum(bands + HEAD_HEAT_WEIGHT * head, 0)
+    return np.asarray(cv2.GaussianBlur(hot, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)
 
 
 def raw_distance(x: Image, generated: Image) -> float:

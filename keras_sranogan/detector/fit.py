@@ -70,11 +70,21 @@ def fit_detector(
             if name in parts
         }
         parts, scores = _fit_parts(everything, fold, kept, also)
-    center, scale = heat[kept].mean(axis=0), heat[kept].std(axis=0) + FLOOR
+    center, scale = _heat_statistics(heat[kept])
     peaks = [standard_heat(one, center, scale).max() for one in heat[kept]]
     density = Density(parts, center, scale, heat_limit=float(np.quantile(peaks, HEAT_LIMIT_QUANTILE)))
     calibration = Calibration(tuple(np.sort(scores[original & kept]).tolist()), settings.false_alarm_rate)
     return density, calibration
+
+
+def _heat_statistics(heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation: place by place of the bands, one for all places of the head's map.
+
+    The head knows where anomalies are likely; place by place, this would be lost.
+    """
+    center, scale = heat.mean(axis=0), heat.std(axis=0)
+    center[-1], scale[-1] = heat[:, -1].mean(), heat[:, -1].std()
+    return center, scale + np.float32(FLOOR)
 
 
 def _fit_parts(

@@ -74,7 +74,7 @@ class PhantomSource:
             raise SettingsError(f"No phantom {family!r}; write 'phantom' or 'phantom:texture'.")
         self.options = options or PhantomOptions()
         self.family = family
-        self.anomalies: Anomalies = "opacities" if family == "chest" else "defects"
+        self.anomalies: Anomalies = "defects"  # its chests too: air and devices are among the lesions
         self.name = "phantom" if family == "chest" else f"phantom:{family}"
 
     @classmethod
