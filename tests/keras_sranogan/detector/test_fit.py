@@ -57,7 +57,9 @@ def test_whitening_gives_unit_covariance(name: str) -> None:
     gaussian = fit_gaussian(features)
     white = (features - gaussian.center) @ gaussian.whitening
     np.testing.assert_allclose(white.mean(axis=0), 0, atol=0.02)
-    np.testing.assert_allclose(np.atleast_2d(np.cov(white.T)), np.eye(WIDTHS[name]), atol=0.1)  # shrunk a little
+    np.testing.assert_allclose(
+        np.atleast_2d(np.cov(white.T)), np.eye(WIDTHS[name]), atol=0.1
+    )  # shrunk a little
 
 
 def test_distance_grows_outside() -> None:
