@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from sranogan_edge.bundle import Bundle, Golden, read_bundle
+from sranogan_edge.density import PARTS, Gaussian
 from sranogan_edge.errors import BackendError, BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.pipeline import Clock, Detector, check_golden
+from sranogan_edge.pipeline import Clock, Detector, check_golden, measurements
+from sranogan_edge.preprocess import enhance, preprocess
+from sranogan_edge.score import FEATURES, HEAT_SHAPE
 
-STEPS = ("search", "reconstruct", "features", "residual", "score")
+STEPS = ("search", "reconstruct", "features", "residual", "head", "score")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,12 @@ def film(seed: int = 0, source: str = "film") -> Frame:
     noise = np.random.default_rng(seed).normal(0, 6, (96, 80))
     pixels = 120 + 60 * np.sin(rows / 11) * np.cos(columns / 9) + noise
     return Frame(pixels.clip(0, 255).astype(np.uint8), 8, Photometric.MONOCHROME2, source=source)
+
+
+def with_part(bundle: Bundle, name: str, change: Callable[[Gaussian], Gaussian]) -> Bundle:
+    """The bundle with another density of one part."""
+    parts = {**bundle.density.parts, name: change(bundle.density.parts[name])}
+    return replace(bundle, density=replace(bundle.density, parts=parts))
 
 
 def test_golden_scores_are_reproduced(detector: Detector, bundle: Bundle) -> None:
@@ -85,7 +94,13 @@ def test_verdict_is_whole(detector: Detector, bundle: Bundle) -> None:
     verdict = detector.score(film())
     made = verdict.reconstruction
     assert math.isfinite(verdict.score)
-    assert verdict.score >= 0
+    assert tuple(verdict.parts) == tuple(made.measured) == PARTS
+    assert verdict.score == pytest.approx(np.mean(list(verdict.parts.values())))
+    assert verdict.score == bundle.density.score(made.measured)
+    assert {name: len(rows) for name, rows in made.measured.items()} == {
+        name: len(part.center) for name, part in bundle.density.parts.items()
+    }
+    assert made.heat.shape == HEAT_SHAPE
     assert 0 < verdict.p_value <= 1
     assert verdict.anomalous == (verdict.score > verdict.threshold)
     assert verdict.heat.shape == (bundle.size, bundle.size)
@@ -136,11 +151,49 @@ def test_flat_frame_is_refused(detector: Detector) -> None:
         detector.score(flat)
 
 
-def test_score_that_is_not_finite_is_refused(bundle: Bundle) -> None:
-    """An image whose score overflows is an image error, not a NaN among the results."""
-    density = replace(bundle.density, whitening=np.full_like(bundle.density.whitening, 3e38))
+@pytest.mark.parametrize("name", PARTS)
+def test_score_that_is_not_finite_is_refused(bundle: Bundle, name: str) -> None:
+    """An image one of whose parts overflows is an image error, not a NaN among the results."""
+
+    def overflowing(part: Gaussian) -> Gaussian:
+        return replace(part, whitening=np.full_like(part.whitening, 3e38), center=part.center + 100)
+
+    density = with_part(bundle, name, overflowing)
     with pytest.raises(DegenerateImageError, match="its score is"), np.errstate(all="ignore"):
-        Detector(replace(bundle, density=density), prove=False).score(film())
+        Detector(density, prove=False).score(film())
+
+
+def test_stages_see_the_enhanced_image_and_the_head_the_plain_one(detector: Detector, bundle: Bundle) -> None:
+    """The verdict's image has the bundle's contrast; what the head measures comes from the image before."""
+    plain = preprocess(film(), bundle.preprocess)
+    made = detector.score_x(plain).reconstruction
+    np.testing.assert_array_equal(made.x, enhance(plain, bundle.preprocess))
+    darker = detector.score_x(plain * np.float32(0.8) + np.float32(0.1)).reconstruction
+    reach = np.abs(made.measured["head"]).mean()
+    assert np.abs(darker.measured["head"] - made.measured["head"]).mean() < 0.25 * reach
+
+
+def test_measurements_have_the_parts_and_their_lengths() -> None:
+    """Every part is a vector: the residual's own, the head's features over four quarters, one number."""
+    features = np.ones((2, 2, 6), np.float32)
+    found = measurements(np.zeros(FEATURES, np.float32), features, np.zeros((4, 4), np.float32))
+    assert {name: row.shape for name, row in found.items()} == {
+        "residual": (FEATURES,),
+        "head": (24,),
+        "map": (1,),
+    }
+    assert tuple(found) == PARTS
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_switched_off_has_no_say(detector: Detector, bundle: Bundle, name: str) -> None:
+    """Without one part the score is the mean of the other two, which say what they said."""
+    parts = {other: part for other, part in bundle.density.parts.items() if other != name}
+    density = replace(bundle.density, parts=parts)
+    verdict = Detector(replace(bundle, density=density), prove=False).score(film())
+    whole = detector.score(film())
+    assert dict(verdict.parts) == {other: whole.parts[other] for other in parts}
+    assert verdict.score == pytest.approx(np.mean(list(verdict.parts.values())))
 
 
 def test_int8_stays_close_to_float(export_tiny: Callable[[str], Path], bundle: Bundle) -> None:
@@ -154,20 +207,23 @@ def test_int8_stays_close_to_float(export_tiny: Callable[[str], Path], bundle: B
         assert np.abs(a.resolved - b.resolved).mean() < 0.02
 
 
-def test_exchanged_graphs_are_refused(bundle: Bundle) -> None:
+@pytest.mark.parametrize(("name", "other"), [("search", "reconstruct"), ("head", "features")])
+def test_exchanged_graphs_are_refused(bundle: Bundle, name: str, other: str) -> None:
     """Graphs that do not take and give what the manifest says are refused before an image is scored."""
-    exchanged = {**bundle.graphs, "search": bundle.graphs["reconstruct"]}
-    with pytest.raises(BundleFormatError, match="graph 'search' maps"):
+    exchanged = {**bundle.graphs, name: bundle.graphs[other]}
+    with pytest.raises(BundleFormatError, match=f"graph '{name}' maps"):
         Detector(replace(bundle, graphs=exchanged))
 
 
-def test_density_of_another_length_is_refused(bundle: Bundle) -> None:
-    """A density fitted on other features than are made here is refused, with both lengths."""
-    density = replace(
-        bundle.density, center=bundle.density.center[:-1], whitening=bundle.density.whitening[:-1]
-    )
-    with pytest.raises(BundleFormatError, match=r"the density has \d+ features, .* \d+\. Export"):
-        Detector(replace(bundle, density=density))
+@pytest.mark.parametrize("name", PARTS)
+def test_density_of_another_length_is_refused(bundle: Bundle, name: str) -> None:
+    """A part fitted on other features than are made here is refused, with its name and both lengths."""
+
+    def shorter(part: Gaussian) -> Gaussian:
+        return replace(part, center=part.center[:-1], whitening=part.whitening[:-1])
+
+    with pytest.raises(BundleFormatError, match=rf"part '{name}' has \d+ features, .* \d+\. Export"):
+        Detector(with_part(bundle, name, shorter))
 
 
 def test_damaged_graph_is_a_backend_error(bundle: Bundle) -> None:
