@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings
 from keras_sranogan.training import Silent
 from sranogan_edge.bundle import Bundle, read_bundle
+from sranogan_edge.density import PARTS
 from sranogan_edge.errors import ResultsError, RunError, SettingsError
 from sranogan_edge.pipeline import Detector
 from sranogan_export import write_bundle as module
@@ -86,6 +88,28 @@ def test_calibration_covers_each_held_out_normal(tiny_run: Run, bundle: Bundle) 
     assert bundle.calibration.false_alarm_rate == tiny_run.settings.detector.false_alarm_rate
 
 
+def test_every_part_is_fitted_on_the_graphs_output(tiny_run: Run, bundle: Bundle) -> None:
+    """The bundle has all parts of the settings, each near to the run's own but of its graphs' numbers."""
+    assert tuple(bundle.density.parts) == tiny_run.settings.detector.parts == PARTS
+    fitted, _ = tiny_run.detector()
+    for name, part in bundle.density.parts.items():
+        assert part.center.shape == fitted.parts[name].center.shape
+        assert np.abs(part.center - fitted.parts[name].center).max() > 0
+
+
+def test_part_switched_off(tiny_run: Run, tmp_path: Path) -> None:
+    """A run whose settings leave a part out gives a bundle without it, that proves itself and scores."""
+    run = copied(tiny_run, tmp_path / "run")
+    values = json.loads((run.folder / "settings.json").read_text())
+    values["detector"]["parts"] = ["residual", "map"]
+    (run.folder / "settings.json").write_text(json.dumps(values))
+    made = read_bundle(export_run(run, "float32", tmp_path / "b.sranogan", Silent(), steps=0).path)
+    assert tuple(made.density.parts) == ("residual", "map")
+    verdict = Detector(made).score_x(made.golden.x[0])
+    assert tuple(verdict.parts) == ("residual", "map")
+    assert verdict.score == pytest.approx(np.mean(list(verdict.parts.values())))
+
+
 def test_bundle_tells_where_it_comes_from(tiny_run: Run, bundle: Bundle) -> None:
     """Provenance, settings and search of the run stand in the manifest."""
     assert bundle.details["provenance"] == tiny_run.provenance
@@ -156,7 +180,15 @@ def test_unwritable_place_is_refused_at_once(tiny_run: Run, tmp_path: Path, plac
 
 
 @pytest.mark.parametrize(
-    "missing", ["settings.json", "models/averaged.keras", "models/judge.keras", "detector/normals.npz"]
+    "missing",
+    [
+        "settings.json",
+        "models/averaged.keras",
+        "models/judge.keras",
+        "models/head.keras",
+        "detector/normals.npz",
+        "detector/seen.npy",
+    ],
 )
 def test_unfinished_run(tiny_run: Run, tmp_path: Path, missing: str) -> None:
     """A run that lacks a piece is a run error that names it, and no bundle is written."""
@@ -167,7 +199,7 @@ def test_unfinished_run(tiny_run: Run, tmp_path: Path, missing: str) -> None:
     assert not (tmp_path / "b.sranogan").exists()
 
 
-@pytest.mark.parametrize("name", ["normals.npz", "representative.npy"])
+@pytest.mark.parametrize("name", ["normals.npz", "representative.npy", "seen.npy"])
 @pytest.mark.parametrize("data", [b"", b"PK\3\4 damaged"])
 def test_damaged_run(tiny_run: Run, tmp_path: Path, name: str, data: bytes) -> None:
     """Kept normals that cannot be read are a run error with the cure, not a traceback."""
