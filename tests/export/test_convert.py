@@ -88,9 +88,9 @@ def test_operators_tells_float_from_integer() -> None:
     assert rounded["float32"] == {}
 
 
-@pytest.mark.parametrize("name", ["reconstruct", "features"])
+@pytest.mark.parametrize("name", ["reconstruct", "features", "head"])
 def test_int8_networks_compute_on_integers_alone(tiny_bundle: Path, name: str) -> None:
-    """Refiner, super-resolution and discriminator features have no operator on float32 at all."""
+    """Refiner, super-resolution, discriminator features and head have no operator on float32 at all."""
     counts = operators(read_bundle(tiny_bundle).graphs[name])
     assert counts["all"]["CONV_2D"] >= 2
     assert counts["float32"] == {}
