@@ -72,6 +72,23 @@ def test_names_do_not_depend_on_what_was_built_before() -> None:
     assert build() == build()
 
 
+def test_order_does_not_depend_on_names() -> None:
+    """Branches side by side make the same file whether their layers were counted 7 to 9 or 9 to 11."""
+    from tensorflow import keras
+
+    def build(first: int) -> bytes:
+        inputs = keras.Input((6, 6, 2))
+        kernels = (keras.initializers.Constant(value) for value in (0.1, 0.2, 0.3))
+        branches = [
+            keras.layers.Conv2D(3, 3, kernel_initializer=kernel, name=f"conv2d_{number}")(inputs)
+            for number, kernel in enumerate(kernels, start=first)
+        ]
+        model = keras.Model(inputs, keras.layers.Concatenate(name="joined")(branches))
+        return convert(lambda image: {"out": model(image)}, {"image": (1, 6, 6, 2)}, "float32")
+
+    assert build(7) == build(9) == build(98)
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_types_at_the_borders(export_tiny: Callable[[str], Path], recipe: str) -> None:
     """An int8 bundle's graphs take and give int8; the others take and give float32."""

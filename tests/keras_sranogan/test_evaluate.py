@@ -19,6 +19,7 @@ from keras_sranogan.data.source import DataSource, Item, open_source
 from keras_sranogan.evaluate import Evaluation, EvaluationOptions, evaluate_model, evaluate_scorer
 from keras_sranogan.scorers import Facts, PlainAnogan, Scored, open_scorer
 from keras_sranogan.training import Silent
+from sranogan_edge.density import PARTS, Calibration
 from sranogan_edge.errors import (
     BundleFormatError,
     DataError,
@@ -29,7 +30,7 @@ from sranogan_edge.errors import (
 )
 from sranogan_edge.frame import Frame
 from sranogan_edge.preprocess import PreprocessSpec, downscale
-from sranogan_edge.score import Calibration, raw_distance
+from sranogan_edge.score import raw_distance
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Run
@@ -59,7 +60,8 @@ class MeanImageScorer:
         distance = np.array([raw_distance(downscale(image, 16), low) for image in x])
         advance(len(x))
         lows, highs = np.repeat(low[None], len(x), 0), np.repeat(self.mean[None], len(x), 0)
-        return Scored(heat.max(axis=(1, 2)).astype(np.float64), heat, lows, lows, highs, distance)
+        score = heat.max(axis=(1, 2)).astype(np.float64)
+        return Scored(score, {"residual": score}, x, heat, lows, lows, highs, distance)
 
     def plain_anogan(
         self, x: Images, scored: Scored, seed: int, advance: Callable[[int], None]
@@ -74,13 +76,8 @@ class PartOf:
     def __init__(
         self, source: DataSource, keep: Callable[[Item], bool], broken: Sequence[str] = (), masks: bool = True
     ) -> None:
-        self.name, self._source, self._keep, self._broken, self._masks = (
-            source.name,
-            source,
-            keep,
-            broken,
-            masks,
-        )
+        self.name, self.anomalies = source.name, source.anomalies
+        self._source, self._keep, self._broken, self._masks = source, keep, broken, masks
 
     def splits(self) -> tuple[str, ...]:
         return self._source.splits()
@@ -134,8 +131,8 @@ def test_every_promised_key_reaches_the_json(source: DataSource, tmp_path: Path)
     promised = (
         "auroc auroc_ci auroc_low_pass auroc_low_pass_ci auprc threshold sensitivity specificity f1 "
         "baselines anogan_auroc anogan_auroc_ci anogan_method n_normal n_abnormal best_accuracy_protocol "
-        "per_class ordering calibration pixel_auroc skipped duplicates command model model_kind data split "
-        "seed machine provenance minutes reconstruction_quality"
+        "per_class ordering calibration pixel_auroc pixel_aupro skipped duplicates command "
+        "model model_kind data split seed machine provenance minutes reconstruction_quality"
     )
     assert set(promised.split()) <= set(found)
     assert found == json.loads(json.dumps(figures))
@@ -211,6 +208,7 @@ def test_without_masks_there_is_no_pixel_figure(
     part = PartOf(source, lambda item: True, masks=False)
     figures = evaluate_scorer(scorer, part, EvaluationOptions(low_pass=False), Silent()).figures
     assert figures["pixel_auroc"] is None
+    assert figures["pixel_aupro"] is None
     assert evaluation.figures["pixel_auroc"] > 0.5
 
 
@@ -282,4 +280,8 @@ def test_a_bundle_is_evaluated_by_the_path_of_the_device(
     assert by_bundle.facts.kind == "bundle"
     assert "device" in bundle.figures["anogan_method"]
     assert bundle.anogan.score.tolist() == bundle.scored.search_distance.tolist()
-    assert bundle.scored.score == pytest.approx(run.scored.score, rel=0.02)
+    assert bundle.scored.score == pytest.approx(run.scored.score, abs=0.05)
+    for scored in (bundle.scored, run.scored):
+        assert tuple(scored.parts) == PARTS
+        assert scored.score == pytest.approx(np.mean(list(scored.parts.values()), axis=0))
+    np.testing.assert_array_equal(bundle.scored.x, run.scored.x)

@@ -18,7 +18,7 @@ from keras_sranogan.data.source import Item
 from keras_sranogan.evaluate import Evaluation, Reading
 from keras_sranogan.report import comparison, print_figures, render_report
 from keras_sranogan.scorers import PlainAnogan, Scored
-from sranogan_edge.score import Calibration
+from sranogan_edge.density import Calibration
 
 RNG = np.random.default_rng(5)
 LABELS = ["NORMAL"] * 12 + ["<b>opacity</b>"] * 8 + ["effusion"] * 8
@@ -72,7 +72,7 @@ def evaluation() -> Evaluation:
     masks = np.zeros((count, 32, 32), np.bool_)
     masks[12:, 8:20, 8:20] = True
     reading = Reading(LoadedImages(x, items, (), 0), {"laplacian_32": SCORE, "file_bytes": SCORE})
-    scored = Scored(SCORE, masks.astype(np.float32) * 5, low, low, x, SCORE)
+    scored = Scored(SCORE, {"residual": SCORE}, x, masks.astype(np.float32) * 5, low, low, x, SCORE)
     return Evaluation(figures(), reading, scored, PlainAnogan(12000 - 500 * SCORE, "sum"), masks, 1.18, 2.0)
 
 
