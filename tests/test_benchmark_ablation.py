@@ -28,6 +28,7 @@ def ablation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("benchmarks.ablation")
 
 
+@pytest.mark.slow
 def test_all_parts_give_the_runs_own_figure(ablation: ModuleType, tiny_run: Run, tmp_path: Path) -> None:
     """The reference row is what the run's own detector gives; every row asked for stands in the tables."""
     out, table = tmp_path / "ablation.json", tmp_path / "ablation.md"
