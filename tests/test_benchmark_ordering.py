@@ -87,5 +87,7 @@ def test_both_methods_score_the_same_films(
 
 
 def test_the_page_shows_the_committed_figures(page: ModuleType) -> None:
-    """The tables between the page's markers are those of the result file."""
+    """The tables between the page's markers are those of the result file, where one was committed."""
+    if not page.RESULT.exists():
+        pytest.skip("benchmarks/ordering.py was not run to its end on this tree: there is no result file")
     assert page.table(json.loads(page.RESULT.read_text())) in page.PAGE.read_text()

@@ -15,6 +15,7 @@ from sranogan_edge.score import (
     BAND_HEAT_SHAPE,
     BAND_SIGMAS_SHARE,
     FEATURES,
+    HEAD_HEAT_WEIGHT,
     HEAT_GRID,
     HEAT_SHAPE,
     combined_heat,
@@ -148,21 +149,21 @@ def test_combined_heat_ends_with_the_heads_map() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_standard_heat_counts_deviations(sign: int) -> None:
-    """Bands count whichever way they are off; the head's map counts only where it is above the normals'."""
+    """Bands count whichever way they are off; the head's map adds, or takes away."""
     center, scale = np.full(HEAT_SHAPE, 2.0, np.float32), np.full(HEAT_SHAPE, 0.5, np.float32)
     found = standard_heat(center + sign * 2 * scale, center, scale)
     assert found.shape == (HEAT_GRID, HEAT_GRID)
-    np.testing.assert_allclose(found, 2 if sign > 0 else 2 * math.sqrt(0.5), rtol=1e-5)
+    np.testing.assert_allclose(found, 2 * (1 + sign * HEAD_HEAT_WEIGHT), rtol=1e-5)
     assert not standard_heat(center, center, scale).any()
 
 
 def test_standard_heat_of_either_witness() -> None:
-    """Bands alone, or the head alone, heat a place by the share of the square that they stand for."""
+    """Bands alone heat a place by as much as they are off, the head alone by its weight."""
     center, scale = np.zeros(HEAT_SHAPE, np.float32), np.ones(HEAT_SHAPE, np.float32)
-    for planes in (slice(0, -1), slice(-1, None)):
+    for planes, weight in ((slice(0, -1), 1.0), (slice(-1, None), HEAD_HEAT_WEIGHT)):
         heat = center.copy()
         heat[planes] = 3.0
-        np.testing.assert_allclose(standard_heat(heat, center, scale), 3 * math.sqrt(0.5), rtol=1e-5)
+        np.testing.assert_allclose(standard_heat(heat, center, scale), 3 * weight, rtol=1e-5)
 
 
 def test_raw_distance() -> None:

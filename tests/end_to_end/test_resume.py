@@ -31,7 +31,7 @@ import json, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs ignore Ctrl-C
 import keras_sranogan.settings as settings
 small = settings.TrainSettings.from_dict(json.loads(sys.argv.pop(1)))
-settings.preset = lambda name, *, size, seed: small
+settings.preset = lambda name, *, size, seed, anomalies, contamination: small
 from keras_sranogan.cli import train_main
 train_main()
 """

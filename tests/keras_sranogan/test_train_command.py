@@ -41,7 +41,7 @@ def write_images(folder: Path, count: int, *, black: int = 0) -> Path:
 @pytest.fixture
 def small(settings: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
     """Let every preset be the tests' small settings."""
-    monkeypatch.setattr("keras_sranogan.settings.preset", lambda name, *, size, seed: settings)
+    monkeypatch.setattr("keras_sranogan.settings.preset", lambda name, **options: settings)
     return settings
 
 
@@ -134,7 +134,7 @@ def test_few_black_images_are_skipped_and_counted(
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
     """A folder that a run of the demo preset at seed 0 was begun in."""
-    settings = preset("demo")
+    settings = preset("demo", anomalies="defects")
     settings = TrainSettings.from_dict({**settings.to_dict(), "precision": "float32"})
     run = Run.create(tmp_path / "begun", settings, resume=False)
     run.begin(settings, {"data": "x", "normals_to_train": 48, "normals_held_out": 12, "started": "now"})
