@@ -82,7 +82,7 @@ def _renumbered(frozen: Any) -> tuple[Any, list[str]]:
     """Return a frozen function with the nodes' names counted anew, and the names of its inputs in order.
 
     Keras counts layers through the whole process, TensorFlow keeps the names and TFLite stores them:
-    counted from 1 in each graph, equal networks give equal files.
+    counted from 1 in each graph, in an order that no name decides, equal networks give equal files.
     """
     numbers: dict[str, dict[str, int]] = {}
 
@@ -98,12 +98,26 @@ def _renumbered(frozen: Any) -> tuple[Any, list[str]]:
 
     inputs = [tensor.name.split(":")[0] for tensor in frozen.inputs]
     outputs = [rename(tensor.name) for tensor in frozen.outputs]
-    graph = frozen.graph.as_graph_def()
+    graph = _in_order(frozen.graph.as_graph_def(), [tensor.op.name for tensor in frozen.outputs])
     for node in graph.node:
         node.name = rename(node.name)
         node.input[:] = [rename(name) for name in node.input]
     imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
     return imported.prune([f"{name}:0" for name in inputs], outputs), inputs
+
+
+def _in_order(graph: Any, outputs: list[str]) -> Any:
+    """Return ``graph``, its nodes depth first from ``outputs``; TensorFlow has them in alphabetic order."""
+    nodes, ordered = {node.name: node for node in graph.node}, dict[str, Any]()
+    waiting = [(name, False) for name in reversed([*outputs, *nodes])]
+    while waiting:
+        name, has_inputs = waiting.pop()
+        if has_inputs:
+            ordered[name] = nodes[name]
+        elif name not in ordered:
+            given = [before.partition(":")[0] for before in nodes[name].input if before[0] != "^"]
+            waiting += [(name, True), *((before, False) for before in reversed(given))]
+    return type(graph)(node=ordered.values(), library=graph.library, versions=graph.versions)
 
 
 def operators(model: bytes) -> dict[str, dict[str, int]]:
