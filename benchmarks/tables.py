@@ -22,7 +22,7 @@ BEGIN, END = "<!-- table:begin", "<!-- table:end -->"
 HEADER = """| | AUROC (95 % interval) | low-pass | shifted normals | sensitivity | specificity |
 |---|---|---|---|---|---|"""
 ADDED = {  # rows of the ablation, one piece more in each
-    "l1_g": "... with encoder start and contrast, sum of absolute x - g(x)",
+    "l1_g": "AnoGAN with encoder start and enhanced contrast, sum of absolute x - g(x)",
     "l1_sr": "... through the two-layer CNN and super-resolution, sum of absolute x - x̂",
     "residual": "... band energies of x and x̂ against their density of normals",
     "no_map": "... and the head's features",
