@@ -16,6 +16,7 @@ from sranogan_edge.preprocess import PreprocessSpec
 Precision = Literal["float32", "mixed_bfloat16"]
 Start = Literal["encoder", "random"]
 Optimiser = Literal["adam", "momentum"]
+SearchKind = Literal["gradient", "learned", "encoder"]
 Anomalies = Literal["opacities", "defects"]
 PresetName = Literal["demo", "standard", "paper"]
 
@@ -54,8 +55,13 @@ class AnoganSettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """The latent search: loss (1 - weight) * sum|x - G(z)| + weight * sum|f(x) - f(G(z))|."""
+    """The latent search: loss (1 - weight) * sum|x - G(z)| + weight * sum|f(x) - f(G(z))|.
 
+    ``gradient`` follows that loss's gradient; ``learned`` takes the steps of a network trained to lower it,
+    see :class:`CorrectorSettings`; ``encoder`` takes none, the f-AnoGAN way.
+    """
+
+    kind: SearchKind = "gradient"
     steps: int = 8
     learning_rate: float = 0.05
     optimiser: Optimiser = "adam"
@@ -64,6 +70,7 @@ class SearchSettings:
     feature_weight: float = 0.1  # lambda of the paper
 
     def __post_init__(self) -> None:
+        _check_choice("--search", self.kind, get_args(SearchKind))
         _check_choice("optimiser", self.optimiser, get_args(Optimiser))
         _check_choice("start", self.start, get_args(Start))
         if self.steps < 0 or self.restarts < 1 or not 0 <= self.feature_weight <= 1:
@@ -74,6 +81,29 @@ class SearchSettings:
         if self.start == "encoder" and self.restarts > 1:
             raise SettingsError(
                 "the encoder gives one start only, so restarts must be 1; use start=random to restart"
+            )
+        if self.kind != "gradient" and self.start != "encoder":
+            raise SettingsError(
+                f"a search of kind {self.kind} begins at the encoder; received start={self.start}"
+            )
+        if self.kind == "encoder" and self.steps:
+            raise SettingsError(f"a search of kind encoder takes 0 steps; received steps={self.steps}")
+
+
+@dataclass(frozen=True)
+class CorrectorSettings:
+    """The learned search: R, and its training through K steps of z <- z + R(x, G(z)) (ReStyle)."""
+
+    search_steps: int = 4  # K
+    width: int = 64
+    steps: int = 2000
+    batch: int = 16
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.search_steps < 1:
+            raise SettingsError(
+                f"a learned search needs search_steps >= 1; received search_steps={self.search_steps}"
             )
 
 
@@ -159,6 +189,7 @@ class TrainSettings:
     refiner: RefinerSettings = field(default_factory=RefinerSettings)
     srgan: SrganSettings = field(default_factory=SrganSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
+    corrector: CorrectorSettings = field(default_factory=CorrectorSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
 
     def __post_init__(self) -> None:
@@ -173,6 +204,17 @@ class TrainSettings:
     def search_size(self) -> int:
         """Side in pixels at which the latent search runs."""
         return self.preprocess.size // 2
+
+    def search_of(self, kind: SearchKind | None = None, steps: int | None = None) -> SearchSettings:
+        """Return this run's search, of another ``kind`` or length where they are given.
+
+        Without ``steps`` the encoder's search has none, the learned one as many as R was trained for.
+        """
+        kind = kind or self.search.kind
+        if steps is None:
+            usual = {"gradient": SearchSettings.steps, "learned": self.corrector.search_steps, "encoder": 0}
+            steps = self.search.steps if kind == self.search.kind else usual[kind]
+        return replace(self.search, kind=kind, steps=steps)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types, ready for JSON."""
@@ -239,6 +281,7 @@ def preset(
             refiner=RefinerSettings(filters=16, steps=150),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=200),
             head=HeadSettings(steps=700),
+            corrector=CorrectorSettings(steps=150),
         )
     elif name == "standard":
         chosen = TrainSettings(preset="standard")
