@@ -18,15 +18,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sranogan_edge import bundle as bundle_module
+from sranogan_edge import bundle_archive
+from sranogan_edge.arrays import arrays_to_bytes
 from sranogan_edge.bundle import (
     GRAPHS,
     MANIFEST,
-    MEMBERS,
     SCHEMA_VERSION,
+    Budget,
     Bundle,
-    Golden,
+    member_names,
+    onnx_names,
     read_bundle,
+    signature,
     write_bundle,
 )
 from sranogan_edge.density import PARTS, Calibration, Density, Gaussian
@@ -37,34 +40,53 @@ from sranogan_edge.errors import (
     BundleLimitError,
     BundleSchemaError,
     ResultsError,
+    SettingsError,
 )
 from sranogan_edge.preprocess import PreprocessSpec
 from sranogan_edge.score import HEAT_SHAPE
 
 SIZE = 16
+BUDGETS = (0, 3, 12)
+MEMBERS = (*member_names(BUDGETS), "onnx/search_steps_3.onnx", "onnx/features.onnx")
+DENSITIES = [name for name in MEMBERS if name.startswith("density")]
+ARRAYS = [*DENSITIES, "golden.npz"]
+
+
+def small_budget(steps: int) -> Budget:
+    """A budget of invented contents, different for each number of steps."""
+    rng = np.random.default_rng(steps)
+    density = Density(
+        parts={
+            name: Gaussian(rng.random(4, np.float32), rng.random((4, 3), np.float32), 0.5, 2.0)
+            for name in PARTS
+        },
+        heat_center=rng.random(HEAT_SHAPE, np.float32),
+        heat_scale=np.ones(HEAT_SHAPE, np.float32),
+        heat_limit=2.5,
+    )
+    calibration = Calibration((-0.5, 1.0, 1.5 + steps), 0.3)
+    return Budget(density, calibration, np.array([1.0, 2.0]) + steps, 0.1 + steps)
 
 
 def small_bundle() -> Bundle:
     """A bundle of invented contents; its graphs are bytes that no runtime would load."""
-    rng = np.random.default_rng(0)
     return Bundle(
         preprocess=PreprocessSpec(size=SIZE, contrast="none"),
         search_size=SIZE // 2,
         graphs={name: f"the {name} graph".encode() for name in GRAPHS},
-        density=Density(
-            parts={
-                name: Gaussian(rng.random(4, np.float32), rng.random((4, 3), np.float32), 0.5, 2.0)
-                for name in PARTS
-            },
-            heat_center=rng.random(HEAT_SHAPE, np.float32),
-            heat_scale=np.ones(HEAT_SHAPE, np.float32),
-            heat_limit=2.5,
-        ),
-        calibration=Calibration((-0.5, 1.0, 1.5), 0.3),
-        golden=Golden(rng.random((2, SIZE, SIZE, 1), np.float32), np.array([1.0, 2.0]), 0.1),
+        steps=3,
+        budgets={steps: small_budget(steps) for steps in reversed(BUDGETS)},
+        golden_x=np.random.default_rng(0).random((2, SIZE, SIZE, 1), np.float32),
         model_card="# Card\nπ",
-        details={"recipe": "int8", "search": {"steps": 3}},
+        details={"recipe": "int8", "search": {"kind": "gradient", "rate": 0.3}},
+        onnx={"features": b"ONNX features", "search_steps_3": b"ONNX search"},
     )
+
+
+def with_budget(bundle: Bundle, **changes: Any) -> Bundle:
+    """The bundle with another budget of the steps in use."""
+    changed = replace(bundle.budgets[bundle.steps], **changes)
+    return replace(bundle, budgets={**bundle.budgets, bundle.steps: changed})
 
 
 @pytest.fixture
@@ -106,31 +128,76 @@ def test_round_trip(path: Path) -> None:
     """Everything that was written is read back, with the hash of the file."""
     wrote, read = small_bundle(), read_bundle(path)
     assert (read.preprocess, read.search_size, read.size) == (wrote.preprocess, wrote.search_size, SIZE)
-    assert (read.calibration, read.model_card) == (wrote.calibration, wrote.model_card)
+    assert (read.steps, read.model_card) == (wrote.steps, wrote.model_card)
     assert dict(read.graphs) == dict(wrote.graphs)
-    assert dict(read.details) == dict(wrote.details)
+    assert dict(read.onnx) == dict(wrote.onnx)
+    assert read.details == {
+        "recipe": "int8",
+        "search": {"kind": "gradient", "rate": 0.3, "steps": 3, "budgets": list(BUDGETS)},
+    }
     assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert read.density.to_bytes() == wrote.density.to_bytes()
-    np.testing.assert_array_equal(read.golden.x, wrote.golden.x)
-    np.testing.assert_array_equal(read.golden.scores, wrote.golden.scores)
-    assert read.golden.tolerance == wrote.golden.tolerance
+    np.testing.assert_array_equal(read.golden_x, wrote.golden_x)
+    assert tuple(read.budgets) == BUDGETS
+    for steps, budget in read.budgets.items():
+        expected = wrote.budgets[steps]
+        assert budget.density.to_bytes() == expected.density.to_bytes()
+        assert (budget.calibration, budget.tolerance) == (expected.calibration, expected.tolerance)
+        np.testing.assert_array_equal(budget.golden_scores, expected.golden_scores)
+
+
+def test_a_budget_brings_its_own_numbers() -> None:
+    """Set to another budget, a bundle has that budget's density, calibration and golden scores."""
+    bundle = small_bundle()
+    for steps in BUDGETS:
+        other = bundle.with_steps(steps)
+        assert (other.steps, other.calibration) == (steps, bundle.budgets[steps].calibration)
+        assert other.density is bundle.budgets[steps].density
+        assert other.golden.scores is bundle.budgets[steps].golden_scores
+        assert other.golden.tolerance == bundle.budgets[steps].tolerance
+        assert other.golden.x is bundle.golden_x
+    assert bundle.steps == 3
+
+
+def test_a_budget_that_is_not_there_names_those_that_are() -> None:
+    """A number of steps that was not exported is a wrong option, and the message lists the right ones."""
+    with pytest.raises(SettingsError, match=r"no budget of 4 search steps; it has 0, 3, 12\. .*--steps"):
+        small_bundle().with_steps(4)
+
+
+def test_onnx_of_another_name_is_refused() -> None:
+    """An ONNX model that no budget and no graph calls for is refused, not left out."""
+    with pytest.raises(
+        SettingsError, match=r"no ONNX graph 'search_steps_4'.*search_steps_3, search_steps_12"
+    ):
+        replace(small_bundle(), onnx={"search_steps_4": b""})
+    assert onnx_names((3,)) == ("search_steps_3", "reconstruct", "features", "head")
+
+
+def test_signatures() -> None:
+    """The search has a signature for each budget, the other graphs have one."""
+    assert [signature(graph, 8) for graph in GRAPHS] == ["steps_8"] + 3 * ["serving_default"]
 
 
 def test_equal_contents_give_equal_files(path: Path, tmp_path: Path) -> None:
-    """Neither the clock, nor the name, nor the order of the graphs leaves a trace in the file."""
+    """Neither the clock, nor the name, nor the order of graphs and budgets leaves a trace in the file."""
     wrote = small_bundle()
-    write_bundle(
-        replace(wrote, graphs=dict(reversed(list(wrote.graphs.items())))), tmp_path / "other.sranogan"
+
+    def turned(named: Mapping[Any, Any]) -> dict[Any, Any]:
+        return dict(reversed(list(named.items())))
+
+    other = replace(
+        wrote, graphs=turned(wrote.graphs), budgets=turned(wrote.budgets), onnx=turned(wrote.onnx)
     )
+    write_bundle(other, tmp_path / "other.sranogan")
     assert (tmp_path / "other.sranogan").read_bytes() == path.read_bytes()
 
 
 def test_manifest_is_strict_json_without_a_threshold(tmp_path: Path) -> None:
     """Too few normals for the rate make the threshold null, not the Infinity that JSON does not know."""
-    wrote = replace(small_bundle(), calibration=Calibration((0.5, 1.0), 0.05))
+    wrote = with_budget(small_bundle(), calibration=Calibration((0.5, 1.0), 0.05))
     write_bundle(wrote, tmp_path / "few.sranogan")
     stated = json.loads(members_of(tmp_path / "few.sranogan")[MANIFEST], parse_constant=pytest.fail)
-    assert stated["calibration"]["threshold"] is None
+    assert stated["calibration"]["3"]["threshold"] is None
     assert read_bundle(tmp_path / "few.sranogan").calibration.threshold == float("inf")
 
 
@@ -151,7 +218,7 @@ def test_a_failed_write_keeps_the_old_bundle(path: Path, monkeypatch: pytest.Mon
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sranogan_edge.bundle.os.fsync", full)
+    monkeypatch.setattr("sranogan_edge.bundle_archive.os.fsync", full)
     before = path.read_bytes()
     with pytest.raises(ResultsError, match="No space left on device"):
         write_bundle(replace(small_bundle(), model_card="new"), path)
@@ -265,14 +332,14 @@ def test_absent_schema_version(path: Path, manifest: bytes) -> None:
 def test_member_above_the_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A member above the limit is refused by its header, with both sizes."""
     largest = max(len(data) for data in members_of(path).values())
-    monkeypatch.setattr(bundle_module, "MAX_MEMBER_BYTES", largest - 1)
+    monkeypatch.setattr(bundle_archive, "MAX_MEMBER_BYTES", largest - 1)
     with pytest.raises(BundleLimitError, match=rf"claims {largest:,} bytes; at most {largest - 1:,}"):
         read_bundle(path)
 
 
 def test_file_above_the_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file larger than all members together may be is refused without being taken in whole."""
-    monkeypatch.setattr(bundle_module, "MAX_BUNDLE_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr(bundle_archive, "MAX_BUNDLE_BYTES", path.stat().st_size - 1)
     with pytest.raises(BundleLimitError, match="is larger than"):
         read_bundle(path)
 
@@ -295,7 +362,7 @@ def test_compressed_member_is_not_inflated(path: Path, monkeypatch: pytest.Monke
         read_bundle(path)
 
 
-@pytest.mark.parametrize("name", ["density.npz", "golden.npz"])
+@pytest.mark.parametrize("name", ARRAYS)
 def test_compressed_arrays_are_not_inflated(path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """An array archive whose arrays are compressed is refused too: it could grow a thousandfold."""
     with np.load(io.BytesIO(members_of(path)[name])) as arrays:
@@ -307,7 +374,7 @@ def test_compressed_arrays_are_not_inflated(path: Path, monkeypatch: pytest.Monk
         read_bundle(path)
 
 
-@pytest.mark.parametrize("name", ["density.npz", "golden.npz"])
+@pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize("data", [b"", b"garbage", b"\x93NUMPY", b"PK\5\6" + b"\0" * 18])
 def test_arrays_that_are_none(path: Path, name: str, data: bytes) -> None:
     """A member of the right hash that holds no arrays is refused, not a crash."""
@@ -319,7 +386,7 @@ def test_arrays_that_are_none(path: Path, name: str, data: bytes) -> None:
 def test_pickled_arrays_are_refused(path: Path) -> None:
     """Arrays of Python objects, which would run code when they are loaded, are refused."""
     buffer = io.BytesIO()
-    np.savez(buffer, x=np.array([{}], dtype=object), scores=np.zeros(1))
+    np.savez(buffer, x=np.array([{}], dtype=object))
     replace_member(path, "golden.npz", buffer.getvalue())
     with pytest.raises(BundleFormatError, match="allow_pickle"):
         read_bundle(path)
@@ -333,7 +400,6 @@ def test_array_that_claims_more_than_there_is(path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("x.npy", header.getvalue())
-        archive.writestr("scores.npy", header.getvalue())
     replace_member(path, "golden.npz", buffer.getvalue())
     with pytest.raises(BundleFormatError, match="cannot be understood"):
         read_bundle(path)
@@ -376,7 +442,7 @@ def test_manifest_without_a_members_hash(path: Path, name: str) -> None:
 )
 def test_nonsense_calibration(path: Path, nonsense: dict[str, Any]) -> None:
     """Scores, rate and threshold that cannot be a calibration, or contradict each other, are refused."""
-    rewrite_manifest(path, lambda m: m["calibration"].update(nonsense))
+    rewrite_manifest(path, lambda m: m["calibration"]["12"].update(nonsense))
     with pytest.raises(BundleFormatError, match="cannot be understood"):
         read_bundle(path)
 
@@ -386,7 +452,8 @@ def test_nonsense_calibration(path: Path, nonsense: dict[str, Any]) -> None:
     [
         lambda m: m.pop("calibration"),
         lambda m: m.update(calibration=[1, 2]),
-        lambda m: m["calibration"].pop("threshold"),
+        lambda m: m["calibration"]["0"].pop("threshold"),
+        lambda m: m["calibration"].update({"0": None}),
         lambda m: m.pop("preprocess"),
         lambda m: m["preprocess"].update(size=7),
         lambda m: m["preprocess"].update(surprise=1),
@@ -395,8 +462,10 @@ def test_nonsense_calibration(path: Path, nonsense: dict[str, Any]) -> None:
         lambda m: m.update(search_size=SIZE + 1),
         lambda m: m.update(search_size=0),
         lambda m: m.pop("golden_tolerance"),
-        lambda m: m.update(golden_tolerance=float("inf")),
-        lambda m: m.update(golden_tolerance=-1.0),
+        lambda m: m.update(golden_tolerance=0.1),
+        lambda m: m["golden_tolerance"].update({"3": float("inf")}),
+        lambda m: m["golden_tolerance"].update({"3": -1.0}),
+        lambda m: m["golden_tolerance"].update({"3": None}),
     ],
 )
 def test_nonsense_manifest(path: Path, break_it: Callable[[dict[str, Any]], object]) -> None:
@@ -407,18 +476,90 @@ def test_nonsense_manifest(path: Path, break_it: Callable[[dict[str, Any]], obje
 
 
 @pytest.mark.parametrize(
-    "golden",
+    ("change", "message"),
     [
-        Golden(np.zeros((0, SIZE, SIZE, 1), np.float32), np.zeros(0), 0.1),
-        Golden(np.zeros((2, SIZE, SIZE, 1), np.float32), np.zeros(3), 0.1),
-        Golden(np.zeros((2, SIZE, SIZE), np.float32), np.zeros(2), 0.1),
-        Golden(np.zeros((2, SIZE, SIZE, 1), np.float64), np.zeros(2), 0.1),
-        Golden(np.zeros((2, 8, 8, 1), np.float32), np.zeros(2), 0.1),
+        (lambda m: m.pop("search"), "search must state the kind"),
+        (lambda m: m["search"].pop("kind"), "search must state the kind"),
+        (lambda m: m["search"].update(steps=4), r"search\.steps must be one of the budgets \[0, 3, 12\]"),
+        (lambda m: m["search"].update(steps=True), r"search\.steps must be"),
+        (lambda m: m["search"].pop("budgets"), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=[]), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=[3, 0, 12]), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=[3, 3]), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=[-1, 3]), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=[0, 3.0]), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=[[], 3]), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=list(range(99))), r"search\.budgets must be ascending"),
+        (lambda m: m["search"].update(budgets=[0, 3]), "calibration must be stated for each of the budgets"),
+        (lambda m: m["calibration"].pop("12"), "calibration must be stated for each of the budgets"),
+        (lambda m: m["golden_tolerance"].pop("12"), "golden_tolerance must be stated for each"),
     ],
 )
-def test_golden_cases_that_prove_nothing(tmp_path: Path, golden: Golden) -> None:
-    """Golden cases must be there, of the size judged at, each with a score."""
-    write_bundle(replace(small_bundle(), golden=golden), tmp_path / "b.sranogan")
+def test_budgets_that_do_not_fit(
+    path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    """Budgets that contradict themselves, or what is stated for each of them, are refused as such."""
+    rewrite_manifest(path, change)
+    with pytest.raises(BundleFormatError, match=message):
+        read_bundle(path)
+
+
+def drop_last_budget(manifest: dict[str, Any]) -> None:
+    """Take the last budget out of all that the manifest states by budget."""
+    manifest["search"]["budgets"].remove(12)
+    manifest["calibration"].pop("12")
+    manifest["golden_tolerance"].pop("12")
+
+
+def test_member_of_a_budget_that_is_not_stated(path: Path) -> None:
+    """The density of a budget that the manifest does not know is an unknown member."""
+    rewrite_manifest(path, drop_last_budget)
+    with pytest.raises(BundleFormatError, match=r"member 'density_12\.npz' is unknown"):
+        read_bundle(path)
+
+
+def test_golden_scores_of_each_budget(path: Path) -> None:
+    """A budget without golden scores could not be proven, so the bundle is refused."""
+    with np.load(io.BytesIO(members_of(path)["golden.npz"])) as arrays:
+        kept = {name: array for name, array in arrays.items() if name != "scores_12"}
+    replace_member(path, "golden.npz", arrays_to_bytes(kept))
+    with pytest.raises(BundleFormatError, match=r"no array .*scores_12"):
+        read_bundle(path)
+
+
+def test_unknown_member(path: Path) -> None:
+    """A file that nobody asked for is refused, listed in the manifest or not."""
+    pack(path, {**members_of(path), "notes.txt": b"hello"})
+    with pytest.raises(BundleFormatError, match=r"member 'notes\.txt' is unknown"):
+        read_bundle(path)
+    rewrite_manifest(path, lambda m: m["members"].update({"notes.txt": m["members"]["golden.npz"]}))
+    with pytest.raises(BundleFormatError, match=r"member 'notes\.txt' is unknown"):
+        read_bundle(path)
+
+
+def test_member_that_is_there_twice(path: Path) -> None:
+    """Two members of one name are refused: readers differ in which of them they take."""
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("golden.npz", members_of(path)["golden.npz"])
+    with pytest.raises(BundleFormatError, match=r"member golden\.npz is there twice"):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": np.zeros((0, SIZE, SIZE, 1), np.float32), "scores": np.zeros(0)},
+        {"scores": np.zeros(3)},
+        {"x": np.zeros((2, SIZE, SIZE), np.float32)},
+        {"x": np.zeros((2, SIZE, SIZE, 1), np.float64)},
+        {"x": np.zeros((2, 8, 8, 1), np.float32)},
+    ],
+)
+def test_golden_cases_that_prove_nothing(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Golden cases must be there, of the size judged at, each with a score in every budget."""
+    golden = replace(small_bundle().golden, **change)
+    bundle = with_budget(replace(small_bundle(), golden_x=golden.x), golden_scores=golden.scores)
+    write_bundle(bundle, tmp_path / "b.sranogan")
     with pytest.raises(BundleFormatError, match="golden inputs"):
         read_bundle(tmp_path / "b.sranogan")
 
@@ -443,6 +584,6 @@ def test_golden_cases_that_prove_nothing(tmp_path: Path, golden: Golden) -> None
 def test_nonsense_density(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     """A density that would score with NaN, or not at all, is refused when the bundle is read."""
     wrote = small_bundle()
-    write_bundle(replace(wrote, density=replace(wrote.density, **change)), tmp_path / "b.sranogan")
+    write_bundle(with_budget(wrote, density=replace(wrote.density, **change)), tmp_path / "b.sranogan")
     with pytest.raises(BundleFormatError, match=message):
         read_bundle(tmp_path / "b.sranogan")
