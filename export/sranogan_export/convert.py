@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import (  # the only way to freeze a function
     convert_variables_to_constants_v2,
 )
 
 from sranogan_edge.errors import SettingsError
+from sranogan_export.flatbuffer import DEFAULT_SIGNATURE, joined, operators
 
-Recipe = Literal["float32", "float16", "int8"]
+Recipe = Literal["float32", "float16", "dynamic", "int8"]
 RECIPES: tuple[str, ...] = get_args(Recipe)
 Function = Callable[..., Mapping[str, tf.Tensor]]
 Shapes = Mapping[str, tuple[int, ...]]
 Samples = Callable[[], Iterator[Mapping[str, NDArray[np.float32]]]]
-MOVING_OPERATORS = {"DEQUANTIZE", "QUANTIZE", "RESHAPE", "DELEGATE"}  # these compute nothing
 
 
 def check_recipe(recipe: str) -> None:
@@ -33,23 +31,37 @@ def check_recipe(recipe: str) -> None:
 
 
 def convert(
-    function: Function, inputs: Shapes, recipe: Recipe, representative: Samples | None = None
+    functions: Function | Mapping[str, Function],
+    inputs: Shapes,
+    recipe: Recipe,
+    representative: Samples | None = None,
 ) -> bytes:
-    """Return a ``.tflite`` file with the signature ``serving_default``.
+    """Return a ``.tflite`` file.
 
     Args:
-        function: called with one float32 tensor per input, by name; returns tensors by name.
+        functions: called with one float32 tensor per input, by name; returns tensors by name. One alone is
+            the signature ``serving_default``; of several, each is the signature it is named by, and equal
+            constants are stored once.
         inputs: static shapes, batch 1.
-        recipe: ``float32``; ``float16`` (weights stored in half); or ``int8`` (int8 in and out).
+        recipe: ``float32``; ``float16`` (weights stored in half); ``dynamic`` (weights stored in 8 bits,
+            activations float32, rounded inside the large products alone); or ``int8`` (int8 in and out).
         representative: yields real inputs, by name: ``int8`` takes every range from them. Without it,
-            ``int8`` quantises what ``function`` itself passes through fake quantisation, and no more.
+            ``int8`` quantises what the functions pass through fake quantisation, and no more.
 
     Raises:
         SettingsError: no such recipe.
     """
     check_recipe(recipe)
+    named = functions if isinstance(functions, Mapping) else {DEFAULT_SIGNATURE: functions}
+    models = {name: _convert(name, one, inputs, recipe, representative) for name, one in named.items()}
+    return joined(models) if len(models) > 1 else next(iter(models.values()))
+
+
+def _convert(
+    name: str, function: Function, inputs: Shapes, recipe: Recipe, representative: Samples | None
+) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        _save_frozen(function, inputs, folder)
+        _save_frozen(name, function, inputs, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if recipe != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -62,8 +74,8 @@ def convert(
         return bytes(converter.convert())
 
 
-def _save_frozen(function: Function, inputs: Shapes, folder: str) -> None:
-    """Save ``function`` with its weights as constants (quantisation cannot calibrate variables)."""
+def _save_frozen(name: str, function: Function, inputs: Shapes, folder: str) -> None:
+    """Save ``function`` as the signature ``name``, with its weights as constants (quantisation cannot calibrate variables)."""
     specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name, shape in inputs.items()}
     traced = tf.function(lambda **tensors: dict(function(**tensors))).get_concrete_function(**specs)
     frozen, order = _renumbered(convert_variables_to_constants_v2(traced))
@@ -75,7 +87,7 @@ def _save_frozen(function: Function, inputs: Shapes, folder: str) -> None:
     module = tf.Module()
     module.call = tf.function(call)
     signature = module.call.get_concrete_function(**specs)
-    tf.saved_model.save(module, folder, signatures={"serving_default": signature})
+    tf.saved_model.save(module, folder, signatures={name: signature})
 
 
 def _renumbered(frozen: Any) -> tuple[Any, list[str]]:
@@ -120,23 +132,4 @@ def _in_order(graph: Any, outputs: list[str]) -> Any:
     return type(graph)(node=ordered.values(), library=graph.library, versions=graph.versions)
 
 
-def operators(model: bytes) -> dict[str, dict[str, int]]:
-    """Count a graph's operators: ``all`` by name, and ``float32``: those that compute on floats."""
-    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=_plain_kernels())
-    interpreter.allocate_tensors()
-    types = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
-    everything: Counter[str] = Counter()
-    floating: Counter[str] = Counter()
-    for node in interpreter._get_ops_details():
-        name = node["op_name"]
-        everything[name] += 1
-        if name not in MOVING_OPERATORS and any(types.get(i) is np.float32 for i in node["outputs"]):
-            floating[name] += 1
-    return {"all": dict(everything), "float32": dict(floating)}
-
-
-def _plain_kernels() -> Any:
-    """Without XNNPACK, so that every operator stays visible."""
-    from ai_edge_litert.interpreter import OpResolverType
-
-    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+__all__ = ["RECIPES", "Recipe", "check_recipe", "convert", "operators"]
