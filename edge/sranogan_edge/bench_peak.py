@@ -27,13 +27,13 @@ class Peak:
     Attributes:
         int8: 10^9 multiply-accumulates a second in int8 convolutions; None where it could not be measured.
         float32: the same in float32.
-        memory: 10^9 bytes a second, read and written, copying in one thread.
+        memory: 10^9 bytes a second, read and written, copying in one thread; None where not measured.
         reason: why a figure is missing; empty where none is.
     """
 
     int8: float | None
     float32: float | None
-    memory: float
+    memory: float | None
     reason: str = ""
 
 
