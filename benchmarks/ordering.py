@@ -56,6 +56,7 @@ PAPER = {
 }
 SETTLING_BATCHES = 64  # of z, for the batch normalisation of the averaged G
 WHISKERS = (0.05, 0.95)  # quantiles, for the box plots
+COMPONENTS = (0, 5, 20, 50, 100, 200)  # of the ladder of linear models, 0: the mean normal
 COARSE_PX = 8  # blocks of the error that count as shape and exposure; what is finer counts as texture
 
 
@@ -238,6 +239,24 @@ def readings(films: Films, low: Images, found: Mapping[str, Any]) -> dict[str, A
     }
 
 
+def ladder(normals: Images, low: Images, films: Films) -> list[dict[str, float | None]]:
+    """AUROC of sum|x - fit|, where the fit is the mean normal with more and more principal components.
+
+    What a model that rebuilds normals better and better makes of plain AnoGAN's residual, without a GAN.
+    """
+    pair = films.of(films.kinds[0]) | films.of(films.kinds[1])
+    known, seen = (images.reshape(len(images), -1).astype(np.float64) for images in (normals, low))
+    mean = known.mean(axis=0)
+    axes = np.linalg.svd(known - mean, full_matrices=False)[2]
+    rungs: list[dict[str, float | None]] = []
+    for count in COMPONENTS:
+        rest = seen - mean
+        residual = 255 * np.abs(rest - rest @ axes[:count].T @ axes[:count]).sum(axis=1)
+        ranked = metrics.auroc(residual[pair], films.abnormal[pair])
+        rungs.append({"components": count, "auroc": ranked, "residual": float(residual.mean())})
+    return rungs
+
+
 def _reading(
     mine: NDArray[np.bool_],
     residual: Numbers,
@@ -275,6 +294,8 @@ def main(
         started = time.monotonic()
         scores = {name: found[name] for name in ("anogan_residual", "anogan_loss")}
         scores["sr_anogan"] = bundle_scores(scorer, films, progress)
+    normal_items = [item for item in source.items("train") if item.is_normal]
+    normals = downscale_all(load_images(source, normal_items, settings.preprocess).x, settings.search_size)
     run, minutes = Run(work), round((time.monotonic() - started) / 60, 2)
     result = {
         "commands": [shlex.join(["python", *sys.argv])],
@@ -287,6 +308,7 @@ def main(
         "paper": PAPER,
         **compare(films, scores, seed),
         "readings": readings(films, low, found),
+        "ladder": ladder(normals, low, films),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, result)

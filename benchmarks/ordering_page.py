@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +59,8 @@ def table(result: Mapping[str, Any]) -> str:
         lines.append(
             f"| {title} | {' | '.join(cells)} | {order} | {ranked['auroc']:.3f} ({low:.3f} to {high:.3f}) |"
         )
-    return "\n".join(lines) + "\n\n" + _reading_table(result["readings"])
+    tables = ["\n".join(lines) + "\n", _reading_table(result["readings"]), _ladder_table(result["ladder"])]
+    return "\n".join(tables)
 
 
 def _cell(summary: Mapping[str, float], form: str) -> str:
@@ -74,6 +75,19 @@ def _reading_table(found: Mapping[str, Any]) -> str:
         cells = " | ".join(format(one[group][name], form) for one in classes.values())
         ranked = "" if group == "spearman_with_residual" else f"{aurocs[name]:.3f}"
         lines.append(f"| {title} | {cells} | {ranked} |")
+    return "\n".join(lines) + "\n"
+
+
+def _ladder_table(rungs: Sequence[Mapping[str, Any]]) -> str:
+    counts = " | ".join(str(rung["components"]) for rung in rungs)
+    lines = [
+        f"| principal components of normals that the fit has | {counts} |",
+        "|---" * (len(rungs) + 1) + "|",
+    ]
+    lines.append(
+        f"| mean sum \\|x - fit\\| | {' | '.join(format(rung['residual'], ',.0f') for rung in rungs)} |"
+    )
+    lines.append(f"| its AUROC | {' | '.join(format(rung['auroc'], '.3f') for rung in rungs)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -45,6 +45,19 @@ def test_the_parts_of_the_error_add_up(ordering: ModuleType) -> None:
     assert max(brighter["shape"].max(), brighter["texture"].max()) < 1e-3
 
 
+def test_a_richer_fit_leaves_less_and_one_that_has_everything_nothing(ordering: ModuleType) -> None:
+    """The residual falls with the components, to zero for images that are among those fitted."""
+    rng = np.random.default_rng(3)
+    normals = rng.random((12, 4, 4, 1)).astype(np.float32)
+    films = ordering.Films(normals[:6], ["NORMAL"] * 3 + ["PNEUMONIA"] * 3, np.arange(6) >= 3)
+    rungs = ordering.ladder(normals, normals[:6], films)
+    left = [rung["residual"] for rung in rungs]
+    assert left == sorted(left, reverse=True)
+    assert left[0] == pytest.approx(255 * np.abs(normals[:6] - normals.mean(axis=0)).sum() / 6)
+    assert left[-1] == pytest.approx(0, abs=1e-6)
+    assert all(0 <= rung["auroc"] <= 1 for rung in rungs)
+
+
 def test_the_order_is_of_the_means(ordering: ModuleType) -> None:
     """Normals below abnormals below the extra folder is right; the paper's order of AnoGAN is not."""
     labels = ["NORMAL"] * 3 + ["PNEUMONIA"] * 3 + ["covid"] * 3
@@ -76,8 +89,8 @@ def test_both_methods_score_the_same_films(
     kept = (work / "plain.npz").stat().st_mtime_ns
     again = called(tmp_path / "again.json")
     assert (work / "plain.npz").stat().st_mtime_ns == kept
-    assert {name: again[name] for name in ("per_class", "readings")} == {
-        name: first[name] for name in ("per_class", "readings")
+    assert {name: again[name] for name in ("per_class", "readings", "ladder")} == {
+        name: first[name] for name in ("per_class", "readings", "ladder")
     }
     kinds = first["per_class"]
     assert isinstance(kinds, dict)
