@@ -1,117 +1,85 @@
-"""One small face over the TFLite runtimes: float32 in, float32 out, whatever the graph holds inside."""
+"""One small face over the runtimes: float32 in, float32 out, whatever runs the graph and however."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from sranogan_edge.backend_litert import Graph, backend_name
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.ports import Array
 
-from sranogan_edge.errors import BackendError
+__all__ = ["BACKENDS", "Array", "Graph", "LoadedGraph", "backend_name", "check_backend", "open_graph"]
 
-Array = NDArray[np.float32]
-CURE = "Update the runtime with `pip install --upgrade ai-edge-litert`, or export the bundle again."
-
-
-@dataclass(frozen=True)
-class _Port:
-    """One input or output tensor."""
-
-    name: str
-    index: int
-    shape: tuple[int, ...]
-    dtype: type
-    scale: float
-    zero_point: int
-
-    def quantise(self, values: Array) -> NDArray[Any]:
-        if self.dtype == np.float32:
-            return np.asarray(values)
-        limits = np.iinfo(self.dtype)
-        steps = np.rint(values * np.float32(1.0 / self.scale)) + self.zero_point
-        return np.asarray(np.clip(steps, limits.min, limits.max), dtype=self.dtype)
-
-    def dequantise(self, values: NDArray[Any]) -> Array:
-        if self.dtype == np.float32:
-            return np.asarray(values, dtype=np.float32)
-        steps = values.astype(np.float32) - np.float32(self.zero_point)
-        return np.asarray(steps * np.float32(self.scale), dtype=np.float32)
+BACKENDS = ("auto", "xnnpack", "gpu", "tflite-runtime", "delegate:PATH", "onnx")
+DELEGATE = "delegate:"
 
 
-class Graph:
-    """A loaded graph of batch 1. Not safe to share between threads."""
+class LoadedGraph(Protocol):
+    """A graph of batch 1, ready to run. Not safe to share between threads."""
 
-    def __init__(self, model: bytes, *, name: str, threads: int = 1) -> None:
-        """Load ``model`` (a ``.tflite`` file's bytes) on the CPU with ``threads`` threads.
-
-        Raises:
-            BackendError: no runtime is installed, or it cannot load the graph.
-        """
-        interpreter_class = _interpreter_class()
-        try:
-            self._interpreter = interpreter_class(model_content=model, num_threads=threads)
-            self._interpreter.allocate_tensors()
-            runner = self._interpreter.get_signature_runner("serving_default")
-        except (ValueError, RuntimeError) as error:
-            raise BackendError(
-                f"graph {name!r} cannot be loaded by {backend_name()}: {error}. {CURE}"
-            ) from error
-        self._inputs = {name: _port(name, d) for name, d in runner.get_input_details().items()}
-        self._outputs = {name: _port(name, d) for name, d in runner.get_output_details().items()}
-        self.name = name
+    @property
+    def backend(self) -> str:
+        """What runs it, for people, e.g. ``ai-edge-litert 2.3.0 (XNNPACK)``."""
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
         """Shape of each input, by name."""
-        return {name: port.shape for name, port in self._inputs.items()}
 
     @property
     def outputs(self) -> dict[str, tuple[int, ...]]:
         """Shape of each output, by name."""
-        return {name: port.shape for name, port in self._outputs.items()}
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once. Takes and returns float32 arrays of the graph's shapes, by name."""
-        for name, port in self._inputs.items():
-            self._interpreter.set_tensor(port.index, port.quantise(inputs[name].reshape(port.shape)))
-        self._interpreter.invoke()
-        return {
-            name: port.dequantise(self._interpreter.get_tensor(port.index))
-            for name, port in self._outputs.items()
-        }
+
+    def close(self) -> None:
+        """Free the runtime's memory; the graph cannot be called again."""
 
 
-def _port(name: str, details: dict[str, Any]) -> _Port:
-    scale, zero_point = details["quantization"]
-    shape = tuple(int(side) for side in details["shape"])
-    return _Port(name, details["index"], shape, details["dtype"], float(scale), int(zero_point))
+def check_backend(name: str) -> None:
+    """Raise SettingsError unless ``name`` is a backend's."""
+    if name not in BACKENDS[:-2] + BACKENDS[-1:] and not (name.startswith(DELEGATE) and name != DELEGATE):
+        raise SettingsError(f"there is no backend {name!r}; choose one of {', '.join(BACKENDS)}")
 
 
-def _interpreter_class() -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as first:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError as error:
-            raise BackendError(
-                f"no TFLite runtime can be imported ({first}); run `pip install ai-edge-litert` "
-                "(or, on Python 3.9 to 3.11 with numpy<2, `pip install tflite-runtime`)"
-            ) from error
-    return Interpreter
+def open_graph(
+    model: bytes,
+    *,
+    name: str,
+    signature: str = "serving_default",
+    backend: str = "xnnpack",
+    threads: int = 1,
+) -> LoadedGraph:
+    """Load one signature of a model on one backend, and no other.
 
+    Args:
+        model: a ``.tflite`` file's bytes; for the backend ``onnx`` an ``.onnx`` file's.
+        name: of the graph, for messages.
+        signature: which one to run; an ONNX model has just one.
+        backend: any of :data:`BACKENDS` but ``auto``, which is a choice over whole bundles
+            (:mod:`sranogan_edge.backend`).
+        threads: of the CPU.
 
-def backend_name() -> str:
-    """Name and version of the runtime in use, e.g. ``ai-edge-litert 2.3.0 (XNNPACK)``, or ``none``."""
-    try:
-        module: str = _interpreter_class().__module__
-    except BackendError:
-        return "none"
-    name = module.partition(".")[0].replace("_", "-")
-    try:
-        return f"{name} {version(name)} (XNNPACK)"
-    except PackageNotFoundError:
-        return f"{name} (XNNPACK)"
+    Raises:
+        BackendError: it is not installed, or cannot load the graph.
+        SettingsError: no such backend.
+    """
+    check_backend(backend)
+    if backend == "xnnpack":
+        return Graph(model, name=name, signature=signature, threads=threads)
+    if backend == "tflite-runtime":
+        return Graph(model, name=name, signature=signature, threads=threads, runtime="tflite-runtime")
+    if backend.startswith(DELEGATE):
+        library = Path(backend[len(DELEGATE) :])
+        return Graph(model, name=name, signature=signature, threads=threads, delegate=library)
+    if backend == "gpu":
+        from sranogan_edge.backend_gpu import GpuGraph
+
+        return GpuGraph(model, name=name, signature=signature)
+    if backend == "onnx":
+        from sranogan_edge.onnx_backend import OnnxGraph
+
+        return OnnxGraph(model, name=name, threads=threads)
+    raise SettingsError(f"the backend {backend!r} is chosen for a whole bundle, not for graph {name!r}")

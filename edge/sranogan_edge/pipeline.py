@@ -11,11 +11,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle import GRAPHS, Bundle, Golden
+from sranogan_edge.backend import choose_backend, in_use, open_graphs
+from sranogan_edge.bundle import Bundle, Golden
 from sranogan_edge.errors import BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame
 from sranogan_edge.head import CHANNELS, POOLED_CELLS, head_input, input_side, pooled, total_evidence
-from sranogan_edge.interpreter import Graph
+from sranogan_edge.interpreter import LoadedGraph
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, preprocess
 from sranogan_edge.score import FEATURES, combined_heat, raw_distance, residual
 
@@ -130,20 +131,48 @@ def measurements(residual_features: Array, head_features: Array, logits: Array) 
 class Detector:
     """A loaded, proven bundle that scores frames in a fixed number of steps."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1, prove: bool = True) -> None:
+    def __init__(
+        self, bundle: Bundle, *, backend: str = "auto", threads: int = 1, prove: bool = True
+    ) -> None:
         """Load the graphs and re-score the golden inputs.
+
+        Args:
+            bundle: set to the search steps to take.
+            backend: one of ``sranogan_edge.interpreter.BACKENDS``.
+            threads: of the CPU.
+            prove: False leaves out the golden inputs, the GPU's trial, and the choice of ``auto``, which
+                then is XNNPACK (export makes the golden scores that way).
 
         Raises:
             BackendError: a graph cannot be loaded.
             BundleFormatError: the graphs and densities do not fit each other.
-            GoldenMismatchError: this backend does not reproduce the golden scores; with ``prove=False``
-                they are not checked (export uses that to make them).
+            GoldenMismatchError: this backend does not reproduce the golden scores.
+            SettingsError: no such backend.
         """
-        self.bundle = bundle
-        self._graphs = {name: Graph(bundle.graphs[name], name=name, threads=threads) for name in GRAPHS}
-        _check_fit(bundle, self._graphs)
+        name, reason = choose_backend(bundle, backend, threads, prove=prove)
+        self._set_up(bundle, name, threads, reason)
         if prove:
             check_golden(self, bundle.golden)
+
+    def _set_up(self, bundle: Bundle, backend: str, threads: int, fallback_reason: str | None) -> None:
+        self.bundle = bundle
+        self.threads = threads
+        self._graphs = open_graphs(bundle, backend, threads)
+        self.backend = in_use(backend, self._graphs, fallback_reason)
+        _check_fit(bundle, self._graphs)
+
+    def with_steps(self, steps: int) -> Detector:
+        """Return a proven detector of another step budget on the same backend.
+
+        Raises:
+            SettingsError: the bundle has no such budget.
+        """
+        other = object.__new__(Detector)
+        other._set_up(
+            self.bundle.with_steps(steps), self.backend.name, self.threads, self.backend.fallback_reason
+        )
+        check_golden(other, other.bundle.golden)
+        return other
 
     def score(self, frame: Frame) -> Verdict:
         """Judge one frame; raises ImageError when it cannot be used."""
@@ -182,7 +211,7 @@ class Detector:
         )
 
 
-def _check_fit(bundle: Bundle, graphs: Mapping[str, Graph]) -> None:
+def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
     low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
     side = input_side(bundle.search_size)
     cells, pools = (graphs["head"].outputs.get(output, ()) for output in ("map", "features"))
@@ -208,17 +237,27 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, Graph]) -> None:
             )
 
 
-def check_golden(detector: Detector, golden: Golden) -> None:
-    """Raise GoldenMismatchError unless every golden input gets its score within the tolerance."""
+def check_golden(detector: Detector, golden: Golden) -> list[float]:
+    """Re-score every golden input; return the milliseconds that each took.
+
+    Raises:
+        GoldenMismatchError: a score is off by more than the tolerance.
+    """
+    taken = []
     for number, (x, expected) in enumerate(zip(golden.x, golden.scores, strict=True), start=1):
+        clock = Clock()
         found = detector.score_x(x).score
+        clock.lap("score")
+        taken.append(clock.laps["score"])
         if not abs(found - expected) <= golden.tolerance:
             raise GoldenMismatchError(
-                f"golden case {number} of {len(golden.scores)} scores {found:.4f} here; {expected:.4f} "
+                f"golden case {number} of {len(golden.scores)} scores {found:.4f} on "
+                f"{detector.backend.label} with {detector.bundle.steps} search steps; {expected:.4f} "
                 f"(within {golden.tolerance:.4f}) was exported. This runtime computes something else than "
-                "the exporting machine did: update ai-edge-litert, or export the bundle again. Nothing was "
-                "scored."
+                "the exporting machine did: choose another --backend, update the runtime, or export the "
+                "bundle again. Nothing was scored."
             )
+    return taken
 
 
 __all__ = ["Clock", "Detector", "Reconstruction", "Verdict", "check_golden", "measure", "measurements"]

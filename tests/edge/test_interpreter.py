@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import BackendError
-from sranogan_edge.interpreter import Graph, _Port, backend_name
+from sranogan_edge.interpreter import Graph, backend_name
+from sranogan_edge.ports import Port
 
-INT8 = _Port("x", 0, (1,), np.int8, 1 / 256, -128)
-UINT8 = _Port("x", 0, (1,), np.uint8, 1 / 255, 0)
-FLOAT = _Port("x", 0, (1,), np.float32, 0.0, 0)
+INT8 = Port("x", 0, (1,), np.int8, 1 / 256, -128)
+UINT8 = Port("x", 0, (1,), np.uint8, 1 / 255, 0)
+FLOAT = Port("x", 0, (1,), np.float32, 0.0, 0)
 
 LOAD = """
 import sys
@@ -37,7 +38,7 @@ for end in map(int, sys.argv[1:]):
 
 
 @pytest.mark.parametrize("port", [INT8, UINT8])
-def test_quantise_at_the_borders(port: _Port) -> None:
+def test_quantise_at_the_borders(port: Port) -> None:
     """Every level survives the way there and back; beyond the ends values are held, not wrapped around."""
     limits = np.iinfo(port.dtype)
     levels: NDArray[Any] = np.arange(limits.min, limits.max + 1).astype(port.dtype)

@@ -1,0 +1,113 @@
+"""A backend tried in a process of its own, so that a driver that hangs or crashes takes nothing with it.
+
+The child reads the bundle, loads every graph, and re-scores the golden inputs, as the scoring process
+would; it leaves its findings in a file, because drivers write to standard output as they like.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sranogan_edge.bundle import Bundle, read_bundle, write_bundle
+from sranogan_edge.errors import BackendError, SranoganError
+
+LIMIT_S = 120.0  # compiling a search for a GPU takes seconds to a minute
+REAPING_S = 5.0  # a process that hangs inside a driver may not even die
+BUNDLE, REPORT = "probed.sranogan", "report.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a probe found.
+
+    Attributes:
+        failure: why the last backend cannot be used; None where it can.
+        milliseconds: median of scoring one golden input, by backend.
+    """
+
+    failure: str | None
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def probe(bundle: Bundle, threads: int, backends: Sequence[str], limit_s: float = LIMIT_S) -> Report:
+    """Try ``backends`` one after the other in another process; all of them within ``limit_s``.
+
+    Raises:
+        BackendError: the probe itself cannot be made (no room for the bundle's copy, no process).
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="sranogan-probe-", ignore_cleanup_errors=True) as place:
+            folder = Path(place)
+            write_bundle(bundle, folder / BUNDLE)
+            ended = _run([sys.executable, "-m", __name__, place, str(threads), *backends], folder, limit_s)
+            return _read(folder / REPORT, ended, backends, limit_s)
+    except OSError as error:
+        raise BackendError(
+            f"the GPU cannot be tried out in a process of its own: {error}. Free some space in "
+            f"{tempfile.gettempdir()}, or use --backend xnnpack."
+        ) from error
+
+
+def _run(command: Sequence[str], folder: Path, limit_s: float) -> int | None:
+    """Return the exit code, None where the time limit came first."""
+    quiet = subprocess.DEVNULL
+    child = subprocess.Popen(
+        command, cwd=folder, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    try:
+        return child.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(REAPING_S)
+
+
+def _read(path: Path, ended: int | None, backends: Sequence[str], limit_s: float) -> Report:
+    found: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    milliseconds = found.get("milliseconds", {})
+    if found.get("failure"):
+        return Report(found["failure"], milliseconds)
+    if backends[-1] in milliseconds:
+        return Report(None, milliseconds)
+    where = next(backend for backend in backends if backend not in milliseconds)
+    if ended is None:
+        return Report(f"{where} had not scored the golden cases after {limit_s:g} s", milliseconds)
+    how = f"signal {-ended}" if ended < 0 else f"exit code {ended}"
+    return Report(f"the process that tried {where} ended with {how}", milliseconds)
+
+
+def _try(folder: Path, threads: int, backends: Sequence[str]) -> None:
+    """In the child: score the golden cases on each backend, and write the report after each."""
+    from sranogan_edge.pipeline import Detector, check_golden
+
+    bundle = read_bundle(folder / BUNDLE)
+    milliseconds: dict[str, float] = {}
+    for backend in backends:
+        failure = None
+        try:
+            detector = Detector(bundle, backend=backend, threads=threads, prove=False)
+            detector.score_x(bundle.golden.x[0])  # the first run compiles and allocates
+            milliseconds[backend] = float(np.median(check_golden(detector, bundle.golden)))
+        except SranoganError as error:
+            failure = str(error)
+        report = {"failure": failure, "milliseconds": milliseconds}
+        (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _try(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
