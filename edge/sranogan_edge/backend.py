@@ -58,8 +58,8 @@ def choose_backend(
         report = probe(bundle, threads, ("gpu",))
         if report.failure:
             raise BackendError(
-                f"--backend gpu cannot be used here: {report.failure.rstrip(".")}. Nothing was scored; --backend auto "
-                "scores on the CPU where the GPU fails, and says so."
+                f"--backend gpu cannot be used here: {report.failure.rstrip('.')}. Nothing was scored; "
+                "--backend auto scores on the CPU where the GPU fails, and says so."
             )
         return "gpu", None
     if wanted != "auto":
