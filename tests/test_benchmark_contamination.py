@@ -65,3 +65,10 @@ def test_every_share_is_tried_with_every_share_left_out(
             assert 0 <= row[name] <= 1
             assert min(row[f"{name}_by_draw"]) <= row[name] <= max(row[f"{name}_by_draw"])
     assert "| 10% | 5% |" in contamination.table(rows)
+
+
+def test_the_page_shows_the_committed_figures(contamination: ModuleType) -> None:
+    """The table of docs/contamination.md is that of the result file."""
+    root = Path(__file__).parent.parent
+    rows = json.loads((root / "benchmarks" / "results" / "contamination.json").read_text())["rows"]
+    assert contamination.table(rows) in (root / "docs" / "contamination.md").read_text()
