@@ -105,14 +105,11 @@ def floor_ms(macs: Mapping[str, int] | None, peak: Peak | None) -> float | None:
 def _bundle(path: Path, bundle: Bundle, costs: Costs) -> dict[str, Any]:
     graphs = {}
     for name in GRAPHS:
-        by_steps = {
-            str(steps): costs[name, steps]
-            for steps in (bundle.budgets if name == "search" else [bundle.steps])
-        }
+        told = {signature(name, steps): costs[name, steps] for steps in sorted(bundle.budgets)}
         graphs[name] = {
             "bytes": len(bundle.graphs[name]),
             "runs_per_frame": RUNS[name],
-            "cost": {steps: asdict(cost) if cost else None for steps, cost in by_steps.items()},
+            "signatures": {key: asdict(cost) if cost else None for key, cost in told.items()},
         }
     search = bundle.details.get("search", {})
     return {
@@ -141,7 +138,7 @@ def _configuration(one: Measured, costs: Costs, peaks: Peaks) -> dict[str, Any]:
         "error": None,
         "backend": samples.backend,
         "label": samples.label,
-        "fallback_reason": samples.fallback_reason or None,
+        "fallback_reason": samples.fallback_reason,
         "frames": frames,
         "milliseconds": {stage: asdict(times) for stage, times in milliseconds.items()},
         "frames_per_second": round(frames / samples.seconds, 2),

@@ -21,12 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.backend import choose_backend
 from sranogan_edge.bench_peak import measure_peak
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.device import load_average, temperatures
 from sranogan_edge.errors import SranoganError
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.pipeline import Clock, Detector, check_golden
 
 Tell = Callable[[dict[str, Any]], None]
 EVERY_S = 0.2  # between two messages of progress
@@ -40,11 +41,12 @@ class Samples:
     Attributes:
         backend: name of the backend in use.
         label: its runtime and version.
-        fallback_reason: why it is not the one that was asked for; empty where it is.
+        fallback_reason: why it is not the GPU that ``auto`` found; None where nothing fell back.
         milliseconds: of each frame, by stage, in the pipeline's order.
         seconds: of all these frames.
         cpu_seconds: of all threads during them.
-        startup_ms: of each part of the start-up.
+        startup_ms: of each part: Python and its imports, bundle read and verified, backend chosen, graphs
+            loaded, golden cases proven.
         memory_mib: resident memory after the imports, when ready, and the highest of all.
         load: load average at the end.
         temperatures: degrees Celsius by sensor, at the end.
@@ -52,7 +54,7 @@ class Samples:
 
     backend: str
     label: str
-    fallback_reason: str
+    fallback_reason: str | None
     milliseconds: dict[str, list[float]]
     seconds: float
     cpu_seconds: float
@@ -65,15 +67,18 @@ class Samples:
 def measure(task: dict[str, Any], tell: Tell, started: float) -> Samples:
     """Start as ``sranogan-score`` does, warm up, score frames; ``started`` is when this process was begun."""
     cv2.setNumThreads(task["threads"])  # else it takes all cores, whatever the graphs may take
-    startup = {"imports": (time.time() - started) * 1000}
+    imports = (time.time() - started) * 1000
     memory = {"imported": resident_mib("VmRSS")}
-    before = time.perf_counter()
+    clock = Clock()
     bundle = read_bundle(Path(task["bundle"])).with_steps(task["steps"])
-    read = time.perf_counter()
-    detector = Detector(bundle, backend=task["backend"], threads=task["threads"])
-    ready = time.perf_counter()
+    clock.lap("read")
+    name, fallback_reason = choose_backend(bundle, task["backend"], task["threads"])
+    clock.lap("choose")
+    detector = Detector(bundle, backend=name, threads=task["threads"], prove=False)
+    clock.lap("load")
+    check_golden(detector, bundle.golden)
+    clock.lap("prove")
     memory["ready"] = resident_mib("VmRSS")
-    startup |= {"read": (read - before) * 1000, "load_and_prove": (ready - read) * 1000}
     frames = make_frames(bundle, task["frame_side"])
     for number in range(task["warm_up"]):
         detector.score(frames[number % len(frames)])
@@ -81,11 +86,11 @@ def measure(task: dict[str, Any], tell: Tell, started: float) -> Samples:
     return Samples(
         backend=detector.backend.name,
         label=detector.backend.label,
-        fallback_reason=detector.backend.fallback_reason or "",
+        fallback_reason=fallback_reason,
         milliseconds={stage: [lap[stage] for lap in laps] for stage in laps[0]},
         seconds=seconds,
         cpu_seconds=cpu_seconds,
-        startup_ms=startup,
+        startup_ms={"imports": imports, **clock.laps},
         memory_mib={**memory, "peak": peak_mib()},
         load=load_average(),
         temperatures=temperatures(),
