@@ -61,3 +61,10 @@ def test_difference_is_paired(ablation: ModuleType) -> None:
     found = ablation.difference(good, poor, abnormal)
     assert found["auroc"] == pytest.approx(0.5)
     assert found["auroc_ci"][0] > 0
+
+
+def test_the_page_shows_the_committed_figures(ablation: ModuleType) -> None:
+    """The tables of docs/ablation.md are those of the result file."""
+    root = Path(__file__).parent.parent
+    result = root / "benchmarks" / "results" / "chest_xray_val_ablation_seed0.json"
+    assert ablation.tables(json.loads(result.read_text())) in (root / "docs" / "ablation.md").read_text()
