@@ -49,6 +49,7 @@ class OnnxBuilder:
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._made: dict[int, str] = {}  # the float tensor, channels first, of a TFLite tensor
         self._channels_last: dict[int, str] = {}
+        self._unpacked: dict[int, NDArray[np.float32]] = {}
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Return a tensor's shape as TFLite has it, channels last."""
@@ -56,13 +57,23 @@ class OnnxBuilder:
 
     def constant(self, index: int) -> NDArray[Any] | None:
         """Return a constant as it is stored, channels last; None for what is computed."""
+        if index in self._unpacked:
+            return self._unpacked[index]
         tensor = self._tensor(index)
         data = self._buffers[tensor.buffer].data
         if data is None or index in self._made:
             return None
         if tensor.type not in DTYPES:
-            raise refused(f"constant {tensor.name!r} is of TFLite type {tensor.type}")
+            raise refused(f"constant {tensor.name.decode()} is of TFLite type {tensor.type}")
         return np.frombuffer(bytes(data), DTYPES[tensor.type]).reshape(self.shape(index))
+
+    def unpack(self, stored: int, index: int) -> bool:
+        """Take constant ``stored``, of half-size floats, as constant ``index``; False if it is none."""
+        values = self.constant(stored)
+        if values is None or values.dtype != np.float16:
+            return False
+        self._unpacked[index] = values.astype(np.float32)
+        return True
 
     def add(self, kind: str, inputs: list[str], **attributes: Any) -> str:
         """Append a node with one output, and return the output's name."""
@@ -84,7 +95,7 @@ class OnnxBuilder:
     def value(self, index: int) -> str:
         """Return the float tensor of a computed TFLite tensor, channels first."""
         if index not in self._made:
-            raise refused(f"tensor {self._tensor(index).name!r} is used before it is made")
+            raise refused(f"tensor {self._tensor(index).name.decode()} is used before it is made")
         return self._made[index]
 
     def operand(self, index: int, rank: int) -> str:
@@ -92,7 +103,7 @@ class OnnxBuilder:
         stored = self.constant(index)
         if stored is None:
             if len(self.shape(index)) not in (0, rank):
-                raise refused(f"tensor {self._tensor(index).name!r} is broadcast to more axes")
+                raise refused(f"tensor {self._tensor(index).name.decode()} is broadcast to more axes")
             return self.value(index)
         if rank == 4:
             stored = stored.reshape((1,) * (4 - stored.ndim) + stored.shape).transpose(TO_CHANNELS_FIRST)
@@ -104,8 +115,8 @@ class OnnxBuilder:
         Channels with scales of their own must be the first axis.
         """
         name = f"{use}_{index}"
-        if arranged.dtype in (np.float32, np.float16):
-            return self.initializer(name, arranged.astype(np.float32))
+        if arranged.dtype == np.float32:
+            return self.initializer(name, arranged)
         scales, zeros = self._quantisation(index)
         axis = {"axis": 0} if len(scales) > 1 else {}
         inputs = [self.initializer(name, arranged)]
@@ -138,7 +149,7 @@ class OnnxBuilder:
             rounded = self.add("QuantizeLinear", [value, scale, zero])
             value = self.add("DequantizeLinear", [rounded, scale, zero])
         elif tensor.type != schema.TensorType.FLOAT32:
-            raise refused(f"tensor {tensor.name!r} is of TFLite type {tensor.type}")
+            raise refused(f"tensor {tensor.name.decode()} is of TFLite type {tensor.type}")
         self._made[index] = value
 
     def model(self, name: str, inputs: dict[str, int], outputs: dict[str, int]) -> bytes:
@@ -167,7 +178,7 @@ class OnnxBuilder:
     def _quantisation(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
         stated = self._tensor(index).quantization
         if stated is None or stated.scale is None or not len(stated.scale):
-            raise refused(f"tensor {self._tensor(index).name!r} is of integers without a scale")
+            raise refused(f"tensor {self._tensor(index).name.decode()} is of integers without a scale")
         return np.asarray(stated.scale, np.float32), np.asarray(stated.zeroPoint).astype(np.int8)
 
 

@@ -24,6 +24,8 @@ def write_operator(graph: OnnxBuilder, node: Any, name: str) -> None:
     """Append TFLite operator ``node`` of kind ``name`` to ``graph``; raises BackendError if it is unknown."""
     if name not in OPERATORS:
         raise refused(f"operator {name} has no counterpart here")
+    if name == "DEQUANTIZE" and graph.unpack(node.inputs[0], node.outputs[0]):
+        return
     value = OPERATORS[name](graph, node)
     fused = getattr(node.builtinOptions, "fusedActivationFunction", schema.ActivationFunctionType.NONE)
     value = _activated(graph, fused, value)
@@ -80,11 +82,7 @@ def _relu6(graph: OnnxBuilder, node: Any) -> str:
 
 def _same(graph: OnnxBuilder, node: Any) -> str:
     """QUANTIZE and DEQUANTIZE: tensors are floats here already; the output's own rounding follows."""
-    stored = graph.constant(node.inputs[0])
-    if stored is None:
-        return graph.value(node.inputs[0])
-    rank = len(graph.shape(node.inputs[0]))
-    return graph.operand(node.inputs[0], rank)
+    return graph.operand(node.inputs[0], len(graph.shape(node.inputs[0])))
 
 
 def _convolution(graph: OnnxBuilder, node: Any) -> str:
