@@ -1,4 +1,4 @@
-"""The two rearranging layers that every network here resamples with.
+"""The two rearranging layers that every network here resamples with; convolutions with their norm folded in.
 
 Pixel shuffle instead of strided or transposed convolution, on purpose: both are single TFLite
 builtins that stay inside one int8 partition, and each is the other's gradient, so the backward pass
@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 
 @keras.saving.register_keras_serializable(package="keras_sranogan")
@@ -37,3 +39,19 @@ class SpaceToDepth(keras.layers.Layer):
     def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Shape of :meth:`call`'s result."""
         return (shape[0], shape[1] // 2, shape[2] // 2, shape[3] * 4)
+
+
+def folded(model: keras.Model, name: str, norm: str | None = None) -> list[NDArray[np.float32]]:
+    """Return kernel ``(k, k, in, out)`` and bias ``(out,)`` of a convolution of ``model``.
+
+    The batch normalisation after it, the layer ``norm`` (if any), is folded in, as inference has it.
+    """
+    layer = model.get_layer(name)
+    layer = getattr(layer, "layer", layer)  # inside SpectralNormalization, whose kernel is kept normalised
+    kernel, bias = layer.kernel.numpy(), layer.bias.numpy()
+    if norm is not None:
+        batch_norm = model.get_layer(norm)
+        gain = batch_norm.gamma.numpy() / np.sqrt(batch_norm.moving_variance.numpy() + batch_norm.epsilon)
+        kernel = kernel * gain
+        bias = (bias - batch_norm.moving_mean.numpy()) * gain + batch_norm.beta.numpy()
+    return [kernel, bias]

@@ -4,7 +4,7 @@
 
     RUN/
       settings.json     the resolved settings         provenance.json   data, versions, machine
-      gan/ encoder/ refiner/ srgan/ head/             checkpoints and sample pictures of each training
+      gan/ encoder/ refiner/ srgan/ head/ corrector/  checkpoints and sample pictures of each training
       models/*.keras                                  the trained networks, float32
       detector/density.npz, calibration.json          fitted on held-out normals
       detector/normals.npz                            those normals, for export
@@ -16,12 +16,8 @@
 from __future__ import annotations
 
 import json
-import platform
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,10 +25,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.anogan.corrector import build_corrector
 from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
 from keras_sranogan.anogan.networks import build_gan
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.head.network import build_head
+from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
@@ -44,7 +42,6 @@ from sranogan_edge.head import input_side
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
 SAME_DATA = ("data", "normals_to_train", "normals_held_out")  # what of the provenance tells data apart
-PACKAGES = ("keras-sranogan", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 T = TypeVar("T")
 
 
@@ -60,6 +57,7 @@ class Networks:
         resolver: SR: ``(B, S/2, S/2, 1)`` to ``(B, S, S, 1)``.
         judge: f of the detector, from stage 3's discriminator at S.
         head: stage 4's network, see :func:`keras_sranogan.head.network.build_head`.
+        corrector: R of the learned search; None in a run made before there was one.
     """
 
     generator: keras.Model
@@ -69,6 +67,7 @@ class Networks:
     resolver: keras.Model
     judge: keras.Model
     head: keras.Model
+    corrector: keras.Model | None = None
 
 
 class Run:
@@ -92,8 +91,10 @@ class Run:
                 raise RunError(
                     f"{folder} holds a run already. Add --resume to go on with it, or name a new folder."
                 )
-            then, now = _flat(run.settings.to_dict()), _flat(settings.to_dict())
-            run._refuse_other("settings", then, now, "the same options")
+            then, now = run.settings.to_dict(), settings.to_dict()
+            known = run._read(SETTINGS)  # a stage that did not exist then has nothing to be kept to
+            now = {name: value for name, value in now.items() if name in known}
+            run._refuse_other("settings", _flat(then), _flat(now), "the same options")
         with writing(folder):
             (folder / "models").mkdir(parents=True, exist_ok=True)
         return run
@@ -203,7 +204,13 @@ class Run:
             resolver=self.load_into(build_super_resolver(low, settings.srgan), "resolver"),
             judge=feature_extractor(judge, settings.srgan.feature_block),
             head=self.load_into(build_head(input_side(low), settings.head), "head"),
+            corrector=self._corrector(settings),
         )
+
+    def _corrector(self, settings: TrainSettings) -> keras.Model | None:
+        if not (self.folder / "models" / "corrector.keras").exists():
+            return None
+        return self.load_into(build_corrector(settings.search_size, settings.anogan), "corrector")
 
     def save_normals(
         self, held_out: HeldOutNormals, representative: NDArray[np.float32], seen: NDArray[np.float32]
@@ -266,26 +273,6 @@ def build_judge(settings: TrainSettings, dtype: str = "float32") -> keras.Model:
     )
 
 
-def machine() -> dict[str, str]:
-    """Describe this machine and the installed versions."""
-    cpu = next(
-        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
-        platform.processor(),
-    )
-    versions = {name: version(name) for name in PACKAGES}
-    return {"cpu": cpu, "python": sys.version.split()[0], "system": platform.platform(), **versions}
-
-
-def _cpuinfo() -> Sequence[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def timestamp() -> str:
-    """UTC time, ISO 8601."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -294,3 +281,6 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = list(value) if isinstance(value, tuple) else value
     return flat
+
+
+__all__ = ["Networks", "Run", "build_judge", "machine", "timestamp"]

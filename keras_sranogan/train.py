@@ -13,10 +13,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan import pictures
-from keras_sranogan.anogan.discriminator import feature_extractor
-from keras_sranogan.anogan.latent_search import LatentSearch
-from keras_sranogan.anogan.networks import GanParts, build_gan
-from keras_sranogan.anogan.trainer import encoder_stage, gan_stage
 from keras_sranogan.data.load import LoadedImages
 from keras_sranogan.data.source import DataSource, Item
 from keras_sranogan.detector.fit import fit_detector
@@ -34,6 +30,7 @@ from keras_sranogan.run import RECONSTRUCTION_QUALITY, Run, build_judge, machine
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.trainer import srgan_stage
+from keras_sranogan.train_anogan import searched, train_corrector, train_encoder, train_gan
 from keras_sranogan.training import Progress, Stage, run_stage, write_json, writing
 from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.frame import Frame
@@ -108,8 +105,9 @@ def train(
     work = Training(run, Reader(source, settings, progress, max_bad_share))
     run.begin(settings, _provenance(work))
     work.data.warn(progress)
-    work.piece("gan", lambda: _train_gan(work))
-    work.piece("encoder", lambda: _train_encoder(work))
+    work.piece("gan", lambda: train_gan(work))
+    work.piece("encoder", lambda: train_encoder(work))
+    work.piece("corrector", lambda: train_corrector(work))
     work.piece("refiner", lambda: _train_refiner(work))
     work.piece("srgan", lambda: _train_srgan(work))
     work.piece("head", lambda: _train_head(work))
@@ -129,70 +127,14 @@ def _provenance(work: Training) -> dict[str, Any]:
     }
 
 
-def _gan_parts(work: Training, dtype: str = "float32") -> GanParts:
-    work.seeded(1)
-    return build_gan(work.settings, dtype)
-
-
-def _trained_gan(work: Training, *networks: str) -> GanParts:
-    """Build stage 1 and load the finished ones of its networks."""
-    parts = _gan_parts(work)
-    for name in networks:
-        work.run.load_into(getattr(parts, name), name)
-    return parts
-
-
-def _train_gan(work: Training) -> None:
-    parts = _gan_parts(work, work.dtype)
-    z = np.random.default_rng(0).normal(size=(64, work.settings.anogan.latent_dim)).astype(np.float32)
-
-    def show(folder: Path) -> None:
-        pictures.save_grid(folder / "samples.png", predict(parts.averaged, z), columns=8)
-
-    work.steps(gan_stage(parts, work.x_low, work.settings).shown(show))
-    for name in ("averaged", "discriminator", "encoder"):
-        work.save(
-            "encoder_start" if name == "encoder" else name,
-            getattr(parts, name),
-            getattr(_gan_parts(work), name),
-        )
-
-
-def _train_encoder(work: Training) -> None:
-    parts = _trained_gan(work, "averaged", "discriminator")
-    encoder = _gan_parts(work, work.dtype).encoder
-    encoder.set_weights(work.run.load_into(_gan_parts(work).encoder, "encoder_start").get_weights())
-    low = downscale_all(work.shown, work.settings.search_size)
-
-    def show(folder: Path) -> None:
-        made = predict(parts.averaged, predict(encoder, low))
-        pictures.save_columns(folder / "reconstructions.png", {"x": low, "G(E(x))": made})
-
-    work.steps(encoder_stage(encoder, parts, work.x_low, work.settings).shown(show))
-    work.save("encoder", encoder, _gan_parts(work).encoder)
-
-
-def _searched(work: Training, x_low: Images, what: str) -> Images:
-    """Return g(x) of low-resolution images."""
-    parts = _trained_gan(work, "averaged", "discriminator", "encoder")
-    features = feature_extractor(parts.discriminator, work.settings.anogan.feature_block)
-    search = LatentSearch(parts.averaged, features, parts.encoder, work.settings.search)
-    work.progress.start(f"searching {what}", len(x_low))
-    found = []
-    for i in range(0, len(x_low), 64):
-        found.append(search(x_low[i : i + 64]).generated)
-        work.progress.advance(min(i + 64, len(x_low)))
-    return np.concatenate(found)
-
-
 def _train_refiner(work: Training) -> None:
-    generated = _searched(work, work.x_low, "normals")
+    generated = searched(work, work.x_low, "normals")
     with writing(work.run.folder):
         np.save(work.run.folder / "refiner_inputs.npy", generated)
     work.seeded(3)
     refiner = build_refiner(work.settings.search_size, work.settings.refiner)
     low = downscale_all(work.shown, work.settings.search_size)
-    g_shown = _searched(work, low, "pictures")
+    g_shown = searched(work, low, "pictures")
 
     def show(folder: Path) -> None:
         columns = {"x": low, "g(x)": g_shown, "c(g(x))": predict(refiner, g_shown)}
@@ -207,7 +149,7 @@ def _train_srgan(work: Training) -> None:
     work.run.load_into(refiner, "refiner")
     refined = predict(refiner, np.load(work.run.folder / "refiner_inputs.npy"))
     c_shown = predict(
-        refiner, _searched(work, downscale_all(work.shown, work.settings.search_size), "pictures")
+        refiner, searched(work, downscale_all(work.shown, work.settings.search_size), "pictures")
     )
     work.seeded(4)
     resolver = build_super_resolver(work.settings.search_size, work.settings.srgan, work.dtype)

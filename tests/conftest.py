@@ -19,6 +19,7 @@ def tiny_settings(seed: int = 0) -> TrainSettings:
     """Return settings that train every stage for a few steps at 32 px: seconds, not minutes."""
     from keras_sranogan.settings import (
         AnoganSettings,
+        CorrectorSettings,
         DetectorSettings,
         HeadSettings,
         RefinerSettings,
@@ -39,6 +40,7 @@ def tiny_settings(seed: int = 0) -> TrainSettings:
         refiner=RefinerSettings(filters=8, steps=10, batch=8),
         srgan=SrganSettings(filters=8, blocks=1, discriminator_width=8, steps=12, batch=8),
         head=HeadSettings(width=8, steps=20, pairs=8),
+        corrector=CorrectorSettings(search_steps=2, steps=10, batch=8),
         detector=DetectorSettings(jitter_copies=1),
     )
 

@@ -1,5 +1,8 @@
 """The reference latent search, in Keras: exactly the paper's loss, batched, any number of steps.
 
+Three kinds begin at z: ``gradient`` follows the loss's gradient, ``learned`` adds R(x, G(z)) each step, and
+``encoder`` stays where E puts it.
+
 The device runs the same arithmetic as one fixed graph (``sranogan_export.search_graph``), which is
 tested against this file.
 """
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan.anogan.loss import search_loss
 from keras_sranogan.settings import SearchSettings
+from sranogan_edge.errors import RunError
 
 ADAM_BETA_1 = 0.9
 ADAM_BETA_2 = 0.999
@@ -43,9 +47,16 @@ class LatentSearch:
     """Searches z for images; build once, call for any number of images."""
 
     def __init__(
-        self, generator: keras.Model, features: keras.Model, encoder: keras.Model, settings: SearchSettings
+        self,
+        generator: keras.Model,
+        features: keras.Model,
+        encoder: keras.Model,
+        settings: SearchSettings,
+        corrector: keras.Model | None = None,
     ) -> None:
+        """Prepare a search; only the learned kind needs ``corrector`` (RunError without)."""
         self.generator, self.features, self.encoder, self.settings = generator, features, encoder, settings
+        self.corrector = trained(corrector) if settings.kind == "learned" else None
         self._run = tf.function(self._search, reduce_retracing=True)
 
     def __call__(self, x_low: NDArray[np.float32], *, batch: int = 64, seed: int = 0) -> SearchResult:
@@ -69,9 +80,19 @@ class LatentSearch:
         return tf.random.stateless_normal(shape, (seed * 1009 + restart, first))
 
     def _search(self, x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        settings = self.settings
         f_x = self.features(x, training=False)
         start_loss = self._loss(x, f_x, z)[0]
+        z = self._descend(x, f_x, z) if self.corrector is None else self._correct(x, z, self.corrector)
+        loss, generated = self._loss(x, f_x, z)
+        return z, generated, loss, start_loss
+
+    def _correct(self, x: tf.Tensor, z: tf.Tensor, corrector: keras.Model) -> tf.Tensor:
+        for _ in tf.range(self.settings.steps):
+            z += corrector([x, self.generator(z, training=False)], training=False)
+        return z
+
+    def _descend(self, x: tf.Tensor, f_x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        settings = self.settings
         mean, square = tf.zeros_like(z), tf.zeros_like(z)
         for step in tf.range(1, settings.steps + 1):
             with tf.GradientTape() as tape:
@@ -82,13 +103,22 @@ class LatentSearch:
                 z, mean, square = adam_step(z, mean, square, gradient, tf.cast(step, tf.float32), settings)
             else:
                 z, mean = momentum_step(z, mean, gradient, settings)
-        loss, generated = self._loss(x, f_x, z)
-        return z, generated, loss, start_loss
+        return z
 
     def _loss(self, x: tf.Tensor, f_x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         generated = self.generator(z, training=False)
         f_generated = self.features(generated, training=False)
         return search_loss(x, generated, f_x, f_generated, self.settings.feature_weight), generated
+
+
+def trained(corrector: keras.Model | None) -> keras.Model:
+    """Return R; raises RunError where the run has none yet."""
+    if corrector is None:
+        raise RunError(
+            "the run has no corrector, which the learned search needs. Train it by repeating the run's "
+            "sranogan-train command with --resume, or search with --search gradient."
+        )
+    return corrector
 
 
 def adam_step(

@@ -75,7 +75,9 @@ class Reconstructor:
     def __init__(self, networks: Networks, search: SearchSettings, spec: PreprocessSpec) -> None:
         """Prepare the search; ``search`` may differ from the run's (other steps, another start)."""
         self.networks, self.spec = networks, spec
-        self.search = LatentSearch(networks.generator, networks.features, networks.encoder, search)
+        self.search = LatentSearch(
+            networks.generator, networks.features, networks.encoder, search, networks.corrector
+        )
         self._size = networks.encoder.input_shape[1]
 
     def __call__(self, plain: Images, *, on_progress: Callable[[int], None] | None = None) -> Reconstructions:

@@ -21,8 +21,18 @@ from sranogan_edge.density import PARTS
 from sranogan_edge.errors import DataError, RunError
 
 DATA = "phantom?train=60&val=12&test=12&size=96"  # what tiny_run is trained on
-PIECES = ["gan", "encoder", "refiner", "srgan", "head", "detector"]
-MODELS = ["averaged", "discriminator", "encoder", "encoder_start", "head", "judge", "refiner", "resolver"]
+PIECES = ["gan", "encoder", "corrector", "refiner", "srgan", "head", "detector"]
+MODELS = [
+    "averaged",
+    "corrector",
+    "discriminator",
+    "encoder",
+    "encoder_start",
+    "head",
+    "judge",
+    "refiner",
+    "resolver",
+]
 
 
 class Notes(Silent):
@@ -72,6 +82,7 @@ def test_all_files_are_there(tiny_run: Run, settings: TrainSettings) -> None:
     [
         ("gan/samples.png", (8 * 128, 8 * 128)),
         ("encoder/reconstructions.png", (12 * 128 + 22, 2 * 128)),
+        ("corrector/reconstructions.png", (12 * 128 + 22, 3 * 128)),
         ("refiner/reconstructions.png", (12 * 128 + 22, 3 * 128)),
         ("srgan/reconstructions.png", (12 * 128 + 22, 3 * 128)),
         ("head/anomalies.png", (16 * 128 + 22, 3 * 128)),
