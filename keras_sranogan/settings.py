@@ -95,9 +95,9 @@ class CorrectorSettings:
     """The learned search: R, and its training through K steps of z <- z + R(x, G(z)) (ReStyle)."""
 
     search_steps: int = 4  # K
-    steps: int = 1200
+    steps: int = 2000
     batch: int = 16
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
 
     def __post_init__(self) -> None:
         if self.search_steps < 1:
