@@ -1,17 +1,19 @@
-"""The latent search as one graph of fixed length: encoder, then K unrolled gradient steps.
+"""The latent search as one graph of fixed length: encoder, then K unrolled steps of one of three kinds.
 
-TensorFlow's own gradients do not convert (ReluGrad and others are not TFLite builtins), so the
-backward pass of the paper's loss is written out here in forward operators:
+- ``encoder`` takes no step.
+- ``learned`` adds R(x, G(z)) to z in each step: forward operators alone, int8 from end to end.
+- ``gradient`` follows the gradient of the paper's loss. TensorFlow's own gradients do not convert (ReluGrad
+  and others are not TFLite builtins), so the backward pass is written out here in forward operators:
 
-- the gradient of a stride-1 convolution is a convolution with the kernel turned by 180 degrees and
-  its channels swapped;
-- depth-to-space and space-to-depth are each other's gradient;
-- the gradient of ReLU is a product with sign(activation), of L1 it is sign(difference).
+  - the gradient of a stride-1 convolution is a convolution with the kernel turned by 180 degrees and
+    its channels swapped;
+  - depth-to-space and space-to-depth are each other's gradient;
+  - the gradient of ReLU is a product with sign(activation), of L1 it is sign(difference).
 
-Convolutions and products pass taps and become int8; z and the optimiser's state stay float32: they
-are 128 numbers a step, and rounding them would stop the search.
+  Convolutions and products pass taps and become int8; z and the optimiser's state stay float32: they are
+  128 numbers a step, and rounding them would stop the search.
 
-It computes the same numbers as ``keras_sranogan.anogan.latent_search``, which a test holds it to.
+All compute the same numbers as ``keras_sranogan.anogan.latent_search``, which a test holds them to.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from keras_sranogan.anogan.latent_search import ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON, MOMENTUM
+from keras_sranogan.anogan.latent_search import ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON, MOMENTUM, trained
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.errors import SettingsError
 from sranogan_export.taps import IMAGE_RANGE, Plain, Tap
-from sranogan_export.unrolled import UnrolledEncoder, UnrolledFeatures, UnrolledGenerator
+from sranogan_export.unrolled import UnrolledCorrector, UnrolledEncoder, UnrolledFeatures, UnrolledGenerator
 
 MAX_STEPS = 64
 
@@ -43,19 +45,22 @@ def check_search(search: SearchSettings) -> None:
 
 
 class SearchGraph:
-    """x ``(1, S, S, 1)`` to g(x), the same shape, in exactly ``search.steps`` steps."""
+    """x ``(B, S, S, 1)`` to g(x), the same shape, in exactly ``search.steps`` steps."""
 
     def __init__(self, networks: Networks, search: SearchSettings) -> None:
         """Read the networks' weights.
 
         Raises:
             SettingsError: the search cannot be a fixed graph (random start, or too many steps).
+            RunError: a learned search of a run that has no corrector.
         """
         check_search(search)
         self.search = search
         self.encoder = UnrolledEncoder(networks.encoder)
         self.generator = UnrolledGenerator(networks.generator)
-        self.features = UnrolledFeatures(networks.features)
+        gradient, learned = search.kind == "gradient", search.kind == "learned"
+        self.features = UnrolledFeatures(networks.features) if gradient else None
+        self.corrector = UnrolledCorrector(trained(networks.corrector)) if learned else None
         self.size = int(networks.encoder.input_shape[1])
 
     def __call__(self, x: tf.Tensor, tap: Tap | None = None) -> dict[str, tf.Tensor]:
@@ -63,13 +68,29 @@ class SearchGraph:
         tap = tap or Plain()
         x = tap.activation("x", x, IMAGE_RANGE)
         z = self.encoder.forward(x, tap)
-        wanted = self.search.feature_weight > 0 and self.search.steps > 0
-        f_x = self.features.forward(x, tap, "target")[-1] if wanted else None
+        if self.search.steps:
+            z = self._descended(x, z, tap) if self.corrector is None else self._corrected(x, z, tap)
+        return {"generated": self.generator.forward(z, tap, "end")[-1]}
+
+    def _corrected(self, x: tf.Tensor, z: tf.Tensor, tap: Tap) -> tf.Tensor:
+        corrector = self.corrector
+        assert corrector is not None
+        t_x = corrector.look(x, tap, "target")
+        for step in range(1, self.search.steps + 1):
+            at = f"step_{step}"
+            t_image = corrector.look(self.generator.forward(z, tap, at)[-1], tap, at)
+            z = tap.activation(f"{at}/corrected", z + corrector.step(t_x, t_image, tap, at))
+        return z
+
+    def _descended(self, x: tf.Tensor, z: tf.Tensor, tap: Tap) -> tf.Tensor:
+        f_x = None
+        if self.features is not None and self.search.feature_weight > 0:
+            f_x = self.features.forward(x, tap, "target")[-1]
         mean = square = tf.zeros_like(z)
         for step in range(1, self.search.steps + 1):
             gradient = self.gradient(x, f_x, z, tap, f"step_{step}")
             z, mean, square = self._update(z, mean, square, gradient, step)
-        return {"generated": self.generator.forward(z, tap, "end")[-1]}
+        return z
 
     def gradient(self, x: tf.Tensor, f_x: tf.Tensor | None, z: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
         """Return the gradient of the paper's loss with respect to z; ``at`` names the step in the taps."""
@@ -77,7 +98,7 @@ class SearchGraph:
         activations = self.generator.forward(z, tap, at)
         image = activations[-1]
         slope = (1.0 - weight) * tf.sign(image - x)
-        if f_x is not None:
+        if f_x is not None and self.features is not None:
             f_image = self.features.forward(image, tap, at)
             towards = tap.activation(f"{at}/f_sign", weight * tf.sign(f_image[-1] - f_x))
             slope += self.features.backward(f_image, towards, tap, at)

@@ -1,4 +1,4 @@
-"""The networks of the search rebuilt from plain operators, forward and backward, batch 1, folded."""
+"""The networks of the search rebuilt from plain operators, forward and backward, folded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.discriminator import LEAKY_SLOPE
+from keras_sranogan.layers import folded
 from sranogan_export.taps import IMAGE_RANGE, Tap
 
 Weights = NDArray[np.float32]
@@ -38,15 +39,7 @@ class Convolution:
 
 def convolution_of(model: keras.Model, name: str, norm: str | None = None) -> Convolution:
     """Read a convolution layer, with the batch normalisation after it (if any) folded in."""
-    layer = model.get_layer(name)
-    layer = getattr(layer, "layer", layer)  # inside SpectralNormalization, whose kernel is kept normalised
-    kernel, bias = layer.kernel.numpy(), layer.bias.numpy()
-    if norm is not None:
-        batch_norm = model.get_layer(norm)
-        gain = batch_norm.gamma.numpy() / np.sqrt(batch_norm.moving_variance.numpy() + batch_norm.epsilon)
-        kernel = kernel * gain
-        bias = (bias - batch_norm.moving_mean.numpy()) * gain + batch_norm.beta.numpy()
-    return Convolution(f"{model.name}/{name}", kernel, bias)
+    return Convolution(f"{model.name}/{name}", *folded(model, name, norm))
 
 
 def _numbered(model: keras.Model, prefix: str) -> list[str]:
@@ -64,10 +57,10 @@ class UnrolledEncoder:
         self.matrix, self.bias = to_z.kernel.numpy(), to_z.bias.numpy()
 
     def forward(self, x: tf.Tensor, tap: Tap) -> tf.Tensor:
-        """Return z ``(1, latent_dim)``, float32."""
+        """Return z ``(B, latent_dim)``."""
         for down in self.downs:
             x = tap.activation(down.name, tf.nn.relu(down.forward(tf.nn.space_to_depth(x, 2), tap)))
-        flat = tf.reshape(x, (1, self.matrix.shape[0]))
+        flat = tf.reshape(x, (-1, self.matrix.shape[0]))
         z = tf.matmul(flat, tap.weights(self.matrix, per_channel=False)) + self.bias
         return tap.activation("encoder/z", z)
 
@@ -84,7 +77,7 @@ class UnrolledGenerator:
         self.to_image = convolution_of(generator, "to_image")
         channels = self.ups[0].kernel.shape[2]
         side = int(np.sqrt(self.matrix.shape[1] // channels))
-        self.start = (1, side, side, channels)
+        self.start = (-1, side, side, channels)
 
     def forward(self, z: tf.Tensor, tap: Tap, at: str) -> list[tf.Tensor]:
         """Return every activation as it enters the next layer, the image last."""
@@ -99,7 +92,7 @@ class UnrolledGenerator:
         return activations
 
     def backward(self, activations: list[tf.Tensor], gradient: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
-        """Return d loss / d z ``(1, latent_dim)`` from d loss / d image."""
+        """Return d loss / d z ``(B, latent_dim)`` from d loss / d image."""
         image = activations[-1]
         gradient = tap.activation(f"{at}/logit/gradient", gradient * (image - image * image))
         gradient = self.to_image.backward(gradient, tap, at)
@@ -107,7 +100,7 @@ class UnrolledGenerator:
             gradient = self._masked(gradient, activation, tap, f"{at}/{up.name}")
             gradient = up.backward(tf.nn.space_to_depth(gradient, 2), tap, at)
         masked = self._masked(gradient, activations[0], tap, f"{at}/project")
-        flat = tf.reshape(masked, (1, self.matrix.shape[1]))
+        flat = tf.reshape(masked, (-1, self.matrix.shape[1]))
         return tf.matmul(flat, tap.weights(self.transposed, per_channel=False))
 
     @staticmethod
@@ -140,3 +133,31 @@ class UnrolledFeatures:
             gradient = tap.activation(f"{at}/{down.name}/masked", gradient * slope)
             gradient = tf.nn.depth_to_space(down.backward(gradient, tap, at), 2)
         return gradient
+
+
+class UnrolledCorrector:
+    """R of the learned search."""
+
+    def __init__(self, corrector: keras.Model) -> None:
+        """Take over the weights of ``keras_sranogan.anogan.corrector``."""
+        trunk = corrector.get_layer("trunk")
+        self.downs = [convolution_of(trunk, name) for name in _numbered(trunk, "down_")]
+        self.matrix = corrector.get_layer("step").kernel.numpy()
+
+    def look(self, image: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        """Return t(image) ``(B, h, w, C)``."""
+        for down in self.downs:
+            linear = down.forward(tf.nn.space_to_depth(image, 2), tap)
+            image = tap.activation(f"{at}/{down.name}", tf.nn.relu(linear))
+        return image
+
+    def step(self, t_x: tf.Tensor, t_generated: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        """Return dz ``(B, latent_dim)`` from t(x) and t(G(z))."""
+        apart = tap.activation(f"{at}/apart", t_x - t_generated)
+        flat = tf.reshape(apart, (-1, self.matrix.shape[0]))
+        step = tf.matmul(flat, tap.weights(self.matrix, per_channel=False))
+        return tap.activation(f"{at}/dz", step)
+
+    def forward(self, x: tf.Tensor, generated: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
+        """Return dz ``(B, latent_dim)`` from x and G(z), both ``(B, S, S, 1)``."""
+        return self.step(self.look(x, tap, f"{at}/target"), self.look(generated, tap, at), tap, at)
