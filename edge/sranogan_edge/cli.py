@@ -8,24 +8,28 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from sranogan_edge.budget import largest_within, table_of
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.decode import IMAGE_SUFFIXES, decode_file
-from sranogan_edge.errors import DataError, ExitCode, ImageError, SranoganError
-from sranogan_edge.interpreter import backend_name
+from sranogan_edge.errors import DataError, ExitCode, ImageError, SettingsError, SranoganError
+from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.results import (
     HEAT_MAPS,
     ResultLine,
     ResultsFolder,
+    Scorer,
     Summary,
     error_line,
     result_line,
@@ -35,8 +39,9 @@ from sranogan_edge.results import (
 
 EXIT_CODES = """
 Exit codes: 0 all images were scored; 3 there was nothing to score; 4 some images could not be
-scored (each has its line with the error); 5 the bundle was refused; 6 results cannot be written;
-2 wrong usage; 130 interrupted.
+scored (each has its line with the error); 5 the bundle was refused: damaged, of another version, or
+its golden cases score otherwise here; 6 results cannot be written; 8 the backend that was asked for
+is missing or fails; 2 wrong usage, or no step budget is fast enough; 130 interrupted.
 """
 STEM_CHARACTERS = 48  # of an image's name in its heat map's: 4 bytes each at most, and names end at 255
 
@@ -88,41 +93,72 @@ def find_images(paths: list[Path], without: Path | None = None) -> list[Path]:
     return found
 
 
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How a feed is scored.
+
+    Attributes:
+        backend: one of ``sranogan_edge.interpreter.BACKENDS``.
+        threads: of the CPU.
+        steps: of the search, one of the bundle's budgets; None takes its default.
+        budget_ms: the most milliseconds that an image may take, in 95 of 100; the largest step budget
+            that keeps to it is taken for all of them.
+    """
+
+    backend: str = "auto"
+    threads: int = 1
+    steps: int | None = None
+    budget_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.budget_ms is not None:
+            raise SettingsError("--steps and --budget-ms both choose the number of steps; give one of them")
+
+
+def open_detector(bundle: Path, options: ScoreOptions) -> Detector:
+    """Read ``bundle`` and return the proven detector that ``options`` ask for."""
+    loaded = read_bundle(bundle)
+    if options.steps is not None:
+        loaded = loaded.with_steps(options.steps)
+    cv2.setNumThreads(options.threads)  # OpenCV would take every core
+    detector = Detector(loaded, backend=options.backend, threads=options.threads)
+    if options.budget_ms is None:
+        return detector
+    detector, taken = largest_within(detector, options.budget_ms)
+    console = Console(stderr=True)
+    console.print(f"{detector.bundle.steps} search steps: {table_of(taken)}", soft_wrap=True)
+    return detector
+
+
 def score_files(
-    bundle: Path, paths: list[Path], out: Path, threads: int = 1, summary: Path | None = None
+    bundle: Path, paths: list[Path], out: Path, options: ScoreOptions, summary: Path | None = None
 ) -> ExitCode:
     """Score every image of ``paths`` with ``bundle``; results go to ``out``, figures to ``summary``."""
     files = find_images(paths, without=out / HEAT_MAPS)
-    loaded = read_bundle(bundle)
-    detector = Detector(loaded, threads=threads)
+    detector = open_detector(bundle, options)
+    scorer = Scorer.of(detector)
     lines: list[ResultLine] = []
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ResultsFolder(out) as results, Progress(*columns, console=Console(stderr=True)) as progress:
         for file in progress.track(files):
-            line = _score_one(detector, file, results)
+            line = _score_one(detector, scorer, file, results)
             results.write(line)
             lines.append(line)
-    figures = summarise(
-        lines,
-        threshold=loaded.calibration.threshold,
-        bundle=loaded.sha256,
-        backend=backend_name(),
-        results=out,
-    )
+    threshold = detector.bundle.calibration.threshold
+    figures = summarise(lines, threshold=threshold, scorer=scorer, results=out)
     _print_summary(lines, figures)
     if summary:
         write_summary(figures, summary)
     return ExitCode.SOME_FAILED if figures.failed else ExitCode.OK
 
 
-def _score_one(detector: Detector, file: Path, results: ResultsFolder) -> ResultLine:
-    sha256 = detector.bundle.sha256
+def _score_one(detector: Detector, scorer: Scorer, file: Path, results: ResultsFolder) -> ResultLine:
     try:
         verdict = detector.score(decode_file(file, max_pixels=detector.bundle.preprocess.max_pixels))
     except ImageError as error:
-        return error_line(str(file), error, sha256)
+        return error_line(str(file), error, scorer)
     heat = results.write_overlay(_heat_name(file), verdict, detector.bundle.density.heat_limit)
-    return result_line(str(file), verdict, sha256, heat)
+    return result_line(str(file), verdict, scorer, heat)
 
 
 def _heat_name(file: Path) -> str:
@@ -147,7 +183,12 @@ def _print_summary(lines: list[ResultLine], figures: Summary, most: int = 20) ->
             console.print(f"not scored: {shown(line.error)}", markup=False, soft_wrap=True)
     if figures.mean_milliseconds:
         steps = ", ".join(f"{step} {taken:.1f}" for step, taken in figures.mean_milliseconds.items())
-        console.print(f"mean milliseconds on {figures.backend}: {steps}", soft_wrap=True)
+        console.print(
+            f"mean milliseconds on {figures.backend}, {figures.steps} search steps: {steps}", soft_wrap=True
+        )
+    if figures.backend_fallback:
+        fallback = f"the GPU was not used: {shown(figures.backend_fallback)}"
+        console.print(fallback, markup=False, soft_wrap=True)
     console.print(
         f"{len(judged)} scored, {figures.anomalous} anomalous, {figures.failed} failed; "
         f"results in {shown(figures.results)}",
@@ -164,7 +205,21 @@ def score(
     bundle: Annotated[Path, typer.Argument(help="The bundle that sranogan-export wrote (NAME.sranogan).")],
     paths: Annotated[list[Path], typer.Argument(help="Image files, and folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl and heat_maps/.")] = Path("scores"),
+    backend: Annotated[
+        str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}. See docs/backends.md.")
+    ] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
+    ] = None,
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Take the most search steps that keep an image within these milliseconds (p95, without "
+            "reading and writing files), measured at start-up.",
+        ),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
     ] = None,
@@ -173,7 +228,12 @@ def score(
 
     The bundle proves itself first: its hashes are checked and its golden inputs re-scored on this machine.
     """
-    run(score_files, bundle=bundle, paths=paths, out=out, threads=threads, summary=json)
+
+    def call() -> ExitCode:
+        options = ScoreOptions(backend, threads, steps, budget_ms)
+        return score_files(bundle, paths, out, options, json)
+
+    run(call)
 
 
 def score_main() -> None:

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     BUNDLE_REFUSED = 5
     CANNOT_WRITE = 6
     BAD_RUN = 7
+    NO_BACKEND = 8
     INTERRUPTED = 130
 
 
@@ -84,9 +85,9 @@ class GoldenMismatchError(BundleError):
 
 
 class BackendError(SranoganError):
-    """The inference runtime is missing or cannot load a graph."""
+    """The backend is missing, cannot load a graph, or was asked for and fails; nothing is scored instead."""
 
-    exit_code = ExitCode.BUNDLE_REFUSED
+    exit_code = ExitCode.NO_BACKEND
 
 
 class ResultsError(SranoganError):

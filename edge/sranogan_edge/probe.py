@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sranogan_edge.bundle import Bundle, read_bundle, write_bundle
 from sranogan_edge.errors import BackendError, SranoganError
 
+if TYPE_CHECKING:
+    from sranogan_edge.pipeline import Detector
+
 LIMIT_S = 120.0  # compiling a search for a GPU takes seconds to a minute
 REAPING_S = 5.0  # a process that hangs inside a driver may not even die
+HOPELESS = 10.0  # times as long as another backend
 BUNDLE, REPORT = "probed.sranogan", "report.json"
 
 
@@ -102,11 +107,21 @@ def _try(folder: Path, threads: int, backends: Sequence[str]) -> None:
         try:
             detector = Detector(bundle, backend=backend, threads=threads, prove=False)
             detector.score_x(bundle.golden.x[0])  # the first run compiles and allocates
+            once = detector.score_x(bundle.golden.x[0]).milliseconds
+            _check_worth_it(sum(once.values()), min(milliseconds.values(), default=math.inf), detector)
             milliseconds[backend] = float(np.median(check_golden(detector, bundle.golden)))
         except SranoganError as error:
             failure = str(error)
         report = {"failure": failure, "milliseconds": milliseconds}
         (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+
+
+def _check_worth_it(taken_ms: float, best_ms: float, detector: Detector) -> None:
+    """Give up on a backend that is far behind another: software that plays a GPU takes minutes to prove."""
+    if taken_ms > HOPELESS * best_ms:
+        raise BackendError(
+            f"{detector.backend.label} takes {taken_ms:.0f} ms an image, another backend {best_ms:.0f} ms"
+        )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.pipeline import Verdict
+from sranogan_edge.pipeline import Detector, Verdict
 
 RESULT_SCHEMA_VERSION = 1
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
@@ -39,6 +39,9 @@ class ResultLine:
     heat_map: str | None
     error: str | None
     bundle: str  # SHA-256 of the bundle
+    steps: int  # of the search
+    backend: str  # what ran the graphs: runtime, version, device
+    backend_fallback: str | None  # why that is not the GPU which is here; null where nothing fell back
     scored_at: str
     schema_version: int = field(default=RESULT_SCHEMA_VERSION)
 
@@ -47,7 +50,30 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def result_line(file: str, verdict: Verdict, bundle_sha256: str, heat_file: str | None) -> ResultLine:
+@dataclass(frozen=True)
+class Scorer:
+    """What judged the images, for their lines and the summary.
+
+    Attributes:
+        bundle: its SHA-256.
+        steps: of the search, the same for every image.
+        backend: runtime, version, device.
+        backend_fallback: why ``auto`` did not take the GPU; None where nothing fell back.
+    """
+
+    bundle: str
+    steps: int
+    backend: str
+    backend_fallback: str | None = None
+
+    @classmethod
+    def of(cls, detector: Detector) -> Scorer:
+        """Describe ``detector``."""
+        used = detector.backend
+        return cls(detector.bundle.sha256, detector.bundle.steps, used.label, used.fallback_reason)
+
+
+def result_line(file: str, verdict: Verdict, scorer: Scorer, heat_file: str | None) -> ResultLine:
     """Return the line of a judged image."""
     return ResultLine(
         file=file,
@@ -59,15 +85,26 @@ def result_line(file: str, verdict: Verdict, bundle_sha256: str, heat_file: str 
         milliseconds={name: round(value, 3) for name, value in verdict.milliseconds.items()},
         heat_map=heat_file,
         error=None,
-        bundle=bundle_sha256,
         scored_at=_now(),
+        **asdict(scorer),
     )
 
 
-def error_line(file: str, error: Exception, bundle_sha256: str) -> ResultLine:
+def error_line(file: str, error: Exception, scorer: Scorer) -> ResultLine:
     """Return the line of an image that could not be judged."""
-    message = f"{type(error).__name__}: {error}"
-    return ResultLine(file, None, None, "error", None, None, {}, None, message, bundle_sha256, _now())
+    return ResultLine(
+        file=file,
+        score=None,
+        p_value=None,
+        verdict="error",
+        threshold=None,
+        anogan_score=None,
+        milliseconds={},
+        heat_map=None,
+        error=f"{type(error).__name__}: {error}",
+        scored_at=_now(),
+        **asdict(scorer),
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +119,9 @@ class Summary:
         mean_milliseconds: by step, over the judged images; empty when there were none.
         threshold: flagged were the scores above it; null when too few normals were held out.
         bundle: SHA-256 of the bundle.
-        backend: runtime and version.
+        steps: of the search.
+        backend: runtime, version, device.
+        backend_fallback: why ``auto`` did not take the GPU; null where nothing fell back.
         results: the folder of the lines and heat maps.
     """
 
@@ -93,14 +132,14 @@ class Summary:
     mean_milliseconds: Mapping[str, float]
     threshold: float | None
     bundle: str
+    steps: int
     backend: str
+    backend_fallback: str | None
     results: str
     schema_version: int = field(default=RESULT_SCHEMA_VERSION)
 
 
-def summarise(
-    lines: Sequence[ResultLine], *, threshold: float, bundle: str, backend: str, results: Path
-) -> Summary:
+def summarise(lines: Sequence[ResultLine], *, threshold: float, scorer: Scorer, results: Path) -> Summary:
     """Count and average ``lines``."""
     judged = [line.milliseconds for line in lines if line.error is None]
     steps = judged[0] if judged else {}
@@ -113,9 +152,8 @@ def summarise(
             step: round(float(np.mean([taken[step] for taken in judged])), 3) for step in steps
         },
         threshold=threshold if math.isfinite(threshold) else None,
-        bundle=bundle,
-        backend=backend,
         results=str(results),
+        **asdict(scorer),
     )
 
 

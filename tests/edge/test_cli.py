@@ -106,6 +106,8 @@ def test_good_are_scored_and_bad_have_their_line(tiny_bundle: Path, feed: Path, 
         assert line["milliseconds"]["total"] > 0
         assert (line["error"], line["bundle"], line["schema_version"]) == (None, sha256, 1)
         assert "threshold" in line
+        assert line["backend"].startswith("ai-edge-litert 2.")
+        assert (line["backend_fallback"], line["steps"]) == (None, read_bundle(tiny_bundle).steps)
         assert Image.open(tmp_path / "out" / line["heat_map"]).size == (384, 384)
     for name, kind in BAD.items():
         line = lines[name]
@@ -190,10 +192,63 @@ def test_wrong_usage(tiny_bundle: Path) -> None:
     assert score(tiny_bundle, "x.png", "--threads", 0).exit_code == ExitCode.USAGE
 
 
+def test_missing_backend(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
+    """A backend that is asked for and missing is exit code 8, and nothing else scores in its place."""
+    asked = ("--backend", "delegate:/no/such/library.so", "--out", tmp_path / "out")
+    done = score(tiny_bundle, feed / "normal.png", *asked)
+    assert done.exit_code == ExitCode.NO_BACKEND
+    assert "/no/such/library.so cannot be loaded" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_backend(tiny_bundle: Path, feed: Path) -> None:
+    """A backend that does not exist is wrong usage, and the message lists those that do."""
+    done = score(tiny_bundle, feed / "normal.png", "--backend", "cuda")
+    assert done.exit_code == ExitCode.USAGE
+    assert "auto, xnnpack, gpu, tflite-runtime, delegate:PATH, onnx" in done.stderr
+
+
+def test_steps(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
+    """--steps takes another budget of the bundle, which gives other scores; what is not there is refused."""
+    bundle = read_bundle(tiny_bundle)
+    scores = {}
+    for steps in bundle.budgets:
+        done = score(tiny_bundle, feed / "normal.png", "--steps", steps, "--out", tmp_path)
+        assert done.exit_code == ExitCode.OK, done.output
+        (line,) = lines_in(tmp_path)
+        assert line["steps"] == steps
+        assert f"{steps} search steps" in done.stdout
+        scores[steps] = line["score"]
+    assert len(set(scores.values())) == len(bundle.budgets)
+    done = score(tiny_bundle, feed / "normal.png", "--steps", 77, "--out", tmp_path)
+    assert done.exit_code == ExitCode.USAGE
+    assert "no budget of 77 search steps; it has" in done.stderr
+
+
+def test_budget_in_milliseconds(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
+    """--budget-ms takes the most steps that fit, says what each takes, and refuses where none does."""
+    most = max(read_bundle(tiny_bundle).budgets)
+    done = score(tiny_bundle, feed / "normal.png", "--budget-ms", 1e6, "--out", tmp_path)
+    assert done.exit_code == ExitCode.OK, done.output
+    assert lines_in(tmp_path)[0]["steps"] == most
+    assert re.search(rf"{most} search steps: p95 of .*{most} steps [\d.]+ ms", done.stderr)
+    done = score(tiny_bundle, feed / "normal.png", "--budget-ms", 1e-3, "--out", tmp_path / "no")
+    assert done.exit_code == ExitCode.USAGE
+    assert re.search(r"no step budget of this bundle keeps to 0\.001 ms .*steps [\d.]+ ms", done.stderr)
+    assert not (tmp_path / "no").exists()
+
+
+def test_steps_and_milliseconds_contradict(tiny_bundle: Path, feed: Path) -> None:
+    """A number of steps and a time to choose it by are wrong usage together."""
+    done = score(tiny_bundle, feed / "normal.png", "--steps", 3, "--budget-ms", 10)
+    assert done.exit_code == ExitCode.USAGE
+    assert "give one of them" in done.stderr
+
+
 def test_help_tells_the_exit_codes() -> None:
     """--help explains every exit code that the command can end with."""
     text = score("--help").stdout
-    assert all(re.search(rf"\b{code}\s+\w", text) for code in (0, 2, 3, 4, 5, 6, 130))
+    assert all(re.search(rf"\b{code}\s+\w", text) for code in (0, 2, 3, 4, 5, 6, 8, 130))
     assert "--json" in text
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,13 @@ def film(seed: int = 0, source: str = "film") -> Frame:
 def with_part(bundle: Bundle, name: str, change: Callable[[Gaussian], Gaussian]) -> Bundle:
     """The bundle with another density of one part."""
     parts = {**bundle.density.parts, name: change(bundle.density.parts[name])}
-    return replace(bundle, density=replace(bundle.density, parts=parts))
+    return with_budget(bundle, density=replace(bundle.density, parts=parts))
+
+
+def with_budget(bundle: Bundle, **changes: Any) -> Bundle:
+    """The bundle with something else in the budget of the steps in use."""
+    changed = replace(bundle.budgets[bundle.steps], **changes)
+    return replace(bundle, budgets={**bundle.budgets, bundle.steps: changed})
 
 
 def test_golden_scores_are_reproduced(detector: Detector, bundle: Bundle) -> None:
@@ -60,8 +67,11 @@ def test_wrong_golden_score_is_refused(bundle: Bundle, case: int, off: float) ->
     """One golden score beyond the tolerance, first or last, up, down or NaN, keeps the bundle from use."""
     scores = bundle.golden.scores.copy()
     scores[case] += off * bundle.golden.tolerance
-    wrong = replace(bundle, golden=replace(bundle.golden, scores=scores))
-    with pytest.raises(GoldenMismatchError, match=rf"golden case {case + 1} of 8 .* Nothing was scored"):
+    wrong = with_budget(bundle, golden_scores=scores)
+    with pytest.raises(
+        GoldenMismatchError,
+        match=rf"golden case {case + 1} of 8 .* on ai-edge-litert .*XNNPACK.* Nothing was scored",
+    ):
         Detector(wrong)
     Detector(wrong, prove=False)
 
@@ -69,7 +79,7 @@ def test_wrong_golden_score_is_refused(bundle: Bundle, case: int, off: float) ->
 def test_golden_score_within_the_tolerance_is_taken(bundle: Bundle) -> None:
     """Rounding of another backend, inside the tolerance, is no reason to refuse."""
     scores = bundle.golden.scores + 0.9 * bundle.golden.tolerance
-    near = replace(bundle, golden=replace(bundle.golden, scores=scores))
+    near = with_budget(bundle, golden_scores=scores)
     found = Detector(near).score_x(bundle.golden.x[0]).score
     assert abs(found - scores[0]) > 0.5 * bundle.golden.tolerance  # off, and taken all the same
 
@@ -190,7 +200,7 @@ def test_a_part_switched_off_has_no_say(detector: Detector, bundle: Bundle, name
     """Without one part the score is the mean of the other two, which say what they said."""
     parts = {other: part for other, part in bundle.density.parts.items() if other != name}
     density = replace(bundle.density, parts=parts)
-    verdict = Detector(replace(bundle, density=density), prove=False).score(film())
+    verdict = Detector(with_budget(bundle, density=density), prove=False).score(film())
     whole = detector.score(film())
     assert dict(verdict.parts) == {other: whole.parts[other] for other in parts}
     assert verdict.score == pytest.approx(np.mean(list(verdict.parts.values())))
@@ -207,7 +217,7 @@ def test_int8_stays_close_to_float(export_tiny: Callable[[str], Path], bundle: B
         assert np.abs(a.resolved - b.resolved).mean() < 0.02
 
 
-@pytest.mark.parametrize(("name", "other"), [("search", "reconstruct"), ("head", "features")])
+@pytest.mark.parametrize(("name", "other"), [("reconstruct", "head"), ("head", "features")])
 def test_exchanged_graphs_are_refused(bundle: Bundle, name: str, other: str) -> None:
     """Graphs that do not take and give what the manifest says are refused before an image is scored."""
     exchanged = {**bundle.graphs, name: bundle.graphs[other]}

@@ -13,11 +13,14 @@ from sranogan_edge.errors import ResultsError, UnreadableImageError
 from sranogan_edge.results import (
     ResultLine,
     ResultsFolder,
+    Scorer,
     error_line,
     overlay,
     summarise,
     write_summary,
 )
+
+SCORER = Scorer("ab", 4, "LiteRT", "the GPU hangs")
 
 
 def line(number: int = 0, **changes: Any) -> ResultLine:
@@ -33,6 +36,9 @@ def line(number: int = 0, **changes: Any) -> ResultLine:
         "heat_map": None,
         "error": None,
         "bundle": "ab",
+        "steps": 4,
+        "backend": "LiteRT",
+        "backend_fallback": None,
         "scored_at": "2026-01-01T00:00:00Z",
     }
     return ResultLine(**{**values, **changes})
@@ -119,33 +125,36 @@ def test_folder_below_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_error_line_is_json_without_numbers() -> None:
     """An image that could not be judged has nulls for numbers, and the error with its kind."""
-    found = error_line("a.png", UnreadableImageError("a.png: cut off"), "ab")
+    found = error_line("a.png", UnreadableImageError("a.png: cut off"), SCORER)
     assert (found.score, found.p_value, found.threshold, found.heat_map) == (None, None, None, None)
+    assert (found.bundle, found.steps, found.backend) == ("ab", 4, "LiteRT")
+    assert found.backend_fallback == "the GPU hangs"
     assert (found.verdict, found.error) == ("error", "UnreadableImageError: a.png: cut off")
 
 
 def test_summary_counts_and_averages(tmp_path: Path) -> None:
     """The summary counts verdicts, averages the judged images' times, and is written whole."""
-    lines = [line(0), line(2, verdict="anomalous"), error_line("x.png", UnreadableImageError("bad"), "ab")]
-    summary = summarise(lines, threshold=float("inf"), bundle="ab", backend="LiteRT", results=tmp_path)
+    lines = [line(0), line(2, verdict="anomalous"), error_line("x.png", UnreadableImageError("bad"), SCORER)]
+    summary = summarise(lines, threshold=float("inf"), scorer=SCORER, results=tmp_path)
     write_summary(summary, tmp_path / "figures.json")
     found = json.loads((tmp_path / "figures.json").read_text(), parse_constant=pytest.fail)
     assert [found[name] for name in ("images", "normal", "anomalous", "failed")] == [3, 1, 1, 1]
     assert found["mean_milliseconds"] == {"search": 3.0, "total": 4.0}
-    assert (found["threshold"], found["bundle"], found["backend"]) == (None, "ab", "LiteRT")
+    assert (found["threshold"], found["bundle"], found["steps"]) == (None, "ab", 4)
+    assert (found["backend"], found["backend_fallback"]) == ("LiteRT", "the GPU hangs")
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
 
 
 def test_summary_of_failures_alone() -> None:
     """A feed of which nothing could be judged has no times, instead of a division by zero."""
-    bad = [error_line("x.png", UnreadableImageError("bad"), "ab")]
-    summary = summarise(bad, threshold=1.0, bundle="ab", backend="LiteRT", results=Path())
+    bad = [error_line("x.png", UnreadableImageError("bad"), SCORER)]
+    summary = summarise(bad, threshold=1.0, scorer=SCORER, results=Path())
     assert (summary.failed, dict(summary.mean_milliseconds)) == (1, {})
 
 
 def test_unwritable_summary(tmp_path: Path) -> None:
     """A summary that cannot be written is a results error that says the results stand."""
-    summary = summarise([line()], threshold=1.0, bundle="ab", backend="LiteRT", results=tmp_path)
+    summary = summarise([line()], threshold=1.0, scorer=SCORER, results=tmp_path)
     with pytest.raises(ResultsError, match="results themselves are complete"):
         write_summary(summary, tmp_path / "missing" / "figures.json")
 
