@@ -39,7 +39,8 @@ class Configuration:
 
     def __str__(self) -> str:
         threads = "thread" if self.threads == 1 else "threads"
-        return f"{self.backend}, {self.threads} {threads}, {self.steps} steps"
+        steps = "step" if self.steps == 1 else "steps"
+        return f"{self.backend}, {self.threads} {threads}, {self.steps} {steps}"
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,9 @@ def run_task(
             env=environment,
         )
         timer = threading.Timer(limit_s, worker.kill)
-        timer.start()
+        timer.daemon = True  # an interruption may come before it can be cancelled
         try:
+            timer.start()
             last = _exchange(worker, {**task, "started": time.time()}, advance)
         finally:
             hung = not timer.is_alive()

@@ -28,8 +28,8 @@ from sranogan_edge.interpreter import BACKENDS, check_backend
 
 EXIT_CODES = """
 Exit codes: 0 everything was measured; 4 some configurations could not be measured (the report says
-why); 5 the bundle was refused, or nothing that was asked for can run it; 6 the JSON cannot be
-written; 2 wrong usage; 130 interrupted (what was measured until then is reported).
+why); 5 the bundle was refused; 6 the JSON cannot be written; 8 no backend that was asked for works
+here; 2 wrong usage; 130 interrupted (what was measured until then is reported).
 """
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
