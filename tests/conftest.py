@@ -66,6 +66,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def export_tiny(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Give a function that exports the tiny run in a recipe, once per recipe."""
     from keras_sranogan.training import Silent
+    from sranogan_export.recipe import ExportOptions
     from sranogan_export.write_bundle import export_run
 
     folder = tmp_path_factory.mktemp("bundles")
@@ -73,7 +74,8 @@ def export_tiny(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Call
     def export(recipe: str) -> Path:
         path = folder / f"{recipe}.sranogan"
         if not path.exists():
-            export_run(tiny_run, recipe, path, Silent())  # type: ignore[arg-type]  # the tests name real recipes
+            options = ExportOptions(recipe, engine="none")  # type: ignore[arg-type]  # the tests name real ones
+            export_run(tiny_run, options, path, Silent())
         return path
 
     return export

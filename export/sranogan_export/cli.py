@@ -15,7 +15,7 @@ from sranogan_edge.cli import run as run_command
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
 if TYPE_CHECKING:
-    from sranogan_export.convert import Recipe
+    from sranogan_export.recipe import Recipe
     from sranogan_export.write_bundle import ExportResult
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,7 +35,20 @@ def export(
     int8: Annotated[bool, typer.Option("--int8", help="8-bit integer graphs (the default).")] = False,
     float16: Annotated[bool, typer.Option("--float16", help="Half-size weights, float32 sums.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Full precision.")] = False,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="8-bit weights, float32 activations.")] = False,
+    ptq: Annotated[
+        bool, typer.Option("--ptq", help="int8 without fine-tuning: quicker, less exact.")
+    ] = False,
+    qat: Annotated[str, typer.Option(help="What fine-tunes int8 graphs: keras, or tfmot (extra).")] = "",
+    search: Annotated[
+        str | None, typer.Option(help="gradient, learned or encoder, instead of the run's.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Search steps, instead of the run's.")] = None,
+    budgets: Annotated[
+        str, typer.Option(help="More numbers of steps for the device to choose from, such as 0,2,4.")
+    ] = "",
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also write the graphs as ONNX (extra).")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the fine-tuning, instead of the run's.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures of the export to this file.")] = None,
     audit: Annotated[
         Path | None, typer.Option(help="The --json of sranogan-audit, for the bundle's model card.")
@@ -46,54 +59,98 @@ def export(
     def work() -> ExitCode:
         from keras_sranogan.progress import Terminal
         from keras_sranogan.run import Run
-        from keras_sranogan.training import write_json
         from sranogan_export.model_card import audit_section
+        from sranogan_export.recipe import ExportOptions
         from sranogan_export.write_bundle import export_run
 
-        recipe, opened = _recipe(int8, float16, float32), Run(run)
+        options = ExportOptions(
+            recipe=_recipe(int8=int8, float16=float16, float32=float32, dynamic=dynamic),
+            engine=_engine(ptq, qat),  # type: ignore[arg-type]  # ExportOptions checks it
+            search=search,  # type: ignore[arg-type]  # SearchSettings checks it
+            steps=steps,
+            budgets=_budgets(budgets),
+            onnx=onnx,
+            seed=seed,
+        )
+        opened = Run(run)
         section = audit_section(audit, opened.provenance) if audit else ""
         with Terminal() as progress:
-            result = export_run(opened, recipe, out, progress, steps=steps, audit=section)
-        _print(result)
+            result = export_run(opened, options, out, progress, audit=section)
+        print_result(result)
         if json:
-            try:
-                write_json(json, _figures(result))
-            except OSError as error:
-                raise ResultsError(
-                    f"cannot write the figures {json}: {error.strerror or error}. The bundle is complete; "
-                    "name another place with --json."
-                ) from error
+            _write_figures(json, result)
         return ExitCode.OK
 
     run_command(work)
 
 
-def _recipe(int8: bool, float16: bool, float32: bool) -> Recipe:
-    recipes: dict[Recipe, bool] = {"int8": int8, "float16": float16, "float32": float32}
-    asked = [name for name, wanted in recipes.items() if wanted]
-    if len(asked) > 1:
-        raise SettingsError(f"name one of --int8, --float16, --float32; received {' and '.join(asked)}")
-    return asked[0] if asked else "int8"
+def _recipe(**asked: bool) -> Recipe:
+    named = [name for name, wanted in asked.items() if wanted]
+    if len(named) > 1:
+        options = ", ".join(f"--{name}" for name in asked)
+        raise SettingsError(f"name one of {options}; received {' and '.join(named)}")
+    return named[0] if named else "int8"  # type: ignore[return-value]  # the options are named so
 
 
-def _print(result: ExportResult) -> None:
+def _engine(ptq: bool, qat: str) -> str:
+    if ptq and qat:
+        raise SettingsError(f"--ptq is without fine-tuning, --qat with; received --ptq and --qat {qat}")
+    return "none" if ptq else qat or "keras"
+
+
+def _budgets(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(one) for one in text.split(",") if one.strip())
+    except ValueError as error:
+        raise SettingsError(
+            f"--budgets must be whole numbers of steps such as 0,2,4; received {text!r}"
+        ) from error
+
+
+def _write_figures(path: Path, result: ExportResult) -> None:
+    from keras_sranogan.training import write_json
+
+    try:
+        write_json(path, _figures(result))
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write the figures {path}: {error.strerror or error}. The bundle is complete; "
+            "name another place with --json."
+        ) from error
+
+
+def print_result(result: ExportResult) -> None:
+    """Show tables of the graphs and of the fine-tuning."""
     table = Table(title=f"{result.path} ({result.path.stat().st_size / 2**20:.1f} MiB)")
-    for column in ("graph", "KiB", "operators", "of them on float32"):
+    for column in ("graph", "operators", "of them on float32"):
         table.add_column(column, justify="left" if column == "graph" else "right")
-    for name, size in result.graph_bytes.items():
-        counts = result.operators[name]
-        everything, floating = (str(sum(counts[kind].values())) for kind in ("all", "float32"))
-        table.add_row(name, f"{size / 1024:.0f}", everything, floating)
+    for name, counts in result.operators.items():
+        table.add_row(name, *(str(sum(counts[kind].values())) for kind in ("all", "float32")))
     console = Console()
     console.print(table)
+    sizes = ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in result.graph_bytes.items())
+    console.print(f"sizes: {sizes}")
+    if result.gains:
+        _print_gains(console, result)
     for name, value in result.reconstruction_l1.items():
         console.print(f"mean |x - reconstruction| on held-out normals, {name}: {value:.4f}")
+
+
+def _print_gains(console: Console, result: ExportResult) -> None:
+    table = Table(title="error on integers, of each network's output, relative to its spread")
+    for column in ("network", "after training", "fine-tuned", "kept", "by"):
+        table.add_column(column, justify="right" if column in ("after training", "fine-tuned") else "left")
+    for gain in result.gains:
+        errors = (f"{error:.2%}" for error in (gain.ptq_error, gain.qat_error))
+        table.add_row(gain.network, *errors, gain.kept, gain.engine)
+    console.print(table)
 
 
 def _figures(result: ExportResult) -> dict[str, object]:
     return {
         **result.__dict__,
         "path": str(result.path),
+        "gains": [gain.to_dict() for gain in result.gains],
         "bundle_bytes": result.path.stat().st_size,
         "threshold": result.threshold if math.isfinite(result.threshold) else None,
     }

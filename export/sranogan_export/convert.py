@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,20 +14,12 @@ from tensorflow.python.framework.convert_to_constants import (  # the only way t
     convert_variables_to_constants_v2,
 )
 
-from sranogan_edge.errors import SettingsError
 from sranogan_export.flatbuffer import DEFAULT_SIGNATURE, joined, operators
+from sranogan_export.recipe import RECIPES, Recipe, check_recipe
 
-Recipe = Literal["float32", "float16", "dynamic", "int8"]
-RECIPES: tuple[str, ...] = get_args(Recipe)
 Function = Callable[..., Mapping[str, tf.Tensor]]
 Shapes = Mapping[str, tuple[int, ...]]
 Samples = Callable[[], Iterator[Mapping[str, NDArray[np.float32]]]]
-
-
-def check_recipe(recipe: str) -> None:
-    """Raise SettingsError unless ``recipe`` is one of :data:`RECIPES`."""
-    if recipe not in RECIPES:
-        raise SettingsError(f"the recipe must be one of {', '.join(RECIPES)}; received {recipe!r}")
 
 
 def convert(
@@ -75,7 +67,7 @@ def _convert(
 
 
 def _save_frozen(name: str, function: Function, inputs: Shapes, folder: str) -> None:
-    """Save ``function`` as the signature ``name``, with its weights as constants (quantisation cannot calibrate variables)."""
+    """Save ``function`` as a signature, its weights as constants (variables cannot be calibrated)."""
     specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name, shape in inputs.items()}
     traced = tf.function(lambda **tensors: dict(function(**tensors))).get_concrete_function(**specs)
     frozen, order = _renumbered(convert_variables_to_constants_v2(traced))

@@ -2,91 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_sranogan.detector.reconstruct import Reconstructions
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_export.convert import Recipe, convert
+from sranogan_edge.bundle import signature
+from sranogan_export.convert import Function, convert
+from sranogan_export.recipe import Recipe
 from sranogan_export.search_graph import SearchGraph
-from sranogan_export.taps import Calibrating, FakeQuantised
+from sranogan_export.students import Examples
+from sranogan_export.taps import Calibrating, FakeQuantised, Plain, Ranges, Tap
+from sranogan_export.unrolled_stages import Stages, stages_of
 
 Images = NDArray[np.float32]
+Tapped = Callable[[tf.Tensor, Tap], Mapping[str, tf.Tensor]]
+SEARCH_NETWORKS = ("encoder", "generator", "features", "corrector")
 CALIBRATION_SEARCHES = 48  # searches whose trajectories give the ranges; each adds K steps of ranges
+CALIBRATION_BATCH = 32
+
+
+@dataclass(eq=False)
+class Unrolled:
+    """A run's networks rebuilt from plain operators, in their graphs.
+
+    Attributes:
+        searches: by step budget; all of one kind, with the same networks.
+        stages: what comes after the search.
+    """
+
+    searches: dict[int, SearchGraph]
+    stages: Stages
+
+    @classmethod
+    def of(cls, networks: Networks, searches: Mapping[int, SearchSettings]) -> Unrolled:
+        """Rebuild them; raises SettingsError where a search cannot be a fixed graph."""
+        graphs = {steps: SearchGraph(networks, search) for steps, search in searches.items()}
+        stages = stages_of(networks.refiner, networks.resolver, networks.judge, networks.head)
+        return cls(graphs, stages)
+
+    def networks(self) -> dict[str, Any]:
+        """Return every network that a graph holds, by name."""
+        graph = next(iter(self.searches.values()))
+        found = {name: getattr(graph, name, None) for name in SEARCH_NETWORKS} | vars(self.stages)
+        return {name: network for name, network in found.items() if network is not None}
+
+    def replace(self, networks: Mapping[str, Any]) -> None:
+        """Put other networks in the place of those of the same name."""
+        for name, network in networks.items():
+            for holder in self.searches.values() if name in SEARCH_NETWORKS else (self.stages,):
+                setattr(holder, name, network)
 
 
 def build_graphs(
-    networks: Networks,
-    search: SearchSettings,
-    recipe: Recipe,
-    x_low: Images,
-    made: Reconstructions,
-    seen: Images,
-    on_done: Callable[[str], None] = lambda name: None,
+    unrolled: Unrolled, recipe: Recipe, seen: Examples, on_done: Callable[[str], None] = lambda name: None
 ) -> dict[str, bytes]:
     """Return ``search``, ``reconstruct``, ``features`` and ``head`` as TFLite models of batch 1.
 
     Args:
-        networks: trained, float32.
-        search: how many steps, and of which kind.
-        recipe: see :func:`sranogan_export.convert.convert`.
-        x_low: ``(N, S/2, S/2, 1)`` training normals in [0, 1], for the ranges of the search.
-        made: the float reference's reconstructions of the same normals, for the other graphs' ranges.
-        seen: the head's input for the same normals, ``(N, side, side, CHANNELS)``.
+        unrolled: the networks. The search has a signature for each of its budgets.
+        recipe: see :mod:`sranogan_export.recipe`.
+        seen: training normals and what the float stages make of them, for the ranges of ``int8``.
         on_done: told the name of each graph when it is ready.
     """
-    models: dict[str, bytes] = {}
-
-    def add(name: str, model: bytes) -> None:
-        models[name] = model
+    stages, models = unrolled.stages, dict[str, bytes]()
+    searches = {
+        signature("search", steps): _named(graph, "x", recipe, seen.low[:CALIBRATION_SEARCHES], 1)
+        for steps, graph in unrolled.searches.items()
+    }
+    models["search"] = convert(searches, {"x": (1, *seen.low.shape[1:])}, recipe)
+    on_done("search")
+    others: dict[str, tuple[Tapped, str, Images]] = {
+        "reconstruct": (stages.reconstruct, "generated", seen.generated),
+        "features": (stages.features, "image", np.concatenate([seen.x, seen.resolved])),
+        "head": (stages.see, "image", seen.seen),
+    }
+    for name, (function, argument, images) in others.items():
+        ready = _named(function, argument, recipe, images, CALIBRATION_BATCH)
+        models[name] = convert(ready, {argument: (1, *images.shape[1:])}, recipe)
         on_done(name)
-
-    add("search", _search(networks, search, recipe, x_low))
-    low_shape, high_shape = (1, *x_low.shape[1:]), (1, *made.x.shape[1:])
-    generated = _samples("generated", made.generated)
-    add("reconstruct", convert(_reconstruct(networks), {"generated": low_shape}, recipe, generated))
-    images = _samples("image", np.concatenate([made.x, made.resolved]))
-    add("features", convert(_features(networks), {"image": high_shape}, recipe, images))
-    head_shape = (1, *seen.shape[1:])
-    add("head", convert(_head(networks), {"image": head_shape}, recipe, _samples("image", seen)))
     return models
 
 
-def _search(networks: Networks, search: SearchSettings, recipe: Recipe, x_low: Images) -> bytes:
-    graph = SearchGraph(networks, search)
-    shape = {"x": (1, *x_low.shape[1:])}
-    if recipe != "int8":
-        return convert(graph, shape, recipe)
+def _named(function: Tapped, argument: str, recipe: Recipe, images: Images, batch: int) -> Function:
+    """Return ``function`` of its named argument alone, on floats or with fake quantisation."""
+    tap: Tap = FakeQuantised(calibrated(function, images, batch)) if recipe == "int8" else Plain()
+    return lambda **given: function(given[argument], tap)
+
+
+def calibrated(function: Tapped, images: Images, batch: int) -> Ranges:
+    """Return the range of each tensor that ``function`` passes through a tap."""
     seen = Calibrating()
-    for x in x_low[:CALIBRATION_SEARCHES]:
-        graph(tf.constant(x[None]), seen)
-    quantised = FakeQuantised(seen.ranges)
-    return convert(lambda x: graph(x, quantised), shape, recipe)
-
-
-def _reconstruct(networks: Networks) -> Callable[..., Mapping[str, tf.Tensor]]:
-    def reconstruct(generated: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        refined = networks.refiner(generated, training=False)
-        return {"refined": refined, "resolved": networks.resolver(refined, training=False)}
-
-    return reconstruct
-
-
-def _features(networks: Networks) -> Callable[..., Mapping[str, tf.Tensor]]:
-    return lambda image: {"features": networks.judge(image, training=False)}
-
-
-def _head(networks: Networks) -> Callable[..., Mapping[str, tf.Tensor]]:
-    def head(image: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        said = networks.head(image, training=False)
-        return {"features": said["features"], "map": said["map"]}
-
-    return head
-
-
-def _samples(name: str, images: Images) -> Callable[[], Iterator[Mapping[str, Images]]]:
-    return lambda: ({name: image[None]} for image in images)
+    for i in range(0, len(images), batch):
+        function(tf.constant(images[i : i + batch]), seen)
+    return seen.ranges

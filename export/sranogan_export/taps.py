@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 # What int8 kernels need a sigmoid's output to be: scale 1/256, zero point -128. White is held at 255/256,
 # in x as in G(z): where both are white they are equal, and pull no further.
 IMAGE_RANGE = (0.0, 255.0 / 256.0)
+Ranges = dict[str, tuple[float, float]]
 
 
 class Tap(Protocol):
@@ -45,7 +46,7 @@ class Calibrating(Plain):
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self.ranges: dict[str, tuple[float, float]] = {}
+        self.ranges: Ranges = {}
 
     def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
         """Note the range and return ``x``."""
@@ -58,15 +59,13 @@ class Calibrating(Plain):
 class FakeQuantised:
     """Rounds to what int8 can hold, so that the converter picks integer kernels."""
 
-    def __init__(self, ranges: dict[str, tuple[float, float]]) -> None:
+    def __init__(self, ranges: Ranges) -> None:
         """Take the ranges that :class:`Calibrating` saw."""
         self.ranges = ranges
 
     def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
         """Return ``x`` rounded to 256 levels between the calibrated limits."""
-        low, high = self.ranges[name]
-        if high - low < 1e-9:  # never active on any calibration image
-            high = low + 1e-3
+        low, high = opened(self.ranges[name])
         return tf.quantization.fake_quant_with_min_max_args(x, low, high, 8)
 
     def weights(self, kernel: NDArray[np.float32], *, per_channel: bool) -> tf.Tensor:
@@ -79,3 +78,9 @@ class FakeQuantised:
             )
         limit = float(np.abs(kernel).max()) or 1e-6
         return tf.quantization.fake_quant_with_min_max_args(kernel, -limit, limit, 8, narrow_range=True)
+
+
+def opened(limits: tuple[float, float]) -> tuple[float, float]:
+    """Return ``limits``, or a small range where no calibration image was ever active."""
+    low, high = limits
+    return (low, high) if high - low >= 1e-9 else (low, low + 1e-3)

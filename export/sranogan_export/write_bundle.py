@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_sranogan.detector.fit import fit_detector
-from keras_sranogan.detector.normals import HeldOutNormals
-from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, enhance_all, predict
+from keras_sranogan.detector.reconstruct import Reconstructor
 from keras_sranogan.run import Networks, Run
-from keras_sranogan.settings import SearchSettings, TrainSettings
+from keras_sranogan.settings import SearchSettings
 from keras_sranogan.training import Progress
-from sranogan_edge.bundle import GRAPHS, Bundle, Golden, write_bundle
-from sranogan_edge.density import PARTS, Calibration, Density
+from sranogan_edge.bundle import GRAPHS, Bundle, signature, write_bundle
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.head import head_input, input_side, pooled
-from sranogan_edge.interpreter import Graph, backend_name
-from sranogan_edge.pipeline import Detector, RunsGraph, measure
-from sranogan_export.convert import Recipe, check_recipe, operators
-from sranogan_export.graphs import build_graphs
+from sranogan_edge.interpreter import backend_name
+from sranogan_export.calibrate import (
+    COMPARED,
+    fit_on_device_graphs,
+    golden_inputs,
+    l1,
+    proven,
+    unproven,
+)
+from sranogan_export.convert import operators
+from sranogan_export.graphs import Unrolled, build_graphs
 from sranogan_export.model_card import model_card
+from sranogan_export.quantize_aware import FineTune, Gain, fine_tune
+from sranogan_export.recipe import ExportOptions, float_islands
 from sranogan_export.search_graph import check_search
+from sranogan_export.students import Examples, examples, students
 
-GOLDEN_CASES = 8
-GOLDEN_TOLERANCE_SPREADS = 0.25  # of the standard deviation of held-out normals' scores
-COMPARED = 32
+EXAMINED = 48  # held-out normals that a network is examined on
 Images = NDArray[np.float32]
+Counts = dict[str, dict[str, dict[str, int]]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,9 @@ class ExportResult:
     Attributes:
         path: the bundle.
         graph_bytes: size of each graph.
-        operators: per graph, see :func:`sranogan_export.convert.operators`.
+        operators: per graph, the search's by step budget (``search_steps_K``), see
+            :func:`sranogan_export.flatbuffer.operators`.
+        gains: what fine-tuning gave each network; empty where nothing was fine-tuned.
         reconstruction_l1: mean |x - x_hat| over held-out normals, by the Keras run and by the graphs.
         threshold: of the bundle's calibration; infinite when too few normals were held out.
     """
@@ -51,63 +57,72 @@ class ExportResult:
     path: Path
     graph_bytes: Mapping[str, int]
     operators: Mapping[str, dict[str, dict[str, int]]]
+    gains: Sequence[Gain]
     reconstruction_l1: Mapping[str, float]
     threshold: float
 
 
 def export_run(
-    run: Run, recipe: Recipe, out: Path, progress: Progress, *, steps: int | None = None, audit: str = ""
+    run: Run, options: ExportOptions, out: Path, progress: Progress, *, audit: str = ""
 ) -> ExportResult:
-    """Export ``run`` in ``recipe`` to ``out``; ``steps`` replaces the run's number of search steps.
-
-    ``audit`` is a section that the model card ends with.
+    """Export ``run`` to ``out``. ``audit`` is a section that the model card ends with.
 
     Raises:
-        RunError: the run is unfinished or damaged.
-        SettingsError: no such recipe, or the search cannot be a fixed graph.
+        RunError: the run is unfinished or damaged, or has no network for that kind of search.
+        SettingsError: the search cannot be a fixed graph, or an extra is missing.
         ResultsError: the bundle cannot be written.
     """
     tf.config.experimental.enable_op_determinism()  # equal runs shall give equal bundles
-    check_recipe(recipe)
     _check_place(out)
+    check_extras(options)
     settings = run.settings
-    search = settings.search if steps is None else replace(settings.search, steps=steps)
-    check_search(search)
-    networks = run.networks()
-    representative, normals = run.representative(), run.held_out_normals()
-    reconstructor = Reconstructor(networks, search, settings.preprocess)
-    x_low = downscale_all(enhance_all(representative, settings.preprocess), settings.search_size)
-    seen = np.stack([head_input(x, input_side(settings.search_size)) for x in representative])
-    progress.start("exporting graphs", len(GRAPHS))
-    finished: list[str] = []
-
-    def graph_done(name: str) -> None:
-        finished.append(name)
-        progress.advance(len(finished), name)
-
-    models = build_graphs(networks, search, recipe, x_low, reconstructor(representative), seen, graph_done)
-    density, calibration, device_l1 = _fit_on_device_graphs(models, normals, run.seen(), settings, progress)
-    counts = {name: operators(model) for name, model in models.items()}
+    searches, steps = options.searches(settings), options.default_steps(settings)
+    for search in searches.values():
+        check_search(search)
+    networks, normals = run.networks(), run.held_out_normals()
+    unrolled = Unrolled.of(networks, searches)
+    lessons, gains = _prepared(run, networks, unrolled, searches[steps], options, progress)
+    models = _built(unrolled, options, lessons, progress)
+    fitted = fit_on_device_graphs(models, searches, normals, run.seen(), settings, progress)
+    counts = counted(models, searches)
     draft = Bundle(
         preprocess=settings.preprocess,
         search_size=settings.search_size,
         graphs=models,
-        density=density,
-        calibration=calibration,
-        golden=Golden(golden_inputs(networks, settings), np.zeros(GOLDEN_CASES), 0.0),
+        steps=steps,
+        budgets={budget: unproven(one) for budget, one in fitted.items()},
+        golden_x=golden_inputs(networks, settings),
         model_card="",
-        details=_details(run, search, recipe, counts),
+        details=_details(run, searches[steps], options, counts, gains),
+        onnx=_onnx(models, searches) if options.onnx else {},
     )
-    bundle = replace(draft, golden=_golden(draft), model_card=model_card(draft, audit))
+    budgets = {budget: proven(draft, budget) for budget in searches}
+    bundle = replace(draft, budgets=budgets, model_card=model_card(draft, audit))
     write_bundle(bundle, out)
-    keras_made = reconstructor(normals.x[normals.original][:COMPARED])
+    keras_made = Reconstructor(networks, searches[steps], settings.preprocess)(
+        normals.x[normals.original][:COMPARED]
+    )
+    device_l1 = {f"{options.recipe}, {budget} steps": one.reconstruction_l1 for budget, one in fitted.items()}
     return ExportResult(
         path=out,
         graph_bytes={name: len(model) for name, model in models.items()},
         operators=counts,
-        reconstruction_l1={"keras": _l1(keras_made.x, keras_made.resolved), recipe: device_l1},
-        threshold=calibration.threshold,
+        gains=gains,
+        reconstruction_l1={f"keras, {steps} steps": l1(keras_made.x, keras_made.resolved), **device_l1},
+        threshold=bundle.calibration.threshold,
     )
+
+
+def check_extras(options: ExportOptions) -> None:
+    """Raise SettingsError, before any work, where an option needs a package that is missing."""
+    if options.recipe == "int8" and options.engine == "tfmot":
+        from sranogan_export.tfmot_engine import check_tfmot
+
+        check_tfmot()
+    if options.onnx:
+        from sranogan_export.onnx_write import check_onnx
+
+        check_onnx(options.recipe)
 
 
 def _check_place(out: Path) -> None:
@@ -117,76 +132,76 @@ def _check_place(out: Path) -> None:
         raise ResultsError(f"cannot write the bundle {out}: {what}. Name another place with --out.")
 
 
-def _l1(x: Images, resolved: Images) -> float:
-    return float(np.abs(x - resolved).mean())
-
-
-def _fit_on_device_graphs(
-    models: Mapping[str, bytes],
-    normals: HeldOutNormals,
-    seen: Images,
-    settings: TrainSettings,
+def _prepared(
+    run: Run,
+    networks: Networks,
+    unrolled: Unrolled,
+    search: SearchSettings,
+    options: ExportOptions,
     progress: Progress,
-) -> tuple[Density, Calibration, float]:
-    """Fit densities and calibration to what the exported graphs make of the held-out normals."""
-    graphs: dict[str, RunsGraph] = {n: Graph(model, name=n, threads=2) for n, model in models.items()}
-    progress.start("calibrating on held-out normals", len(normals.x))
-    measured, heat, distances = [], [], []
-    for number, x in enumerate(normals.x, start=1):
-        made = measure(x, settings.preprocess, settings.search_size, graphs)
-        measured.append(made.measured)
-        heat.append(made.heat)
-        distances.append(_l1(made.x, made.resolved))
-        progress.advance(number)
-    parts = {name: np.stack([one[name] for one in measured]) for name in PARTS}
-    density, calibration = fit_detector(
-        parts,
-        np.stack(heat),
-        normals.groups,
-        normals.original,
-        settings.detector,
-        settings.seed,
-        {"head": _head_features(graphs["head"], seen)},
-    )
-    return density, calibration, float(np.mean(np.array(distances)[normals.original][:COMPARED]))
+) -> tuple[Examples, list[Gain]]:
+    """Fine-tune the networks where asked for; return what gives the ranges, and the gains."""
+    spec = run.settings.preprocess
+    lessons = examples(networks, search, spec, run.representative(), run.seen())
+    if options.recipe != "int8" or options.engine == "none":
+        return lessons, []
+    normals = run.held_out_normals()
+    exam = examples(networks, search, spec, normals.x[normals.original][:EXAMINED], run.seen()[:0])
+    seed = run.settings.seed if options.seed is None else options.seed
+    pupils = students(unrolled.networks(), lessons, exam)
+    learned, gains = _engine(options)(pupils, options.qat, seed, progress)
+    unrolled.replace(learned)
+    return lessons, gains
 
 
-def _head_features(head: RunsGraph, seen: Images) -> NDArray[np.float32]:
-    """Return ``(N, D)``: what the exported head measures of ``(N, side, side, 1)``."""
-    inputs = (head_input(x, x.shape[0])[None] for x in seen)
-    return np.stack([pooled(head({"image": image})["features"][0]) for image in inputs])
+def _engine(options: ExportOptions) -> FineTune:
+    if options.engine == "keras":
+        return fine_tune
+    from sranogan_export.tfmot_engine import fine_tune_with_tfmot
+
+    return fine_tune_with_tfmot
 
 
-def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:
-    """Return ``(GOLDEN_CASES, S, S, 1)`` float32 images that the model dreamt up: no patient's image leaves.
+def _built(
+    unrolled: Unrolled, options: ExportOptions, lessons: Examples, progress: Progress
+) -> dict[str, bytes]:
+    progress.start("exporting graphs", len(GRAPHS))
+    finished: list[str] = []
 
-    Every second one has a bright disc, so that normal and anomalous scores are both proven.
-    """
-    rng = np.random.default_rng(settings.seed)
-    z = rng.normal(size=(GOLDEN_CASES, settings.anogan.latent_dim)).astype(np.float32)
-    images = predict(networks.resolver, predict(networks.refiner, predict(networks.generator, z)))
-    size = settings.preprocess.size
-    for image in images[::2]:
-        row, column = rng.integers(size // 4, 3 * size // 4, 2)
-        disc = cv2.circle(np.zeros((size, size), np.float32), (int(column), int(row)), size // 8, 1.0, -1)
-        image[..., 0] = np.maximum(image[..., 0], 0.9 * cv2.GaussianBlur(disc, (0, 0), size / 64))
-    return np.asarray(np.rint(images * 255) / 255, dtype=np.float32)
+    def graph_done(name: str) -> None:
+        finished.append(name)
+        progress.advance(len(finished), name)
+
+    return build_graphs(unrolled, options.recipe, lessons, graph_done)
 
 
-def _golden(draft: Bundle) -> Golden:
-    detector = Detector(draft, prove=False)
-    scores = np.array([detector.score_x(x).score for x in draft.golden.x])
-    tolerance = GOLDEN_TOLERANCE_SPREADS * float(np.std(draft.calibration.scores))
-    return Golden(draft.golden.x, scores, tolerance)
+def counted(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> Counts:
+    """Return the operators of each graph, the search's by step budget (``search_steps_K``)."""
+    searches = {
+        f"search_steps_{steps}": operators(models["search"], signature("search", steps)) for steps in budgets
+    }
+    return searches | {name: operators(models[name]) for name in GRAPHS if name != "search"}
 
 
-def _details(run: Run, search: SearchSettings, recipe: Recipe, counts: Mapping[str, Any]) -> dict[str, Any]:
-    settings = run.settings.to_dict()
+def _onnx(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> dict[str, bytes]:
+    from sranogan_export.onnx_write import onnx_graphs
+
+    return onnx_graphs(models, budgets)
+
+
+def _details(
+    run: Run, search: SearchSettings, options: ExportOptions, counts: Counts, gains: Sequence[Gain]
+) -> dict[str, Any]:
     return {
-        "recipe": recipe,
-        "search": settings["search"] | {"steps": search.steps},
+        "recipe": options.recipe,
+        "search": asdict(search),
         "operators": counts,
+        "float_islands": float_islands(options.recipe, counts),
+        "quantisation": {
+            "engine": options.engine if options.recipe == "int8" else "none",
+            "networks": [gain.to_dict() for gain in gains],
+        },
         "exporter": backend_name(),
-        "settings": settings,
+        "settings": run.settings.to_dict(),
         "provenance": run.provenance,
     }
