@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from sranogan_edge.backend import open_graphs
 from sranogan_edge.bench import BenchSettings, Configuration, Measured
 from sranogan_edge.bench_graphs import GraphCost
 from sranogan_edge.bench_peak import Peak
-from sranogan_edge.bench_report import Bench, bundle_costs, floor_ms, macs_per_frame, report
+from sranogan_edge.bench_report import RUNS, Bench, bundle_costs, floor_ms, macs_per_frame, report
 from sranogan_edge.bench_table import print_report
 from sranogan_edge.bench_worker import Samples
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.device import DeviceFacts
 from sranogan_edge.errors import BackendError
+from sranogan_edge.pipeline import Detector
 
 STAGES = ("preprocess", "search", "reconstruct", "features", "residual", "head", "score")
 PEAK = Peak(int8=400.0, float32=100.0, memory=10.0)
@@ -105,6 +108,31 @@ def test_macs_of_a_frame() -> None:
     """Features run twice; arithmetics are kept apart; one graph that cannot be counted leaves no sum."""
     assert macs_per_frame(COSTS, 8) == {"int8": 907, "float32": 10, "dynamic": 40}
     assert macs_per_frame({**COSTS, ("head", 8): None}, 8) is None
+
+
+def test_graphs_run_as_often_as_is_counted(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One image calls each graph just as often as the multiplications are counted for."""
+    calls: Counter[str] = Counter()
+
+    class Counting:
+        def __init__(self, name: str, graph: Any) -> None:
+            self.name, self.graph = name, graph
+
+        def __call__(self, inputs: Any) -> Any:
+            calls[self.name] += 1
+            return self.graph(inputs)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.graph, name)
+
+    def opened(*arguments: Any) -> dict[str, Any]:
+        return {name: Counting(name, graph) for name, graph in open_graphs(*arguments).items()}
+
+    monkeypatch.setattr("sranogan_edge.pipeline.open_graphs", opened)
+    detector = Detector(bundle, backend="xnnpack", prove=False)
+    calls.clear()
+    detector.score_x(bundle.golden_x[0])
+    assert calls == RUNS
 
 
 def test_the_floor_is_the_sum_at_each_peak() -> None:
