@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -104,6 +105,7 @@ def _runtime(wanted: Runtime | None) -> tuple[Any, Runtime]:
 def _delegated(module: Any, path: Path) -> dict[str, Any]:
     """Options that put the delegate of a library in XNNPACK's place."""
     try:
+        ctypes.CDLL(str(path)).tflite_plugin_create_delegate  # noqa: B018  # the runtime's own look-up leaves a traceback
         loaded = module.load_delegate(str(path))
     except (ValueError, OSError, AttributeError) as error:
         raise BackendError(

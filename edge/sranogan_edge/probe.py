@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sranogan_edge.bundle import Bundle, read_bundle, write_bundle
-from sranogan_edge.errors import BackendError, SranoganError
+from sranogan_edge.errors import BackendError, ResultsError, SranoganError
 
 if TYPE_CHECKING:
     from sranogan_edge.pipeline import Detector
@@ -47,20 +47,16 @@ class Report:
 def probe(bundle: Bundle, threads: int, backends: Sequence[str], limit_s: float = LIMIT_S) -> Report:
     """Try ``backends`` one after the other in another process; all of them within ``limit_s``.
 
-    Raises:
-        BackendError: the probe itself cannot be made (no room for the bundle's copy, no process).
+    Where there is no room for the bundle's copy, or no process, that is the report's failure.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="sranogan-probe-", ignore_cleanup_errors=True) as place:
             folder = Path(place)
             write_bundle(bundle, folder / BUNDLE)
-            ended = _run([sys.executable, "-m", __name__, place, str(threads), *backends], folder, limit_s)
-            return _read(folder / REPORT, ended, backends, limit_s)
-    except OSError as error:
-        raise BackendError(
-            f"the GPU cannot be tried out in a process of its own: {error}. Free some space in "
-            f"{tempfile.gettempdir()}, or use --backend xnnpack."
-        ) from error
+            command = [sys.executable, "-m", __name__, place, str(threads), *backends]
+            return _read(folder / REPORT, _run(command, folder, limit_s), backends, limit_s)
+    except (OSError, ResultsError) as error:
+        return Report(f"it cannot be tried out in a process of its own: {error}")
 
 
 def _run(command: Sequence[str], folder: Path, limit_s: float) -> int | None:

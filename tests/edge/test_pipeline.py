@@ -13,7 +13,13 @@ import pytest
 
 from sranogan_edge.bundle import Bundle, Golden, read_bundle
 from sranogan_edge.density import PARTS, Gaussian
-from sranogan_edge.errors import BackendError, BundleFormatError, DegenerateImageError, GoldenMismatchError
+from sranogan_edge.errors import (
+    BackendError,
+    BundleFormatError,
+    DegenerateImageError,
+    GoldenMismatchError,
+    SettingsError,
+)
 from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.pipeline import Clock, Detector, check_golden, measurements
 from sranogan_edge.preprocess import enhance, preprocess
@@ -82,6 +88,26 @@ def test_golden_score_within_the_tolerance_is_taken(bundle: Bundle) -> None:
     near = with_budget(bundle, golden_scores=scores)
     found = Detector(near).score_x(bundle.golden.x[0]).score
     assert abs(found - scores[0]) > 0.5 * bundle.golden.tolerance  # off, and taken all the same
+
+
+def test_other_budgets_score_as_they_would_alone(detector: Detector, bundle: Bundle) -> None:
+    """A detector set to another budget proves it, and scores as one that was made with it."""
+    for steps in bundle.budgets:
+        other = detector.with_steps(steps)
+        assert (other.bundle.steps, other.backend) == (steps, detector.backend)
+        alone = Detector(bundle.with_steps(steps), prove=False)
+        assert other.score(film()).score == alone.score(film()).score
+    with pytest.raises(SettingsError, match="no budget of 99 search steps"):
+        detector.with_steps(99)
+
+
+def test_each_budget_is_proven(bundle: Bundle) -> None:
+    """A wrong golden score of one budget keeps that budget from use, and no other."""
+    wrong = with_budget(bundle, golden_scores=bundle.golden.scores + 2 * bundle.golden.tolerance)
+    other = next(steps for steps in bundle.budgets if steps != bundle.steps)
+    detector = Detector(wrong.with_steps(other))
+    with pytest.raises(GoldenMismatchError, match=f"with {bundle.steps} search steps"):
+        detector.with_steps(bundle.steps)
 
 
 def test_same_image_same_score(detector: Detector, bundle: Bundle) -> None:
