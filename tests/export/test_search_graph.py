@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.loss import search_loss
-from keras_sranogan.detector.reconstruct import downscale_all
-from keras_sranogan.settings import SearchSettings
-from sranogan_edge.errors import SettingsError
+from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all
+from keras_sranogan.settings import SearchKind, SearchSettings
+from sranogan_edge.errors import RunError, SettingsError
+from sranogan_edge.interpreter import Graph
+from sranogan_export.convert import convert, operators
 from sranogan_export.search_graph import SearchGraph
-from sranogan_export.taps import Plain
+from sranogan_export.taps import Calibrating, FakeQuantised, Plain
+from sranogan_export.unrolled import UnrolledCorrector
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Networks, Run
@@ -73,3 +77,66 @@ def test_random_start_is_refused(networks: Networks) -> None:
     """A search that does not start at the encoder cannot become a fixed graph, and says so."""
     with pytest.raises(SettingsError, match="start=random"):
         SearchGraph(networks, SearchSettings(start="random"))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_learned_search_equals_reference(
+    tiny_run: Run, networks: Networks, x_low: NDArray[np.float32], steps: int
+) -> None:
+    """K learned steps end where they end in Keras, also K other than R was trained for."""
+    settings = tiny_run.settings.search_of("learned", steps)
+    expected = Reconstructor(networks, settings, tiny_run.settings.preprocess).search(x_low)
+    found = SearchGraph(networks, settings)(tf.constant(x_low))["generated"]
+    np.testing.assert_allclose(found, expected.generated, atol=1e-4)
+
+
+def test_corrector_equals_keras(networks: Networks, x_low: NDArray[np.float32]) -> None:
+    """R rebuilt from plain operators takes the steps that R takes."""
+    assert networks.corrector is not None
+    one, other = x_low[:3], x_low[3:]
+    expected = networks.corrector([one, other], training=False)
+    found = UnrolledCorrector(networks.corrector).forward(tf.constant(one), tf.constant(other), Plain(), "k")
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["learned", "encoder"])
+def test_integers_from_end_to_end(
+    tiny_run: Run, networks: Networks, x_low: NDArray[np.float32], kind: SearchKind
+) -> None:
+    """These searches have no operator on floats, nor one that moves between floats and integers."""
+    graph = SearchGraph(networks, tiny_run.settings.search_of(kind))
+    counts, found = quantised(graph, x_low)
+    assert counts["float32"] == {}
+    assert not {"QUANTIZE", "DEQUANTIZE", "CAST", "SIGN"} & set(counts["all"])
+    expected = graph(tf.constant(x_low))["generated"]
+    assert np.abs(found - expected).mean() < 0.02
+
+
+def test_gradient_search_keeps_z_in_floats(networks: Networks, x_low: NDArray[np.float32]) -> None:
+    """On integers the gradient search keeps float operators for signs and the update, and no others."""
+    graph = SearchGraph(networks, SearchSettings(steps=2))
+    counts, found = quantised(graph, x_low)
+    islands = {"SIGN", "ADD", "SUB", "MUL", "DIV", "SQRT", "RSQRT", "SQUARE", "MAXIMUM"}
+    assert set(counts["float32"]) <= islands
+    expected = graph(tf.constant(x_low))["generated"]
+    assert np.abs(found - expected).mean() < 0.02
+
+
+def quantised(
+    graph: SearchGraph, x: NDArray[np.float32]
+) -> tuple[dict[str, dict[str, int]], NDArray[np.float32]]:
+    """Convert to int8, and return its operators and what it makes of ``x``."""
+    seen = Calibrating()
+    graph(tf.constant(x), seen)
+    tap = FakeQuantised(seen.ranges)
+    model = convert(lambda x: graph(x, tap), {"x": (1, *x.shape[1:])}, "int8")
+    run = Graph(model, name="search")
+    return operators(model), np.concatenate([run({"x": image[None]})["generated"] for image in x])
+
+
+def test_learned_search_of_an_older_run_is_refused(networks: Networks) -> None:
+    """A run without a corrector cannot be exported with the learned search."""
+    older = replace(networks, corrector=None)
+    SearchGraph(older, SearchSettings(kind="encoder", steps=0))
+    with pytest.raises(RunError, match="no corrector"):
+        SearchGraph(older, SearchSettings(kind="learned", steps=4))
