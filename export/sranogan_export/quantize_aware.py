@@ -25,7 +25,7 @@ from sranogan_export.taps import Calibrating, FakeQuantised, Plain, Ranges, Tap,
 from sranogan_export.unrolled import Convolution
 
 Array = NDArray[np.float32]
-Run = Callable[[Any, tuple[tf.Tensor, ...], Tap], list[tf.Tensor]]
+Ask = Callable[[Any, tuple[tf.Tensor, ...], Tap], list[tf.Tensor]]
 HIDDEN_WEIGHT = 0.1  # of the hidden activations' errors, beside the outputs'
 EVALUATIONS = 4  # in the course of the training; the best of them is kept
 CALIBRATED_ON = 64  # inputs that give the ranges while a network learns
@@ -47,7 +47,7 @@ class Student:
 
     name: str
     network: Any
-    run: Run
+    run: Ask
     lessons: tuple[Array, ...]
     exam: tuple[Array, ...]
     outputs: int = 1
@@ -202,7 +202,7 @@ class _Lesson:
         self._optimiser = keras.optimizers.Adam(rate, clipnorm=1.0)
         self._optimiser.build(self._variables)
         self._inputs = [tf.constant(one) for one in student.lessons]
-        self.step = tf.function(self._step)
+        self.step = tf.function(self._step, autograph=False)
 
     def _variable(self, value: Array) -> keras.Variable:
         self._variables.append(keras.Variable(value, dtype="float32"))

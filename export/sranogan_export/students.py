@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.head import head_input, input_side
 from sranogan_edge.preprocess import PreprocessSpec
-from sranogan_export.quantize_aware import Run, Student
+from sranogan_export.quantize_aware import Ask, Student
 from sranogan_export.taps import IMAGE_RANGE, Tap
 from sranogan_export.unrolled import UnrolledCorrector, UnrolledEncoder, UnrolledFeatures, UnrolledGenerator
 from sranogan_export.unrolled_stages import (
@@ -87,6 +88,13 @@ def _some(images: Images) -> Images:
     return images[chosen]
 
 
+def _quarters(images: Images) -> Images:
+    """Return one quarter of each image, another of the next: what is costly to learn from as a whole."""
+    half = images.shape[1] // 2
+    corners = [(0, 0), (0, half), (half, 0), (half, half)]
+    return np.stack([one[a : a + half, b : b + half] for one, (a, b) in zip(images, cycle(corners))])
+
+
 def _trajectories(
     networks: Networks, search: SearchSettings, spec: PreprocessSpec, low: Images
 ) -> tuple[Images, NDArray[np.int64]]:
@@ -140,13 +148,13 @@ def _look(head: UnrolledHead, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf
     return head.forward(tap.activation("image", asked[0], STANDARDISED), tap)
 
 
-_ASKED: dict[str, tuple[Run, int, Callable[[Examples], tuple[Images, ...]]]] = {
+_ASKED: dict[str, tuple[Ask, int, Callable[[Examples], tuple[Images, ...]]]] = {
     "encoder": (_encode, 1, lambda seen: (seen.low,)),
     "generator": (_generate, 1, lambda seen: (seen.codes,)),
     "corrector": (_correct, 1, lambda seen: (seen.low[seen.targets], seen.generated)),
     "features": (_see, 1, lambda seen: (seen.generated,)),
     "refiner": (_refine, 1, lambda seen: (seen.generated,)),
-    "resolver": (_resolve, 1, lambda seen: (seen.refined,)),
+    "resolver": (_resolve, 1, lambda seen: (_quarters(seen.refined),)),
     "judge": (_judge, 1, lambda seen: (seen.resolved,)),
     "head": (_look, 2, lambda seen: (seen.seen,)),
 }
