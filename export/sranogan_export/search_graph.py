@@ -8,10 +8,11 @@
   - the gradient of a stride-1 convolution is a convolution with the kernel turned by 180 degrees and
     its channels swapped;
   - depth-to-space and space-to-depth are each other's gradient;
-  - the gradient of ReLU is a product with sign(activation), of L1 it is sign(difference).
+  - the gradient of ReLU is a product with its mask, of L1 it is a sign: on integers both are products and
+    differences that saturate, so they need no SIGN, which has no integer kernel.
 
-  Convolutions and products pass taps and become int8; z and the optimiser's state stay float32: they are
-  128 numbers a step, and rounding them would stop the search.
+  All of that is int8. z and the optimiser's state stay float32, one island of elementwise operators a step:
+  they are 128 numbers, and rounding them would stop the search.
 
 All compute the same numbers as ``keras_sranogan.anogan.latent_search``, which a test holds them to.
 """
@@ -25,10 +26,17 @@ from keras_sranogan.anogan.latent_search import ADAM_BETA_1, ADAM_BETA_2, ADAM_E
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.errors import SettingsError
-from sranogan_export.taps import IMAGE_RANGE, Plain, Tap
-from sranogan_export.unrolled import UnrolledCorrector, UnrolledEncoder, UnrolledFeatures, UnrolledGenerator
+from sranogan_export.taps import IMAGE_RANGE, FakeQuantised, Plain, Tap, opened
+from sranogan_export.unrolled import (
+    LEVELS,
+    UnrolledCorrector,
+    UnrolledEncoder,
+    UnrolledFeatures,
+    UnrolledGenerator,
+)
 
 MAX_STEPS = 64
+SIGNS = (-1.0, 1.0)
 
 
 def check_search(search: SearchSettings) -> None:
@@ -97,11 +105,14 @@ class SearchGraph:
         weight = self.search.feature_weight
         activations = self.generator.forward(z, tap, at)
         image = activations[-1]
-        slope = (1.0 - weight) * tf.sign(image - x)
+        slope = (1.0 - weight) * sign(image - x, "x", tap, f"{at}/sign")
+        slope = tap.activation(f"{at}/residual", slope)
         if f_x is not None and self.features is not None:
             f_image = self.features.forward(image, tap, at)
-            towards = tap.activation(f"{at}/f_sign", weight * tf.sign(f_image[-1] - f_x))
-            slope += self.features.backward(f_image, towards, tap, at)
+            apart = sign(f_image[-1] - f_x, f"{at}/{self.features.downs[-1].name}/leaky", tap, f"{at}/f_sign")
+            towards = tap.activation(f"{at}/f_slope", weight * apart)
+            feature = self.features.backward(f_image, towards, tap, at)
+            slope = tap.activation(f"{at}/both", slope + feature)
         return self.generator.backward(activations, slope, tap, at)
 
     def _update(
@@ -117,6 +128,20 @@ class SearchGraph:
         correction = float(np.sqrt(1.0 - ADAM_BETA_2**step))
         rate_now = rate * correction / (1.0 - ADAM_BETA_1**step)
         return z - rate_now * mean / (tf.sqrt(square) + ADAM_EPSILON * correction), mean, square
+
+
+def sign(difference: tf.Tensor, name: str, tap: Tap, at: str) -> tf.Tensor:
+    """Return -1, 0 or 1.
+
+    On integers that is a subtraction that saturates at one level of its terms, in the range that the tap
+    ``name`` has, and a product: neither leaves the integers, while SIGN has no integer kernel.
+    """
+    if not isinstance(tap, FakeQuantised):
+        return tap.activation(at, tf.sign(difference), SIGNS)
+    low, high = opened(tap.ranges[name])
+    level = (high - low) / LEVELS
+    least = tf.quantization.fake_quant_with_min_max_args(difference, -level, level, 8)
+    return tap.activation(at, least / level, SIGNS)
 
 
 __all__ = ["MAX_STEPS", "SearchGraph", "check_search"]

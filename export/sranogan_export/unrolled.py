@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from keras_sranogan.anogan.discriminator import LEAKY_SLOPE
 from keras_sranogan.layers import folded
-from sranogan_export.taps import IMAGE_RANGE, Tap
+from sranogan_export.taps import IMAGE_RANGE, FakeQuantised, Tap, opened
 
 Weights = NDArray[np.float32]
-SIGNS = (-1.0, 1.0)
+LEVELS = 255
+UNIT = (0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,18 @@ def convolution_of(model: keras.Model, name: str, norm: str | None = None) -> Co
 def _numbered(model: keras.Model, prefix: str) -> list[str]:
     names = [layer.name for layer in model.layers if layer.name.startswith(prefix)]
     return [name for name in names if not name.endswith("_norm")]
+
+
+def positive(activation: tf.Tensor, name: str, tap: Tap, at: str) -> tf.Tensor:
+    """Return 1 where ``activation`` is above zero, else 0.
+
+    On integers that is one product that saturates: the smallest level above zero, in the range that the
+    tap ``name`` has, becomes 1, and every higher one too. SIGN itself has no integer kernel.
+    """
+    if not isinstance(tap, FakeQuantised):
+        return tap.activation(f"{at}/mask", tf.nn.relu(tf.sign(activation)), UNIT)
+    low, high = opened(tap.ranges[name])
+    return tap.activation(f"{at}/mask", activation * (LEVELS / (high - low)), UNIT)
 
 
 class UnrolledEncoder:
@@ -94,19 +107,21 @@ class UnrolledGenerator:
     def backward(self, activations: list[tf.Tensor], gradient: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
         """Return d loss / d z ``(B, latent_dim)`` from d loss / d image."""
         image = activations[-1]
-        gradient = tap.activation(f"{at}/logit/gradient", gradient * (image - image * image))
+        dark = tap.activation(f"{at}/dark", 1.0 - image, UNIT)
+        slope = tap.activation(f"{at}/slope", image * dark, (0.0, 0.25))
+        gradient = tap.activation(f"{at}/logit/gradient", gradient * slope)
         gradient = self.to_image.backward(gradient, tap, at)
         for up, activation in zip(reversed(self.ups), reversed(activations[1:-1]), strict=True):
             gradient = self._masked(gradient, activation, tap, f"{at}/{up.name}")
             gradient = up.backward(tf.nn.space_to_depth(gradient, 2), tap, at)
         masked = self._masked(gradient, activations[0], tap, f"{at}/project")
         flat = tf.reshape(masked, (-1, self.matrix.shape[1]))
-        return tf.matmul(flat, tap.weights(self.transposed, per_channel=False))
+        to_z = tf.matmul(flat, tap.weights(self.transposed, per_channel=False))
+        return tap.activation(f"{at}/z/gradient", to_z)
 
     @staticmethod
     def _masked(gradient: tf.Tensor, activation: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
-        mask = tap.activation(f"{at}/mask", tf.sign(activation), SIGNS)
-        return tap.activation(f"{at}/masked", gradient * mask)
+        return tap.activation(f"{at}/masked", gradient * positive(activation, at, tap, at))
 
 
 class UnrolledFeatures:
@@ -128,9 +143,11 @@ class UnrolledFeatures:
     def backward(self, activations: list[tf.Tensor], gradient: tf.Tensor, tap: Tap, at: str) -> tf.Tensor:
         """Return d loss / d image from d loss / d f."""
         for down, activation in zip(reversed(self.downs), reversed(activations), strict=True):
-            slope = 0.5 * (1 + LEAKY_SLOPE) + 0.5 * (1 - LEAKY_SLOPE) * tf.sign(activation)
-            slope = tap.activation(f"{at}/{down.name}/slope", slope, (0.0, 1.0))
-            gradient = tap.activation(f"{at}/{down.name}/masked", gradient * slope)
+            name = f"{at}/{down.name}"
+            steep = positive(activation, f"{name}/leaky", tap, name)
+            rest = tap.activation(f"{name}/steep", (1.0 - LEAKY_SLOPE) * steep, UNIT)
+            slope = tap.activation(f"{name}/slope", rest + LEAKY_SLOPE, UNIT)
+            gradient = tap.activation(f"{name}/masked", gradient * slope)
             gradient = tf.nn.depth_to_space(down.backward(gradient, tap, at), 2)
         return gradient
 

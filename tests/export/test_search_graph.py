@@ -17,9 +17,9 @@ from keras_sranogan.settings import SearchKind, SearchSettings
 from sranogan_edge.errors import RunError, SettingsError
 from sranogan_edge.interpreter import Graph
 from sranogan_export.convert import convert, operators
-from sranogan_export.search_graph import SearchGraph
+from sranogan_export.search_graph import SearchGraph, sign
 from sranogan_export.taps import Calibrating, FakeQuantised, Plain
-from sranogan_export.unrolled import UnrolledCorrector
+from sranogan_export.unrolled import UnrolledCorrector, positive
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Networks, Run
@@ -113,13 +113,27 @@ def test_integers_from_end_to_end(
 
 
 def test_gradient_search_keeps_z_in_floats(networks: Networks, x_low: NDArray[np.float32]) -> None:
-    """On integers the gradient search keeps float operators for signs and the update, and no others."""
-    graph = SearchGraph(networks, SearchSettings(steps=2))
+    """On integers the gradient search keeps z's update in floats, one island a step, and nothing else."""
+    steps = 3
+    graph = SearchGraph(networks, SearchSettings(steps=steps))
     counts, found = quantised(graph, x_low)
-    islands = {"SIGN", "ADD", "SUB", "MUL", "DIV", "SQRT", "RSQRT", "SQUARE", "MAXIMUM"}
-    assert set(counts["float32"]) <= islands
+    assert set(counts["float32"]) <= {"ADD", "SUB", "MUL", "DIV", "SQRT", "SQUARE"}
+    assert "SIGN" not in counts["all"]
+    assert counts["all"]["QUANTIZE"] == steps
+    assert counts["all"]["DEQUANTIZE"] == steps + 1  # each gradient, and the start
     expected = graph(tf.constant(x_low))["generated"]
     assert np.abs(found - expected).mean() < 0.02
+
+
+@pytest.mark.parametrize("limits", [(0.0, 2.0), (-0.5, 1.5)])
+def test_signs_on_integers(limits: tuple[float, float]) -> None:
+    """Every level above zero counts as positive, the smallest too; zero is zero; below it is negative."""
+    tap = FakeQuantised({"a": limits, "here/mask": (0.0, 1.0), "here": (-1.0, 1.0)})
+    levels = np.arange(256) * np.float32((limits[1] - limits[0]) / 255)
+    a = tap.activation("a", tf.constant(levels + limits[0], tf.float32))
+    np.testing.assert_allclose(positive(a, "a", tap, "here"), np.sign(a) > 0, atol=0.01)
+    np.testing.assert_allclose(sign(a, "a", tap, "here"), np.sign(a), atol=0.01)
+    np.testing.assert_array_equal(sign(a, "a", Plain(), "here"), np.sign(a))
 
 
 def quantised(

@@ -125,7 +125,7 @@ def test_learned_search_needs_a_corrector(parts: GanParts) -> None:
 def test_kinds_of_a_run() -> None:
     """Each kind has its usual number of steps, unless another is asked for."""
     settings = preset("standard")
-    steps = {kind: settings.search_of(kind).steps for kind in ("gradient", "learned", "encoder")}  # type: ignore[arg-type]  # they are kinds
+    steps = {kind: settings.search_of(kind).steps for kind in ("gradient", "learned", "encoder")}
     assert steps == {"gradient": 8, "learned": settings.corrector.search_steps, "encoder": 0}
     assert settings.search_of() == settings.search
     assert settings.search_of("learned", 2) == replace(settings.search, kind="learned", steps=2)
