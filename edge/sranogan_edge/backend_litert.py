@@ -20,8 +20,9 @@ CURES: dict[str, str] = {
         "Update the runtime with `pip install --upgrade ai-edge-litert`, or export the bundle again."
     ),
     "tflite-runtime": (
-        "Its last release is of 2023 and knows no newer operators and versions of them: use ai-edge-litert "
-        "where it has a wheel (`pip install ai-edge-litert`), or export the bundle again as float32."
+        "Its last release is of 2023 and lacks newer versions of some operators, those of the recipe "
+        "`dynamic` among them: export the bundle again as int8, float16 or float32, or use ai-edge-litert "
+        "where it has a wheel (`pip install ai-edge-litert`)."
     ),
 }
 
@@ -63,7 +64,8 @@ class Graph(Ported):
             runner = self._interpreter.get_signature_runner(signature)
         except (ValueError, RuntimeError) as error:
             raise BackendError(
-                f"graph {name!r} cannot be loaded by {self.backend}: {error}. {CURES[found]}"
+                f"graph {name!r} cannot be loaded by {self.backend}: {' '.join(str(error).split())}. "
+                f"{CURES[found]}"
             ) from error
         if delegate:
             _check_taken(self._interpreter, name, delegate)
