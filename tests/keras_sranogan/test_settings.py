@@ -50,7 +50,7 @@ def test_presets_differ_as_documented() -> None:
     """Demo is smaller and shorter; paper has no contrast normalisation, a random start and 500 steps."""
     demo, standard, paper = (preset(name) for name in PRESETS)
     assert (demo.preprocess.size, standard.preprocess.size, paper.preprocess.size) == (128, 128, 128)
-    for part in ("anogan", "refiner", "srgan", "head"):
+    for part in ("anogan", "refiner", "srgan", "head", "corrector"):
         assert getattr(demo, part).steps < getattr(standard, part).steps
     assert demo.anogan.max_width < standard.anogan.max_width
     assert (standard.preprocess.contrast, standard.search.start) == ("clahe", "encoder")
