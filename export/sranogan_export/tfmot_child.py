@@ -98,13 +98,13 @@ def _relative(expected: Any) -> Any:
 def _layers() -> dict[str, Any]:
     import tensorflow as tf
 
-    tf_keras = _tf_keras()
+    base: Any = _tf_keras().layers.Layer
 
-    class SpaceToDepth(tf_keras.layers.Layer):
+    class SpaceToDepth(base):
         def call(self, x: Any) -> Any:
             return tf.nn.space_to_depth(x, 2)
 
-    class DepthToSpace(tf_keras.layers.Layer):
+    class DepthToSpace(base):
         def call(self, x: Any) -> Any:
             return tf.nn.depth_to_space(x, 2)
 

@@ -15,6 +15,8 @@ from sranogan_edge.bundle import GRAPHS, read_bundle
 from sranogan_edge.errors import ExitCode
 from sranogan_export import write_bundle as module
 from sranogan_export.cli import app
+from sranogan_export.quantize_aware import Gain
+from sranogan_export.recipe import ExportOptions
 from sranogan_export.write_bundle import ExportResult
 
 
@@ -23,19 +25,27 @@ def export(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+Asked = list[tuple[Path, ExportOptions, Path]]
+
+
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Stand in for the export itself, and give what it was asked for."""
-    calls: list[tuple[object, ...]] = []
+    calls: Asked = []
 
     def stand_in(
-        run: Run, recipe: str, out: Path, progress: object, *, steps: int | None, audit: str
+        run: Run, options: ExportOptions, out: Path, progress: object, *, audit: str
     ) -> ExportResult:
-        calls.append((run.folder, recipe, out, steps))
+        calls.append((run.folder, options, out))
         out.write_bytes(b"bundle")
         counts = {"all": {"CONV_2D": 3}, "float32": {"SQRT": 1}}
         return ExportResult(
-            out, {"search": 2048}, {"search": counts}, {"keras": 0.1, recipe: 0.2}, float("inf")
+            path=out,
+            graph_bytes={"search": 2048},
+            operators={"search_steps_4": counts},
+            gains=[Gain("encoder", 0.02, 0.0123, "qat")],
+            reconstruction_l1={"keras": 0.1, options.recipe: 0.2},
+            threshold=float("inf"),
         )
 
     monkeypatch.setattr(module, "export_run", stand_in)
@@ -45,7 +55,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 def test_export_for_real(tiny_run: Run, tiny_bundle: Path, tmp_path: Path) -> None:
     """A run exported a second time gives the same file to the byte, and its figures too."""
     out, figures = tmp_path / "b.sranogan", tmp_path / "figures.json"
-    done = export(tiny_run.folder, "--out", out, "--json", figures)
+    done = export(tiny_run.folder, "--out", out, "--ptq", "--json", figures)
     assert done.exit_code == ExitCode.OK, (done.output, done.exception)
     assert out.read_bytes() == tiny_bundle.read_bytes()
     bundle = read_bundle(out)
@@ -53,29 +63,58 @@ def test_export_for_real(tiny_run: Run, tiny_bundle: Path, tmp_path: Path) -> No
     assert found["bundle_bytes"] == out.stat().st_size
     assert found["graph_bytes"] == {name: len(model) for name, model in bundle.graphs.items()}
     assert found["operators"] == bundle.details["operators"]
-    assert found["reconstruction_l1"]["int8"] == pytest.approx(found["reconstruction_l1"]["keras"], rel=0.05)
+    l1 = found["reconstruction_l1"]
+    assert l1["int8, 3 steps"] == pytest.approx(l1["keras, 3 steps"], rel=0.05)
     assert all(name in done.stdout for name in (*GRAPHS, "MiB"))
 
 
 @pytest.mark.parametrize(
-    ("options", "recipe", "steps"),
+    ("options", "expected"),
     [
-        ([], "int8", None),
-        (["--int8"], "int8", None),
-        (["--float16"], "float16", None),
-        (["--float32", "--steps", "0"], "float32", 0),
+        ([], ExportOptions(recipe="int8", engine="keras")),
+        (["--int8"], ExportOptions()),
+        (["--float16"], ExportOptions(recipe="float16")),
+        (["--dynamic"], ExportOptions(recipe="dynamic")),
+        (["--float32", "--steps", "0"], ExportOptions(recipe="float32", steps=0)),
+        (["--ptq", "--budgets", "0,2, 8"], ExportOptions(engine="none", budgets=(0, 2, 8))),
+        (["--qat", "tfmot", "--seed", "7"], ExportOptions(engine="tfmot", seed=7)),
+        (["--search", "learned", "--onnx"], ExportOptions(search="learned", onnx=True)),
     ],
 )
-def test_options(
-    asked: list[tuple[object, ...]], tmp_path: Path, options: list[str], recipe: str, steps: int | None
-) -> None:
-    """Each recipe has its option, int8 is the default, and --steps is passed on, 0 too."""
+def test_options(asked: Asked, tmp_path: Path, options: list[str], expected: ExportOptions) -> None:
+    """Each choice has its option; fine-tuned int8 is the default."""
     done = export(tmp_path, "--out", tmp_path / "b.sranogan", *options)
     assert done.exit_code == ExitCode.OK, (done.output, done.exception)
-    assert asked == [(tmp_path, recipe, tmp_path / "b.sranogan", steps)]
+    assert asked == [(tmp_path, expected, tmp_path / "b.sranogan")]
 
 
-def test_missing_threshold_is_null(asked: list[tuple[object, ...]], tmp_path: Path) -> None:
+def test_fine_tuning_is_shown(asked: Asked, tmp_path: Path) -> None:
+    """What each network gained stands in a table, and in the figures."""
+    done = export(tmp_path, "--out", tmp_path / "b", "--json", tmp_path / "f.json")
+    assert asked
+    assert "encoder" in done.stdout
+    assert "1.23%" in done.stdout
+    (gain,) = json.loads((tmp_path / "f.json").read_text())["gains"]
+    assert (gain["network"], gain["kept"], gain["engine"]) == ("encoder", "qat", "keras")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--qat", "brevitas"], "keras, tfmot"),
+        (["--ptq", "--qat", "keras"], "--ptq and --qat keras"),
+        (["--budgets", "two"], "received 'two'"),
+    ],
+)
+def test_choices_that_do_not_exist(asked: Asked, tmp_path: Path, options: list[str], said: str) -> None:
+    """An unknown engine, contradicting options and budgets that are no numbers are wrong usage."""
+    done = export(tmp_path, "--out", tmp_path / "b", *options)
+    assert done.exit_code == ExitCode.USAGE
+    assert said in done.stderr
+    assert not asked
+
+
+def test_missing_threshold_is_null(asked: Asked, tmp_path: Path) -> None:
     """An infinite threshold is null in the JSON file, which knows no Infinity."""
     assert export(tmp_path, "--out", tmp_path / "b", "--json", tmp_path / "f.json").exit_code == ExitCode.OK
     found = json.loads((tmp_path / "f.json").read_text(), parse_constant=pytest.fail)
@@ -83,7 +122,7 @@ def test_missing_threshold_is_null(asked: list[tuple[object, ...]], tmp_path: Pa
     assert asked
 
 
-def test_two_recipes_at_once(asked: list[tuple[object, ...]], tmp_path: Path) -> None:
+def test_two_recipes_at_once(asked: Asked, tmp_path: Path) -> None:
     """Two recipes are wrong usage, and the message names both."""
     done = export(tmp_path, "--out", tmp_path / "b", "--int8", "--float16")
     assert done.exit_code == ExitCode.USAGE
@@ -91,7 +130,7 @@ def test_two_recipes_at_once(asked: list[tuple[object, ...]], tmp_path: Path) ->
     assert not asked
 
 
-def test_unwritable_figures(asked: list[tuple[object, ...]], tmp_path: Path) -> None:
+def test_unwritable_figures(asked: Asked, tmp_path: Path) -> None:
     """Figures that cannot be written are exit code 6, and say that the bundle stands."""
     done = export(tmp_path, "--out", tmp_path / "b", "--json", tmp_path / "missing" / "f.json")
     assert done.exit_code == ExitCode.CANNOT_WRITE

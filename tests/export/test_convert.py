@@ -18,6 +18,7 @@ from sranogan_edge.bundle import GRAPHS, read_bundle
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.interpreter import Graph
 from sranogan_export.convert import RECIPES, Recipe, convert, operators
+from sranogan_export.write_bundle import counted
 
 RNG = np.random.default_rng(0)
 KERNEL = RNG.normal(size=(3, 3, 2, 5)).astype(np.float32)
@@ -42,7 +43,9 @@ def io_types(model: bytes) -> set[type]:
     return {d["dtype"] for d in (*interpreter.get_input_details(), *interpreter.get_output_details())}
 
 
-@pytest.mark.parametrize(("recipe", "within"), [("float32", 1e-5), ("float16", 1e-2), ("int8", 0.15)])
+@pytest.mark.parametrize(
+    ("recipe", "within"), [("float32", 1e-5), ("float16", 1e-2), ("dynamic", 0.1), ("int8", 0.15)]
+)
 def test_converted_function_computes_the_same(recipe: Recipe, within: float) -> None:
     """Each recipe gives the function's outputs under their names, as exactly as its numbers can."""
     graph = Graph(convert(convolve, {"image": (1, 6, 6, 2)}, recipe, samples), name="test")
@@ -55,7 +58,7 @@ def test_converted_function_computes_the_same(recipe: Recipe, within: float) -> 
 
 def test_recipe_that_does_not_exist() -> None:
     """An unknown recipe is refused with the names of those there are."""
-    with pytest.raises(SettingsError, match=r"float32, float16, int8; received 'int4'"):
+    with pytest.raises(SettingsError, match=r"float32, float16, dynamic, int8; received 'int4'"):
         convert(convolve, {"image": (1, 6, 6, 2)}, "int4")  # type: ignore[arg-type]  # the point
 
 
@@ -116,7 +119,7 @@ def test_int8_networks_compute_on_integers_alone(tiny_bundle: Path, name: str) -
 
 def test_int8_search_convolves_on_integers(tiny_bundle: Path) -> None:
     """The int8 search has all its convolutions, forward and backward, on integers."""
-    counts = operators(read_bundle(tiny_bundle).graphs["search"])
+    counts = operators(read_bundle(tiny_bundle).graphs["search"], f"steps_{STEPS}")
     assert counts["all"]["CONV_2D"] > 5 * STEPS
     assert "CONV_2D" not in counts["float32"]
 
@@ -124,10 +127,30 @@ def test_int8_search_convolves_on_integers(tiny_bundle: Path) -> None:
 def test_latent_update_stays_float(tiny_bundle: Path) -> None:
     """Adam's step on z, one root and one division a step, is not rounded, and the manifest lists it."""
     with zipfile.ZipFile(tiny_bundle) as archive:
-        listed = json.loads(archive.read("manifest.json"))["operators"]
-    assert (listed["search"]["float32"]["SQRT"], listed["search"]["float32"]["DIV"]) == (STEPS, STEPS)
+        manifest = json.loads(archive.read("manifest.json"))
+    islands = manifest["float_islands"]["search_steps_3"]
+    assert (islands["SQRT"], islands["DIV"]) == (STEPS, STEPS)
     bundle = read_bundle(tiny_bundle)
-    assert listed == {name: operators(bundle.graphs[name]) for name in GRAPHS}
+    assert manifest["operators"] == counted(bundle.graphs, bundle.budgets)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_floats_of_int8_are_those_of_the_manifest(export_tiny: Callable[[str], Path], recipe: str) -> None:
+    """An int8 graph has no operator on floats but the islands listed; other recipes list none."""
+    bundle = read_bundle(export_tiny(recipe))
+    found = {name: one["float32"] for name, one in counted(bundle.graphs, bundle.budgets).items()}
+    if recipe == "int8":
+        assert bundle.details["float_islands"] == {name: one for name, one in found.items() if one}
+        assert set(bundle.details["float_islands"]) == {f"search_steps_{STEPS}"}
+        assert not set(found[f"search_steps_{STEPS}"]) & {
+            "CONV_2D",
+            "LOGISTIC",
+            "LEAKY_RELU",
+            "DEPTH_TO_SPACE",
+        }
+    else:
+        assert bundle.details["float_islands"] == {}
+        assert all(found.values())
 
 
 def test_graphs_need_no_select_operators(tiny_bundle: Path) -> None:

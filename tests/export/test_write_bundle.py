@@ -19,9 +19,12 @@ from sranogan_edge.density import PARTS
 from sranogan_edge.errors import ResultsError, RunError, SettingsError
 from sranogan_edge.pipeline import Detector
 from sranogan_export import write_bundle as module
+from sranogan_export.calibrate import GOLDEN_CASES, golden_inputs
 from sranogan_export.convert import RECIPES
+from sranogan_export.flatbuffer import signatures
+from sranogan_export.recipe import ExportOptions, QatSettings
 from sranogan_export.search_graph import MAX_STEPS, check_search
-from sranogan_export.write_bundle import GOLDEN_CASES, export_run, golden_inputs
+from sranogan_export.write_bundle import export_run
 
 
 class Told(Silent):
@@ -36,6 +39,9 @@ class Told(Silent):
     def advance(self, done: int, note: str = "") -> None:
         task, total, _ = self.tasks[-1]
         self.tasks[-1] = (task, total, done)
+
+
+PTQ = ExportOptions(engine="none")
 
 
 def copied(run: Run, folder: Path) -> Run:
@@ -62,8 +68,8 @@ def test_bundle_of_each_recipe_proves_itself(export_tiny: Callable[[str], Path],
 
 def test_smaller_recipes_are_smaller(export_tiny: Callable[[str], Path]) -> None:
     """Half-size and 8-bit weights make smaller graphs than full ones."""
-    sizes = [len(read_bundle(export_tiny(recipe)).graphs["features"]) for recipe in RECIPES]
-    assert sizes[0] > sizes[1] > sizes[2]
+    sizes = {recipe: len(read_bundle(export_tiny(recipe)).graphs["search"]) for recipe in RECIPES}
+    assert sizes["float32"] > max(sizes["float16"], sizes["dynamic"], sizes["int8"])
 
 
 def test_golden_inputs_are_nobodys_images(tiny_run: Run, bundle: Bundle) -> None:
@@ -103,7 +109,9 @@ def test_part_switched_off(tiny_run: Run, tmp_path: Path) -> None:
     values = json.loads((run.folder / "settings.json").read_text())
     values["detector"]["parts"] = ["residual", "map"]
     (run.folder / "settings.json").write_text(json.dumps(values))
-    made = read_bundle(export_run(run, "float32", tmp_path / "b.sranogan", Silent(), steps=0).path)
+    made = read_bundle(
+        export_run(run, ExportOptions("float32", steps=0), tmp_path / "b.sranogan", Silent()).path
+    )
     assert tuple(made.density.parts) == ("residual", "map")
     verdict = Detector(made).score_x(made.golden.x[0])
     assert tuple(verdict.parts) == ("residual", "map")
@@ -122,14 +130,15 @@ def test_bundle_tells_where_it_comes_from(tiny_run: Run, bundle: Bundle) -> None
 def test_encoder_alone(tiny_run: Run, tmp_path: Path) -> None:
     """With 0 steps the search is the encoder's start, all on integers; card and progress tell of it."""
     told = Told()
-    result = export_run(tiny_run, "int8", tmp_path / "fast.sranogan", told, steps=0)
+    result = export_run(tiny_run, replace(PTQ, steps=0), tmp_path / "fast.sranogan", told)
     bundle = read_bundle(result.path)
     Detector(bundle)
     assert [(task, total == done) for task, total, done in told.tasks] == [
         ("exporting graphs", True),
         ("calibrating on held-out normals", True),
     ]
-    assert result.operators["search"]["float32"] == {}
+    assert result.operators["search_steps_0"]["float32"] == {}
+    assert bundle.details["float_islands"] == {}
     assert bundle.details["search"]["steps"] == 0
     assert "an encoder finds the nearest normal" in bundle.model_card
 
@@ -139,9 +148,9 @@ def test_steps_out_of_range(
     tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     """Steps that no fixed graph can have are refused before any work is done."""
-    monkeypatch.setattr(module, "Reconstructor", pytest.fail)
+    monkeypatch.setattr(module, "examples", pytest.fail)
     with pytest.raises(SettingsError, match="steps"):
-        export_run(tiny_run, "int8", tmp_path / "b.sranogan", Silent(), steps=steps)
+        export_run(tiny_run, replace(PTQ, steps=steps), tmp_path / "b.sranogan", Silent())
     assert not list(tmp_path.iterdir())
 
 
@@ -151,9 +160,9 @@ def test_random_start_is_refused_at_once(
     """A run that searches from random starts is refused before any work, with the cure."""
     search = SearchSettings(steps=500, start="random")
     monkeypatch.setattr(Run, "settings", replace(tiny_run.settings, search=search))
-    monkeypatch.setattr(module, "Reconstructor", pytest.fail)
+    monkeypatch.setattr(module, "examples", pytest.fail)
     with pytest.raises(SettingsError, match=r"start=random.*cannot be exported.*--preset"):
-        export_run(tiny_run, "int8", tmp_path / "b.sranogan", Silent())
+        export_run(tiny_run, PTQ, tmp_path / "b.sranogan", Silent())
 
 
 @pytest.mark.parametrize("steps", [0, 1, MAX_STEPS])
@@ -162,10 +171,10 @@ def test_steps_at_the_borders(steps: int) -> None:
     check_search(SearchSettings(steps=steps))
 
 
-def test_unknown_recipe_is_refused_at_once(tmp_path: Path) -> None:
-    """A recipe that does not exist is refused before the run is even opened."""
+def test_unknown_recipe_is_refused_at_once() -> None:
+    """A recipe that does not exist is refused before anything else is asked."""
     with pytest.raises(SettingsError, match="the recipe must be one of"):
-        export_run(Run(tmp_path / "none"), "int4", tmp_path / "b", Silent())  # type: ignore[arg-type]  # the point
+        ExportOptions("int4")  # type: ignore[arg-type]  # the point
 
 
 @pytest.mark.parametrize("place", ["file/b.sranogan", "missing/b.sranogan", "folder"])
@@ -175,7 +184,7 @@ def test_unwritable_place_is_refused_at_once(tiny_run: Run, tmp_path: Path, plac
     (tmp_path / "folder").mkdir()
     told = Told()
     with pytest.raises(ResultsError, match="--out"):
-        export_run(tiny_run, "int8", tmp_path / place, told)
+        export_run(tiny_run, PTQ, tmp_path / place, told)
     assert not told.tasks
 
 
@@ -195,7 +204,7 @@ def test_unfinished_run(tiny_run: Run, tmp_path: Path, missing: str) -> None:
     run = copied(tiny_run, tmp_path / "run")
     (run.folder / missing).unlink()
     with pytest.raises(RunError, match=Path(missing).name):
-        export_run(run, "int8", tmp_path / "b.sranogan", Silent())
+        export_run(run, PTQ, tmp_path / "b.sranogan", Silent())
     assert not (tmp_path / "b.sranogan").exists()
 
 
@@ -206,4 +215,38 @@ def test_damaged_run(tiny_run: Run, tmp_path: Path, name: str, data: bytes) -> N
     run = copied(tiny_run, tmp_path / "run")
     (run.folder / "detector" / name).write_bytes(data)
     with pytest.raises(RunError, match=f"{name} is damaged"):
-        export_run(run, "int8", tmp_path / "b.sranogan", Silent())
+        export_run(run, PTQ, tmp_path / "b.sranogan", Silent())
+
+
+def test_step_budgets(tiny_run: Run, tmp_path: Path) -> None:
+    """A bundle of several budgets stores the weights once, and each budget proves itself."""
+    options = ExportOptions("float32", steps=2, budgets=(0, 1))
+    several = read_bundle(export_run(tiny_run, options, tmp_path / "several", Silent()).path)
+    assert (several.steps, sorted(several.budgets)) == (2, [0, 1, 2])
+    assert list(signatures(several.graphs["search"])) == ["steps_0", "steps_1", "steps_2"]
+    one = read_bundle(export_run(tiny_run, replace(options, budgets=()), tmp_path / "one", Silent()).path)
+    assert len(several.graphs["search"]) < 1.5 * len(one.graphs["search"])
+    np.testing.assert_allclose(several.golden.scores, one.golden.scores, rtol=1e-6)
+    for steps in several.budgets:
+        Detector(several.with_steps(steps))
+
+
+def test_fine_tuned_bundle(tiny_run: Run, tmp_path: Path) -> None:
+    """With quantisation-aware fine-tuning no network is worse than before, and the manifest tells of each."""
+    options = ExportOptions(search="encoder", qat=QatSettings(steps=2, batch=4))
+    told = Told()
+    result = export_run(tiny_run, options, tmp_path / "b.sranogan", told)
+    Detector(read_bundle(result.path))
+    assert [gain.network for gain in result.gains] == [
+        "encoder",
+        "generator",
+        "refiner",
+        "resolver",
+        "judge",
+        "head",
+    ]
+    assert all(gain.qat_error <= gain.ptq_error for gain in result.gains)
+    stated = read_bundle(result.path).details["quantisation"]
+    assert stated == {"engine": "keras", "networks": [gain.to_dict() for gain in result.gains]}
+    assert told.tasks[0] == ("fine-tuning for int8", 12, 12)
+    assert result.operators["search_steps_0"]["float32"] == {}
