@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ def probe(bundle: Bundle, threads: int, backends: Sequence[str], limit_s: float 
     try:
         with tempfile.TemporaryDirectory(prefix="sranogan-probe-", ignore_cleanup_errors=True) as place:
             folder = Path(place)
-            write_bundle(bundle, folder / BUNDLE)
+            write_bundle(replace(bundle, onnx={}), folder / BUNDLE)
             command = [sys.executable, "-m", __name__, place, str(threads), *backends]
             return _read(folder / REPORT, _run(command, folder, limit_s), backends, limit_s)
     except (OSError, ResultsError) as error:

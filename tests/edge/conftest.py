@@ -7,10 +7,22 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from keras_sranogan.run import Run
+
 SWIFTSHADER = Path(__file__).parents[1] / "services" / "swiftshader.sh"
+
+
+@pytest.fixture(autouse=True)
+def no_gpu_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests run alike on machines with and without a GPU: the tests of its path bring their own."""
+    monkeypatch.setattr("sranogan_edge.backend.DEVICES", ())
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -28,6 +40,18 @@ def small_disk() -> Iterator[Path]:
             yield Path(folder)
         finally:
             subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def budgets_bundle(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an int8 bundle of the tiny run with two step budgets."""
+    from keras_sranogan.training import Silent
+    from sranogan_export.recipe import ExportOptions
+    from sranogan_export.write_bundle import export_run
+
+    path = tmp_path_factory.mktemp("budgets") / "budgets.sranogan"
+    export_run(tiny_run, ExportOptions("int8", engine="none", budgets=(1,)), path, Silent())
+    return path
 
 
 @pytest.fixture(scope="session")

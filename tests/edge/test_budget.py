@@ -49,10 +49,10 @@ def test_none_fits(timed: Timed, limit_ms: float) -> None:
         largest_within(timed, limit_ms)  # type: ignore[arg-type]  # a stand-in
 
 
-def test_measured_on_a_real_bundle(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_on_a_real_bundle(budgets_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real bundle's golden inputs are scored to measure, and every budget proves itself on the way."""
     monkeypatch.setattr(budget, "RUNS", 5)
-    detector = Detector(read_bundle(tiny_bundle))
+    detector = Detector(read_bundle(budgets_bundle))
     assert p95_ms(detector) > 0
     found, taken = largest_within(detector, 1e9)
     assert found.bundle.steps == max(detector.bundle.budgets)

@@ -208,31 +208,31 @@ def test_unknown_backend(tiny_bundle: Path, feed: Path) -> None:
     assert "auto, xnnpack, gpu, tflite-runtime, delegate:PATH, onnx" in done.stderr
 
 
-def test_steps(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
+def test_steps(budgets_bundle: Path, feed: Path, tmp_path: Path) -> None:
     """--steps takes another budget of the bundle, which gives other scores; what is not there is refused."""
-    bundle = read_bundle(tiny_bundle)
+    bundle = read_bundle(budgets_bundle)
     scores = {}
     for steps in bundle.budgets:
-        done = score(tiny_bundle, feed / "normal.png", "--steps", steps, "--out", tmp_path)
+        done = score(budgets_bundle, feed / "normal.png", "--steps", steps, "--out", tmp_path)
         assert done.exit_code == ExitCode.OK, done.output
         (line,) = lines_in(tmp_path)
         assert line["steps"] == steps
         assert f"{steps} search steps" in done.stdout
         scores[steps] = line["score"]
     assert len(set(scores.values())) == len(bundle.budgets)
-    done = score(tiny_bundle, feed / "normal.png", "--steps", 77, "--out", tmp_path)
+    done = score(budgets_bundle, feed / "normal.png", "--steps", 77, "--out", tmp_path)
     assert done.exit_code == ExitCode.USAGE
     assert "no budget of 77 search steps; it has" in done.stderr
 
 
-def test_budget_in_milliseconds(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
+def test_budget_in_milliseconds(budgets_bundle: Path, feed: Path, tmp_path: Path) -> None:
     """--budget-ms takes the most steps that fit, says what each takes, and refuses where none does."""
-    most = max(read_bundle(tiny_bundle).budgets)
-    done = score(tiny_bundle, feed / "normal.png", "--budget-ms", 1e6, "--out", tmp_path)
+    most = max(read_bundle(budgets_bundle).budgets)
+    done = score(budgets_bundle, feed / "normal.png", "--budget-ms", 1e6, "--out", tmp_path)
     assert done.exit_code == ExitCode.OK, done.output
     assert lines_in(tmp_path)[0]["steps"] == most
     assert re.search(rf"{most} search steps: p95 of .*{most} steps [\d.]+ ms", done.stderr)
-    done = score(tiny_bundle, feed / "normal.png", "--budget-ms", 1e-3, "--out", tmp_path / "no")
+    done = score(budgets_bundle, feed / "normal.png", "--budget-ms", 1e-3, "--out", tmp_path / "no")
     assert done.exit_code == ExitCode.USAGE
     assert re.search(r"no step budget of this bundle keeps to 0\.001 ms .*steps [\d.]+ ms", done.stderr)
     assert not (tmp_path / "no").exists()

@@ -15,9 +15,9 @@ from sranogan_edge.one_signature import only_signature
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny_bundle: Path) -> Bundle:
-    """Give the tiny bundle, read once."""
-    return read_bundle(tiny_bundle)
+def bundle(budgets_bundle: Path) -> Bundle:
+    """Give a bundle of two budgets, read once."""
+    return read_bundle(budgets_bundle)
 
 
 def test_each_signature_computes_what_it_did(bundle: Bundle) -> None:
@@ -70,4 +70,4 @@ def test_damage_is_refused_or_passes(bundle: Bundle, at: int, value: int, end: i
     if at < len(model):
         model[at] = value
     with contextlib.suppress(ValueError):
-        assert len(only_signature(bytes(model), "steps_3")) == len(model)
+        assert len(only_signature(bytes(model), signature("search", bundle.steps))) == len(model)

@@ -90,8 +90,10 @@ def test_golden_score_within_the_tolerance_is_taken(bundle: Bundle) -> None:
     assert abs(found - scores[0]) > 0.5 * bundle.golden.tolerance  # off, and taken all the same
 
 
-def test_other_budgets_score_as_they_would_alone(detector: Detector, bundle: Bundle) -> None:
+def test_other_budgets_score_as_they_would_alone(budgets_bundle: Path) -> None:
     """A detector set to another budget proves it, and scores as one that was made with it."""
+    bundle = read_bundle(budgets_bundle)
+    detector = Detector(bundle)
     for steps in bundle.budgets:
         other = detector.with_steps(steps)
         assert (other.bundle.steps, other.backend) == (steps, detector.backend)
@@ -101,8 +103,9 @@ def test_other_budgets_score_as_they_would_alone(detector: Detector, bundle: Bun
         detector.with_steps(99)
 
 
-def test_each_budget_is_proven(bundle: Bundle) -> None:
+def test_each_budget_is_proven(budgets_bundle: Path) -> None:
     """A wrong golden score of one budget keeps that budget from use, and no other."""
+    bundle = read_bundle(budgets_bundle)
     wrong = with_budget(bundle, golden_scores=bundle.golden.scores + 2 * bundle.golden.tolerance)
     other = next(steps for steps in bundle.budgets if steps != bundle.steps)
     detector = Detector(wrong.with_steps(other))
