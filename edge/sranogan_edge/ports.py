@@ -47,7 +47,8 @@ class Port:
         low, high = self._limits
         np.maximum(steps, np.float32(low), out=steps)
         np.minimum(steps, np.float32(high), out=steps)
-        return steps.astype(self.dtype)
+        rounded: NDArray[Any] = steps.astype(self.dtype)
+        return rounded
 
     def dequantise(self, values: NDArray[Any]) -> Array:
         """Return float32, the inverse of :meth:`quantise` but for its rounding."""
