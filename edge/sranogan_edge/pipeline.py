@@ -18,7 +18,7 @@ from sranogan_edge.frame import Frame
 from sranogan_edge.head import CHANNELS, POOLED_CELLS, head_input, input_side, pooled, total_evidence
 from sranogan_edge.interpreter import LoadedGraph
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, preprocess
-from sranogan_edge.score import FEATURES, combined_heat, raw_distance, residual
+from sranogan_edge.score import FEATURES, heat_planes, raw_distance, residual
 
 Image = NDArray[np.float32]
 Array = NDArray[np.float32]
@@ -111,13 +111,13 @@ def measure(
     f_x = graphs["features"]({"image": x[None]})["features"][0]
     f_resolved = graphs["features"]({"image": resolved[None]})["features"][0]
     clock.lap("features")
-    difference = residual(x, resolved, f_x, f_resolved)
+    apart = residual(x, resolved, f_x, f_resolved)
     clock.lap("residual")
     seen = graphs["head"]({"image": head_input(plain, input_side(search_size))[None]})
     logits = seen["map"][0, ..., 0]
-    measured = measurements(difference.features, seen["features"][0], logits)
+    measured = measurements(apart.features, seen["features"][0], logits)
     clock.lap("head")
-    heat = combined_heat(difference.heat, logits)
+    heat = heat_planes(apart.difference, plain, logits)
     distance = raw_distance(x_low, generated)
     return Reconstruction(x, generated, refined, resolved, measured, heat, distance, clock.laps)
 

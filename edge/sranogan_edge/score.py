@@ -29,12 +29,10 @@ BAND_GRID = 4  # band energies are pooled on this many cells a side
 BAND_FLOOR = 1e-5  # energy below which a band counts as empty, in units of the image's variance
 FEATURE_FLOOR = 1e-6
 HEAT_GRID = 32
-BAND_HEAT_SHAPE = (len(BAND_SIGMAS_SHARE), HEAT_GRID, HEAT_GRID)
-HEAT_SHAPE = (len(BAND_SIGMAS_SHARE) + 1, HEAT_GRID, HEAT_GRID)  # and the head's map
-HEAT_REACH_CELLS = 1.5  # energies are measured in a window of this standard deviation
-HEAT_FLOOR = 1e-3  # as BAND_FLOOR; higher, because a small window has little to average
+HEAT_PLANES = ("difference", "brightness", "head")
+HEAT_WEIGHTS = (1.5, 0.7, 1.0)
+HEAT_SHAPE = (len(HEAT_PLANES), HEAT_GRID, HEAT_GRID)
 HEAT_BLUR_CELLS = 1.0
-HEAD_HEAT_WEIGHT = 0.7  # of the head's map beside the bands in the heat map
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +41,11 @@ class Residual:
 
     Attributes:
         features: ``(D,)`` float32, the vector whose density is the score.
-        heat: ``BAND_HEAT_SHAPE`` float32: per band and place, by how much the image has more energy there
-            than its reconstruction (log ratio); not yet calibrated.
+        difference: ``(HEAT_GRID, HEAT_GRID)`` float32, mean absolute difference of the standardised images.
     """
 
     features: NDArray[np.float32]
-    heat: NDArray[np.float32]
+    difference: NDArray[np.float32]
 
 
 def pool(image: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
@@ -109,7 +106,8 @@ def residual(
         f_reconstruction: discriminator features of the reconstruction, the same shape.
     """
     plain_x, plain_r = x[..., 0], reconstruction[..., 0]
-    bands_x, bands_r = frequency_bands(standardise(plain_x)), frequency_bands(standardise(plain_r))
+    standard_x, standard_r = standardise(plain_x), standardise(plain_r)
+    bands_x, bands_r = frequency_bands(standard_x), frequency_bands(standard_r)
     apart = np.square(f_x - f_reconstruction)
     features = [
         log_energy(bands_x) - log_energy(bands_r),
@@ -117,34 +115,39 @@ def residual(
         np.log1p(apart.mean() / FEATURE_FLOOR),
     ]
     vector = np.concatenate([np.ravel(part) for part in features]).astype(np.float32)
-    return Residual(vector, _local_energy(bands_x) - _local_energy(bands_r))
+    return Residual(vector, _on_grid(np.abs(standard_x - standard_r)))
 
 
-def _local_energy(bands: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log(1 + mean square / floor) around each heat cell; ``(4, S, S)`` to ``BAND_HEAT_SHAPE``."""
-    squares = np.ascontiguousarray((bands * bands).transpose(1, 2, 0))
-    coarse = cv2.resize(squares, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
-    energy = np.asarray(cv2.GaussianBlur(coarse, (0, 0), HEAT_REACH_CELLS), dtype=np.float32)
-    return np.asarray(np.log1p(energy / np.float32(HEAT_FLOOR)).transpose(2, 0, 1), dtype=np.float32)
+def _on_grid(image: Image) -> NDArray[np.float32]:
+    """Return the mean of ``(S, S)`` in each cell of the heat map."""
+    grid = cv2.resize(image, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_AREA)
+    return np.asarray(grid, dtype=np.float32)
 
 
-def combined_heat(bands: NDArray[np.float32], head_map: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ``HEAT_SHAPE``: the residual's ``BAND_HEAT_SHAPE`` and the head's map of logits ``(h, w)``."""
-    last = cv2.resize(head_map, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)
-    return np.concatenate([bands, np.asarray(last, dtype=np.float32)[None]])
+def heat_planes(difference: Image, plain: Image, head_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``HEAT_SHAPE``, the :data:`HEAT_PLANES` of an image; not yet calibrated.
+
+    Args:
+        difference: of :class:`Residual`, ``(HEAT_GRID, HEAT_GRID)``.
+        plain: ``(S, S, 1)`` float32 in [0, 1], the image before its contrast is enhanced.
+        head_map: the head's logits ``(h, w)``.
+    """
+    head = cv2.resize(head_map, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)
+    return np.stack([difference, _on_grid(standardise(plain[..., 0])), np.asarray(head, dtype=np.float32)])
 
 
 def standard_heat(
     heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return ``(HEAT_GRID, HEAT_GRID)``: by how many standard deviations each place is off.
+    """Return ``(HEAT_GRID, HEAT_GRID)``: how far off the normals each place is, at least 0.
 
-    The root mean square over the bands, more where the head finds an anomaly likelier than on average,
-    and less where it does not. All arguments have ``HEAT_SHAPE``. Normals are at about 1.
+    A weighted sum of deviations: a brightness counts whichever way it is off, the difference to the
+    reconstruction and the head's map where they are above those of normals, and less where below. All
+    arguments have ``HEAT_SHAPE``. Normals are at about 1.
     """
     deviations = (heat - center) / scale
-    bands, head = np.sqrt(np.mean(deviations[:-1] ** 2, axis=0)), deviations[-1]
-    hot = np.maximum(bands + HEAD_HEAT_WEIGHT * head, 0)
+    deviations[1] = np.abs(deviations[1])
+    hot = np.maximum(np.tensordot(np.asarray(HEAT_WEIGHTS, np.float32), deviations, axes=1), 0)
     return np.asarray(cv2.GaussianBlur(hot, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)
 
 

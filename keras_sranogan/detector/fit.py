@@ -18,7 +18,7 @@ from sklearn.covariance import LedoitWolf
 
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.density import Calibration, Density, Gaussian
-from sranogan_edge.score import standard_heat
+from sranogan_edge.score import HEAT_PLANES, standard_heat
 
 HEAT_LIMIT_QUANTILE = 0.75
 FLOOR = 1e-6
@@ -78,12 +78,15 @@ def fit_detector(
 
 
 def _heat_statistics(heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation: place by place of the bands, one for all places of the head's map.
+    """Return mean and standard deviation by plane, the same for all places; brightness has a mean for each.
 
-    The head knows where anomalies are likely; place by place, this would be lost.
+    Head and reconstruction know where anomalies are likely; taken place by place, this would be lost.
     """
-    center, scale = heat.mean(axis=0), heat.std(axis=0)
-    center[-1], scale[-1] = heat[:, -1].mean(), heat[:, -1].std()
+    center, scale = np.empty_like(heat[0]), np.empty_like(heat[0])
+    for number, name in enumerate(HEAT_PLANES):
+        plane = heat[:, number]
+        center[number] = plane.mean(axis=0) if name == "brightness" else plane.mean()
+        scale[number] = np.sqrt(np.mean((plane - center[number]) ** 2))
     return center, scale + np.float32(FLOOR)
 
 

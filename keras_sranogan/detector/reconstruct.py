@@ -15,7 +15,7 @@ from keras_sranogan.settings import SearchSettings
 from sranogan_edge.head import head_input, pooled
 from sranogan_edge.pipeline import measurements
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance
-from sranogan_edge.score import combined_heat, residual
+from sranogan_edge.score import heat_planes, residual
 
 Images = NDArray[np.float32]
 BATCH = 32
@@ -115,7 +115,8 @@ class Reconstructor:
         seen, logits = self._head(plain)
         rows = [measurements(r.features, *one) for r, *one in zip(residuals, seen, logits, strict=True)]
         measured = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-        heat = np.stack([combined_heat(r.heat, one) for r, one in zip(residuals, logits, strict=True)])
+        planes = [heat_planes(r.difference, *one) for r, *one in zip(residuals, plain, logits, strict=True)]
+        heat = np.stack(planes)
         return Reconstructions(
             x, found.generated, refined, resolved, found.loss, found.start_loss, measured, heat
         )

@@ -111,10 +111,10 @@ def test_heat_map_of_average_heat_is_zero() -> None:
 
 
 def test_heat_map_counts_standard_deviations() -> None:
-    """Bands two deviations off read 2 all over, at the size of the image."""
+    """The head's map two deviations up reads 2 all over, at the size of the image."""
     density = known_density()
-    heat = density.heat_center + 2 * density.heat_scale
-    heat[-1] = density.heat_center[-1]
+    heat = density.heat_center.copy()
+    heat[-1] += 2 * density.heat_scale[-1]
     found = density.heat_map(heat, 64)
     assert found.shape == (64, 64)
     assert found.dtype == np.float32

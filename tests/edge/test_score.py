@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sranogan_edge.score import (
-    BAND_HEAT_SHAPE,
     BAND_SIGMAS_SHARE,
     FEATURES,
-    HEAD_HEAT_WEIGHT,
     HEAT_GRID,
     HEAT_SHAPE,
-    combined_heat,
+    HEAT_WEIGHTS,
     frequency_bands,
     gradient_magnitude,
+    heat_planes,
     log_energy,
     pool,
     raw_distance,
@@ -98,7 +97,7 @@ def test_residual_of_identical_images_is_zero() -> None:
     found = residual(x, x, f, f)
     assert found.features.shape == (FEATURES,)
     assert not found.features.any()
-    assert not found.heat.any()
+    assert not found.difference.any()
 
 
 def test_residual_is_hottest_where_the_images_differ() -> None:
@@ -106,8 +105,7 @@ def test_residual_is_hottest_where_the_images_differ() -> None:
     normal, f = textured(), np.zeros((16, 16, 6), np.float32)
     spotted = normal.copy()
     spotted[40:48, 8:16] = 1.0
-    heat = residual(spotted[..., None], normal[..., None], f, f).heat
-    total = heat.sum(axis=0)
+    total = residual(spotted[..., None], normal[..., None], f, f).difference
     row, column = np.unravel_index(total.argmax(), total.shape)
     assert 20 <= row < 24
     assert 4 <= column < 8
@@ -120,7 +118,7 @@ def test_residual_feels_pixels_and_features(part: str) -> None:
     other_x, other_f = (textured(seed=5)[..., None], f) if part == "x" else (x, f + 1)
     found = residual(x, other_x, f, other_f)
     assert np.abs(found.features).max() > 0.1
-    assert (np.abs(found.heat).max() > 0.1) == (part == "x")
+    assert (found.difference.max() > 0.1) == (part == "x")
 
 
 def test_gradient_magnitude_is_the_same_wherever_arrays_lie() -> None:
@@ -133,37 +131,36 @@ def test_gradient_magnitude_is_the_same_wherever_arrays_lie() -> None:
         np.testing.assert_array_equal(kept[-1], expected)
 
 
-def test_combined_heat_ends_with_the_heads_map() -> None:
-    """The residual's planes come first and untouched, the head's map of any size last, enlarged in place."""
-    bands = np.random.default_rng(2).normal(size=BAND_HEAT_SHAPE).astype(np.float32)
-    logits = np.full((8, 8), -3.0, np.float32)
+def test_heat_planes() -> None:
+    """Difference as it came; brightness without exposure; the head's map of any size enlarged in place."""
+    difference = np.random.default_rng(2).random((HEAT_GRID, HEAT_GRID), np.float32)
+    plain, logits = textured()[..., None], np.full((8, 8), -3.0, np.float32)
+    plain[:16, 48:] = 1.0
     logits[6, 1] = 5.0
-    heat = combined_heat(bands, logits)
+    heat = heat_planes(difference, plain, logits)
     assert heat.shape == HEAT_SHAPE
     assert heat.dtype == np.float32
-    np.testing.assert_array_equal(heat[:-1], bands)
-    row, column = np.unravel_index(heat[-1].argmax(), heat[-1].shape)
+    np.testing.assert_array_equal(heat[0], difference)
+    assert heat[1][:8, 24:].mean() > heat[1][8:].mean() + 1
+    darker = heat_planes(difference, plain * np.float32(0.5), logits)[1]
+    np.testing.assert_allclose(darker, heat[1], rtol=0.2)
+    row, column = np.unravel_index(heat[2].argmax(), heat[2].shape)
     assert (row // 4, column // 4) == (6, 1)
-    assert heat[-1].min() == -3
+    assert heat[2].min() == -3
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_standard_heat_counts_deviations(sign: int) -> None:
-    """Bands count whichever way they are off; the head's map adds, or takes away."""
+    """Brightness counts whichever way it is off; the other planes add, or take away, down to nothing."""
     center, scale = np.full(HEAT_SHAPE, 2.0, np.float32), np.full(HEAT_SHAPE, 0.5, np.float32)
-    found = standard_heat(center + sign * 2 * scale, center, scale)
-    assert found.shape == (HEAT_GRID, HEAT_GRID)
-    np.testing.assert_allclose(found, 2 * (1 + sign * HEAD_HEAT_WEIGHT), rtol=1e-5)
-    assert not standard_heat(center, center, scale).any()
-
-
-def test_standard_heat_of_either_witness() -> None:
-    """Bands alone heat a place by as much as they are off, the head alone by its weight."""
-    center, scale = np.zeros(HEAT_SHAPE, np.float32), np.ones(HEAT_SHAPE, np.float32)
-    for planes, weight in ((slice(0, -1), 1.0), (slice(-1, None), HEAD_HEAT_WEIGHT)):
+    for number, weight in enumerate(HEAT_WEIGHTS):
         heat = center.copy()
-        heat[planes] = 3.0
-        np.testing.assert_allclose(standard_heat(heat, center, scale), 3 * weight, rtol=1e-5)
+        heat[number] += sign * 2 * scale[number]
+        expected = 2 * weight if sign > 0 or number == 1 else 0
+        found = standard_heat(heat, center, scale)
+        assert found.shape == (HEAT_GRID, HEAT_GRID)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert not standard_heat(center, center, scale).any()
 
 
 def test_raw_distance() -> None:
