@@ -73,17 +73,28 @@ def model_card(bundle: Bundle, audit: str = "") -> str:
         stated = f"{threshold:.4f}: {rate:.0%} of normals like the {count} held out may be flagged."
     else:
         stated = f"none: {count} held-out normals are too few for a false-alarm rate of {rate:.0%}."
-    steps = bundle.details["search"]["steps"]
-    walk = f", then {steps} gradient step{'s' * (steps > 1)}," if steps else ""
     card = CARD.format(
-        search=f"an encoder{walk} find{'' if walk else 's'} the nearest normal in its latent space",
+        search=_search(bundle),
         size=bundle.size,
         data=provenance["data"],
         normals=provenance["normals_to_train"],
         held_out=provenance["normals_held_out"],
         threshold=stated,
         contrast=bundle.preprocess.contrast,
-        recipe=bundle.details["recipe"],
+        recipe=_numbers(bundle),
         seed=bundle.details["settings"]["seed"],
     )
     return f"{card}\n{audit}" if audit else card
+
+
+def _search(bundle: Bundle) -> str:
+    kind, steps = bundle.details["search"]["kind"], bundle.steps
+    others = [str(budget) for budget in bundle.budgets if budget != steps]
+    walk = f", then {steps} {kind} step{'s' * (steps > 1)}," if steps else ""
+    also = f" (on demand {' or '.join(others)} steps)" if others else ""
+    return f"an encoder{walk} find{'' if walk else 's'} the nearest normal in its latent space{also}"
+
+
+def _numbers(bundle: Bundle) -> str:
+    engine = bundle.details["quantisation"]["engine"]
+    return bundle.details["recipe"] + (f", fine-tuned for it by {engine}" if engine != "none" else "")
