@@ -149,3 +149,22 @@ def test_graph_runs_by_name(export_tiny: Callable[[str], Path], recipe: str) -> 
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, second[name])
     assert not np.array_equal(graph({"generated": generated * 0})["resolved"], first["resolved"])
+
+
+def test_signature_that_a_graph_has_not(tiny_bundle: Path) -> None:
+    """A budget that a search was not exported with is a backend error that lists those that it was."""
+    search = read_bundle(tiny_bundle).graphs["search"]
+    with pytest.raises(
+        BackendError, match=r"graph 'search' .*no signature 'steps_99'; this model has steps_"
+    ):
+        Graph(search, name="search", signature="steps_99")
+
+
+def test_a_graph_leaves_its_input_alone(tiny_bundle: Path) -> None:
+    """What is rounded on the way in is a copy: the caller's array stays as it was."""
+    graph = Graph(read_bundle(tiny_bundle).graphs["reconstruct"], name="reconstruct")
+    generated = np.random.default_rng(0).random(graph.inputs["generated"], np.float32)
+    before = generated.copy()
+    graph({"generated": generated})
+    np.testing.assert_array_equal(generated, before)
+    graph.close()
