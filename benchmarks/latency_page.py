@@ -1,26 +1,32 @@
-"""Write the table of ``docs/bench.md`` from the result of ``benchmarks.latency``.
+"""Write the figures of ``docs/bench.md``, of ``benchmarks.latency`` and of a ``sranogan-bench --json``.
 
 ::
 
     python -m benchmarks.latency_page            # write
-    python benchmarks/latency_page.py --check    # exit code 1 where the table differs from the result
+    python -m benchmarks.latency_page --check    # exit code 1 where the page differs from the results
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from textwrap import fill
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
+from rich.console import Console
+
+from sranogan_edge.bench_table import print_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "chest_xray_latency_seed0.json"
+EXAMPLE = ROOT / "benchmarks" / "results" / "chest_xray_bench_seed0.json"
 PAGE = ROOT / "docs" / "bench.md"
-BEGIN, END = "<!-- latency:begin -->\n", "<!-- latency:end -->"
+MARKS = "<!-- {name}:begin -->\n", "<!-- {name}:end -->"
+NOT_YET = "Not yet measured on this tree.\n"
 
 HEAD = (
     "| | CPU ms | times the first (95 % interval) | clock ms, median | clock ms, 10 % quantile | MMAC "
@@ -35,8 +41,10 @@ run, {int8:.0f} GMAC/s in int8 and {float32:.0f} in float32; reading the first b
 take {weights:.2f} ms ({memory:.0f} GB/s). Plain AnoGAN: {steps} steps of Adam from a random z on the
 paper's loss, the same generator and discriminator, in Keras, batch 1, also in one thread; {images} images,
 median (least to most). Compiled: the loop as one TensorFlow graph, the fastest that we could make it.
-`fit`: as AnoGAN is usually written in Keras, an epoch a step; built and traced once for all images.
+`fit`: as AnoGAN is usually written in Keras, an epoch a step, most of which is the framework's own work;
+built and traced once for all images.
 """
+WIDTH = 80  # columns of the terminal
 WAYS = {"compiled": "compiled", "fit": "`fit`"}
 BUSY = "; other programs ran, so judge by the CPU's figures"
 
@@ -62,7 +70,7 @@ def table(result: Mapping[str, Any]) -> str:
         steps=steps,
         images=result["anogan_images"],
     )
-    return "\n".join(lines) + "\n\n" + fill(note, 118) + "\n"
+    return "\n".join(lines) + "\n\n" + fill(note.strip(), 118) + "\n"
 
 
 def _row(row: Mapping[str, Any]) -> str:
@@ -92,16 +100,33 @@ def _anogan(name: str, steps: int, found: Mapping[str, Any]) -> str:
     return f"| {title} | {cpu:,.0f} | {times} | {clock:,.0f} | | | | |"
 
 
+def example(figures: Mapping[str, Any]) -> str:
+    """Return what ``sranogan-bench`` printed, as a block of code."""
+    console = Console(file=io.StringIO(), width=WIDTH)
+    print_report(dict(figures), console)
+    printed = cast(io.StringIO, console.file).getvalue()
+    lines = "\n".join(line.rstrip() for line in printed.strip("\n").splitlines())
+    return f"```\n$ {figures['command']}\n{lines}\n```\n"
+
+
+def page(text: str) -> str:
+    """Return the page's ``text`` with the figures of the results that are there."""
+    for name, file, written in (("example", EXAMPLE, example), ("latency", RESULT, table)):
+        begin, end = (mark.format(name=name) for mark in MARKS)
+        before, rest = text.split(begin)
+        inside = written(json.loads(file.read_text())) if file.exists() else NOT_YET
+        text = before + begin + inside + end + rest.split(end)[1]
+    return text
+
+
 def main(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where it differs.")] = False,
 ) -> None:
     """Bring the page up to date."""
-    text, result = PAGE.read_text(), json.loads(RESULT.read_text())
-    before, rest = text.split(BEGIN)
-    new = before + BEGIN + table(result) + END + rest.split(END)[1]
+    text = PAGE.read_text()
     if check:
-        raise typer.Exit(int(new != text))
-    PAGE.write_text(new)
+        raise typer.Exit(int(page(text) != text))
+    PAGE.write_text(page(text))
 
 
 if __name__ == "__main__":

@@ -197,7 +197,38 @@ def test_the_table(page: ModuleType) -> None:
 
 
 def test_the_page_shows_the_committed_figures(page: ModuleType) -> None:
-    """The table between the page's markers is that of the result file, where one was committed."""
-    if not page.RESULT.exists():
-        pytest.skip("benchmarks/latency.py was not run on this tree: there is no result file")
-    assert page.table(json.loads(page.RESULT.read_text())) in page.PAGE.read_text()
+    """What stands between the page's markers is that of the result files, where these were committed."""
+    text = page.PAGE.read_text()
+    assert page.page(text) == text
+
+
+def test_the_page_takes_results_in(page: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result file, once there, takes the place of what stood between its markers; nothing else moves."""
+    (tmp_path / "bench.json").write_text("{}")
+    monkeypatch.setattr(page, "EXAMPLE", tmp_path / "bench.json")
+    monkeypatch.setattr(page, "RESULT", tmp_path / "none.json")
+    monkeypatch.setattr(page, "example", lambda figures: "the example\n")
+    marks = "<!-- {0}:begin -->\nold\n<!-- {0}:end -->"
+    found = page.page(f"a\n{marks.format('example')}\nb\n{marks.format('latency')}\nc\n")
+    assert "<!-- example:begin -->\nthe example\n<!-- example:end -->\nb\n" in found
+    assert f"<!-- latency:begin -->\n{page.NOT_YET}<!-- latency:end -->\nc\n" in found
+
+
+def test_the_example_is_what_is_printed(page: ModuleType) -> None:
+    """The example is the command and its report, in a block of code."""
+    facts = dict.fromkeys(("model", "memory_mib", "distribution", "l4t", "power_mode", "load"))
+    device = {"cpu": "A CPU", "cores": 2, "busy": False, "system": "Linux", **facts}
+    device |= {"clock_mhz": [], "governor": [], "instructions": []}
+    bundle = {"path": "x", "bytes": 2**20, "recipe": "int8", "search": "learned", "budgets": [4], "size": 128}
+    figures = {
+        "command": "sranogan-bench x",
+        "complete": True,
+        "device": {**device, "temperatures": {}, "versions": {}},
+        "bundle": bundle,
+        "configurations": [],
+        "peaks": [],
+        "settings": {"repeats": 200, "warm_up": 20, "frame_side": 1024},
+    }
+    text = page.example(figures)
+    assert text.startswith("```\n$ sranogan-bench x\ndevice       A CPU, 2 cores\n")
+    assert text.endswith("in a process of its own\n```\n")
