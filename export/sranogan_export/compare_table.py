@@ -79,7 +79,14 @@ def _steps(found: Equality) -> Iterator[Row]:
 
 
 def _scores(found: Equality) -> Iterator[Row]:
-    yield ["form", "correlation", "mean difference", "max difference", "mean |x - x̂|", "above Keras"]
+    yield [
+        "form",
+        "correlation",
+        "mean difference",
+        "max difference",
+        "reconstructions off by",
+        "above Keras",
+    ]
     for row in found.scores:
         yield [
             row.form,

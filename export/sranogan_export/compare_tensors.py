@@ -77,7 +77,7 @@ class _Step:
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.operator, self.values.shape, self.numbers
+        return self.operator, self.values.shape, self.numbers, len(self.sources)
 
 
 def departures(
