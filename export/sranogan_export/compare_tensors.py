@@ -88,6 +88,7 @@ def departures(
     matcher = SequenceMatcher(
         None, [step.key for step in first], [step.key for step in second], autojunk=False
     )
+    signed = {source for step in first if step.operator == "SIGN" for source in step.sources}
     pairs: dict[int, int] = {}
     errors: dict[int, float] = {}
     found = []
@@ -95,9 +96,12 @@ def departures(
         for a, b in zip(first[start : start + size], second[other : other + size], strict=True):
             if _of_other_inputs(a, b, pairs):
                 continue
+            pairs[a.position] = b.position
+            if a.position in signed:  # of its value only the sign counts: on integers it saturates at once
+                continue
             before = max((errors[source] for source in b.sources if source in errors), default=0.0)
             departure = _departure(a, b, len(second), before)
-            pairs[a.position], errors[b.position] = b.position, departure.error
+            errors[b.position] = departure.error
             found.append(departure)
     return found
 
