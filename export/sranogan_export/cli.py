@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 EXIT_CODES = """
-Exit codes: 0 exported; 2 wrong usage; 5 the exported graphs cannot be loaded; 6 the bundle cannot be
-written; 7 the run folder is unfinished or damaged; 130 interrupted.
+Exit codes: 0 exported; 2 wrong usage, or an extra is missing; 5 the graphs do not compute what the networks
+do; 6 the bundle cannot be written; 7 the run folder is unfinished or damaged, or lacks a network; 8 the
+graphs cannot be loaded or fine-tuned; 130 interrupted.
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -59,6 +60,7 @@ def export(
     def work() -> ExitCode:
         from keras_sranogan.progress import Terminal
         from keras_sranogan.run import Run
+        from sranogan_export.compare_plot import plot
         from sranogan_export.model_card import audit_section
         from sranogan_export.recipe import ExportOptions
         from sranogan_export.write_bundle import export_run
@@ -77,6 +79,7 @@ def export(
         with Terminal() as progress:
             result = export_run(opened, options, out, progress, audit=section)
         print_result(result)
+        plot(result.equality, out.with_name(f"{out.stem}.equality.png"))
         if json:
             _write_figures(json, result)
         return ExitCode.OK
@@ -120,7 +123,9 @@ def _write_figures(path: Path, result: ExportResult) -> None:
 
 
 def print_result(result: ExportResult) -> None:
-    """Show tables of the graphs and of the fine-tuning."""
+    """Show tables of the graphs, of the fine-tuning and of the proof of equality."""
+    from sranogan_export.compare_table import print_tables
+
     table = Table(title=f"{result.path} ({result.path.stat().st_size / 2**20:.1f} MiB)")
     for column in ("graph", "operators", "of them on float32"):
         table.add_column(column, justify="left" if column == "graph" else "right")
@@ -132,8 +137,9 @@ def print_result(result: ExportResult) -> None:
     console.print(f"sizes: {sizes}")
     if result.gains:
         _print_gains(console, result)
-    for name, value in result.reconstruction_l1.items():
-        console.print(f"mean |x - reconstruction| on held-out normals, {name}: {value:.4f}")
+    for steps, value in result.reconstruction_l1.items():
+        console.print(f"mean |x - reconstruction| on held-out normals, {steps} steps: {value:.4f}")
+    print_tables(result.equality, console)
 
 
 def _print_gains(console: Console, result: ExportResult) -> None:
@@ -150,6 +156,7 @@ def _figures(result: ExportResult) -> dict[str, object]:
     return {
         **result.__dict__,
         "path": str(result.path),
+        "equality": result.equality.to_dict(),
         "gains": [gain.to_dict() for gain in result.gains],
         "bundle_bytes": result.path.stat().st_size,
         "threshold": result.threshold if math.isfinite(result.threshold) else None,

@@ -8,11 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from keras_sranogan.detector.reconstruct import Reconstructor
 from keras_sranogan.run import Networks, Run
 from keras_sranogan.settings import SearchSettings
 from keras_sranogan.training import Progress
@@ -20,14 +17,15 @@ from sranogan_edge.bundle import GRAPHS, Bundle, signature, write_bundle
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.interpreter import backend_name
 from sranogan_export.calibrate import (
-    COMPARED,
     fit_on_device_graphs,
     golden_inputs,
-    l1,
     proven,
     unproven,
 )
+from sranogan_export.compare import prove
+from sranogan_export.compare_table import markdown
 from sranogan_export.convert import operators
+from sranogan_export.equality import Equality
 from sranogan_export.graphs import Unrolled, build_graphs
 from sranogan_export.model_card import model_card
 from sranogan_export.quantize_aware import FineTune, Gain, fine_tune
@@ -36,7 +34,6 @@ from sranogan_export.search_graph import check_search
 from sranogan_export.students import Examples, examples, students
 
 EXAMINED = 48  # held-out normals that a network is examined on
-Images = NDArray[np.float32]
 Counts = dict[str, dict[str, dict[str, int]]]
 
 
@@ -50,16 +47,18 @@ class ExportResult:
         operators: per graph, the search's by step budget (``search_steps_K``), see
             :func:`sranogan_export.flatbuffer.operators`.
         gains: what fine-tuning gave each network; empty where nothing was fine-tuned.
-        reconstruction_l1: mean |x - x_hat| over held-out normals, by the Keras run and by the graphs.
+        reconstruction_l1: mean |x - x_hat| over held-out normals, by step budget.
         threshold: of the bundle's calibration; infinite when too few normals were held out.
+        equality: Keras against the graphs.
     """
 
     path: Path
     graph_bytes: Mapping[str, int]
     operators: Mapping[str, dict[str, dict[str, int]]]
     gains: Sequence[Gain]
-    reconstruction_l1: Mapping[str, float]
+    reconstruction_l1: Mapping[int, float]
     threshold: float
+    equality: Equality
 
 
 def export_run(
@@ -70,6 +69,7 @@ def export_run(
     Raises:
         RunError: the run is unfinished or damaged, or has no network for that kind of search.
         SettingsError: the search cannot be a fixed graph, or an extra is missing.
+        EqualityError: the graphs do not compute what the networks do.
         ResultsError: the bundle cannot be written.
     """
     tf.config.experimental.enable_op_determinism()  # equal runs shall give equal bundles
@@ -84,7 +84,6 @@ def export_run(
     lessons, gains = _prepared(run, networks, unrolled, searches[steps], options, progress)
     models = _built(unrolled, options, lessons, progress)
     fitted = fit_on_device_graphs(models, searches, normals, run.seen(), settings, progress)
-    counts = counted(models, searches)
     draft = Bundle(
         preprocess=settings.preprocess,
         search_size=settings.search_size,
@@ -93,24 +92,35 @@ def export_run(
         budgets={budget: unproven(one) for budget, one in fitted.items()},
         golden_x=golden_inputs(networks, settings),
         model_card="",
-        details=_details(run, searches[steps], options, counts, gains),
+        details=_details(run, searches[steps], options, counted(models, searches), gains),
         onnx=_onnx(models, searches) if options.onnx else {},
     )
-    budgets = {budget: proven(draft, budget) for budget in searches}
-    bundle = replace(draft, budgets=budgets, model_card=model_card(draft, audit))
+    exact = models if options.recipe == "float32" else _exact(networks, searches, lessons)
+    equality = prove(networks, searches, draft, exact, normals.x[normals.original], progress)
+    bundle = _finished(draft, equality, audit)
     write_bundle(bundle, out)
-    keras_made = Reconstructor(networks, searches[steps], settings.preprocess)(
-        normals.x[normals.original][:COMPARED]
-    )
-    device_l1 = {f"{options.recipe}, {budget} steps": one.reconstruction_l1 for budget, one in fitted.items()}
     return ExportResult(
         path=out,
         graph_bytes={name: len(model) for name, model in models.items()},
-        operators=counts,
+        operators=bundle.details["operators"],
         gains=gains,
-        reconstruction_l1={f"keras, {steps} steps": l1(keras_made.x, keras_made.resolved), **device_l1},
+        reconstruction_l1={steps: one.reconstruction_l1 for steps, one in fitted.items()},
         threshold=bundle.calibration.threshold,
+        equality=equality,
     )
+
+
+def _exact(networks: Networks, searches: Mapping[int, SearchSettings], lessons: Examples) -> dict[str, bytes]:
+    """Return the graphs as they were trained, on floats."""
+    return build_graphs(Unrolled.of(networks, searches), "float32", lessons)
+
+
+def _finished(draft: Bundle, equality: Equality, audit: str) -> Bundle:
+    """Return the bundle with golden scores, the proof of equality and the card."""
+    budgets = {budget: proven(draft, budget) for budget in draft.budgets}
+    card = "\n".join(filter(None, (markdown(equality), audit)))
+    details = {**draft.details, "equality": equality.to_dict()}
+    return replace(draft, budgets=budgets, details=details, model_card=model_card(draft, card))
 
 
 def check_extras(options: ExportOptions) -> None:

@@ -136,6 +136,7 @@ def test_encoder_alone(tiny_run: Run, tmp_path: Path) -> None:
     assert [(task, total == done) for task, total, done in told.tasks] == [
         ("exporting graphs", True),
         ("calibrating on held-out normals", True),
+        ("proving equality", True),
     ]
     assert result.operators["search_steps_0"]["float32"] == {}
     assert bundle.details["float_islands"] == {}
@@ -250,3 +251,15 @@ def test_fine_tuned_bundle(tiny_run: Run, tmp_path: Path) -> None:
     assert stated == {"engine": "keras", "networks": [gain.to_dict() for gain in result.gains]}
     assert told.tasks[0] == ("fine-tuning for int8", 12, 12)
     assert result.operators["search_steps_0"]["float32"] == {}
+
+
+def test_learned_search(tiny_run: Run, tmp_path: Path) -> None:
+    """The learned search, its network fine-tuned along, has no operator on floats; the card names it."""
+    options = ExportOptions(search="learned", budgets=(1,), qat=QatSettings(steps=2, batch=4))
+    result = export_run(tiny_run, options, tmp_path / "b.sranogan", Silent())
+    bundle = read_bundle(result.path)
+    assert "corrector" in [gain.network for gain in result.gains]
+    assert (bundle.steps, sorted(bundle.budgets)) == (tiny_run.settings.corrector.search_steps, [1, 2])
+    assert bundle.details["float_islands"] == {}
+    assert "then 2 learned steps" in bundle.model_card
+    Detector(bundle)
