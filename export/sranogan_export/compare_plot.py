@@ -46,7 +46,7 @@ def plot(found: Equality, path: Path) -> None:
         figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
     except OSError as error:
         raise ResultsError(
-            f"cannot write the picture {path}: {error.strerror or error}. Name another place with --report."
+            f"cannot write the picture {path}: {error.strerror or error}. The bundle is complete."
         ) from error
 
 

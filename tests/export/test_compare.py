@@ -102,7 +102,9 @@ def test_curve_follows_the_steps(found: Equality, bundle: Bundle) -> None:
         assert all(row.max_l1[form] >= row.mean_l1[form] for form in row.mean_l1)
 
 
-@pytest.mark.parametrize(("graph", "number"), [("search", 0), ("reconstruct", 1), ("features", 0)])
+@pytest.mark.parametrize(
+    ("graph", "number"), [("search", 0), ("reconstruct", 1), ("features", 0), ("head", 0)]
+)
 def test_damaged_kernel_fails_and_is_named(
     proof: Callable[[Bundle], Equality], bundle: Bundle, graph: str, number: int
 ) -> None:
@@ -184,7 +186,7 @@ def test_picture(found: Equality, tmp_path: Path) -> None:
         plot(found, place)
     assert places[0].read_bytes() == places[1].read_bytes()
     assert places[0].read_bytes().startswith(PNG)
-    with pytest.raises(ResultsError, match="--report"):
+    with pytest.raises(ResultsError, match="The bundle is complete"):
         plot(found, tmp_path / "missing" / "a.png")
 
 
