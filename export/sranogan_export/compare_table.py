@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -39,9 +40,9 @@ def print_tables(found: Equality, console: Console) -> None:
     """Show the tables."""
     console.print(f"Equality: {found.normals} held-out normals, {found.steps} search steps")
     for title, (head, *body) in _tables(found):
-        table = Table(title=title)
+        table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for number, column in enumerate(head):
-            table.add_column(column, justify="right" if number else "left")
+            table.add_column(column, justify="right" if number else "left", no_wrap=not number)
         for row in body:
             table.add_row(*row)
         console.print(table)
