@@ -114,10 +114,8 @@ def test_few_black_images_are_skipped_and_counted(
     small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A black image among many is left out, said and noted; so is that there are few images."""
-    monkeypatch.setattr("keras_sranogan.train._train_gan", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train._train_encoder", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train._train_refiner", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train._train_srgan", lambda work: None)
+    for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
+        monkeypatch.setattr(f"keras_sranogan.train.{name}", lambda work: None)
     monkeypatch.setattr("keras_sranogan.train._fit_detector", lambda work: None)
     done = train(
         write_images(tmp_path / "data", 70, black=2), "--out", tmp_path / "run", "--precision", "float32"
