@@ -252,7 +252,7 @@ def main(
         "commands": [shlex.join(["python", "-m", "benchmarks.latency", *sys.argv[1:]])],
         "seed": seed,
         "minutes": round((time.monotonic() - started) / 60, 2),
-        "machine": machine(),
+        "provenance": {"machine": machine()},
         "device": asdict(device),
         **found,
     }

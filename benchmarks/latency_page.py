@@ -23,7 +23,7 @@ from sranogan_edge.bench_table import print_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "chest_xray_latency_seed0.json"
-EXAMPLE = ROOT / "benchmarks" / "results" / "chest_xray_bench_seed0.json"
+EXAMPLE = ROOT / "benchmarks" / "results" / "devices" / "x86_64_2_cores.json"
 PAGE = ROOT / "docs" / "bench.md"
 MARKS = "<!-- {name}:begin -->\n", "<!-- {name}:end -->"
 NOT_YET = "Not yet measured on this tree.\n"
