@@ -38,7 +38,7 @@ audit_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 NormalClass = Annotated[str, typer.Option(help="Name of the class folder that holds the normals.")]
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
 Preset = Annotated[
-    str, typer.Option(help="demo (phantom, 3 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
+    str, typer.Option(help="demo (phantom, 6 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
 ]
 Size = Annotated[
     int | None, typer.Option(help="Side in pixels judged at: 64, 128, 256; the search runs at half.")

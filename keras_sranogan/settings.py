@@ -260,7 +260,7 @@ def preset(
 ) -> TrainSettings:
     """Return the settings called ``name``.
 
-    - ``demo``: narrow and short, for the phantom: about 3 minutes on 2 cores.
+    - ``demo``: narrow and short, for the phantom: about 6 minutes on 2 cores.
     - ``standard``: about 1,000 images at 128 px, at most 60 minutes on 2 cores.
     - ``paper``: as the abstract has it: no contrast normalisation, random start, 500 search steps.
 
