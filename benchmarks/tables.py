@@ -48,10 +48,11 @@ its loss from {search[start]:.0f} to {search[end]:.0f}, in {search[images_improv
 bundle has {mebibytes:.1f} MiB.
 """
 TIME = """
-One image, 128x128 in memory to score, p-value and heat map, one thread of {cpu}: {int8:.1f} ms of CPU in int8
-with the gradient search of 8 steps ({float32:.1f} times that in float32), {learned:.1f} ms with the learned search of
-4. Plain AnoGAN's 500 steps in Keras take {compiled:,.0f} times as long as the first compiled into one graph, and
-{fit:,.0f} times as long as they are usually written ([docs/bench.md](docs/bench.md)).
+One image, 128x128 in memory to score, p-value and heat map, one thread of {cpu}: {int8:.1f} ms of CPU in
+int8 with the gradient search of 8 steps ({float32:.1f} times that in float32), {learned:.1f} ms with the
+learned search of 4. Plain AnoGAN's 500 steps in Keras take {compiled:,.0f} times as long as the first where
+they are compiled into one graph, and {fit:,.0f} times as long as they are usually written
+([docs/bench.md](docs/bench.md)).
 """
 DRAWN = """
 Where the truth is drawn too, small `demo` networks, int8:
