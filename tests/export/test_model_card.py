@@ -92,7 +92,7 @@ def test_an_export_carries_the_audit_of_its_run(tiny_run: Run, tiny_bundle: Path
     places, out = Places(json=tmp_path / "audit.json", card=tmp_path / "audit.md"), tmp_path / "b.sranogan"
     source = open_source("phantom?train=60&val=12&test=12&size=96")
     audit_models([tiny_bundle], source, AuditOptions(), Silent(), places)
-    arguments = [tiny_run.folder, "--out", out, "--audit", places.json]
+    arguments = [tiny_run.folder, "--ptq", "--out", out, "--audit", places.json]
     done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert done.exit_code == ExitCode.OK, (done.output, done.exception)
     made, before = read_bundle(out), read_bundle(tiny_bundle)
