@@ -96,6 +96,30 @@ class ResultsError(SranoganError):
     exit_code = ExitCode.CANNOT_WRITE
 
 
+class FeedError(DataError):
+    """A feed cannot be opened, or ends where it should not: no such kind, folder or device."""
+
+
+class MissingExtraError(SettingsError):
+    """A part of the runner needs a package that is not installed; the message names the pip command."""
+
+
+class SpoolError(ResultsError):
+    """The spool cannot be read or written, or was damaged."""
+
+
+class SpoolFullError(SpoolError):
+    """No room for one more object, or for a result; goes on once space is freed."""
+
+
+class SpoolInUseError(SpoolError):
+    """Another runner holds the spool; the message names its process."""
+
+
+class ObjectTooLargeError(SpoolError):
+    """One object is larger than the spool accepts; it was not stored."""
+
+
 class RunError(SranoganError):
     """A run folder cannot be used: unfinished, damaged, or made with other settings."""
 

@@ -1,0 +1,98 @@
+"""Where images come from: one URI, one feed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
+from sranogan_edge.feeds.feed import Arrival, Feed, FeedHealth, FeedState
+
+__all__ = ["Arrival", "Feed", "FeedHealth", "FeedState", "is_feed_uri", "open_feed"]
+
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4"})
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of feed: what opens it, what it needs beyond the package itself."""
+
+    opener: str  # module and function; called with what stands behind the scheme, and the options
+    example: str
+    extra: str = ""  # pip install "sranogan-edge[EXTRA]"
+    whole_uri: bool = False  # the opener gets the URI with its scheme
+
+
+_KINDS = {
+    "watch": _Kind("watch:open_watch", "watch:DIR"),
+    "dicom": _Kind("dicom:open_dicom", "dicom:PORT", extra="dicom"),
+    "camera": _Kind("camera:open_camera", "camera:/dev/video0"),
+    "rtsp": _Kind("camera:open_rtsp", "rtsp://HOST/PATH", whole_uri=True),
+    "rtsps": _Kind("camera:open_rtsp", "rtsps://HOST/PATH", whole_uri=True),
+    "gst": _Kind("camera:open_gst", "gst:PIPELINE"),
+    "video": _Kind("video:open_video", "FILE.mp4"),
+    "files": _Kind("files:open_files", "FILE or FOLDER"),
+}
+
+
+def is_feed_uri(text: str) -> bool:
+    """Whether ``text`` names a feed that goes on (camera, scanner, watched folder, video), not files."""
+    return _kind_of(text) != "files"
+
+
+def open_feed(uri: str, **options: Any) -> Feed:
+    """Open the feed that ``uri`` names; ``options`` go to its opener.
+
+    Args:
+        uri: ``camera:DEVICE``, ``rtsp://...``, ``gst:PIPELINE``, ``FILE.mp4``, ``dicom:PORT``, ``watch:DIR``,
+            or an image file or a folder of them. A file whose name looks like a URI: ``./watch:x``.
+        options: of this kind of feed; see its opener.
+
+    Raises:
+        FeedError: no such kind, or the source is not there.
+        MissingExtraError: a package that this kind needs is not installed.
+        SettingsError: an option that this kind does not know.
+    """
+    name = _kind_of(uri)
+    kind = _KINDS[name]
+    rest = uri if kind.whole_uri or name in ("video", "files") else uri.partition(":")[2]
+    if not rest:
+        raise FeedError(f"{uri!r}: nothing stands behind the scheme. Write it like {kind.example}.")
+    opener = _opener(uri, kind)
+    try:
+        return opener(rest, **options)
+    except ModuleNotFoundError as error:
+        raise _missing(uri, kind, error) from error
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise SettingsError(f"{uri}: this feed has no such option ({error}). Leave it out.") from error
+
+
+def _kind_of(uri: str) -> str:
+    scheme, colon, rest = uri.partition(":")
+    if colon and scheme.lower() in _KINDS and scheme.lower() not in ("video", "files"):
+        return scheme.lower()
+    if "://" in uri and not rest.startswith("///"):
+        examples = ", ".join(kind.example for kind in _KINDS.values())
+        raise FeedError(f"{uri!r}: no feed has the scheme {scheme!r}. There are: {examples}.")
+    return "video" if Path(uri).suffix.lower() in VIDEO_SUFFIXES else "files"
+
+
+def _opener(uri: str, kind: _Kind) -> Callable[..., Feed]:
+    module, _, function = kind.opener.partition(":")
+    try:
+        found = getattr(importlib.import_module(f"sranogan_edge.feeds.{module}"), function)
+    except ModuleNotFoundError as error:
+        raise _missing(uri, kind, error) from error
+    return cast("Callable[..., Feed]", found)
+
+
+def _missing(uri: str, kind: _Kind, error: ModuleNotFoundError) -> Exception:
+    if (error.name or "").startswith("sranogan_edge"):
+        return FeedError(f"{uri}: this version has no such feed yet. Install a newer sranogan-edge.")
+    cure = f'pip install "sranogan-edge[{kind.extra}]"' if kind.extra else f"pip install {error.name}"
+    return MissingExtraError(f"{uri}: needs the package {error.name!r}, which is not installed. Run: {cure}")

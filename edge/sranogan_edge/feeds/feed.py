@@ -1,0 +1,94 @@
+"""What every feed gives to the runner: arrivals, a name, its health, and a way to end it.
+
+A feed is iterated in a thread of its own. Bytes (scanner, folder) go to the spool and are never dropped;
+frames (camera) are scored as they come, the newest first. The runner calls an arrival's ``acknowledge`` once
+the spool holds the object on disk, and its ``settle`` once the object has its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sranogan_edge.frame import Frame
+
+__all__ = ["Arrival", "Feed", "FeedHealth", "FeedState"]
+
+FeedState = Literal["starting", "running", "waiting", "stalled", "failed", "closed"]
+
+
+def _nothing() -> None:
+    pass
+
+
+def _not_moved(scored: bool) -> None:
+    pass
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """One image that came in.
+
+    Attributes:
+        frame_source: what to call it in messages and results (a path, a URI).
+        received_at: Unix time in seconds; to be shown, never to order by: clocks jump.
+        sequence: counts the arrivals of this feed from 1.
+        path: file with its bytes, for feeds that bring bytes; the spool copies it.
+        frame: decoded, for feeds that bring frames (cameras).
+        identity: what the sender calls it (``study_uid``, ``series_uid``, ``instance_uid``, ...).
+        acknowledge: to be called once the spool holds the object; a scanner is then answered "success".
+        key: two arrivals of one key are one object, which is scored once; empty: an object of its own.
+        settle: to be called with True once it was scored, with False once it was dead-lettered.
+        origin: a file that stays where it is until ``settle`` moves it; while it is there, the spool keeps
+            the key, so that finding it again after a crash does not score it again.
+    """
+
+    frame_source: str
+    received_at: float
+    sequence: int
+    path: Path | None = None
+    frame: Frame | None = None
+    identity: Mapping[str, str] = field(default_factory=dict)
+    acknowledge: Callable[[], None] = _nothing
+    key: str = ""
+    settle: Callable[[bool], None] = _not_moved
+    origin: Path | None = None
+
+
+@dataclass(frozen=True)
+class FeedHealth:
+    """How a feed fares.
+
+    Attributes:
+        state: ``waiting`` has nothing to give now, ``stalled`` should have and has not.
+        last_arrival: Unix time in seconds; None before the first.
+        dropped: frames left out because newer ones were there.
+        reconnects: how often the source was opened again.
+        message: why the state is what it is; empty where all is well.
+    """
+
+    state: FeedState = "starting"
+    last_arrival: float | None = None
+    dropped: int = 0
+    reconnects: int = 0
+    message: str = ""
+
+
+class Feed(Protocol):
+    """A source of images; iterating blocks until the next arrival and ends when closed or exhausted."""
+
+    @property
+    def name(self) -> str:
+        """The URI that it was opened with, without credentials."""
+
+    @property
+    def health(self) -> FeedHealth:
+        """How it fares now; may be read from any thread."""
+
+    def __iter__(self) -> Iterator[Arrival]:
+        """Yield arrivals."""
+
+    def close(self) -> None:
+        """End the iteration soon; may be called from any thread, and twice."""

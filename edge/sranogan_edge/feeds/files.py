@@ -1,0 +1,62 @@
+"""Files and folders that are there already: a feed that ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sranogan_edge.decode import IMAGE_SUFFIXES
+from sranogan_edge.errors import FeedError
+from sranogan_edge.feeds.feed import Arrival, FeedHealth
+
+__all__ = ["FilesFeed", "open_files"]
+
+
+class FilesFeed:
+    """One image file, or the images of a folder and its sub-folders in the order of their names.
+
+    A file that the spool knows (same path, size and time of change) is not scored again, so an interrupted
+    run goes on where it was. Files stay where they are.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take ``path``; raises FeedError where nothing is there."""
+        if not path.exists():
+            raise FeedError(f"{path}: no such file or folder. Check the path.")
+        self.path = path
+        self.name = str(path)
+        self.health = FeedHealth()
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Arrival]:
+        """Yield each file once."""
+        sequence = 0
+        for file in self._files():
+            if self._closed:
+                break
+            try:
+                seen = file.stat()
+            except OSError:  # it went between listing and reading
+                continue
+            sequence += 1
+            now = time.time()
+            self.health = FeedHealth("running", last_arrival=now)
+            key = f"{file.resolve()}|{seen.st_size}|{seen.st_mtime_ns}"
+            yield Arrival(str(file), now, sequence, path=file, key=key)
+        self.health = FeedHealth("closed", last_arrival=self.health.last_arrival)
+
+    def close(self) -> None:
+        """End after the file in hand."""
+        self._closed = True
+
+    def _files(self) -> list[Path]:
+        if not self.path.is_dir():
+            return [self.path]
+        inside = (p for p in self.path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        return sorted(p for p in inside if not p.name.startswith("."))
+
+
+def open_files(path: str) -> FilesFeed:
+    """Open a file or folder; raises FeedError where it is missing."""
+    return FilesFeed(Path(path))

@@ -1,0 +1,94 @@
+"""``open_feed``: each URI goes to its opener, and each mistake has its cure."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sranogan_edge import feeds
+from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
+from sranogan_edge.feeds import is_feed_uri, open_feed
+from sranogan_edge.feeds.files import FilesFeed
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("watch:/in", "watch"),
+        ("dicom:11112", "dicom"),
+        ("camera:/dev/video0", "camera"),
+        ("camera:0", "camera"),
+        ("rtsp://user:word@host:554/one", "rtsp"),
+        ("gst:nvarguscamerasrc ! appsink", "gst"),
+        ("/films/one.MP4", "video"),
+        ("images", "files"),
+        ("./watch:x.png", "files"),
+        ("a:b.png", "files"),
+    ],
+)
+def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
+    """The scheme decides; without one, the suffix does."""
+    assert feeds._kind_of(uri) == kind
+    assert is_feed_uri(uri) == (kind != "files")
+
+
+@pytest.mark.parametrize(("uri", "said"), [("ftp://host/x", "no feed has the scheme 'ftp'"), ("watch:", "")])
+def test_what_cannot_be_opened_says_how_it_is_written(uri: str, said: str) -> None:
+    """An unknown scheme names those that there are; an empty rest shows an example."""
+    with pytest.raises(FeedError, match="watch:DIR") as refused:
+        open_feed(uri)
+    assert said in str(refused.value)
+
+
+def test_a_missing_package_names_its_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extra that is not installed is no traceback."""
+
+    def absent(rest: str) -> None:
+        raise ModuleNotFoundError("No module named 'pynetdicom'", name="pynetdicom")
+
+    monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(open_dicom=absent))
+    with pytest.raises(MissingExtraError, match=r'pip install "sranogan-edge\[dicom\]"'):
+        open_feed("dicom:11112")
+
+
+def test_a_feed_of_a_later_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind whose module is not in this version says so."""
+    monkeypatch.setitem(feeds._KINDS, "gst", feeds._Kind("not_there:open_it", "gst:X"))
+    with pytest.raises(FeedError, match="no such feed yet"):
+        open_feed("gst:x")
+
+
+def test_an_option_that_the_feed_does_not_know(tmp_path: Path) -> None:
+    """It is a mistake in the settings, not a traceback."""
+    with pytest.raises(SettingsError, match="no such option"):
+        open_feed(str(tmp_path), fps=3)
+
+
+def test_files_come_in_order_and_once(tmp_path: Path) -> None:
+    """A folder gives its images, sub-folders too; the keys tell them apart and stay the same."""
+    (tmp_path / "sub").mkdir()
+    for name in ("b.png", "a.jpg", "sub/c.tif", ".hidden.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    first, second = (list(open_feed(str(tmp_path))) for _ in range(2))
+    assert [Path(a.frame_source).name for a in first] == ["a.jpg", "b.png", "c.tif"]
+    assert [a.sequence for a in first] == [1, 2, 3]
+    assert [a.key for a in first] == [a.key for a in second]
+    assert len({a.key for a in first}) == 3
+    assert [a.frame_source for a in open_feed(str(tmp_path / "notes.txt"))] == [str(tmp_path / "notes.txt")]
+    with pytest.raises(FeedError, match="no such file"):
+        FilesFeed(tmp_path / "none")
+
+
+def test_a_closed_feed_ends(tmp_path: Path) -> None:
+    """Closing ends it after the file in hand."""
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(b"x")
+    feed = open_feed(str(tmp_path))
+    seen = 0
+    for seen, _ in enumerate(feed, start=1):  # noqa: B007 - counted, not used
+        feed.close()
+    assert seen == 1
+    assert feed.health.state == "closed"
