@@ -84,6 +84,10 @@ class GoldenMismatchError(BundleError):
     """The backend in use does not reproduce the golden scores."""
 
 
+class CalibrationError(BundleError):
+    """A site's calibration is refused: damaged, not signed with the key, or of another bundle or budget."""
+
+
 class BackendError(SranoganError):
     """The backend is missing, cannot load a graph, or was asked for and fails; nothing is scored instead."""
 

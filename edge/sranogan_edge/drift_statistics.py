@@ -1,0 +1,77 @@
+"""What is watched of a feed: one number an image for each of a few properties of input and score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.density import Density
+from sranogan_edge.frame import Frame
+from sranogan_edge.pipeline import Verdict
+from sranogan_edge.preprocess import PreprocessSpec, preprocess
+
+__all__ = ["STATISTICS", "correlation", "grid_of", "input_statistics", "statistics_of"]
+
+STATISTICS = {
+    "brightness": "mean brightness",
+    "contrast": "contrast",
+    "sharpness": "sharpness",
+    "likeness": "likeness to the mean normal image",
+    "residual": "distance of the residual",
+    "head": "distance of the head's features",
+    "score": "score",
+}
+_FLOOR = 1e-12
+
+
+def input_statistics(x: NDArray[np.float32]) -> dict[str, float]:
+    """Return brightness, contrast and sharpness of ``(S, S, 1)`` in [0, 1], contrast not yet enhanced.
+
+    Brightness is the mean, contrast the standard deviation. Sharpness is the logarithm of the mean squared
+    difference of neighbours over the variance: about -2 for a film, above 0 for noise, and the same
+    whatever the exposure.
+    """
+    plain = x[..., 0]
+    variance = float(plain.var())
+    steps = float(np.square(np.diff(plain, axis=0)).mean() + np.square(np.diff(plain, axis=1)).mean())
+    return {
+        "brightness": float(plain.mean()),
+        "contrast": variance**0.5,
+        "sharpness": float(np.log((steps + _FLOOR) / (variance + _FLOOR))),
+    }
+
+
+def statistics_of(frame: Frame, verdict: Verdict, density: Density, spec: PreprocessSpec) -> dict[str, float]:
+    """Return the :data:`STATISTICS` of a scored frame; parts that the bundle goes without are left out.
+
+    ``likeness`` is the correlation of the image, at 32 x 32 pixels, with the mean of the normals that the
+    bundle was fitted to: it tells a film that is inverted, turned or none, and illness changes it little.
+    Costs one more :func:`preprocess`.
+    """
+    likeness = correlation(grid_of(verdict), density.heat_center[1])
+    parts = {name: float(verdict.parts[name]) for name in ("residual", "head") if name in verdict.parts}
+    return {
+        **input_statistics(preprocess(frame, spec)),
+        "likeness": likeness,
+        **parts,
+        "score": float(verdict.score),
+    }
+
+
+def grid_of(verdict: Verdict) -> NDArray[np.float32]:
+    """Return the scored image at 32 x 32 pixels, float32, its exposure and contrast taken out."""
+    return np.asarray(verdict.reconstruction.heat[1], np.float32)
+
+
+def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Pearson's, of two arrays of one shape, -1 to 1; 0 where one of them is constant."""
+    a, b = one - one.mean(), other - other.mean()
+    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / scale if scale > _FLOOR else 0.0
+
+
+def column(rows: list[Mapping[str, float]], name: str) -> tuple[float, ...]:
+    """Return one statistic of all ``rows``."""
+    return tuple(row[name] for row in rows)

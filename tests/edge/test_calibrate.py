@@ -1,0 +1,318 @@
+"""Calibration on site: what it does to rates, what it refuses, and what it says."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sranogan_edge import calibrate, calibrate_cli
+from sranogan_edge.bundle import Budget, Bundle, read_bundle
+from sranogan_edge.calibrate import (
+    SiteCalibration,
+    apply_calibration,
+    difference,
+    fit,
+    normals_needed,
+    read_calibration,
+    write_calibration,
+)
+from sranogan_edge.density import Calibration, Density, Gaussian
+from sranogan_edge.errors import CalibrationError, DataError, ResultsError, SettingsError
+from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.score import HEAT_SHAPE
+
+SECRET = b"a secret of more than thirty-two bytes"
+
+
+def small_bundle(sha256: str = "b" * 64, scores: tuple[float, ...] = (0.0, 1.0)) -> Bundle:
+    """A bundle without graphs, of two budgets."""
+    one = np.ones(1, np.float32)
+    density = Density(
+        {"map": Gaussian(one, one[:, None])},
+        np.zeros(HEAT_SHAPE, np.float32),
+        np.ones(HEAT_SHAPE, np.float32),
+        1.0,
+    )
+    budget = Budget(density, Calibration(scores, 0.1), np.zeros(1), 0.1)
+    golden = np.zeros((1, 32, 32, 1), np.float32)
+    return Bundle(PreprocessSpec(size=32), 16, {}, 4, {4: budget, 8: budget}, golden, "", sha256=sha256)
+
+
+def site(scores: tuple[float, ...] = (3.0, 1.0, 2.0), **changes: object) -> SiteCalibration:
+    """A calibration of a few scores."""
+    made = SiteCalibration("b" * 64, 4, "a stopwatch", 0.25, {"score": scores}, "0" * 64, "normals")
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name real fields
+
+
+@dataclass
+class Scores:
+    """Stands in for a detector: an image's score is its mean grey value."""
+
+    bundle: Bundle
+    backend: object = field(default_factory=lambda: SimpleNamespace(label="a stopwatch"))
+
+    def score(self, frame: object) -> float:
+        return float(frame.pixels.mean())  # type: ignore[attr-defined]  # a frame
+
+
+@pytest.fixture
+def detector(monkeypatch: pytest.MonkeyPatch) -> Scores:
+    """Give a stand-in whose only statistic is the score."""
+
+    def statistics(frame: object, verdict: float, *rest: object) -> Mapping[str, float]:
+        return {"score": verdict}
+
+    monkeypatch.setattr(calibrate, "statistics_of", statistics)
+    return Scores(small_bundle(scores=tuple(np.linspace(-3, -1, 50))))
+
+
+def images(folder: Path, count: int, first: int = 0) -> list[Path]:
+    """Images of different grey values."""
+    files = [folder / f"{number:03}.png" for number in range(first, first + count)]
+    for number, file in enumerate(files, start=first):
+        cv2.imwrite(str(file), np.full((32, 32), number, np.uint8))
+    return files
+
+
+@pytest.mark.parametrize(
+    ("rate", "needed"), [(0.05, 19), (0.01, 99), (0.1, 9), (0.5, 1), (0.3, 3), (0.001, 999)]
+)
+def test_as_many_normals_as_the_rate_needs(rate: float, needed: int) -> None:
+    """With so many normals the threshold is finite; with one fewer it is not."""
+    assert normals_needed(rate) == needed
+    assert math.isfinite(Calibration(tuple(map(float, range(needed))), rate).threshold)
+    if needed > 1:
+        assert math.isinf(Calibration(tuple(map(float, range(needed - 1))), rate).threshold)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, float("nan")])
+def test_no_such_rate(rate: float) -> None:
+    """A rate outside (0, 1) is refused."""
+    with pytest.raises(SettingsError, match="between 0 and 1"):
+        normals_needed(rate)
+
+
+def test_the_rate_holds_on_a_shifted_scanner() -> None:
+    """Where a scanner's normals score 2 higher, the new threshold flags 5 % of them, not most."""
+    rng = np.random.default_rng(0)
+    flagged = []
+    for _ in range(300):
+        local = site(tuple(rng.normal(2, 1.3, 60)), false_alarm_rate=0.05)
+        flagged.append((rng.normal(2, 1.3, 100) > local.calibration.threshold).mean())
+    assert 0.035 < np.mean(flagged) <= 0.056
+
+
+def test_fit_counts_and_tells(detector: Scores, tmp_path: Path) -> None:
+    """Files that are there twice are used once, unreadable ones are named, and both are counted."""
+    files = images(tmp_path, 40)
+    (tmp_path / "twice.png").write_bytes(files[0].read_bytes())
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    told: list[str] = []
+    made = fit(
+        detector,  # type: ignore[arg-type]  # a stand-in
+        [*files, tmp_path / "twice.png", tmp_path / "bad.png"],
+        false_alarm_rate=0.1,
+        source="here",
+        told=told.append,
+    )
+    assert (made.images, made.skipped, made.bundle, made.steps) == (40, 2, "b" * 64, 4)
+    assert made.calibration.threshold == 36
+    assert any("twice.png has the same bytes" in message for message in told)
+    assert any("bad.png: not a JPEG" in message for message in told)
+    assert any("score higher than the normals of the training" in message for message in told)
+
+
+def test_too_few_normals_are_refused_with_the_number(detector: Scores, tmp_path: Path) -> None:
+    """The refusal has what is needed, what is there, and a rate that these would do for."""
+    with pytest.raises(DataError, match=r"8 normals .* at least 9\. Add 1, or ask for a rate of 0\.112 or"):
+        fit(detector, images(tmp_path, 8), false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]
+    assert normals_needed(0.112) <= 8
+
+
+def test_a_folder_of_other_files_is_refused(detector: Scores, tmp_path: Path) -> None:
+    """Where more than a tenth cannot be scored, something is wrong with the folder."""
+    files = images(tmp_path, 20)
+    for file in files[:3]:
+        file.write_bytes(file.name.encode())
+    with pytest.raises(DataError, match="3 of 20 images could not be scored"):
+        fit(detector, files, false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]  # a stand-in
+
+
+def test_usual_images_are_kept_apart(detector: Scores, tmp_path: Path) -> None:
+    """Images as they usually come are for the drift monitor and change no threshold."""
+    files = images(tmp_path, 20)
+    (tmp_path / "usual").mkdir()
+    other = images(tmp_path / "usual", 5, first=100)
+    made = fit(detector, files, false_alarm_rate=0.1, source="here", usual=other)  # type: ignore[arg-type]
+    assert made.calibration.threshold < 20
+    assert made.usual == {"score": (100.0, 101.0, 102.0, 103.0, 104.0)}
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_written_and_read_again(tmp_path: Path, signed: bool) -> None:
+    """What is read is what was written, with and without a signature."""
+    key = tmp_path / "secret"
+    key.write_bytes(SECRET)
+    made = site(usual={"score": (1.0,)}, made="2026-01-01T00:00:00Z")
+    write_calibration(made, tmp_path / "c.json", key if signed else None)
+    assert read_calibration(tmp_path / "c.json", key if signed else None) == made
+    if not signed:
+        with pytest.raises(CalibrationError, match="not signed"):
+            read_calibration(tmp_path / "c.json", key)
+
+
+def test_ed25519(tmp_path: Path) -> None:
+    """A private key signs; its public key and itself verify, another key does not, HMAC neither."""
+    pytest.importorskip("cryptography", reason="the extra sign is not installed")
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    private, public, foreign = (tmp_path / name for name in ("private.pem", "public.pem", "foreign.pem"))
+    key = Ed25519PrivateKey.generate()
+    pem = (s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
+    private.write_bytes(key.private_bytes(*pem))
+    foreign.write_bytes(Ed25519PrivateKey.generate().private_bytes(*pem))
+    public.write_bytes(key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))
+    file, secret = tmp_path / "c.json", tmp_path / "secret"
+    secret.write_bytes(SECRET)
+    write_calibration(site(), file, private)
+    assert read_calibration(file, public) == read_calibration(file, private) == site()
+    with pytest.raises(CalibrationError, match="not made with the key"):
+        read_calibration(file, foreign)
+    with pytest.raises(CalibrationError, match="signed with 'ed25519'"):
+        read_calibration(file, secret)
+    with pytest.raises(SettingsError, match="no private key"):
+        write_calibration(site(), file, public)
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    """A score, a signature or a schema that was changed by hand is noticed."""
+    file, key = tmp_path / "c.json", tmp_path / "secret"
+    key.write_bytes(SECRET)
+    write_calibration(site(), file, key)
+    whole = json.loads(file.read_text())
+    for change, reason in (
+        ({"body": {**whole["body"], "false_alarm_rate": 0.5}}, "changed since"),
+        ({"signature": {"algorithm": "hmac-sha256", "value": "0" * 64}}, "not made with the key"),
+        ({"schema_version": 9}, "schema version 9"),
+        ({"kind": "a letter"}, "some other file"),
+        ({"body": None}, "it has no body"),
+    ):
+        file.write_text(json.dumps({**whole, **change}))
+        with pytest.raises(CalibrationError, match=reason):
+            read_calibration(file, key)
+    for content in (b"", b"\xff\xfe", b"[" * 100_000, b"[]"):
+        file.write_bytes(content)
+        with pytest.raises(CalibrationError, match="not a calibration"):
+            read_calibration(file)
+    with pytest.raises(CalibrationError, match="No such file"):
+        read_calibration(tmp_path / "missing.json")
+
+
+def test_a_sound_digest_over_nonsense_is_refused(tmp_path: Path) -> None:
+    """Contents that no calibration can have are refused, digest or not."""
+    from sranogan_edge.calibrate_file import read_body, write_body
+
+    file = tmp_path / "c.json"
+    write_calibration(site(), file)
+    body = read_body(file)
+    changes: tuple[dict[str, object], ...] = (
+        {"statistics": {"score": []}},
+        {"statistics": {"length": [1.0]}},
+        {"statistics": {"brightness": [1.0]}},
+        {"statistics": {"score": [1.0, 2.0], "brightness": [1.0]}},
+        {"threshold": 0.5},
+        {"steps": "four"},
+        {"usual": None},
+    )
+    for change in changes:
+        write_body({**body, **change}, file)
+        with pytest.raises(CalibrationError, match="cannot be understood"):
+            read_calibration(file)
+
+
+def test_applied(tmp_path: Path) -> None:
+    """Scores, rate and threshold of the budget in use are the site's; nothing else changes."""
+    file = tmp_path / "c.json"
+    write_calibration(site(), file)
+    bundle = small_bundle()
+    applied = apply_calibration(bundle, file)
+    assert applied.calibration == Calibration((1.0, 2.0, 3.0), 0.25)
+    assert applied.with_steps(8).calibration == bundle.calibration
+    assert applied.density is bundle.density
+    assert applied.sha256 == bundle.sha256
+
+
+def test_of_another_bundle_or_budget(tmp_path: Path) -> None:
+    """A calibration of another bundle, or of other search steps, is refused."""
+    file = tmp_path / "c.json"
+    write_calibration(site(), file)
+    with pytest.raises(CalibrationError, match="made with the bundle bbbbbbbbbbbb, not with this one"):
+        apply_calibration(small_bundle("c" * 64), file)
+    with pytest.raises(CalibrationError, match="not read from a file"):
+        apply_calibration(small_bundle(""), file)
+    with pytest.raises(CalibrationError, match="made with 4 search steps, and 8 are in use"):
+        apply_calibration(small_bundle().with_steps(8), file)
+
+
+def test_only_odd_normals_are_worth_a_word() -> None:
+    """Normals that score as the bundle's own raise no warning; those of a shifted scanner do."""
+    rng = np.random.default_rng(1)
+    own = Calibration(tuple(sorted(rng.normal(0, 1, 200))), 0.05)
+    assert difference(site(tuple(rng.normal(0, 1, 60))), own) is None
+    higher = difference(site(tuple(rng.normal(2, 1, 60))), own)
+    lower = difference(site(tuple(rng.normal(-2, 1, 60))), own)
+    assert higher is not None
+    assert lower is not None
+    assert "score higher" in higher
+    assert "score lower" in lower
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    """Where the file does not fit, nothing is left of it, and the message says where to go."""
+    with pytest.raises(ResultsError, match="Name another place with --out"):
+        write_calibration(site(tuple(np.linspace(0, 1, 20_000))), small_disk / "c.json")
+    assert not list(small_disk.iterdir())
+
+
+def test_command(detector: Scores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says what the rate needs, refuses too few, and writes beside the bundle."""
+    monkeypatch.setattr(calibrate_cli, "open_detector", lambda bundle, options: detector)
+    (tmp_path / "normals").mkdir()
+    images(tmp_path / "normals", 19)
+    arguments = [str(tmp_path / "chest.sranogan"), str(tmp_path / "normals")]
+    done = CliRunner().invoke(calibrate_cli.app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "needs at least 19 normals" in done.output
+    assert read_calibration(tmp_path / "chest.calibration.json").calibration.threshold == 18
+    refused = CliRunner().invoke(calibrate_cli.app, [*arguments, "--false-alarm-rate", "0.01"])
+    assert refused.exit_code == 3
+    assert "at least 99. Add 80" in refused.output
+
+
+def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    """A real bundle takes a calibration of phantoms, all statistics are there, and scoring uses it."""
+    from keras_sranogan.data.phantom import render_normal
+    from sranogan_edge.drift_statistics import STATISTICS
+    from sranogan_edge.pipeline import Detector
+
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), render_normal(7, number, 96).pixels)
+    out = tmp_path / "site.json"
+    command = [sys.executable, "-m", "sranogan_edge.calibrate_cli", tiny_bundle, tmp_path, "--out", out]
+    subprocess.run([*map(str, command), "--false-alarm-rate", "0.1"], check=True, capture_output=True)
+    assert set(read_calibration(out).statistics) == set(STATISTICS)
+    bundle = apply_calibration(read_bundle(tiny_bundle), out)
+    verdict = Detector(bundle).score_x(bundle.golden_x[0])
+    assert verdict.threshold == read_calibration(out).calibration.threshold
