@@ -1,0 +1,128 @@
+"""The SQLite file of a spool: its tables, its transactions, and its failures in words."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sranogan_edge.errors import SpoolError, SpoolFullError
+
+__all__ = ["SpoolDatabase"]
+
+SCHEMA_VERSION = 1
+_ROOM_BYTES = 1 << 20  # with less than this, an I/O error of SQLite means a full disk
+
+_SCHEMA = """
+CREATE TABLE objects (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,  -- orders the objects; clocks do not
+    key TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,  -- of the file with the bytes; empty: rejected, never stored
+    source TEXT NOT NULL,
+    identity TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    received_at REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('received', 'scoring', 'done', 'dead')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    finished_uptime REAL  -- seconds that the spool was in use before the object was finished
+);
+CREATE INDEX objects_by_state ON objects (state, sequence);
+CREATE TABLE results (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    sequence INTEGER UNIQUE,  -- a second result for one object cannot be written; NULL: a camera's frame
+    identity TEXT NOT NULL,
+    line TEXT NOT NULL
+);
+CREATE TABLE cursors (sink TEXT PRIMARY KEY, number INTEGER NOT NULL, offset INTEGER NOT NULL);
+CREATE TABLE uptime (seconds REAL NOT NULL);
+INSERT INTO uptime VALUES (0);
+"""
+
+
+class SpoolDatabase:
+    """One connection in WAL mode, shared by the runner's threads one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; raises SpoolError where it cannot be used."""
+        self.path = path
+        self.fresh = False  # whether it was made just now
+        self._lock = threading.RLock()
+        with self._explained():
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._prepare()
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        self.fresh = version == 0
+        if self.fresh:
+            self._db.executescript(
+                f"PRAGMA synchronous=FULL; BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
+        elif version != SCHEMA_VERSION:
+            raise SpoolError(
+                f"{self.path}: has schema version {version}, this runner reads {SCHEMA_VERSION}. Finish it "
+                "with the version that wrote it, or name another folder with --spool."
+            )
+
+    def close(self) -> None:
+        """Close the file; what was committed is in it."""
+        with self._lock:
+            self._db.close()
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self._lock, self._explained():
+            return self._db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Give the connection; all that is written is kept together or, on any error, not at all.
+
+        Args:
+            durable: whether it must survive a power cut (one fsync). Without, a SIGKILL does not undo it
+                either, but a power cut may undo the last few.
+
+        Raises:
+            SpoolFullError: the disk is full.
+            SpoolError: the file cannot be written otherwise.
+        """
+        with self._lock, self._explained():
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            folder = self.path.parent
+            if "full" in str(error) or ("I/O" in str(error) and _no_room(folder)):
+                raise SpoolFullError(
+                    f"{folder}: the disk is full ({error}). Nothing is lost; free some space and it goes on."
+                ) from error
+            raise SpoolError(
+                f"{self.path}: {error}. If it is damaged, stop the runner and move the folder aside: the "
+                "objects in it are whole files."
+            ) from error
+
+
+def _no_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _ROOM_BYTES
+    except OSError:
+        return False

@@ -1,0 +1,87 @@
+"""What a spool holds and hands out, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["STATES", "Cursor", "Entry", "SpoolLimits", "State", "StoredResult", "storable"]
+
+State = Literal["received", "scoring", "done", "dead"]
+STATES: tuple[State, ...] = ("received", "scoring", "done", "dead")
+
+
+@dataclass(frozen=True)
+class SpoolLimits:
+    """What a spool accepts.
+
+    Attributes:
+        max_object_bytes: larger objects are refused.
+        min_free_bytes: objects are refused when the disk would have less; results may still be written.
+        max_attempts: an object that ended the runner this often while it was scored is dead-lettered.
+    """
+
+    max_object_bytes: int = 256 << 20
+    min_free_bytes: int = 64 << 20
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object.
+
+    Attributes:
+        sequence: in the order of arrival, from 1.
+        key: what makes it this object; a second ``put`` of it returns this entry.
+        source: what to call it.
+        identity: what the sender calls it.
+        path: the file with its bytes; None where it was refused and never stored.
+        size: in bytes.
+        received_at: Unix time in seconds, as the clock had it.
+        state: where it is on its way.
+        attempts: how often scoring it began.
+        reason: why it is dead, or why the last attempt failed.
+        origin: a file that its feed still holds; empty where there is none.
+    """
+
+    sequence: int
+    key: str
+    source: str
+    identity: Mapping[str, str]
+    path: Path | None
+    size: int
+    received_at: float
+    state: State
+    attempts: int
+    reason: str
+    origin: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has its result."""
+        return self.state in ("done", "dead")
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A result on its way to the sinks; ``sequence`` is the object's, None for a camera's frame."""
+
+    number: int
+    sequence: int | None
+    identity: Mapping[str, str]
+    line: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far a sink is: the last result that it has, and a place of its own (bytes of a file)."""
+
+    number: int = 0
+    offset: int = 0
+
+
+def storable(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """File names may hold bytes that are no text, which SQLite does not take: they are escaped."""
+    return tuple(v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v for v in values)

@@ -1,0 +1,162 @@
+"""The bytes of a spool's objects: written whole and forced to disk, swept, set apart."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolError, SpoolFullError
+
+__all__ = ["SpoolFiles", "sync_folder"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CHUNK_BYTES = 1 << 20
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in ``folder`` to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class SpoolFiles:
+    """``incoming/`` (half written), ``objects/`` (whole) and ``dead/`` (with the reason beside it)."""
+
+    def __init__(self, folder: Path, max_bytes: int, min_free_bytes: int) -> None:
+        """Make the folders; raises SpoolError where they cannot be made."""
+        self.folder, self.max_bytes, self.min_free_bytes = folder, max_bytes, min_free_bytes
+        self.incoming, self.objects, self.dead = (folder / n for n in ("incoming", "objects", "dead"))
+        with self._explained():
+            for part in (self.incoming, self.objects, self.dead):
+                part.mkdir(parents=True, exist_ok=True)
+            sync_folder(folder)
+
+    def keep(self, data: bytes | Path) -> tuple[str, int]:
+        """Store a copy; it is on disk, with its name, when this returns ``(name, size)``.
+
+        Raises:
+            FeedError: the file that holds it cannot be read.
+            ObjectTooLargeError: it has more than ``max_bytes``.
+            SpoolFullError: it would leave less than ``min_free_bytes``, or the disk is full.
+        """
+        name = uuid.uuid4().hex
+        part = self.incoming / name
+        try:
+            with self._explained(), part.open("wb") as target:
+                size = self._write(target, data)
+                target.flush()
+                os.fsync(target.fileno())
+            with self._explained():
+                part.rename(self.objects / name)
+                sync_folder(self.objects)
+        except BaseException:
+            self.remove(name)
+            raise
+        return name, size
+
+    def _write(self, target: BinaryIO, data: bytes | Path) -> int:
+        stated = len(data) if isinstance(data, bytes) else _size(data)
+        self._check(stated)
+        if isinstance(data, bytes):
+            target.write(data)
+            return stated
+        size = 0
+        with _reading(data) as source:
+            while chunk := _chunk(source, data):
+                size += len(chunk)
+                if size > stated:  # it grew meanwhile
+                    self._check(size)
+                target.write(chunk)
+        return size
+
+    def _check(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise ObjectTooLargeError(
+                f"it has {size:,} bytes, above the limit of {self.max_bytes:,}. Shrink it, or raise the "
+                "spool's max_object_bytes."
+            )
+        free = shutil.disk_usage(self.folder).free
+        if free - size < self.min_free_bytes:
+            raise SpoolFullError(
+                f"{self.folder}: {free:,} bytes are free; {size:,} more would leave less than the reserve of "
+                f"{self.min_free_bytes:,}. Nothing is lost; free some space and it goes on."
+            )
+
+    def remove(self, name: str) -> None:
+        """Delete an object's bytes, wherever they are; what cannot be deleted is swept at the next start."""
+        for path in (self.incoming / name, self.objects / name, self.dead / name, self._note(name)):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def bury(self, name: str, note: str) -> None:
+        """Move an object to ``dead/`` with a note; done again at the next start where that failed."""
+        with contextlib.suppress(OSError):
+            self._note(name).write_text(note, encoding="utf-8", errors="backslashreplace")
+            if (self.objects / name).exists():
+                (self.objects / name).rename(self.dead / name)
+
+    def sweep(self, known: set[str]) -> None:
+        """Delete what no object owns: halves of a write, and objects whose writer was killed."""
+        for folder in (self.incoming, self.objects, self.dead):
+            for path in folder.iterdir():
+                if folder == self.incoming or path.stem not in known:
+                    path.unlink(missing_ok=True)
+
+    def path(self, name: str) -> Path:
+        """Where an object's bytes are."""
+        buried = self.dead / name
+        return buried if buried.exists() else self.objects / name
+
+    def _note(self, name: str) -> Path:
+        return self.dead / f"{name}.txt"
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise SpoolFullError(
+                    f"{self.folder}: the disk is full ({error.strerror}). Nothing is lost; free some space "
+                    "and it goes on."
+                ) from error
+            raise SpoolError(
+                f"{self.folder}: cannot be written to ({error.strerror or error}). Check its permissions and "
+                "the disk, or name another folder with --spool."
+            ) from error
+
+
+def _reading(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _chunk(source: BinaryIO, path: Path) -> bytes:
+    try:
+        return source.read(_CHUNK_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> FeedError:
+    return FeedError(
+        f"{path}: cannot be read ({error.strerror or error}). Check its permissions and the disk."
+    )

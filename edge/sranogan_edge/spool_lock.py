@@ -1,0 +1,64 @@
+"""One runner a folder: a lock that the kernel lifts when its process ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from sranogan_edge.errors import SpoolError, SpoolInUseError
+
+__all__ = ["FolderLock"]
+
+_HELD: set[Path] = set()  # record locks do not exclude a second lock of the same process
+
+
+class FolderLock:
+    """Holds ``folder/lock``, whose text is the holder's process id, until closed.
+
+    A record lock (``lockf``) and not ``flock``: a child process that outlives a killed runner does not
+    inherit it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            SpoolInUseError: another runner holds it.
+            SpoolError: the lock file cannot be written.
+        """
+        self._path = folder.resolve() / "lock"
+        if self._path in _HELD:
+            raise _in_use(folder, str(os.getpid()))
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise SpoolError(
+                f"{folder}: cannot make the lock file ({error.strerror or error}). Name a folder that this "
+                "user may write to."
+            ) from error
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
+            os.close(self._file)
+            raise _in_use(folder, holder or "unknown") from error
+        _HELD.add(self._path)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError:  # the disk is full: the lock holds all the same, it only names nobody
+            pass
+
+    def close(self) -> None:
+        """Lift the lock; may be called twice."""
+        if self._path in _HELD:
+            _HELD.discard(self._path)
+            os.close(self._file)
+
+
+def _in_use(folder: Path, holder: str) -> SpoolInUseError:
+    return SpoolInUseError(
+        f"{folder} is in use by another runner (process {holder}); two on one spool would score twice. Stop "
+        "that one, or give this one a folder of its own with --spool."
+    )

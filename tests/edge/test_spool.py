@@ -1,0 +1,433 @@
+"""The spool loses nothing and scores nothing twice: kills, full disks, wrong clocks, second runners."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.errors import (
+    ExitCode,
+    FeedError,
+    ObjectTooLargeError,
+    SettingsError,
+    SpoolError,
+    SpoolFullError,
+    SpoolInUseError,
+)
+from sranogan_edge.retention import Retention, prune
+from sranogan_edge.spool import Cursor, Entry, Spool, SpoolLimits
+
+ROOMY = SpoolLimits(min_free_bytes=0)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    """Give an empty spool."""
+    opened = Spool(tmp_path / "spool", ROOMY)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def megabyte() -> Iterator[Path]:
+    """Give a file system of 1 MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+        try:
+            done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        except OSError as error:
+            pytest.skip(f"no mount command: {error}")
+        if done.returncode:
+            pytest.skip(f"mounting a small tmpfs is not allowed here: {done.stderr.strip()}")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+def reopened(spool: Spool) -> Spool:
+    """The same folder, as a new process finds it."""
+    spool.close()
+    return Spool(spool.folder, spool.limits)
+
+
+def claimed(spool: Spool) -> Entry:
+    """The next object; there is one."""
+    entry = spool.next()
+    assert entry is not None
+    return entry
+
+
+def stored(folder: Path) -> list[str]:
+    """Names of the files with bytes."""
+    return sorted(p.name for p in (folder / "objects").iterdir())
+
+
+def test_an_object_on_its_way(spool: Spool, tmp_path: Path) -> None:
+    """Bytes and files go in, come out in order with their identity, and end with one result each."""
+    (tmp_path / "film").write_bytes(b"two")
+    first = spool.put(b"one", {"instance_uid": "1.2"}, source="dicom:1")
+    second = spool.put(tmp_path / "film", {}, source="film")
+    assert (first.state, first.size, first.identity, second.sequence) == (
+        "received",
+        3,
+        {"instance_uid": "1.2"},
+        2,
+    )
+    entry = claimed(spool)
+    assert entry.path is not None
+    assert (entry.sequence, entry.state, entry.attempts, entry.path.read_bytes()) == (1, "scoring", 1, b"one")
+    assert spool.finish(entry, {"score": 1.5}) == 1
+    other = claimed(spool)
+    assert spool.finish(other, {"error": "bad"}, dead="truncated") == 2
+    assert spool.next() is None
+    assert spool.counts() == {"received": 0, "scoring": 0, "done": 1, "dead": 1}
+    assert [(r.sequence, r.identity, r.line) for r in spool.outbox.results()] == [
+        (1, {"instance_uid": "1.2"}, {"score": 1.5}),
+        (2, {}, {"error": "bad"}),
+    ]
+    buried = spool.entry(2).path
+    assert buried is not None
+    assert buried.parent == spool.folder / "dead"
+    assert buried.read_bytes() == b"two"
+    assert "reason: truncated" in buried.with_suffix(".txt").read_text()
+    with pytest.raises(SpoolError, match="has its result already"):
+        spool.finish(entry, {"score": 2.0})
+
+
+def test_one_key_is_one_object(spool: Spool) -> None:
+    """What is sent again is not stored again, also by two threads at once, also once it is done."""
+    found: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(spool.put(b"x", {}, key="uid").sequence)) for _ in "1234"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    spool.finish(claimed(spool), {})
+    assert spool.put(b"x", {}, key="uid").state == "done"
+    assert len(stored(spool.folder)) == 1
+
+
+def test_bytes_and_names_are_on_disk_before_put_returns(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is forced to disk under its first name, the folder after it has its last."""
+    seen: list[str] = []
+    real = os.fsync
+
+    def watched(handle: int) -> None:
+        seen.append(Path(os.readlink(f"/proc/self/fd/{handle}")).parent.name)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    spool.put(b"x", {})
+    assert seen == ["incoming", "spool"]  # the file in incoming/, then the folder objects/ in the spool
+
+
+def test_half_written_and_unknown_files_are_swept(spool: Spool) -> None:
+    """What a killed writer left was never acknowledged; it goes at the next start, the rest stays."""
+    spool.put(b"x", {})
+    (spool.folder / "incoming" / "half").write_bytes(b"")
+    (spool.folder / "objects" / "whole").write_bytes(b"")
+    again = reopened(spool)
+    assert stored(again.folder) == [Path(str(claimed(again).path)).name]
+    assert not list((again.folder / "incoming").iterdir())
+    again.close()
+
+
+def test_objects_outlive_their_database(spool: Spool) -> None:
+    """Somebody who deletes the database loses the results, not the objects that wait."""
+    spool.put(b"film", {})
+    spool.close()
+    for file in spool.folder.glob("spool.sqlite*"):
+        file.unlink()
+    again = Spool(spool.folder, ROOMY)
+    assert Path(str(claimed(again).path)).read_bytes() == b"film"
+    again.close()
+
+
+def test_an_object_that_kills_the_scorer(spool: Spool) -> None:
+    """After its attempts it is handed out no more; the objects behind it are."""
+    for text in (b"poison", b"good"):
+        spool.put(text, {})
+    opened = spool
+    for attempt in (1, 2, 3):
+        assert claimed(opened).attempts == attempt
+        opened = reopened(opened)
+    assert claimed(opened).sequence == 2
+    [dead] = opened.exhausted()
+    assert (dead.sequence, dead.attempts) == (1, 3)
+    opened.finish(dead, {}, dead="ended the runner 3 times")
+    assert opened.entry(1).reason == "ended the runner 3 times"
+    opened.close()
+
+
+def test_a_failed_attempt_is_given_back(spool: Spool) -> None:
+    """It waits again, with the reason."""
+    spool.put(b"x", {})
+    spool.give_back(claimed(spool), "no memory")
+    assert (spool.entry(1).state, spool.entry(1).reason, claimed(spool).attempts) == (
+        "received",
+        "no memory",
+        2,
+    )
+
+
+def test_the_second_runner_is_refused(spool: Spool) -> None:
+    """In this process and in another; the message names the process that holds it, the exit code is 6."""
+    with pytest.raises(SpoolInUseError, match=str(os.getpid())) as refused:
+        Spool(spool.folder)
+    assert refused.value.exit_code == ExitCode.CANNOT_WRITE
+    script = f"""
+from pathlib import Path
+from sranogan_edge.spool import Spool
+Spool(Path({str(spool.folder)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert f"in use by another runner (process {os.getpid()})" in done.stderr
+    assert reopened(spool).counts()["received"] == 0
+
+
+def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
+    """The kernel lifts it, although a child process of the holder lives on."""
+    script = f"""
+import os, signal, sys, time
+from pathlib import Path
+from sranogan_edge.spool import Spool
+spool = Spool(Path({str(tmp_path)!r}))
+child = os.fork()
+if not child:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        holder.kill()
+        holder.wait()
+    try:
+        Spool(tmp_path).close()
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def fill(file: Path) -> None:
+    """Write until the disk is full."""
+    with file.open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+
+
+def put_until_refused(spool: Spool, data: bytes) -> int:
+    """How many objects found room."""
+    for kept in range(1000):
+        try:
+            spool.put(data, {"much": "x" * 500})
+        except SpoolFullError:
+            return kept
+    raise AssertionError("the disk was never full")
+
+
+def test_a_full_disk_and_a_freed_one(megabyte: Path) -> None:
+    """Objects are refused and nothing is half there; what waits is kept, and goes on once space is free."""
+    spool = Spool(megabyte / "spool", ROOMY)
+    (megabyte / "ballast").write_bytes(bytes(400_000))
+    kept = put_until_refused(spool, bytes(50_000))
+    assert kept > 3
+    fill(megabyte / "ballast")
+    kept += put_until_refused(spool, b"")
+    assert not list((spool.folder / "incoming").iterdir())
+    assert len(stored(spool.folder)) == spool.counts()["received"] == kept
+    (megabyte / "ballast").unlink()
+    again = reopened(spool)
+    for _ in range(kept):
+        again.finish(claimed(again), {})
+    assert again.put(b"small", {}).state == "received"
+    again.close()
+
+
+def test_a_result_that_finds_no_room(megabyte: Path) -> None:
+    """The object stays as it was and ends once there is room: one result, not two."""
+    spool = Spool(megabyte / "spool", ROOMY)
+    spool.put(b"x", {})
+    entry = claimed(spool)
+    fill(megabyte / "ballast")
+    with pytest.raises(SpoolFullError):
+        spool.finish(entry, {"much": "x" * 200_000})
+    assert spool.entry(1).state == "scoring"
+    (megabyte / "ballast").unlink()
+    spool.finish(entry, {"much": "x" * 200_000})
+    assert len(spool.outbox.results()) == 1
+    spool.close()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_what_the_disk_answers(spool: Spool, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Full and over quota are SpoolFullError, the rest SpoolError; no file is left."""
+
+    def refuse(handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        with pytest.raises(SpoolError) as refused:
+            spool.put(b"x", {})
+    assert isinstance(refused.value, SpoolFullError) == (code != errno.EROFS)
+    assert not stored(spool.folder)
+    assert not list((spool.folder / "incoming").iterdir())
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    """Too large, too little space left, and no such file: each in words, nothing stored."""
+    spool = Spool(tmp_path / "spool", SpoolLimits(max_object_bytes=10, min_free_bytes=0))
+    with pytest.raises(ObjectTooLargeError, match="11 bytes, above the limit of 10"):
+        spool.put(bytes(11), {})
+    with pytest.raises(FeedError, match="cannot be read"):
+        spool.put(tmp_path / "none", {})
+    dead = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
+    assert (dead.state, dead.path, dead.reason) == ("dead", None, "too large")
+    assert spool.refuse("too large", {"error": "x"}, {}, key="k", source="s").sequence == dead.sequence
+    spool.close()
+    greedy = Spool(tmp_path / "greedy", SpoolLimits(min_free_bytes=1 << 60))
+    with pytest.raises(SpoolFullError, match="the reserve of"):
+        greedy.put(b"x", {})
+    greedy.close()
+
+
+def test_damage_and_other_versions_are_named(tmp_path: Path) -> None:
+    """Neither is overwritten, and the lock is not left held."""
+    (tmp_path / "spool.sqlite").write_bytes(b"this is no database" * 100)
+    for _ in range(2):
+        with pytest.raises(SpoolError, match="move the folder aside"):
+            Spool(tmp_path)
+    (tmp_path / "spool.sqlite").unlink()
+    with sqlite3.connect(tmp_path / "spool.sqlite") as database:
+        database.execute("PRAGMA user_version=7")
+    with pytest.raises(SpoolError, match="schema version 7"):
+        Spool(tmp_path)
+
+
+def test_names_that_are_no_text(spool: Spool) -> None:
+    """A file name of any bytes can be a source and a key."""
+    odd = os.fsdecode(b"\xff\xfe.png")
+    assert spool.put(b"x", {"name": odd}, key=odd, source=odd).source == "\\udcff\\udcfe.png"
+    assert spool.find(odd) is not None
+
+
+def test_sinks_have_cursors_of_their_own(spool: Spool) -> None:
+    """Each reads on where it was; frames of a camera are numbered with the rest."""
+    spool.outbox.record({"n": 1}, {"camera": "0"})
+    spool.put(b"x", {})
+    spool.finish(claimed(spool), {"n": 2})
+    assert spool.outbox.cursor("page") == Cursor(0, 0)
+    spool.outbox.advance("page", Cursor(1, 50))
+    again = reopened(spool)
+    assert again.outbox.cursor("page") == Cursor(1, 50)
+    assert [r.line["n"] for r in again.outbox.results(after=1)] == [2]
+    assert [r.sequence for r in again.outbox.results()] == [None, 1]
+    again.close()
+
+
+def ended(spool: Spool, count: int) -> None:
+    """Let ``count`` objects arrive and end."""
+    for _ in range(count):
+        spool.put(bytes(1000), {})
+        spool.finish(claimed(spool), {})
+
+
+def test_retention_by_count_and_age(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest finished go, bytes and results; what is not done, and what a sink lacks, stays."""
+    ended(spool, 5)
+    spool.put(b"waits", {})
+    everything = Retention(max_age_s=0.0, max_count=0, min_free_bytes=1 << 60)
+    spool.outbox.advance("slow", Cursor(3))
+    assert prune(spool, Retention(max_count=4)) == 0  # the slow sink lacks two of the five: three may go
+    assert prune(spool, Retention(max_count=2)) == 1
+    assert [r.number for r in spool.outbox.results()] == [2, 3, 4, 5]
+    assert prune(spool, Retention(max_age_s=1000.0)) == 0
+    monkeypatch.setattr(spool, "_opened", spool._opened - 2000)  # half an hour later
+    assert prune(spool, Retention(max_age_s=1000.0)) == 2
+    assert prune(spool, everything) == 0
+    spool.outbox.forget_sinks([])
+    assert prune(spool, everything) == 2
+    assert spool.counts() == {"received": 1, "scoring": 0, "done": 0, "dead": 0}
+    assert len(stored(spool.folder)) == 1
+
+
+def test_retention_by_free_space(spool: Spool) -> None:
+    """As many of the oldest go as give the bytes that are missing."""
+    ended(spool, 6)
+    free = 10_000
+
+    class Usage:
+        @staticmethod
+        def disk_usage(folder: Path) -> object:
+            return type("Free", (), {"free": free})
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sranogan_edge.retention.shutil", Usage)
+        assert prune(spool, Retention(min_free_bytes=free + 2500)) == 3
+        assert prune(spool, Retention(min_free_bytes=free)) == 0
+    with pytest.raises(SettingsError, match="max_count must be 0 or more"):
+        Retention(max_count=-1)
+
+
+def test_retention_waits_for_the_original(spool: Spool, tmp_path: Path) -> None:
+    """While a feed holds the file, its key stays known."""
+    original = tmp_path / "film"
+    original.write_bytes(b"x")
+    spool.put(original, {}, key="film", origin=original)
+    spool.finish(claimed(spool), {})
+    assert prune(spool, Retention(max_count=0)) == 0
+    original.unlink()
+    assert prune(spool, Retention(max_count=0)) == 1
+
+
+def test_frames_are_kept_by_number(spool: Spool) -> None:
+    """Camera results go, all but the newest."""
+    for number in range(10):
+        spool.outbox.record({"n": number}, {})
+    spool.outbox.advance("all", Cursor(9))
+    prune(spool, Retention(max_frames=4))
+    assert [r.line["n"] for r in spool.outbox.results()] == [6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("jump", [-20 * 365 * 86_400, 20 * 365 * 86_400])
+def test_a_clock_that_jumps(spool: Spool, monkeypatch: pytest.MonkeyPatch, jump: int) -> None:
+    """Neither the order nor the ages follow it."""
+    spool.put(b"first", {})
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump)
+    spool.put(b"second", {})
+    assert claimed(spool).sequence == 1
+    spool.finish(spool.entry(1), {})
+    assert claimed(spool).sequence == 2
+    assert prune(spool, Retention(max_age_s=3600.0)) == 0
+    assert [r.sequence for r in spool.outbox.results()] == [1]
+
+
+def test_the_age_goes_on_over_restarts(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time in use adds up."""
+    monkeypatch.setattr(spool, "_opened", spool._opened - 500)
+    ended(spool, 1)
+    again = reopened(spool)
+    assert 500 <= again.uptime() < 600
+    again.close()
