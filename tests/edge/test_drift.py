@@ -1,0 +1,118 @@
+"""The drift monitor: the rate of false alarms that it states, and what it finds."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sranogan_edge.calibrate_site import SiteCalibration
+from sranogan_edge.drift import DriftMonitor, DriftSettings
+from sranogan_edge.errors import SettingsError
+
+NAMES = ("score", "brightness", "sharpness")
+
+
+def site(rng: np.random.Generator, count: int = 200) -> SiteCalibration:
+    """A calibration of independent numbers."""
+    values = {name: tuple(rng.normal(0, 1, count)) for name in NAMES}
+    return SiteCalibration("b" * 64, 4, "a stopwatch", 0.05, values, "0" * 64, "normals")
+
+
+def drawn(rng: np.random.Generator, **shifts: float) -> dict[str, float]:
+    """One image's numbers."""
+    return {name: float(rng.normal(shifts.get(name, 0), 1)) for name in NAMES}
+
+
+def test_no_more_false_alarms_than_stated() -> None:
+    """Over 80 calibrations, the alarms in 10,000 images are on average at most as many as stated."""
+    rng = np.random.default_rng(0)
+    alarms, windows, stated = 0, 100, 5.0
+    for _ in range(80):
+        reference = site(rng)
+        monitor = DriftMonitor(reference, DriftSettings(alarms_per_10000=stated))
+        for row in rng.normal(0, 1, (10 * windows, len(NAMES))):
+            state = monitor.add(dict(zip(NAMES, row, strict=True)))
+            alarms += len(state.reasons) if state.seen % 100 == 0 else 0
+    assert 0 < alarms / (80 * 10 * windows) * 10_000 <= stated
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shift_is_found_and_named(name: str) -> None:
+    """One standard deviation off is found with the first window after it, and only what changed is named."""
+    rng = np.random.default_rng(1)
+    monitor = DriftMonitor(site(rng))
+    assert not any(monitor.add(drawn(rng)).alarm for _ in range(300))
+    states = [monitor.add(drawn(rng, **{name: 1.0})) for _ in range(100)]
+    assert states[-1].alarm
+    assert not states[-2].alarm
+    assert len(states[-1].reasons) == 1
+    assert "is higher than in the calibration" in states[-1].reasons[0]
+    for _ in range(100):
+        monitor.add(drawn(rng))
+    assert not monitor.state.alarm
+
+
+def test_usual_images_are_what_is_compared_with() -> None:
+    """A ward of ill patients is no drift where the calibration knows how the images usually come."""
+    rng = np.random.default_rng(2)
+    normals = site(rng)
+    ward = replace(normals, usual={"score": tuple(rng.normal(2, 2, 200))})
+    for reference, alarm in ((normals, True), (ward, False)):
+        monitor = DriftMonitor(reference)
+        for score in rng.normal(2, 2, 100):
+            monitor.add({**drawn(rng), "score": float(score)})
+        assert monitor.state.alarm is alarm
+
+
+def test_a_frozen_picture() -> None:
+    """Five equal images in a row are an alarm at once, and the sixth, another one, ends it."""
+    rng = np.random.default_rng(3)
+    monitor, still = DriftMonitor(site(rng)), rng.normal(0, 1, (32, 32)).astype(np.float32)
+    states = [monitor.add(drawn(rng), still) for _ in range(5)]
+    assert [state.alarm for state in states] == [False] * 4 + [True]
+    assert "frozen: 5 images in a row" in states[-1].reasons[0]
+    assert monitor.sequence_correlation == pytest.approx(1)
+    assert not monitor.add(drawn(rng), -still).alarm
+    assert monitor.sequence_correlation == pytest.approx(-1)
+
+
+def test_a_stride_looks_at_fewer() -> None:
+    """With a stride of 10, a window of 20 is tested after 191 images."""
+    rng = np.random.default_rng(4)
+    monitor = DriftMonitor(site(rng), DriftSettings(window=20, stride=10))
+    tested = [monitor.add(drawn(rng)).tested for _ in range(200)]
+    assert tested.index(1) == 190
+
+
+def test_memory_stays() -> None:
+    """Ten thousand images leave no more memory in use than a thousand."""
+    rng = np.random.default_rng(5)
+    monitor = DriftMonitor(site(rng))
+    grids = rng.normal(0, 1, (7, 32, 32)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        for number in range(10_000):
+            monitor.add(drawn(rng), grids[number % 7])
+            if number == 1_000:
+                before = tracemalloc.get_traced_memory()[0]
+        assert tracemalloc.get_traced_memory()[0] - before < 4_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "values", [{"window": 9}, {"stride": 0}, {"frozen_after": 1}, {"alarms_per_10000": 0.0}, {"window": 2.5}]
+)
+def test_settings_that_cannot_work(values: dict[str, float]) -> None:
+    """Each is refused with its name and value."""
+    with pytest.raises(SettingsError, match=next(iter(values))):
+        DriftSettings(**values)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_too_small_a_calibration() -> None:
+    """Where even the greatest difference would be no evidence, the monitor says so."""
+    with pytest.raises(SettingsError, match="Calibrate with more images"):
+        DriftMonitor(site(np.random.default_rng(6), 2), DriftSettings(window=10, alarms_per_10000=0.01))
