@@ -40,7 +40,7 @@ class Spool:
         """
         self.folder, self.limits = folder, limits or SpoolLimits()
         self._files = SpoolFiles(folder, self.limits.max_object_bytes, self.limits.min_free_bytes)
-        self._lock = FolderLock(folder)
+        self._lock = FolderLock(folder, "Stop that one, or give this one a folder with --spool.")
         self._opened = time.monotonic()
         try:
             self._db = SpoolDatabase(folder / "spool.sqlite")

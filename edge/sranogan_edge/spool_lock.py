@@ -20,8 +20,8 @@ class FolderLock:
     inherit it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Take the lock.
+    def __init__(self, folder: Path, cure: str) -> None:
+        """Take the lock; ``cure`` says what to do where another runner holds it.
 
         Raises:
             SpoolInUseError: another runner holds it.
@@ -29,7 +29,7 @@ class FolderLock:
         """
         self._path = folder.resolve() / "lock"
         if self._path in _HELD:
-            raise _in_use(folder, str(os.getpid()))
+            raise _in_use(folder, str(os.getpid()), cure)
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -42,7 +42,7 @@ class FolderLock:
         except OSError as error:
             holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
             os.close(self._file)
-            raise _in_use(folder, holder or "unknown") from error
+            raise _in_use(folder, holder or "unknown", cure) from error
         _HELD.add(self._path)
         try:
             os.ftruncate(self._file, 0)
@@ -57,8 +57,7 @@ class FolderLock:
             os.close(self._file)
 
 
-def _in_use(folder: Path, holder: str) -> SpoolInUseError:
+def _in_use(folder: Path, holder: str, cure: str) -> SpoolInUseError:
     return SpoolInUseError(
-        f"{folder} is in use by another runner (process {holder}); two on one spool would score twice. Stop "
-        "that one, or give this one a folder of its own with --spool."
+        f"{folder} is in use by another runner (process {holder}); two would score twice. {cure}"
     )

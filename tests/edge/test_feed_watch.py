@@ -1,0 +1,175 @@
+"""``watch:DIR``: complete files only, each once, in done/ or failed/ at the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.errors import FeedError, SettingsError, SpoolInUseError
+from sranogan_edge.feeds import Arrival, open_feed
+from sranogan_edge.feeds.watch import WatchFeed
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[WatchFeed]:
+    """Give a feed on an empty folder, quick enough for tests."""
+    feed = WatchFeed(tmp_path, settle_s=0.1, poll_s=0.02)
+    yield feed
+    feed.close()
+
+
+def taken(feed: WatchFeed, count: int, within_s: float = 20.0) -> list[Arrival]:
+    """The next arrivals: ``count`` of them, or those that came until the time was over."""
+    timer = threading.Timer(within_s, feed.close)
+    timer.start()
+    found: list[Arrival] = []
+    for arrival in feed:
+        found.append(arrival)
+        if len(found) == count:
+            feed.close()
+    timer.cancel()
+    return found
+
+
+def tree(folder: Path) -> list[str]:
+    """The files below ``folder``, but for the lock."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "lock")
+
+
+def test_files_are_taken_and_moved(watch: WatchFeed, tmp_path: Path) -> None:
+    """Sub-folders too; what was scored lies in done/, what was not in failed/, no claim is left."""
+    (tmp_path / "ward" / "a").mkdir(parents=True)
+    for name in ("one.png", "ward/a/two.dcm", "ward/notes.txt"):
+        (tmp_path / name).write_text(name)
+    arrivals = taken(watch, 3)
+    assert {a.frame_source for a in arrivals} == {
+        str(tmp_path / n) for n in ("one.png", "ward/a/two.dcm", "ward/notes.txt")
+    }
+    assert [a.sequence for a in arrivals] == [1, 2, 3]
+    assert len({a.key for a in arrivals}) == 3
+    for arrival in arrivals:
+        assert arrival.path == arrival.origin
+        assert arrival.path is not None
+        assert arrival.path.read_text() in arrival.frame_source
+        arrival.settle("notes" not in arrival.frame_source)
+    assert tree(tmp_path) == ["done/one.png", "done/ward/a/two.dcm", "failed/ward/notes.txt"]
+    assert [p.name for p in (tmp_path / ".sranogan").iterdir()] == ["lock"]
+    assert watch.health.state == "closed"
+
+
+def test_what_is_not_for_us_stays(watch: WatchFeed, tmp_path: Path) -> None:
+    """Hidden files, names of unfinished transfers, links and the done folder are left alone."""
+    kept = [".hidden.png", "film.png.part", "~lock.png", "Thumbs.db", "done/old.png", ".git/x.png"]
+    for name in kept:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "link.png").symlink_to("/etc/hostname")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert taken(watch, 1, within_s=0.6) == []
+    assert {".hidden.png", "done/old.png"} <= set(tree(tmp_path))
+    assert (tmp_path / "link.png").is_symlink()
+
+
+def test_a_file_is_whole_before_it_is_taken(watch: WatchFeed, tmp_path: Path) -> None:
+    """While somebody writes, it waits; what comes then has every byte."""
+    done = threading.Event()
+
+    def write() -> None:
+        with (tmp_path / "slow.png").open("wb", buffering=0) as file:
+            for _ in range(20):
+                file.write(bytes(100))
+                time.sleep(0.02)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    [arrival] = taken(watch, 1)
+    assert done.is_set()
+    assert arrival.path is not None
+    assert arrival.path.stat().st_size == 2000
+    writer.join()
+
+
+def test_a_renamed_file_is_taken(watch: WatchFeed, tmp_path: Path) -> None:
+    """The way that writers should go: another name until it is complete."""
+    (tmp_path / "film.png.part").write_bytes(b"x")
+    threading.Timer(0.3, lambda: (tmp_path / "film.png.part").rename(tmp_path / "film.png")).start()
+    assert [a.frame_source for a in taken(watch, 1)] == [str(tmp_path / "film.png")]
+
+
+def test_one_name_many_times(tmp_path: Path) -> None:
+    """Each is an object of its own; in done/ they stand side by side."""
+    keys = set()
+    for text in "abc":
+        (tmp_path / "film.png").write_text(text)
+        [arrival] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+        keys.add(arrival.key)
+        arrival.settle(True)
+    assert len(keys) == 3
+    assert tree(tmp_path) == ["done/film-2.png", "done/film-3.png", "done/film.png"]
+    assert (tmp_path / "done" / "film-3.png").read_text() == "c"
+
+
+def test_what_was_taken_and_not_settled_comes_again(watch: WatchFeed, tmp_path: Path) -> None:
+    """After a crash the file has the same key: the spool knows whether it was scored."""
+    (tmp_path / "film.png").write_bytes(b"x")
+    (tmp_path / ".sranogan" / "00000009-empty" / "sub").mkdir(parents=True)  # killed before the rename
+    [before] = taken(watch, 1)
+    [after] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+    assert (before.key, before.frame_source) == (after.key, after.frame_source)
+    after.settle(True)
+    assert tree(tmp_path) == ["done/film.png"]
+    assert not (tmp_path / ".sranogan" / "00000009-empty").exists()
+
+
+def test_a_folder_that_goes_and_comes_back(watch: WatchFeed, tmp_path: Path) -> None:
+    """A share that was unplugged is a state with its reason, not an end."""
+    away = tmp_path.with_name("away")
+    found: list[Arrival] = []
+    thread = threading.Thread(target=lambda: found.extend(taken(watch, 1)))
+    tmp_path.rename(away)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while watch.health.state != "stalled" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "cannot be read (No such file" in watch.health.message
+    away.rename(tmp_path)
+    (tmp_path / "film.png").write_bytes(b"x")
+    thread.join()
+    assert len(found) == 1
+
+
+def test_a_file_that_cannot_be_moved_stays_claimed(watch: WatchFeed, tmp_path: Path) -> None:
+    """It is scored all the same, the health says so, and the next start moves it."""
+    (tmp_path / "film.png").write_bytes(b"x")
+    [arrival] = taken(watch, 1)
+    (tmp_path / "done").rmdir()
+    (tmp_path / "done").write_text("a file in the way")
+    arrival.settle(True)
+    assert "scored but cannot be moved" in watch.health.message
+    (tmp_path / "done").unlink()
+    [again] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+    again.settle(True)
+    assert tree(tmp_path) == ["done/film.png"]
+
+
+def test_what_cannot_be_watched(watch: WatchFeed, tmp_path: Path) -> None:
+    """No folder, no right to write, a second runner, no time: each in words."""
+    with pytest.raises(FeedError, match="no such folder"):
+        open_feed(f"watch:{tmp_path / 'none'}")
+    with pytest.raises(FeedError, match="may not be written to"):
+        open_feed("watch:/proc/self")
+    with pytest.raises(SettingsError, match="settle_s"):
+        open_feed(f"watch:{tmp_path}", settle_s=0)
+    with pytest.raises(SpoolInUseError, match="watch another folder"):
+        open_feed(f"watch:{tmp_path}")
+    script = f"from sranogan_edge.feeds import open_feed; open_feed('watch:{tmp_path}')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert f"process {os.getpid()}" in done.stderr
