@@ -1,0 +1,275 @@
+"""Frames of a camera, a stream or a video file, decoded in a process of their own.
+
+A live source runs at its own pace: the newest frame is scored, older ones are dropped and counted. It is
+opened again, with growing pauses, as often as it is lost. A file gives every frame and ends, unless it is to
+be played in ``real_time``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sranogan_edge.backoff import Backoff
+from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.feeds.feed import Arrival, FeedHealth, FeedState
+from sranogan_edge.feeds.still import StillLimits, StillWatch
+from sranogan_edge.feeds.video_process import WORKER, VideoProcess, WorkerGone
+from sranogan_edge.feeds.video_source import VideoSource, file_source
+
+__all__ = ["VideoCounts", "VideoFeed", "VideoOptions", "open_video"]
+
+TICK_S = 0.2  # how soon a closed feed ends, at the latest
+BYTES_PER_PIXEL = 6  # 16-bit colour
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How frames are taken.
+
+    Attributes:
+        fps: most frames a second to take; None takes all. Those left out are thinned, not dropped.
+        region: ``(x, y, width, height)`` in pixels of the source, or the same as text, ``"0,0,640,480"``.
+        size: ``(width, height)`` that a camera is asked for; it may give another.
+        real_time: play a file at its own speed, as a camera would give it.
+        max_pixels: width x height above which a frame is refused.
+        stall_s: without any frame for so long, a decoder counts as hanging and is killed.
+        open_s: the same until the first frame, which may wait for a key frame.
+        retry_s: first and longest pause before a lost source is opened again.
+        stable_s: a source that lasted so long starts with the first pause again.
+        still: when a picture counts as black or frozen.
+        command: what runs the decoder.
+    """
+
+    fps: float | None = None
+    region: tuple[int, int, int, int] | Sequence[int] | str | None = None
+    size: tuple[int, int] | Sequence[int] | None = None
+    real_time: bool = False
+    max_pixels: int = 16_000_000
+    stall_s: float = 5.0
+    open_s: float = 20.0
+    retry_s: tuple[float, float] = (0.5, 60.0)
+    stable_s: float = 10.0
+    still: StillLimits = field(default_factory=StillLimits)
+    command: Sequence[str] = WORKER
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise SettingsError(f"fps must be above 0, up to 1000; received {self.fps}")
+        object.__setattr__(self, "region", _numbers("region", self.region, "x,y,width,height"))
+        object.__setattr__(self, "size", _numbers("size", self.size, "width,height"))
+        times = (self.stall_s, self.open_s, self.stable_s, *self.retry_s)
+        if min(times) <= 0 or self.retry_s[0] > self.retry_s[1] or self.max_pixels <= 0:
+            raise SettingsError(
+                "stall_s, open_s, stable_s, retry_s and max_pixels must be above 0, and retry_s (first, "
+                f"longest) in this order; received {times}, {self.max_pixels}"
+            )
+
+
+def _numbers(name: str, value: Sequence[int] | str | None, form: str) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        found = tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != form.count(",") + 1 or min(found) < 0 or min(found[-2:]) == 0:
+        raise SettingsError(f"{name} must be {form} in whole pixels, such as 0,0,640,480; received {value!r}")
+    return found
+
+
+@dataclass(frozen=True)
+class VideoCounts:
+    """Where the frames went: once a feed has ended, ``read = given + thinned + dropped``.
+
+    Attributes:
+        read: by the decoder.
+        given: to the runner.
+        thinned: left out because ``fps`` is lower than the source's rate.
+        dropped: left out because newer ones were there, or lost with a decoder that was killed.
+    """
+
+    read: int = 0
+    given: int = 0
+    thinned: int = 0
+    dropped: int = 0
+
+
+class VideoFeed:
+    """A camera, a stream or a video file as a :class:`~sranogan_edge.feeds.feed.Feed`."""
+
+    def __init__(self, source: VideoSource, options: VideoOptions | None = None) -> None:
+        """Nothing is opened before the first arrival is asked for."""
+        self.source = source
+        self.options = options or VideoOptions()
+        self.name = source.name
+        self.decoder_starts = 0
+        self._closing = threading.Event()
+        self._process: VideoProcess | None = None
+        self._backoff = Backoff(*self.options.retry_s)
+        self._still = StillWatch(self.options.still)
+        self._state: FeedState = "starting"
+        self._message = ""
+        self._last_arrival: float | None = None
+        self._opened = 0
+        self._given = 0  # by the present decoder
+        self._shape: tuple[int, ...] = ()
+        self._past = VideoCounts()  # of the decoders before
+
+    @property
+    def counts(self) -> VideoCounts:
+        """Where the frames went until now; may be read from any thread."""
+        process, past = self._process, self._past
+        if process is None:
+            return past
+        read, thinned, given = process.counters.read, process.counters.thinned, self._given
+        may_drop = self.source.live or self.options.real_time
+        waiting = 1  # the newest has not been asked for yet
+        dropped = max(0, read - thinned - given - waiting) if may_drop else 0
+        return VideoCounts(
+            past.read + read, past.given + given, past.thinned + thinned, past.dropped + dropped
+        )
+
+    @property
+    def health(self) -> FeedHealth:
+        """How it fares; a black or frozen picture counts as stalled."""
+        reconnects = max(0, self._opened - 1)
+        return FeedHealth(self._state, self._last_arrival, self.counts.dropped, reconnects, self._message)
+
+    def __iter__(self) -> Iterator[Arrival]:
+        """Yield frames; raises FeedError where a file cannot be read to its end."""
+        try:
+            while not self._closing.is_set():
+                try:
+                    yield from self._from_one_decoder()
+                    break
+                except WorkerGone as gone:
+                    if self._closing.is_set():
+                        break
+                    self._lost(str(gone))
+        finally:
+            if self._state != "failed":
+                self._state = "closed"
+
+    def close(self) -> None:
+        """End the iteration soon."""
+        self._closing.set()
+        process = self._process
+        if process:
+            process.kill()
+
+    def _from_one_decoder(self) -> Iterator[Arrival]:
+        self._given = 0
+        process = VideoProcess(self._task(), self.options.max_pixels * BYTES_PER_PIXEL, self.options.command)
+        self._process = process
+        self.decoder_starts += 1
+        try:
+            self._answer(process, self.options.open_s)
+            self._opened += 1
+            self._still.restart()
+            started = time.monotonic()
+            while not self._closing.is_set():
+                process.ask()
+                message = self._answer(process, self.options.stall_s if self._given else self.options.open_s)
+                if "frame" not in message:
+                    return self._note_end(int(message.get("ended", 0)))
+                if time.monotonic() - started > self.options.stable_s:
+                    self._backoff.reset()
+                yield self._arrival(process, message["frame"])
+        finally:
+            self._book(process)
+
+    def _task(self) -> dict[str, Any]:
+        options = self.options
+        return {
+            "kind": self.source.kind,
+            "target": self.source.target,
+            "live": self.source.live,
+            "real_time": options.real_time and not self.source.live,
+            "fps": options.fps,
+            "region": options.region,
+            "size": options.size,
+        }
+
+    def _answer(self, process: VideoProcess, patience_s: float) -> dict[str, Any]:
+        """Return the next message; raises WorkerGone after ``patience_s`` without one or a new frame."""
+        read, progress = process.counters.read, time.monotonic()
+        while not self._closing.is_set():
+            message = process.answer(min(TICK_S, patience_s))
+            if message is not None and "failed" in message:
+                raise WorkerGone(str(message["failed"]))
+            if message is not None:
+                return message
+            now = time.monotonic()
+            if process.counters.read != read:
+                read, progress = process.counters.read, now
+            elif now - progress >= patience_s:
+                process.kill()
+                raise WorkerGone(f"no frame for {patience_s:g} s, so its decoder was stopped")
+        raise WorkerGone("closed")
+
+    def _arrival(self, process: VideoProcess, stated: dict[str, Any]) -> Arrival:
+        at = float(stated["read_at"])
+        name = self._name_of(stated, at)
+        frame = process.frame(stated, name)
+        self._given += 1
+        self._last_arrival = at
+        finding = self._still.look(frame.pixels, time.monotonic() if self.source.live else 0.0)
+        self._state = "stalled" if finding else "running"
+        self._message = (
+            f"the picture is {finding}: check the lens, the light and the camera" if finding else ""
+        )
+        if self._shape and self._shape != frame.pixels.shape[:2] and not finding:
+            old, new = (f"{s[1]} x {s[0]}" for s in (self._shape, frame.pixels.shape))
+            self._message = f"the picture's size changed from {old} to {new} pixels"
+        self._shape = frame.pixels.shape[:2]
+        return Arrival(name, at, self._past.given + self._given, frame=frame)
+
+    def _name_of(self, stated: dict[str, Any], at: float) -> str:
+        if not self.source.live:
+            return f"{self.name}#{stated['number']}"
+        moment = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")
+        return f"{self.name}@{moment.replace('+00:00', 'Z')}"
+
+    def _lost(self, reason: str) -> None:
+        """Wait before the source is opened again; raises FeedError for a file."""
+        if not self.source.live:
+            self._state, self._message = "failed", reason
+            raise FeedError(
+                f"{self.name}: stopped after {self._past.read} frames: {reason}. "
+                "Check the file with another player, or record it again."
+            )
+        pause_s = self._backoff.next_s()
+        self._state = "stalled"
+        self._message = f"{reason}; attempt {self._backoff.failures + 1} in {pause_s:.1f} s"
+        self._closing.wait(pause_s)
+
+    def _note_end(self, declared: int) -> None:
+        read = self._process.counters.read if self._process else 0
+        if declared > read + 1:  # containers count one more now and then
+            self._message = (
+                f"ended after {read} frames of the {declared} that its header declares: cut short?"
+            )
+
+    def _book(self, process: VideoProcess) -> None:
+        """End the decoder; what it read and did not give is dropped."""
+        process.kill()  # before the counts are read for good
+        read, thinned, past = process.counters.read, process.counters.thinned, self._past
+        self._process, given, self._given = None, self._given, 0
+        self._past = VideoCounts(
+            past.read + read,
+            past.given + given,
+            past.thinned + thinned,
+            past.dropped + max(0, read - thinned - given),
+        )
+        process.release()
+
+
+def open_video(path: str, **options: Any) -> VideoFeed:
+    """Open a video file; raises FeedError where it is missing, SettingsError for a wrong option."""
+    return VideoFeed(file_source(str(Path(path))), VideoOptions(**options))

@@ -1,0 +1,97 @@
+"""What a video feed's URI means: which device, stream or file, and how OpenCV is to open it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import cv2
+
+from sranogan_edge.errors import FeedError, SettingsError
+
+__all__ = ["VideoSource", "camera_source", "file_source", "gst_source", "rtsp_source", "without_credentials"]
+
+Kind = Literal["camera", "rtsp", "gst", "file"]
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """Where frames come from.
+
+    Attributes:
+        kind: ``camera``, ``rtsp``, ``gst`` or ``file``.
+        target: what OpenCV opens; may hold a password, so it is not part of the repr.
+        name: what to call it in messages and results, without credentials.
+    """
+
+    kind: Kind
+    target: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"VideoSource({self.kind}, {self.name!r})"
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes on by itself: what is not taken is gone, and a lost source comes back."""
+        return self.kind != "file"
+
+
+def camera_source(device: str) -> VideoSource:
+    """``/dev/video0`` or a number; whether it is there shows when it is opened (cameras come and go)."""
+    if not device.isdigit() and not device.startswith("/"):
+        raise FeedError(
+            f"camera:{device}: not a device. Write camera:/dev/video0, or a number as in camera:0."
+        )
+    return VideoSource("camera", device, f"camera:{device}")
+
+
+def rtsp_source(uri: str) -> VideoSource:
+    """``rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH``; raises FeedError where there is no host."""
+    name = without_credentials(uri)
+    try:
+        parts = urlsplit(uri)
+        whole = parts.scheme.lower() in ("rtsp", "rtsps") and bool(parts.hostname)
+        _ = parts.port  # raises where it is no number
+    except ValueError as error:
+        raise FeedError(f"{name}: not an address ({error}). Write it like rtsp://HOST:554/PATH.") from error
+    if not whole:
+        raise FeedError(f"{name}: names no host. Write it like rtsp://HOST:554/PATH.")
+    return VideoSource("rtsp", uri, name)
+
+
+def gst_source(pipeline: str) -> VideoSource:
+    """A GStreamer pipeline that ends in ``appsink``; raises SettingsError where OpenCV has no GStreamer."""
+    name = without_credentials(f"gst:{pipeline}")
+    if not pipeline.rstrip().rsplit("!", 1)[-1].strip().startswith("appsink"):
+        raise FeedError(
+            f"{name}: the pipeline must end in an appsink. "
+            "Add '! videoconvert ! video/x-raw,format=BGR ! appsink'."
+        )
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        raise SettingsError(
+            f"{name}: this OpenCV ({cv2.__version__}) was built without GStreamer, as every wheel of "
+            "opencv-python is. Use the OpenCV of JetPack (or Debian's python3-opencv): uninstall "
+            "opencv-python-headless and make the environment with --system-site-packages. See docs/feeds.md."
+        )
+    return VideoSource("gst", pipeline, name)
+
+
+def file_source(path: str) -> VideoSource:
+    """A video file; raises FeedError where it is missing or empty."""
+    file = Path(path)
+    if not file.is_file():
+        raise FeedError(f"{path}: no such video file. Check the path.")
+    if not file.stat().st_size:
+        raise FeedError(f"{path}: the video file is empty (0 bytes). Copy or record it again.")
+    return VideoSource("file", str(file), str(file))
+
+
+def without_credentials(text: str) -> str:
+    """``text`` (a URI or a pipeline) without user names, passwords and queries, which often hold both."""
+    text = re.sub(r"(\w+://)[^/\s@]*@", r"\1", text)
+    text = re.sub(r"(\w+://[^\s?]*)\?\S*", r"\1", text)
+    return re.sub(r"\b(user-id|user-pw|password)=(\"[^\"]*\"|\S+)", r"\1=...", text)
