@@ -3,6 +3,7 @@
 Pillow reads the header first, so that a file which declares too many pixels is refused before
 one of them is decoded, and it raises on truncated files, which OpenCV fills in silently. OpenCV
 decodes only what Pillow would cut to 8 bits (16-bit colour), after Pillow found the file whole.
+DICOM files go to :mod:`sranogan_edge.dicom_decode`, which needs the extra ``dicom``.
 """
 
 from __future__ import annotations
@@ -24,15 +25,23 @@ from PIL import ExifTags, Image, ImageFile
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
 from sranogan_edge.frame import Frame, Photometric
 
-__all__ = ["DEFAULT_MAX_PIXELS", "IMAGE_SUFFIXES", "decode_bytes", "decode_file"]
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "IMAGE_SUFFIXES",
+    "decode_bytes",
+    "decode_file",
+    "decoders_to_ourselves",
+    "is_dicom",
+]
 
 DEFAULT_MAX_PIXELS = 64_000_000  # 8000 x 8000; 8-bit colour decodes to 192 MB
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
 
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
 _SIGNATURES = (b"BM", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIGNATURE_BYTES = 12
+_DICOM_AT, _DICOM = 128, b"DICM"  # PS3.10, 7.1: a preamble of any 128 bytes, then the prefix
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 _PNG_HEADER_BYTES = 8
 _PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
@@ -71,6 +80,7 @@ def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXE
 
     16-bit TIFF colour in a layout that OpenCV cannot read comes back with 8 bits.
     32-bit integers are taken where they fit 16 bits. Floats are refused: they have no full scale.
+    DICOM objects of one frame decode as in :func:`sranogan_edge.dicom_decode.decode_dicom`.
 
     Args:
         data: the whole file.
@@ -84,9 +94,18 @@ def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXE
     return _decode(io.BytesIO(data), source, max_pixels)
 
 
+def is_dicom(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` (132 bytes or more) is DICOM."""
+    return head[_DICOM_AT : _DICOM_AT + len(_DICOM)] == _DICOM
+
+
 def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
+    if is_dicom(stream.read(_DICOM_AT + len(_DICOM))):
+        stream.seek(0)
+        return _decode_dicom(stream, source, max_pixels)
+    stream.seek(0)
     _check_signature(stream, source)
-    with _pillow_to_ourselves():
+    with decoders_to_ourselves():
         try:
             with Image.open(stream, formats=_FORMATS) as image:
                 return _decode_opened(image, stream, source, max_pixels)
@@ -97,6 +116,18 @@ def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
                 f"{source}: the image is truncated or corrupt ({_reason(error)}). "
                 "Copy or export the file again."
             ) from error
+
+
+def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
+    try:
+        from sranogan_edge.dicom_decode import DicomOptions, decode_dicom, read_bounded
+    except ModuleNotFoundError as error:
+        raise UnreadableImageError(
+            f"{source}: is a DICOM file, and the package {error.name!r} that reads it is not installed. "
+            'Run: pip install "sranogan-edge[dicom]"'
+        ) from error
+    options = DicomOptions(max_pixels=max_pixels, max_frames=1)
+    return decode_dicom(read_bounded(stream, source, options), source=source, options=options)[0]
 
 
 def _decode_opened(image: Image.Image, stream: BinaryIO, source: str, max_pixels: int) -> Frame:
@@ -119,8 +150,8 @@ def _decode_opened(image: Image.Image, stream: BinaryIO, source: str, max_pixels
 
 
 @contextmanager
-def _pillow_to_ourselves() -> Iterator[None]:
-    """Hold Pillow's process-wide switches for one decode: our budget, no truncation, no warnings.
+def decoders_to_ourselves() -> Iterator[None]:
+    """Hold the process's switches for one decode: Pillow's limits off, no truncation, no warnings.
 
     One image is decoded at a time in a process, and the host's own settings come back after.
     """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Run
@@ -71,3 +73,59 @@ def swiftshader() -> dict[str, str]:
     folder = Path(done.stdout.strip())
     driver = str(folder / "vk_swiftshader_icd.json")
     return {**os.environ, "VK_ICD_FILENAMES": driver, "LD_LIBRARY_PATH": str(folder)}
+
+
+@pytest.fixture(scope="session")
+def make_dicom() -> Callable[..., bytes]:
+    """Give a function that writes an image as the bytes of a DICOM file, as a scanner would."""
+    pydicom = pytest.importorskip("pydicom")
+
+    def write(
+        pixels: NDArray[Any], transfer_syntax: str = "ExplicitVRLittleEndian", **attributes: Any
+    ) -> bytes:
+        """Give a DX object of ``pixels`` ``(H, W)``, ``(H, W, 3)`` or ``(F, H, W)``.
+
+        ``attributes`` replace elements by keyword; None leaves one out.
+        """
+        uid, stored = pydicom.uid, pixels.dtype.itemsize * 8
+        colour = pixels.shape[-1] == 3 and pixels.ndim == 3
+        dataset = pydicom.Dataset()
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = getattr(uid, transfer_syntax)
+        values = {
+            "SOPClassUID": uid.DigitalXRayImageStorageForPresentation,
+            "SOPInstanceUID": uid.generate_uid(),
+            "StudyInstanceUID": uid.generate_uid(),
+            "SeriesInstanceUID": uid.generate_uid(),
+            **{"PatientID": "P1", "PatientName": "Doe^Jane", "StudyID": "1", "SeriesNumber": 1},
+            **{"Modality": "DX", "StudyDate": "20240102", "StudyTime": "030405", "InstanceNumber": 1},
+            **{
+                "PatientBirthDate": "",
+                "PatientSex": "O",
+                "AccessionNumber": "A1",
+                "ReferringPhysicianName": "",
+            },
+            "Rows": pixels.shape[-3 if colour else -2],
+            "Columns": pixels.shape[-2 if colour else -1],
+            "SamplesPerPixel": 3 if colour else 1,
+            "PhotometricInterpretation": "RGB" if colour else "MONOCHROME2",
+            **{"BitsAllocated": stored, "BitsStored": stored, "HighBit": stored - 1},
+            "PixelRepresentation": int(pixels.dtype.kind == "i"),
+            **({"PlanarConfiguration": 0} if colour else {}),
+            **({"NumberOfFrames": len(pixels)} if pixels.ndim == 3 and not colour else {}),
+            "PixelData": pixels.tobytes(),
+            **attributes,
+        }
+        if "BitsStored" in attributes:
+            values["HighBit"] = attributes.get("HighBit", attributes["BitsStored"] - 1)
+        for keyword, value in values.items():
+            if value is not None:
+                setattr(dataset, keyword, value)
+        if "PixelData" in dataset:
+            dataset["PixelData"].VR = "OW" if stored == 16 else "OB"
+            dataset["PixelData"].is_undefined_length = dataset.file_meta.TransferSyntaxUID.is_encapsulated
+        buffer = io.BytesIO()
+        dataset.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()
+
+    return write
