@@ -1,0 +1,133 @@
+r"""How often "not like the training data" is answered to normal films, ill films and wrong images.
+
+::
+
+    python -m benchmarks.domain chest.sranogan ../shared/data/chest_xray --split val \
+        --json benchmarks/results/chest_xray_val_domain.json
+
+Half of the split's normals, drawn ``--draws`` times, are the site's calibration; the other half and all
+the rest are asked about. No image of the calibration is asked about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from benchmarks.bad_input import evenly
+from benchmarks.bad_input_cases import CASES, changed, noise, photographs
+from keras_sranogan.data.source import open_source
+from keras_sranogan.run import machine, timestamp
+from sranogan_edge.bundle import read_bundle
+from sranogan_edge.calibrate_site import SiteCalibration
+from sranogan_edge.domain import DomainRule
+from sranogan_edge.drift_statistics import statistics_of
+from sranogan_edge.errors import ImageError
+from sranogan_edge.frame import Frame
+from sranogan_edge.pipeline import Detector
+
+NORMALS = "unchanged, normals"
+Row = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares answered "not like the training data", mean and standard deviation over the draws."""
+
+    images: int
+    mean: float
+    spread: float
+    flagged: float  # share above the threshold of the same draw's calibration
+
+
+def statistics(detector: Detector, frames: Iterable[Frame]) -> list[Row]:
+    """Statistics of the frames that can be scored."""
+    bundle = detector.bundle
+    rows: list[Row] = []
+    for frame in frames:
+        try:
+            rows.append(statistics_of(frame, detector.score(frame), bundle.density, bundle.preprocess))
+        except ImageError as error:
+            print(error)
+    return rows
+
+
+def measure(detector: Detector, data: str, split: str, each: int) -> dict[str, list[Row]]:
+    """Statistics of every case: all normals and abnormals unchanged, ``each`` of them spoilt."""
+    source = open_source(data)
+    items = source.items(split)
+    found = {}
+    for case in CASES:
+        chosen = items if case is CASES[0] else evenly(items, each)
+        for images, normal in (("normals", True), ("abnormals", False)):
+            frames = (changed(source.frame(item), case) for item in chosen if item.is_normal is normal)
+            found[f"{case.name}, {images}"] = statistics(detector, frames)
+        print(case.name, flush=True)
+    return {
+        **found,
+        "noise": statistics(detector, noise()),
+        "photograph": statistics(detector, photographs()),
+    }
+
+
+def shares(found: Mapping[str, list[Row]], draws: int, seed: int) -> dict[str, Shares]:
+    """Judge every case by calibrations of half the normals."""
+    rng, normals = np.random.default_rng(seed), found[NORMALS]
+    outside: dict[str, list[float]] = {name: [] for name in found}
+    flagged: dict[str, list[float]] = {name: [] for name in found}
+    for _ in range(draws):
+        order = rng.permutation(len(normals))
+        half = [normals[place] for place in order[: len(normals) // 2]]
+        columns = {name: tuple(row[name] for row in half) for name in half[0]}
+        site = SiteCalibration("-", 0, "-", 0.05, columns, "-", "-")
+        rule, threshold = DomainRule.of(site), site.calibration.threshold
+        for name, rows in found.items():
+            asked = [normals[place] for place in order[len(normals) // 2 :]] if name == NORMALS else rows
+            outside[name].append(float(np.mean([not rule.judge(row).inside for row in asked])))
+            flagged[name].append(float(np.mean([row["score"] > threshold for row in asked])))
+    return {
+        name: Shares(
+            len(found[name]),
+            float(np.mean(outside[name])),
+            float(np.std(outside[name])),
+            float(np.mean(flagged[name])),
+        )
+        for name in found
+    }
+
+
+def main(
+    bundle: Annotated[Path, typer.Argument(help="The bundle to ask.")],
+    data: Annotated[str, typer.Argument(help="As for sranogan-evaluate.")],
+    split: Annotated[str, typer.Option(help="Labelled split.")] = "val",
+    json_out: Annotated[Path | None, typer.Option("--json", help="The figures to write.")] = None,
+    each: Annotated[int, typer.Option(min=1, help="Spoilt normals and abnormals, at most.")] = 100,
+    draws: Annotated[int, typer.Option(min=1, help="Calibrations to draw.")] = 50,
+) -> None:
+    """Measure the rates of the out-of-domain rule."""
+    detector = Detector(read_bundle(bundle), backend="xnnpack")
+    rates = shares(measure(detector, data, split, each), draws, seed=0)
+    for name, one in rates.items():
+        print(f"{name:45s} {one.images:4d}  {one.mean:6.1%} +- {one.spread:5.1%}  flagged {one.flagged:6.1%}")
+    if json_out:
+        figures: dict[str, Any] = {
+            "data": Path(data).name,
+            "split": split,
+            "bundle": detector.bundle.sha256,
+            "steps": detector.bundle.steps,
+            "draws": draws,
+            "cases": {name: vars(one) for name, one in rates.items()},
+            "made": timestamp(),
+            "machine": machine(),
+        }
+        json_out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,283 @@
+"use strict";
+const $ = (id) => document.getElementById(id);
+const CLASS = { "normal": "normal", "anomalous": "anomalous", "out of domain": "outside", "error": "error" };
+const WORDS = { "out of domain": "not like the training data", "error": "could not be judged" };
+let state = null, calibration = null, preview = null, shownNumber = null, before = null;
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+const number = (value, digits = 2) => value === null || value === undefined ? "–" : value.toFixed(digits);
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+function ago(seconds) {
+  if (seconds === null) return "nothing yet";
+  const s = Math.max(0, state.time - seconds);
+  return s < 90 ? `${Math.round(s)} s ago` : s < 5400 ? `${Math.round(s / 60)} min ago` : `${Math.round(s / 3600)} h ago`;
+}
+function setText(id, text) { if ($(id).textContent !== text) $(id).textContent = text; }
+function chip(node, kind, text) { node.className = `chip ${kind}`; if (node.textContent !== text) node.textContent = text; }
+function fact(name, value, wide) {
+  const box = element("div", wide ? "wide" : "");
+  box.append(element("dt", "", name), element("dd", "", value));
+  return box;
+}
+
+/* theme: the system's, until the button is pressed */
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+function theme(kind) {
+  document.documentElement.dataset.theme = kind;
+  setText("theme", kind === "dark" ? "Light" : "Dark");
+  if (state) draw();
+}
+const stored = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
+theme(stored() || (dark.matches ? "dark" : "light"));
+dark.addEventListener("change", () => { if (!stored()) theme(dark.matches ? "dark" : "light"); });
+$("theme").addEventListener("click", () => {
+  const kind = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  try { localStorage.setItem("theme", kind); } catch { /* private window */ }
+  theme(kind);
+});
+
+/* once a second */
+async function refresh() {
+  try {
+    const answer = await fetch("api/state");
+    if (!answer.ok) throw new Error(answer.status === 401 ? "this page needs its token" : `answer ${answer.status}`);
+    state = await answer.json();
+    const version = state.calibration_version;
+    if (calibration === null || calibration.version !== version) {
+      calibration = { ...(await (await fetch("api/calibration")).json()), version };
+    }
+    show();
+  } catch (error) {
+    chip($("status"), "bad", error instanceof TypeError ? "no connection to the runner" : error.message);
+    document.title = "(!) SR-AnoGAN: no connection";
+  }
+}
+async function loop() {
+  if (!document.hidden) await refresh();
+  setTimeout(loop, 1000);
+}
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+
+function show() {
+  showStatus(); showLive(); showFeeds(); showTimes(); showThreshold(); draw();
+  const about = state.about;
+  setText("bundle", about.bundle ? `${about.bundle}` : "");
+  setText("about", Object.entries(about).filter(([name]) => name !== "bundle").map(([n, v]) => `${n}: ${v}`).join(" · "));
+}
+
+function showStatus() {
+  const stale = state.beat_age > 60;
+  if (!state.ready) chip($("status"), "warn", `not ready: ${state.not_ready_because}`);
+  else if (stale) chip($("status"), "bad", `no sign of the runner for ${Math.round(state.beat_age)} s`);
+  else chip($("status"), state.alarms.length ? "bad" : "good", state.alarms.length ? "alarm" : "running");
+  const key = JSON.stringify(state.alarms), box = $("alarms");
+  if (box.dataset.key !== key) {
+    box.dataset.key = key;
+    box.hidden = !state.alarms.length;
+    const list = element("ul");
+    for (const reason of state.alarms) list.append(element("li", "", reason));
+    box.replaceChildren(element("strong", "", state.alarms.length > 1 ? `${state.alarms.length} alarms` : "Alarm"), list);
+  }
+  document.title = state.alarms.length ? "(!) SR-AnoGAN: alarm" : "SR-AnoGAN";
+}
+
+function showLive() {
+  const one = state.latest;
+  if (!one) return;
+  const fresh = shownNumber !== one.number;
+  chip($("verdict"), CLASS[one.verdict] || "", WORDS[one.verdict] || one.verdict);
+  setText("score", `${number(one.score)}${one.threshold === null ? "" : ` (threshold ${number(one.threshold)})`}`);
+  setText("p", number(one.p_value, 3));
+  setText("took", one.milliseconds.total === undefined ? "–" : `${number(one.milliseconds.total, 1)} ms`);
+  setText("file", one.file);
+  $("reason").hidden = !one.reason;
+  setText("reason", one.reason);
+  if (!fresh) return;
+  shownNumber = one.number;
+  if (one.verdict !== "error") {
+    for (const kind of ["frame", "reconstruction", "heat"]) {
+      const next = new Image();
+      next.onload = () => { $(kind).src = next.src; $(kind).hidden = false; };
+      next.src = `api/live/${kind}.png?n=${one.number}`;
+    }
+  }
+  if (before === null && !$("q").value && !document.activeElement.closest("#list") && window.scrollY < 400) search(false);
+}
+
+function showFeeds() {
+  const rows = state.feeds.map((feed) => {
+    const row = element("li"), kind = { running: "good", waiting: "good", starting: "warn", stalled: "bad", failed: "bad" }[feed.state] || "";
+    const details = [`newest ${ago(feed.last_arrival)}`, `${feed.dropped} dropped`, `${feed.reconnects} reconnects`];
+    if (feed.message) details.push(feed.message);
+    row.append(element("span", "name", feed.name), element("span", `chip ${kind}`, feed.state), element("span", "quiet", details.join(" · ")));
+    return row;
+  });
+  $("feeds").replaceChildren(...(rows.length ? rows : [element("li", "quiet", "No feed yet.")]));
+  const counts = Object.entries(state.counts).map(([name, count]) => fact(name, String(count)));
+  $("counts").replaceChildren(...counts, fact("waiting", String(state.queue)));
+}
+
+function showTimes() {
+  const total = state.latencies.total ? state.latencies.total.median : 1;
+  const rows = Object.entries(state.latencies).map(([stage, time]) => {
+    const row = element("tr", stage === "total" ? "total" : ""), bar = element("span", "bar");
+    bar.style.width = `${Math.min(100, 100 * time.median / total)}%`;
+    const cell = element("td");
+    if (stage !== "total") cell.append(bar);
+    row.append(element("td", "", stage), element("td", "n", number(time.median, 1)), element("td", "n", number(time.p95, 1)), cell);
+    return row;
+  });
+  $("times").replaceChildren(...rows);
+  const zones = Object.entries(state.temperatures).map(([zone, celsius]) => `${zone} ${number(celsius, 0)} °C`);
+  setText("heat-of-machine", zones.length ? `Temperature: ${zones.join(", ")}` : "Temperature: this machine does not tell.");
+}
+
+/* threshold: previewed here, applied only by the button */
+function range() {
+  const scores = [...state.history.map((one) => one[1]).filter((s) => s !== null), ...calibration.scores];
+  if (state.threshold !== null) scores.push(state.threshold);
+  if (preview !== null) scores.push(preview);
+  const low = Math.min(...scores), high = Math.max(...scores), margin = Math.max(0.2, (high - low) * 0.06);
+  return [low - margin, high + margin];
+}
+function showThreshold() {
+  const slider = $("slider"), [low, high] = range();
+  slider.disabled = false;
+  slider.min = (Math.floor(low * 20) / 20).toFixed(2);
+  slider.max = (Math.ceil(high * 20) / 20).toFixed(2);
+  if (preview === null && document.activeElement !== slider) slider.value = state.threshold === null ? slider.max : state.threshold;
+  const value = preview === null ? state.threshold : preview;
+  setText("slider-value", value === null ? "none: too few normals" : number(value));
+  slider.setAttribute("aria-valuetext", number(value));
+  $("apply").disabled = preview === null || !state.can_set_threshold;
+  $("undo").disabled = preview === null;
+  if (preview === null) {
+    setText("preview", state.can_set_threshold ? "Move it to see what it would flag; nothing changes until it is applied."
+      : "Move it to see what it would flag. This runner takes its threshold from the calibration.");
+    return;
+  }
+  const judged = state.history.filter((one) => one[1] !== null && one[2] !== "out of domain");
+  const flagged = judged.filter((one) => one[1] > preview).length;
+  const now = judged.filter((one) => state.threshold !== null && one[1] > state.threshold).length;
+  const normals = calibration.scores.filter((score) => score > preview).length / calibration.scores.length;
+  setText("preview", `Would flag ${flagged} of the last ${judged.length} images (now ${now}), and ${(100 * normals).toFixed(1)} % of the `
+    + `${calibration.scores.length} normals of the calibration. Not applied.`);
+}
+$("slider").addEventListener("input", () => { if (!state) return; preview = Number($("slider").value); showThreshold(); draw(); });
+$("undo").addEventListener("click", () => { preview = null; $("slider").blur(); showThreshold(); draw(); });
+$("apply").addEventListener("click", async () => {
+  const answer = await fetch("api/threshold", { method: "POST", headers: { "X-Sranogan": "1" }, body: JSON.stringify({ threshold: preview }) });
+  if (!answer.ok) {
+    const text = await answer.text();
+    let message = text;
+    try { message = JSON.parse(text).error; } catch { /* plain text */ }
+    setText("preview", `Not applied: ${message}`);
+    return;
+  }
+  preview = null;
+  $("slider").focus();
+  await refresh();
+});
+
+/* chart */
+function draw() {
+  const canvas = $("chart"), box = canvas.getBoundingClientRect(), scale = window.devicePixelRatio || 1;
+  if (!box.width || !state || !calibration) return;
+  canvas.width = Math.round(box.width * scale); canvas.height = Math.round(box.height * scale);
+  const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  g.scale(scale, scale);
+  const left = 38, right = box.width - 10, top = 8, bottom = box.height - 22, [low, high] = range();
+  const y = (score) => bottom - (score - low) / (high - low) * (bottom - top);
+  const points = state.history, x = (index) => points.length < 2 ? (left + right) / 2 : left + 5 + index / (points.length - 1) * (right - left - 10);
+  g.font = "12px system-ui, sans-serif"; g.fillStyle = colour("soft"); g.strokeStyle = colour("line"); g.lineWidth = 1;
+  const step = [0.5, 1, 2, 5, 10, 20, 50, 100, 1000].find((s) => (high - low) / s <= 6) || (high - low) / 5;
+  g.textAlign = "right"; g.textBaseline = "middle";
+  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) {
+    g.beginPath(); g.moveTo(left, y(tick)); g.lineTo(right, y(tick)); g.stroke();
+    g.fillText(String(Math.round(tick * 10) / 10), left - 6, y(tick));
+  }
+  if (points.length) {
+    g.textAlign = "left"; g.fillText(`#${points[0][0]}`, left, bottom + 14);
+    g.textAlign = "right"; g.fillText(`#${points[points.length - 1][0]}`, right, bottom + 14);
+  }
+  points.forEach(([, score, verdict], index) => {
+    if (score === null) return;
+    const px = x(index), py = y(score);
+    g.fillStyle = colour(`dot-${CLASS[verdict] || "normal"}`);
+    g.beginPath();
+    if (verdict === "anomalous") { g.moveTo(px, py - 5); g.lineTo(px + 5, py); g.lineTo(px, py + 5); g.lineTo(px - 5, py); }
+    else if (verdict === "out of domain") g.rect(px - 3.5, py - 3.5, 7, 7);
+    else g.arc(px, py, 3, 0, 7);
+    g.fill();
+  });
+  line(g, y, state.threshold, left, right, colour("anomalous"), [], preview === null ? "threshold" : "now");
+  line(g, y, preview, left, right, colour("accent"), [7, 4], "preview");
+  const judged = points.filter((one) => one[1] !== null).length, flagged = points.filter((one) => one[2] === "anomalous").length;
+  canvas.setAttribute("aria-label", `Scores of the last ${judged} images: ${flagged} anomalous; threshold ${number(state.threshold)}`);
+}
+function line(g, y, value, left, right, colour, dashes, name) {
+  if (value === null || value === undefined) return;
+  g.save(); g.strokeStyle = colour; g.fillStyle = colour; g.lineWidth = 2; g.setLineDash(dashes);
+  g.beginPath(); g.moveTo(left, y(value)); g.lineTo(right, y(value)); g.stroke();
+  g.textAlign = "left"; g.textBaseline = "bottom"; g.font = "600 12px system-ui, sans-serif"; g.fillText(`${name} ${number(value)}`, left + 6, y(value) - 3);
+  g.restore();
+}
+new ResizeObserver(() => { if (state) draw(); }).observe($("chart"));
+
+/* results */
+let asked = 0;
+async function search(older) {
+  const turn = ++asked;
+  const query = new URLSearchParams({ q: $("q").value, verdict: $("kind").value });
+  if (older && before !== null) query.set("before", String(before));
+  let answer;
+  try { answer = await (await fetch(`api/results?${query}`)).json(); } catch { return; }
+  if (turn !== asked) return;
+  const rows = answer.results.map(row);
+  if (older) $("list").append(...rows); else $("list").replaceChildren(...rows);
+  const last = answer.results[answer.results.length - 1];
+  $("more").hidden = !answer.more;
+  if (last) $("more").dataset.before = String(last.number);
+  setText("found", !older && !answer.found ? "Nothing found." : older ? $("found").textContent : `${answer.found} result${answer.found === 1 ? "" : "s"} in memory`);
+}
+function row(one) {
+  const item = element("li"), button = element("button"), what = element("span", "what");
+  button.type = "button";
+  if (one.picture) {
+    const image = element("img");
+    image.alt = ""; image.loading = "lazy"; image.src = `api/picture/${one.number}.png`;
+    button.append(image);
+  } else button.append(element("span", "none"));
+  const name = element("span", "name", one.file.split("/").pop());
+  name.title = one.file;
+  const score = one.score === null ? "" : `score ${number(one.score)} · `;
+  what.append(name, element("span", `chip ${CLASS[one.verdict] || ""}`, one.verdict), element("span", "sub quiet", `${score}${clock(one.time)}${one.feed ? ` · ${one.feed}` : ""}`));
+  button.append(what);
+  button.addEventListener("click", () => detail(one));
+  item.append(button);
+  return item;
+}
+function detail(one) {
+  setText("detail-title", `Result ${one.number}: ${WORDS[one.verdict] || one.verdict}`);
+  $("detail-picture").hidden = !one.picture;
+  if (one.picture) $("detail-picture").src = `api/picture/${one.number}.png`;
+  const steps = Object.entries(one.milliseconds).map(([stage, ms]) => `${stage} ${number(ms, 1)}`).join(", ");
+  $("detail-facts").replaceChildren(fact("Score", number(one.score)), fact("p-value", number(one.p_value, 4)), fact("Threshold", number(one.threshold)),
+    fact("Scored", new Date(one.time * 1000).toLocaleString()), fact("Name", one.file, true), fact("Feed", one.feed || "–", true), fact("Milliseconds", steps || "–", true));
+  $("detail-reason").hidden = !one.reason;
+  setText("detail-reason", one.reason);
+  $("detail").showModal();
+}
+let typing = 0;
+$("q").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => { before = null; search(false); }, 200); });
+$("kind").addEventListener("change", () => { before = null; search(false); });
+$("search").addEventListener("submit", (event) => event.preventDefault());
+$("more").addEventListener("click", () => { before = Number($("more").dataset.before); search(true); });
+
+loop();
+search(false);

@@ -1,0 +1,308 @@
+"""The live page's answers: what it shows, to whom, and what it lets them change."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+from sranogan_edge.density import Calibration
+from sranogan_edge.errors import SettingsError
+from tests.edge.page_board_fakes import fake_verdict, filled_board, show
+
+pytest.importorskip("starlette", reason="the extra page is not installed")
+pytest.importorskip("httpx", reason="starlette's test client needs httpx")
+
+from starlette.testclient import TestClient
+
+from sranogan_edge.page import make_app, serving
+from sranogan_edge.page_access import Address, parse_address
+from sranogan_edge.page_board import HISTORY, THUMBNAILS, Board
+
+LOCAL = Address("127.0.0.1", 8080)
+TOKEN = "0123456789abcdef"
+SAME = {"X-Sranogan": "1"}
+
+
+def client(board: Board, address: Address = LOCAL, host: str = "127.0.0.1") -> TestClient:
+    """A browser on ``host``."""
+    return TestClient(make_app(board, address), base_url=f"http://{host}:8080", follow_redirects=False)
+
+
+@pytest.fixture
+def board() -> Board:
+    """Give a board after 60 images."""
+    return filled_board()
+
+
+def test_files_and_headers(board: Board) -> None:
+    """The page, its script and style come from the package, and nothing from elsewhere is allowed."""
+    browser = client(board)
+    for path, kind in (("/", "html"), ("/page.js", "javascript"), ("/page.css", "css"), ("/icon.svg", "svg")):
+        answer = browser.get(path)
+        assert answer.status_code == 200
+        assert kind in answer.headers["content-type"]
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert "http://" not in answer.text.replace("http://www.w3.org", "")
+        assert "https://" not in answer.text
+    assert browser.get("/page.py").status_code == 404
+
+
+def test_state(board: Board) -> None:
+    """The state has the newest image, the history, feeds, latencies and counts, all of it JSON."""
+    state = client(board).get("/api/state").json()
+    assert state["ready"] is True
+    assert sum(state["counts"].values()) == len(state["history"]) == 60
+    assert state["counts"]["out of domain"] == 2
+    assert state["counts"]["error"] == 1
+    assert [feed["state"] for feed in state["feeds"]] == ["running", "waiting"]
+    assert state["latencies"]["total"]["p95"] >= state["latencies"]["search"]["median"] > 0
+    assert state["latest"]["number"] == 60
+    assert state["threshold"] == pytest.approx(board.threshold)
+
+
+def test_an_infinite_threshold_is_null() -> None:
+    """Too few normals for the rate: there is no threshold, and the JSON stays JSON."""
+    few = Board(Calibration((0.0, 1.0), 0.05), 1.0)
+    assert client(few).get("/api/state").json()["threshold"] is None
+    assert client(few).get("/api/calibration").json()["threshold"] is None
+
+
+def test_pictures(board: Board) -> None:
+    """Frame, reconstruction and heat map of the newest, and the pictures of results, are PNG."""
+    browser = client(board)
+    for kind in ("frame", "reconstruction", "heat"):
+        answer = browser.get(f"/api/live/{kind}.png")
+        assert answer.headers["content-type"] == "image/png"
+        decoded = np.asarray(cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR))
+        assert decoded.shape[0] >= 128
+    assert browser.get("/api/live/secret.png").status_code == 404
+    assert browser.get("/api/picture/1.png").status_code == 200
+    assert browser.get("/api/picture/31.png").status_code == 404  # the error has none
+    assert client(Board(Calibration((0.0,), 0.5), 1.0)).get("/api/live/frame.png").status_code == 404
+
+
+def test_results_are_searched(board: Board) -> None:
+    """Words and verdict choose, the newest first, and older ones come by number."""
+    browser = client(board)
+    first = browser.get("/api/results").json()
+    assert [one["number"] for one in first["results"]] == list(range(60, 10, -1))
+    assert first["more"] is True
+    rest = browser.get("/api/results?before=11").json()
+    assert [one["number"] for one in rest["results"]] == list(range(10, 0, -1))
+    found = browser.get("/api/results?q=FILM-0030 truncated").json()["results"]
+    assert [one["verdict"] for one in found] == ["error"]
+    outside = browser.get("/api/results", params={"verdict": "out of domain"}).json()
+    assert [one["number"] for one in outside["results"]] == [46, 23]
+    assert browser.get("/api/results?q=%00<script>").json()["found"] == 0
+    assert browser.get("/api/results?before=x").status_code == 200
+
+
+def test_memory_is_bounded() -> None:
+    """However long it runs, so many results and so many pictures are kept."""
+    board = filled_board(1)
+    line_of = board.snapshot().entries[0].line
+    verdict = fake_verdict(1, 0.0, 1.0)
+    for _ in range(THUMBNAILS + 20):
+        board.scored(line_of, verdict)
+    for _ in range(HISTORY):
+        board.scored(line_of, None)
+    entries = board.snapshot().entries
+    assert len(entries) == HISTORY
+    assert sum(bool(one.picture) for one in entries) <= THUMBNAILS
+    assert sum(bool(one.picture) for one in entries[:-THUMBNAILS]) == 0
+    assert board.snapshot().counts["normal"] == 1 + THUMBNAILS + 20 + HISTORY
+
+
+def test_the_threshold_is_applied_and_judged_by(board: Board) -> None:
+    """A new threshold is told to the runner and holds for the next image."""
+    told: list[float] = []
+    board = Board(Calibration((0.0, 1.0, 2.0), 0.3), 1.0, on_threshold=told.append)
+    assert client(board).post("/api/threshold", json={"threshold": 1.5}, headers=SAME).json() == {
+        "threshold": 1.5
+    }
+    assert told == [1.5]
+    verdict = fake_verdict(1, 1.7, 2.0)
+    assert not verdict.anomalous
+    assert board.judged(verdict).anomalous
+    assert board.judged(verdict).threshold == 1.5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        "[]",
+        "",
+        "no",
+        '{"threshold": "1"}',
+        '{"threshold": NaN}',
+        '{"threshold": true}',
+        "[" * 900,
+        "\xff",
+    ],
+)
+def test_nonsense_changes_nothing(board: Board, body: str) -> None:
+    """A threshold that is no finite number is refused with a reason."""
+    before = board.threshold
+    answer = client(board).post("/api/threshold", content=body.encode("latin-1"), headers=SAME)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert board.threshold == before
+
+
+def test_too_long(board: Board) -> None:
+    """A body of any length takes no memory."""
+    assert client(board).post("/api/threshold", content=b" " * 10_000, headers=SAME).status_code == 413
+
+
+def test_previews_only(board: Board) -> None:
+    """Where the runner does not let it, the page cannot set the threshold."""
+    answer = client(filled_board(3, settable=False)).post(
+        "/api/threshold", json={"threshold": 1.0}, headers=SAME
+    )
+    assert answer.status_code == 400
+    assert "calibrate instead" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("headers", [{}, {**SAME, "Origin": "http://evil.example"}])
+def test_another_page_changes_nothing(board: Board, headers: dict[str, str]) -> None:
+    """A request that a foreign page made the browser send is refused."""
+    assert client(board).post("/api/threshold", json={"threshold": 1.0}, headers=headers).status_code == 403
+
+
+def test_a_foreign_name_for_this_machine(board: Board) -> None:
+    """A name that was pointed at 127.0.0.1 is not answered, so that no other page can read this one."""
+    assert client(board, host="evil.example").get("/api/state").status_code == 421
+    assert client(board, host="localhost").get("/api/state").status_code == 200
+
+
+def test_a_token_is_asked_for(board: Board) -> None:
+    """Other machines see nothing without the token, but whether it runs; with it, they see all."""
+    address = Address("0.0.0.0", 8080, TOKEN)
+    browser = client(board, address, host="scanner-7.local")
+    for path in ("/", "/api/state", "/api/live/frame.png", "/metrics", "/page.js", "/?token=wrong"):
+        assert browser.get(path).status_code == 401
+    assert browser.post("/api/threshold", json={"threshold": 1}, headers=SAME).status_code == 401
+    assert browser.get("/healthz").status_code == browser.get("/readyz").status_code == 200
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert browser.get("/metrics", headers=bearer).status_code == 200
+    entered = browser.get(f"/?token={TOKEN}")
+    assert entered.status_code == 303
+    assert TOKEN not in entered.headers["location"]
+    assert "HttpOnly" in entered.headers["set-cookie"]
+    assert "SameSite=strict" in entered.headers["set-cookie"]
+    assert browser.get("/api/state").status_code == 200  # by the cookie
+
+
+def test_health_and_readiness(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alive is a loop that gave a sign lately; ready is what the runner says."""
+    browser = client(board)
+    assert browser.get("/healthz").text == "ok\n"
+    board.set_ready(False, "the bundle is being proven")
+    assert browser.get("/readyz").status_code == 503
+    now = time.time()
+    monkeypatch.setattr("sranogan_edge.page.time.time", lambda: now + 61)
+    assert browser.get("/healthz").status_code == 503
+    board.beat()
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", 8080),
+        ("[::1]:80", "::1", 80),
+        ("9000", "127.0.0.1", 9000),
+        ("localhost:0", "localhost", 0),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    """Host and port, the host may be left out."""
+    found = parse_address(text)
+    assert (found.host, found.port, found.is_local) == (host, port, True)
+
+
+@pytest.mark.parametrize("text", ["", "host:", "127.0.0.1:99999", "a:b:1", "::1:80", "[::1"])
+def test_no_address(text: str) -> None:
+    """Anything else is refused with an example."""
+    with pytest.raises(SettingsError, match=r"such as 127\.0\.0\.1:8080"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.168.1.5", "scanner"])
+def test_other_machines_need_a_token(host: str) -> None:
+    """An address that others can reach is refused without a token, and with one that can be guessed."""
+    with pytest.raises(SettingsError, match="SRANOGAN_PAGE_TOKEN"):
+        parse_address(f"{host}:8080")
+    with pytest.raises(SettingsError, match="has 4 characters"):
+        parse_address(f"{host}:8080", "1234")
+    assert parse_address(f"{host}:8080", TOKEN).token == TOKEN
+
+
+@pytest.fixture
+def served(board: Board) -> Iterator[str]:
+    """Serve the board on a port of the system's choice."""
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        yield url
+
+
+def test_served(served: str) -> None:
+    """The page is there over a real socket."""
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(f"{served}api/state", timeout=10) as answer:
+                assert answer.status == 200
+            return
+        except ConnectionError:
+            time.sleep(0.05)
+    pytest.fail("the page did not come up")
+
+
+def test_the_end_is_clean(board: Board) -> None:
+    """After the block, neither its thread nor its port is left, even with a connection open."""
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        port = int(url.rstrip("/").rpartition(":")[2])
+        open_one = socket.create_connection(("127.0.0.1", port))
+    open_one.close()
+    assert not any(thread.name == "page" for thread in threading.enumerate())
+    with serving(board, Address("127.0.0.1", port)):
+        pass
+
+
+def test_a_port_in_use(served: str, board: Board) -> None:
+    """A port that is taken is an error before anything is scored."""
+    port = int(served.rstrip("/").rpartition(":")[2])
+    with (
+        pytest.raises(SettingsError, match="Choose another port"),
+        serving(board, Address("127.0.0.1", port)),
+    ):
+        pytest.fail("served twice")
+
+
+def test_written_and_read_at_once() -> None:
+    """A loop that writes while pages read breaks neither."""
+    board, done = filled_board(5), threading.Event()
+    errors: list[str] = []
+
+    def read() -> None:
+        browser = client(board)
+        while not done.is_set():
+            paths = ("/api/state", "/api/results", "/metrics", "/api/live/heat.png")
+            errors.extend(path for path in paths if browser.get(path).status_code != 200)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(150):
+        show(board, number, 0.1)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not errors
+    assert sum(board.snapshot().counts.values()) == 155
