@@ -23,6 +23,7 @@ from sranogan_edge.budget import largest_within, table_of
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.decode import IMAGE_SUFFIXES, decode_file
 from sranogan_edge.errors import DataError, ExitCode, ImageError, SettingsError, SranoganError
+from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.results import (
@@ -152,6 +153,15 @@ def score_files(
     return ExitCode.SOME_FAILED if figures.failed else ExitCode.OK
 
 
+def score_feeds(bundle: Path, uris: list[str], out: Path, options: ScoreOptions, spool: Path) -> ExitCode:
+    """Score feeds by way of a spool until they end or a signal comes; results are added to ``out``."""
+    from sranogan_edge.service_run import log_to_stderr, serve
+    from sranogan_edge.service_scoring import Judge
+
+    log_to_stderr()
+    return serve(Judge.of(open_detector(bundle, options)), uris, out, spool)
+
+
 def _score_one(detector: Detector, scorer: Scorer, file: Path, results: ResultsFolder) -> ResultLine:
     try:
         verdict = detector.score(decode_file(file, max_pixels=detector.bundle.preprocess.max_pixels))
@@ -203,7 +213,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(epilog=EXIT_CODES)
 def score(
     bundle: Annotated[Path, typer.Argument(help="The bundle that sranogan-export wrote (NAME.sranogan).")],
-    paths: Annotated[list[Path], typer.Argument(help="Image files, and folders of images.")],
+    feeds: Annotated[
+        list[str],
+        typer.Argument(help="Image files, folders of images, watch:DIR (files dropped into a folder)."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl and heat_maps/.")] = Path("scores"),
     backend: Annotated[
         str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}. See docs/backends.md.")
@@ -220,18 +233,31 @@ def score(
             "reading and writing files), measured at start-up.",
         ),
     ] = None,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder where objects wait on disk until they are scored; an interrupted run goes on "
+            "from it [default: OUT/spool with watch:DIR, none with files]."
+        ),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
     ] = None,
 ) -> None:
     """Score images with a bundle: an anomaly score, a p-value, a verdict and a heat map each.
 
+    A watched folder is scored until SIGTERM or Ctrl-C; its files move to done/ and failed/ inside it.
+
     The bundle proves itself first: its hashes are checked and its golden inputs re-scored on this machine.
     """
 
     def call() -> ExitCode:
         options = ScoreOptions(backend, threads, steps, budget_ms)
-        return score_files(bundle, paths, out, options, json)
+        if spool is None and not any(map(is_feed_uri, feeds)):
+            return score_files(bundle, [Path(feed) for feed in feeds], out, options, json)
+        if json:
+            raise SettingsError("--json sums up files that end; it does not go with --spool or watch:DIR")
+        return score_feeds(bundle, feeds, out, options, spool or out / "spool")
 
     run(call)
 

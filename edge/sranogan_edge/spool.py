@@ -173,13 +173,14 @@ class Spool:
         )
         return [self._entry(row) for row in rows]
 
-    def give_back(self, entry: Entry, reason: str) -> None:
-        """End an attempt without a result: the object waits again."""
+    def give_back(self, entry: Entry, reason: str) -> int:
+        """End an attempt without a result: the object waits again; returns its number."""
         with self._db.transaction() as db:
             db.execute(
                 "UPDATE objects SET state = 'received', reason = ? WHERE sequence = ?",
                 storable((reason, entry.sequence)),
             )
+        return entry.sequence
 
     def finish(self, entry: Entry, line: Mapping[str, Any], *, dead: str | None = None) -> int:
         """End an object with its result, in one transaction; returns the result's number.

@@ -1,0 +1,69 @@
+"""A runner whose detector is a stand-in: it reads the image's mean and waits a few milliseconds.
+
+``python folder_runner.py WATCHED OUT SPOOL [MILLISECONDS]``. All but the neural networks is real. An image of
+mean 13 ends the process, as a crash in a decoder or a driver would.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sranogan_edge.errors import SranoganError
+from sranogan_edge.feeds import watch
+from sranogan_edge.frame import Frame
+from sranogan_edge.pipeline import Reconstruction, Verdict
+from sranogan_edge.results import Scorer
+from sranogan_edge.service_run import log_to_stderr, serve
+from sranogan_edge.service_scoring import Judge
+from sranogan_edge.spool import SpoolLimits
+
+POISON = 13
+
+
+class StandIn:
+    """Scores an image by its mean."""
+
+    def __init__(self, milliseconds: float = 0.0) -> None:
+        self.seconds = milliseconds / 1000
+
+    def score(self, frame: Frame) -> Verdict:
+        score = float(frame.pixels.mean())
+        time.sleep(self.seconds)
+        if score == POISON:
+            os.kill(os.getpid(), signal.SIGKILL)
+        flat = np.zeros((8, 8), np.float32)
+        made = Reconstruction(flat[..., None], flat, flat, flat, {}, flat, 0.0, {})
+        return Verdict(score, {}, 0.5, score > 200, 200.0, flat, made, {"total": 1.0})
+
+
+def stand_in(milliseconds: float = 0.0) -> Judge:
+    """Give a judge for tests."""
+    return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), 1_000_000, None)
+
+
+def quick_watch(folder: str) -> watch.WatchFeed:
+    """Look at the folder more often than sranogan-score does."""
+    return watch.WatchFeed(Path(folder), settle_s=0.05, poll_s=0.02)
+
+
+def main() -> int:
+    """Watch a folder until a signal comes."""
+    watched, out, spool = sys.argv[1:4]
+    log_to_stderr()
+    vars(watch)["open_watch"] = quick_watch
+    try:
+        judge = stand_in(float(sys.argv[4]) if len(sys.argv) > 4 else 3.0)
+        return int(serve(judge, [f"watch:{watched}"], Path(out), Path(spool), SpoolLimits(min_free_bytes=0)))
+    except SranoganError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
