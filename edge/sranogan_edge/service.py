@@ -64,6 +64,7 @@ class Service:
         self._notifier = Notifier()
         self._stop = threading.Event()
         self._pruned_at = float("-inf")
+        self._full = False  # and it was said
 
     def stop(self) -> None:
         """Finish the object in hand and end; may be called from a signal handler or any thread."""
@@ -76,7 +77,9 @@ class Service:
         Raises:
             SranoganError: a feed failed for good, or the spool did; all that was acknowledged is kept.
         """
-        delivery = Delivery(self.spool.outbox, self._readers)
+        delivery = self._delivery()
+        if delivery is None:
+            return ExitCode.OK
         try:
             self._intake.start()
             self._notifier.ready()
@@ -88,6 +91,15 @@ class Service:
         if self._intake.error and not self._stop.is_set():
             raise self._intake.error
         return ExitCode.SOME_FAILED if self.failed and not self._stop.is_set() else ExitCode.OK
+
+    def _delivery(self) -> Delivery | None:
+        """Begin to deliver, once the disk has room for it; None when told to stop meanwhile."""
+        while not self._stop.is_set():
+            try:
+                return Delivery(self.spool.outbox, self._readers)
+            except SpoolFullError as error:
+                self._wait_for_room(error)
+        return None
 
     def _loop(self, delivery: Delivery) -> None:
         while not self._stop.is_set() and not self._intake.error:
@@ -114,6 +126,7 @@ class Service:
             self._wait_for_room(error)
             found = None
         results += [found] if found else []
+        self._full = self._full and not results
         for result in results:
             self.scored, self.failed = self.scored + (not result.failed), self.failed + result.failed
             delivery.announce(result.number, result.verdict)
@@ -132,7 +145,9 @@ class Service:
                 self._wait_for_room(error)
 
     def _wait_for_room(self, error: SpoolFullError) -> None:
-        _log.error("%s", error)
+        if not self._full:
+            _log.error("%s", error)
+        self._full = True
         self._notifier.alive()
         self._notifier.status(str(error))
         self._pruned_at = float("-inf")
@@ -146,8 +161,7 @@ class Service:
         self._pruned_at = now
         try:
             removed = prune(self.spool, self.settings.retention)
-        except SpoolFullError as error:  # not even room to note what goes; a sink or a person must free some
-            _log.error("%s", error)
+        except SpoolFullError:  # not even room to note what goes: somebody else must free some
             return
         if removed:
             _log.info("retention removed %d finished objects", removed)

@@ -141,24 +141,35 @@ class Delivery:
     """Threads that carry results to readers until closed."""
 
     def __init__(self, outbox: Outbox, readers: Mapping[str, Reader]) -> None:
-        """Register the readers: from now on retention keeps what they have not read."""
+        """Register the readers (from now on retention keeps what they have not read) and begin.
+
+        Raises:
+            SpoolFullError: no room to register them; nothing has begun.
+        """
         self._outbox, self._readers = outbox, dict(readers)
         self._wake = threading.Condition()
         self._closing = False
         self._verdicts: OrderedDict[int, Verdict] = OrderedDict()
         self.failing: dict[str, str] = {}  # by reader: why it does not take results now
         outbox.forget_sinks(self._readers)
-        self._threads = []
-        for name, reader in self._readers.items():
-            at = outbox.cursor(name)
-            if isinstance(reader, ResultsLog):
-                at = reader.start(at)
-                outbox.advance(name, at)
-            thread = threading.Thread(
-                target=self._carry, args=(name, reader, at), name=f"sink {name}", daemon=True
+        self._threads = [
+            threading.Thread(
+                target=self._carry,
+                args=(name, reader, self._registered(name, reader)),
+                name=f"sink {name}",
+                daemon=True,
             )
-            self._threads.append(thread)
+            for name, reader in self._readers.items()
+        ]
+        for thread in self._threads:
             thread.start()
+
+    def _registered(self, name: str, reader: Reader) -> Cursor:
+        at = self._outbox.cursor(name)
+        if isinstance(reader, ResultsLog):
+            at = reader.start(at)
+            self._outbox.advance(name, at)
+        return at
 
     def announce(self, number: int, verdict: Verdict | None) -> None:
         """There is a new result."""

@@ -97,7 +97,7 @@ class Scoring:
             failure = f"{type(error).__name__}: {error}"
             keep(lambda: self._spool.give_back(begun, failure))
             self._any_exhausted = begun.attempts >= self._spool.limits.max_attempts
-            return self.object(keep) if self._any_exhausted else None
+            return self.object(keep)
         heat = self._heat_map(begun, verdict)
         line = asdict(result_line(begun.source, verdict, self._judge.scorer, heat))
         return self._ended(begun, verdict, keep(lambda: self._spool.finish(begun, line)))

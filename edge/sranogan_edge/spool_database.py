@@ -15,6 +15,7 @@ from sranogan_edge.errors import SpoolError, SpoolFullError
 __all__ = ["SpoolDatabase"]
 
 SCHEMA_VERSION = 1
+_WAL_PAGES = 100  # of 4 KiB: a small log needs little room on a full disk
 _ROOM_BYTES = 1 << 20  # with less than this, an I/O error of SQLite means a full disk
 
 _SCHEMA = """
@@ -57,6 +58,7 @@ class SpoolDatabase:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
             self._prepare()
 
     def _prepare(self) -> None:

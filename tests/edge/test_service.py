@@ -1,0 +1,359 @@
+"""The runner with stand-ins for the detector and the feeds: stops, faults, full disks, failing sinks."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sranogan_edge.errors import ExitCode, FeedError, ResultsError
+from sranogan_edge.feeds import Arrival, Feed, FeedHealth, open_feed
+from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.pipeline import Reconstruction, Verdict
+from sranogan_edge.results import ResultLine, Scorer
+from sranogan_edge.service import Service, ServiceSettings
+from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
+from sranogan_edge.service_notify import Notifier
+from sranogan_edge.service_scoring import Judge
+from sranogan_edge.spool import Spool, SpoolLimits
+
+PATIENCE_S = 60.0
+
+
+class StandIn:
+    """Scores an image by its mean; fails with what ``faults`` hold, one a call."""
+
+    def __init__(self) -> None:
+        self.faults: list[Exception] = []
+        self.calls = 0
+
+    def score(self, frame: Frame) -> Verdict:
+        self.calls += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        score = float(frame.pixels.mean())
+        flat = np.zeros((8, 8), np.float32)
+        made = Reconstruction(flat[..., None], flat, flat, flat, {}, flat, 0.0, {})
+        return Verdict(score, {}, 0.5, score > 200, 200.0, flat, made, {"total": 1.0})
+
+
+class Sink:
+    """Remembers what it was given; fails while ``broken``."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bool]] = []  # file, and whether the verdict came with it
+        self.broken = False
+        self.closed = False
+
+    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+        if self.broken:
+            raise ResultsError("the broker is gone")
+        self.lines.append((Path(line.file).name, verdict is not None))
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Camera:
+    """A feed of frames, or of a failure."""
+
+    name = "camera:fake"
+
+    def __init__(self, frames: int, then: Exception | None = None) -> None:
+        self.frames, self.then = frames, then
+        self.health = FeedHealth()
+
+    def __iter__(self) -> Iterator[Arrival]:
+        for number in range(1, self.frames + 1):
+            pixels = np.full((20, 20), number, np.uint8)
+            frame = Frame(pixels, 8, Photometric.MONOCHROME2, source=f"frame {number}")
+            yield Arrival(f"frame {number}", 0.0, number, frame=frame, identity={"camera": "0"})
+        if self.then:
+            raise self.then
+
+    def close(self) -> None:
+        pass
+
+
+class Bench:
+    """A runner in this process, with a spool and a results folder."""
+
+    def __init__(self, root: Path, limits: SpoolLimits | None = None) -> None:
+        self.root, self.detector = root, StandIn()
+        self.spool = Spool(root / "spool", limits or SpoolLimits(min_free_bytes=0))
+        self.judge = Judge(self.detector, Scorer("0" * 64, 1, "stand-in"), 1_000_000, heat_limit=1.0)
+        self.service: Service | None = None
+
+    def build(self, *feeds: Feed, **readers: Reader) -> Service:
+        """Connect the parts."""
+        self.service = Service(self.judge, self.spool, feeds, readers, ServiceSettings(out=self.root))
+        return self.service
+
+    def in_background(self, service: Service) -> Callable[[], ExitCode]:
+        """Run it; returns what stops it and gives its exit code."""
+        codes: list[ExitCode] = []
+        thread = threading.Thread(target=lambda: codes.append(service.run()))
+        thread.start()
+
+        def stop() -> ExitCode:
+            service.stop()
+            thread.join(PATIENCE_S)
+            return codes[0]
+
+        return stop
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Give a runner."""
+    made = Bench(tmp_path)
+    yield made
+    made.spool.close()
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """Give a file system of 4 MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder]
+        try:
+            done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        except OSError as error:
+            pytest.skip(f"no mount command: {error}")
+        if done.returncode:
+            pytest.skip(f"mounting a small tmpfs is not allowed here: {done.stderr.strip()}")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+def images(folder: Path, *means: int) -> Path:
+    """A folder of small images named after their means."""
+    folder.mkdir(exist_ok=True)
+    for mean in means:
+        Image.fromarray(np.full((20, 20), mean, np.uint8)).save(folder / f"{mean}.png")
+    return folder
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    """Every line, none of them partial."""
+    text = file.read_text() if file.exists() else ""
+    assert not text or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_files_end_and_are_not_scored_again(bench: Bench) -> None:
+    """Good and bad have their line; a second run over the same folder finds nothing new to do."""
+    folder = images(bench.root / "in", 10, 250)
+    (folder / "bad.png").write_bytes(b"no image")
+    log = bench.root / "results.jsonl"
+    for _ in range(2):
+        service = bench.build(open_feed(str(folder)), log=ResultsLog(log))
+        code = service.run()
+        assert [(Path(r["file"]).name, r["verdict"]) for r in lines(log)] == [
+            ("10.png", "normal"),
+            ("250.png", "anomalous"),
+            ("bad.png", "error"),
+        ]
+        assert code == (ExitCode.SOME_FAILED if service.failed else ExitCode.OK)
+    assert bench.detector.calls == 2
+    assert (bench.root / lines(log)[0]["heat_map"]).is_file()
+    assert sorted(p.name for p in folder.iterdir()) == ["10.png", "250.png", "bad.png"]
+
+
+def test_a_watched_folder_beside_files(bench: Bench) -> None:
+    """Both end in one results file; a stop leaves with 0 although some failed."""
+    watched = images(bench.root / "watched", 20, 30)
+    (watched / "notes.txt").write_text("x")
+    feeds = WatchFeed(watched, settle_s=0.05, poll_s=0.02), open_feed(str(images(bench.root / "in", 40)))
+    stop = bench.in_background(bench.build(*feeds, log=ResultsLog(bench.root / "results.jsonl")))
+    wait_for(lambda: len(list((watched / "done").iterdir()) + list((watched / "failed").iterdir())) == 3)
+    images(watched, 50)
+    wait_for(lambda: (watched / "done" / "50.png").exists())
+    assert stop() == ExitCode.OK
+    found = [Path(r["file"]).name for r in lines(bench.root / "results.jsonl")]
+    assert sorted(found) == ["20.png", "30.png", "40.png", "50.png", "notes.txt"]
+
+
+def test_an_image_that_is_too_large(tmp_path: Path) -> None:
+    """It goes to failed/ with its line, and the next one is scored."""
+    bench = Bench(tmp_path, SpoolLimits(max_object_bytes=2000, min_free_bytes=0))
+    watched = images(tmp_path / "watched", 20)
+    (watched / "huge.png").write_bytes(bytes(3000))
+    feed = WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    stop = bench.in_background(bench.build(feed, log=ResultsLog(tmp_path / "results.jsonl")))
+    wait_for(lambda: (watched / "failed" / "huge.png").exists() and (watched / "done" / "20.png").exists())
+    assert stop() == ExitCode.OK
+    errors = [r["error"] for r in lines(tmp_path / "results.jsonl") if r["error"]]
+    assert len(errors) == 1
+    assert "3,000 bytes, above the limit" in errors[0]
+    bench.spool.close()
+
+
+def test_a_fault_is_tried_again_and_a_lasting_one_dead_lettered(bench: Bench) -> None:
+    """One failure of the device costs an attempt; three cost the object, not the others."""
+    bench.detector.faults = [MemoryError("no memory")]
+    log = bench.root / "results.jsonl"
+    assert bench.build(open_feed(str(images(bench.root / "in", 10))), log=ResultsLog(log)).run() == 0
+    bench.detector.faults = [RuntimeError("driver lost")] * 3
+    service = bench.build(open_feed(str(images(bench.root / "in", 20, 30))), log=ResultsLog(log))
+    assert service.run() == ExitCode.SOME_FAILED
+    found = {Path(r["file"]).name: r for r in lines(log)}
+    assert found["10.png"]["score"] == 10
+    assert "given up after 3 attempts" in found["20.png"]["error"]
+    assert "RuntimeError: driver lost" in found["20.png"]["error"]
+    assert found["30.png"]["score"] == 30
+
+
+def test_frames_of_a_camera(bench: Bench) -> None:
+    """They go past the spool and have their results, in order, with those of the files."""
+    log = bench.root / "results.jsonl"
+    feeds = Camera(30), open_feed(str(images(bench.root / "in", 200)))
+    assert bench.build(*feeds, log=ResultsLog(log)).run() == ExitCode.OK
+    found = lines(log)
+    assert [r["score"] for r in found if r["identity"]] == list(range(1, 31))
+    assert len(found) == 31
+    assert bench.spool.counts()["done"] == 1
+
+
+def test_a_feed_that_fails_for_good(bench: Bench) -> None:
+    """The runner ends with its error; what came before is scored and delivered."""
+    log = bench.root / "results.jsonl"
+    with pytest.raises(FeedError, match="unplugged"):
+        bench.build(Camera(1, FeedError("unplugged")), log=ResultsLog(log)).run()
+    bench.build(log=ResultsLog(log)).run()
+    assert len(lines(log)) <= 1
+
+
+def test_a_sink_that_fails_holds_up_nobody(bench: Bench) -> None:
+    """The other has its results, with their verdicts; the broken one gets all of them later, in order."""
+    good, bad = Sink(), Sink()
+    bad.broken = True
+    folder = images(bench.root / "in", 10, 20, 30)
+    service = bench.build(open_feed(str(folder)), good=SinkReader(good), bad=SinkReader(bad))
+    assert service.run() == ExitCode.OK
+    assert good.lines == [("10.png", True), ("20.png", True), ("30.png", True)]
+    assert (bad.lines, good.closed, bad.closed) == ([], True, True)
+    bad.broken = False
+    bench.build(good=SinkReader(good), bad=SinkReader(bad)).run()
+    assert [name for name, _ in bad.lines] == ["10.png", "20.png", "30.png"]
+    assert bad.lines[0] == ("10.png", False)  # after a restart the verdict is gone, the line is not
+    assert len(good.lines) == 3
+
+
+def test_a_full_disk_and_a_freed_one(disk: Path) -> None:
+    """The folder's files wait where they are; once there is room each is scored once."""
+    bench = Bench(disk)
+    watched = images(disk / "watched", *range(20, 40))
+    ballast = disk / "ballast"
+    log = ResultsLog(bench.root / "results.jsonl")
+    service = bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), log=log)
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        fill(file)
+    stop = bench.in_background(service)
+    time.sleep(2)
+    assert not log.path.read_text()
+    ballast.unlink()
+    wait_for(lambda: len(list((watched / "done").iterdir())) == 20)
+    assert stop() == ExitCode.OK
+    assert len({r["file"] for r in lines(log.path)}) == len(lines(log.path)) == 20
+    bench.spool.close()
+
+
+def fill(file: Any) -> None:
+    """Write until it fails."""
+    while True:
+        file.write(bytes(4096))
+
+
+def test_a_results_folder_that_becomes_read_only(bench: Bench, disk: Path) -> None:
+    """Scoring goes on, the results wait in the spool, and are written once it is writable again."""
+    log = ResultsLog(disk / "results.jsonl")
+    watched = images(bench.root / "watched", 20)
+    service = bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), log=log)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    stop = bench.in_background(service)
+    wait_for(lambda: bench.spool.counts()["done"] == 1)
+    assert lines(log.path) == []
+    with pytest.raises(ResultsError, match="Read-only file system"):
+        ResultsLog(disk / "results.jsonl")
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    wait_for(lambda: len(lines(log.path)) == 1)
+    assert stop() == ExitCode.OK
+
+
+def test_results_are_written_once(bench: Bench) -> None:
+    """What a killed run wrote beyond its cursor is cut off; what was there before us is not."""
+    log = bench.root / "results.jsonl"
+    log.write_text('{"of": "an earlier program"}\n')
+    bench.build(open_feed(str(images(bench.root / "in", 10))), log=ResultsLog(log)).run()
+    with log.open("a") as file:
+        file.write('{"half": ')
+    bench.build(open_feed(str(images(bench.root / "in", 20))), log=ResultsLog(log)).run()
+    assert [r.get("score") for r in lines(log)] == [None, 10.0, 20.0]
+    log.write_text("")  # rotated away by somebody
+    bench.build(open_feed(str(images(bench.root / "in", 30))), log=ResultsLog(log)).run()
+    assert [r["score"] for r in lines(log)] == [30.0]
+
+
+def test_a_clock_set_back_while_it_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are taken, scored and numbered as if nothing had happened."""
+    watched = images(bench.root / "watched", 20)
+    log = ResultsLog(bench.root / "results.jsonl")
+    stop = bench.in_background(bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), log=log))
+    wait_for(lambda: (watched / "done" / "20.png").exists())
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 10 * 365 * 86_400)
+    images(watched, 30)
+    os.utime(watched / "30.png", (0, 0))
+    wait_for(lambda: (watched / "done" / "30.png").exists())
+    assert stop() == ExitCode.OK
+    assert [(r["number"], r["score"]) for r in lines(log.path)] == [(1, 20.0), (2, 30.0)]
+
+
+def test_word_to_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """READY, WATCHDOG and STOPPING reach the socket; the watchdog not more often than it needs."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "8000000")
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+        notifier = Notifier()
+        assert notifier.watchdog_s == 8
+        notifier.ready()
+        for _ in range(5):
+            notifier.alive()
+        notifier.status("two\nlines")
+        notifier.stopping()
+        said = [manager.recv(1000).decode() for _ in range(4)]
+    assert said == [f"READY=1\nMAINPID={os.getpid()}", "WATCHDOG=1", "STATUS=two lines", "STOPPING=1"]
+    notifier.stopping()  # nobody listens any more
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert Notifier().watchdog_s is None
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    Notifier().ready()
