@@ -1,0 +1,66 @@
+"""What every place for results has in common: write, flush, close, and how it fares.
+
+Sinks on this machine (JSONL, SQLite) have a result on the disk before ``write`` returns, and raise
+``ResultsError`` where they cannot; :class:`~sranogan_edge.sinks.kept.Kept` holds what they could not take.
+Sinks beyond it (MQTT, webhook) put it into an outbox on the disk first and send it from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+from sranogan_edge.pipeline import Verdict
+from sranogan_edge.results import ResultLine
+
+__all__ = ["Record", "Sink", "SinkHealth", "SinkState", "record_key", "record_of"]
+
+Record = Mapping[str, Any]
+SinkState = Literal["ok", "failing", "closed"]
+
+
+@dataclass(frozen=True)
+class SinkHealth:
+    """How a sink fares.
+
+    Attributes:
+        state: ``failing`` keeps what it cannot take and tries again.
+        written: results that arrived where they belong.
+        waiting: results that are kept for later.
+        lost: the oldest of those, let go because no more could be kept.
+        refused: results that the other side will never take (a webhook's 400); they are kept apart.
+        message: why it fails; empty where all is well.
+    """
+
+    state: SinkState = "ok"
+    written: int = 0
+    waiting: int = 0
+    lost: int = 0
+    refused: int = 0
+    message: str = ""
+
+
+class Sink(Protocol):
+    """A place for results."""
+
+    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+        """Take one result; ``verdict`` holds its pictures, None where the image could not be judged."""
+
+    def flush(self) -> None:
+        """Have all that was taken on disk."""
+
+    def close(self) -> None:
+        """Flush and let go; may be called twice."""
+
+
+def record_key(line: ResultLine) -> str:
+    """One key for one object judged by one bundle: the same again is a repeat, not another result."""
+    what = (line.file, line.bundle, line.steps)
+    return hashlib.sha256("\0".join(map(str, what)).encode(errors="surrogateescape")).hexdigest()
+
+
+def record_of(line: ResultLine) -> dict[str, Any]:
+    """Return ``line`` and its key, ready for JSON."""
+    return {"key": record_key(line), **asdict(line)}

@@ -1,0 +1,388 @@
+"""Results on this machine: whole lines, each object once, and no failure that stops a feed."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sranogan_edge.backoff import Backoff
+from sranogan_edge.errors import ResultsError, SettingsError
+from sranogan_edge.pipeline import Verdict
+from sranogan_edge.results import ResultLine
+from sranogan_edge.sinks.database import SqliteSink, export_csv
+from sranogan_edge.sinks.jsonl import JsonlSink
+from sranogan_edge.sinks.kept import Kept
+from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.sink import record_key
+
+NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+
+
+def line(number: int = 0, **changes: Any) -> ResultLine:
+    """The line of a judged image."""
+    values: dict[str, Any] = {
+        "file": f"{number}.png",
+        "score": 1.0 + number,
+        "p_value": 0.5,
+        "verdict": "normal",
+        "threshold": 2.0,
+        "anogan_score": 100.0,
+        "milliseconds": {"search": 2.0, "total": 4.0},
+        "heat_map": None,
+        "error": None,
+        "bundle": "ab",
+        "steps": 4,
+        "backend": "LiteRT",
+        "backend_fallback": None,
+        "scored_at": "2026-01-01T12:00:00Z",
+    }
+    return ResultLine(**{**values, **changes})
+
+
+def lines_in(path: Path) -> list[str]:
+    """The file names of every line of one file, none of them torn."""
+    data = path.read_bytes()
+    assert not data or data.endswith(b"\n")
+    return [json.loads(one)["file"] for one in data.splitlines()]
+
+
+def lines_of(folder: Path) -> list[str]:
+    """The same of all files of a sink, oldest first."""
+    files = [*sorted(folder.glob("results-*.jsonl")), folder / "results.jsonl"]
+    return [name for file in files for name in lines_in(file)]
+
+
+class Clock:
+    """A time that only moves when it is told to."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Fragile:
+    """A sink that fails while ``broken`` is set."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.broken = False
+        self.tries = 0
+
+    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+        self.tries += 1
+        if self.broken:
+            raise ResultsError("the disk is full")
+        self.taken.append(line.file)
+
+    def flush(self) -> None:
+        if self.broken:
+            raise ResultsError("the disk is full")
+
+    close = flush
+
+
+def test_lines_go_on_where_the_last_run_ended(tmp_path: Path) -> None:
+    """A restart appends; each line names its object's key."""
+    for number in range(3):
+        sink = JsonlSink(tmp_path, now=Clock())
+        sink.write(line(number), None)
+        sink.close()
+    assert lines_of(tmp_path) == ["0.png", "1.png", "2.png"]
+    assert json.loads((tmp_path / "results.jsonl").open().readline())["key"] == record_key(line(0))
+
+
+def test_files_rotate_by_size(tmp_path: Path) -> None:
+    """No file is larger than its limit, no line is lost or torn, and the oldest files go where told to."""
+    sink = JsonlSink(tmp_path / "all", max_bytes=2000, sync=False)
+    few = JsonlSink(tmp_path / "few", max_bytes=2000, keep=2, sync=False)
+    for number in range(40):
+        sink.write(line(number), None)
+        few.write(line(number), None)
+    assert lines_of(tmp_path / "all") == [f"{number}.png" for number in range(40)]
+    assert all(file.stat().st_size <= 2000 for file in (tmp_path / "all").iterdir())
+    assert len(list((tmp_path / "few").iterdir())) == 3
+    assert lines_of(tmp_path / "few")[-1] == "39.png"
+
+
+def test_files_rotate_by_age(tmp_path: Path) -> None:
+    """A day after its first line a file is closed, also across a restart; a clock set back closes none."""
+    clock = Clock()
+    sink = JsonlSink(tmp_path, now=clock)
+    sink.write(line(0), None)
+    sink.close()
+    clock.now += 86_000
+    sink = JsonlSink(tmp_path, now=clock)
+    sink.write(line(1), None)
+    clock.now += 1000
+    sink.write(line(2), None)
+    assert lines_in(tmp_path / "results-20260102T121000Z-0000.jsonl") == ["0.png", "1.png"]
+    clock.now -= 10 * 86_400
+    sink.write(line(3), None)
+    clock.now += 86_500
+    sink.write(line(4), None)
+    assert lines_in(tmp_path / "results.jsonl") == ["4.png"]
+    assert lines_of(tmp_path).count("3.png") == 1
+
+
+@pytest.mark.parametrize("torn", [b'{"file": "x', b'{"file": "' + b"y" * 200_000])
+def test_a_torn_line_is_cut_off_at_the_next_start(tmp_path: Path, torn: bytes) -> None:
+    """What a power cut left is no line: it had not been answered for."""
+    sink = JsonlSink(tmp_path)
+    sink.write(line(0), None)
+    sink.close()
+    with (tmp_path / "results.jsonl").open("ab") as file:
+        file.write(torn)
+    sink = JsonlSink(tmp_path)
+    sink.write(line(1), None)
+    assert lines_of(tmp_path) == ["0.png", "1.png"]
+
+
+def test_a_file_that_is_one_torn_line(tmp_path: Path) -> None:
+    """Nothing of it is kept."""
+    (tmp_path / "results.jsonl").write_bytes(b"{" * 70_000)
+    JsonlSink(tmp_path).write(line(1), None)
+    assert lines_of(tmp_path) == ["1.png"]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "write"])
+def test_a_full_disk_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """A line that does not fit is an error and leaves nothing of itself; after space is freed it goes on."""
+    sink = JsonlSink(tmp_path)
+    sink.write(line(0), None)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if failing == "fsync":
+            patch.setattr(os, "fsync", full)
+        else:
+            file = sink._file
+            assert file is not None
+            sink._file = cast("Any", HalfFull(file))
+        with pytest.raises(ResultsError, match="No space left on device"):
+            sink.write(line(1), None)
+    assert lines_of(tmp_path) == ["0.png"]
+    sink.write(line(2), None)
+    assert lines_of(tmp_path) == ["0.png", "2.png"]
+
+
+class HalfFull:
+    """A file on a disk that takes ten more bytes."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.room = 10
+
+    def write(self, data: Any) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = int(self.file.write(bytes(data)[: self.room]))
+        self.room = 0
+        return taken
+
+    def truncate(self, size: int) -> None:
+        self.file.truncate(size)
+
+    def __enter__(self) -> HalfFull:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def test_a_small_disk_keeps_whole_lines(small_disk: Path) -> None:
+    """The same with a file system that is really full, for lines and for rows."""
+    bare, kept = JsonlSink(small_disk / "lines"), Kept(JsonlSink(small_disk / "kept"))
+    wrote: list[str] = []
+
+    def fill() -> None:
+        for number in range(10_000):
+            kept.write(line(number), None)
+            bare.write(line(number), None)
+            wrote.append(f"{number}.png")
+
+    with pytest.raises(ResultsError):
+        fill()
+    assert len(wrote) > 10
+    assert lines_of(small_disk / "lines") == wrote
+    health = kept.health
+    assert health.written == len(lines_of(small_disk / "kept"))
+    assert health.written + health.waiting == len(wrote) + 1
+
+
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
+    """A file in the way of the folder (a read-only one stops only users who are not root) names the cure."""
+    (tmp_path / "file").touch()
+    for make in (JsonlSink, lambda folder: SqliteSink(folder / "results.sqlite")):
+        with pytest.raises(ResultsError, match="cannot write results to"):
+            make(tmp_path / "file" / "results")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    """Its error names the folder."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(ResultsError, match="Permission denied"):
+        JsonlSink(tmp_path / "results")
+
+
+def test_limits_that_cannot_work(tmp_path: Path) -> None:
+    """They are refused before a file is made."""
+    for options in ({"max_bytes": 0}, {"max_age_s": 0}, {"keep": -1}):
+        with pytest.raises(SettingsError, match="must be above 0"):
+            JsonlSink(tmp_path, **options)  # type: ignore[arg-type]
+
+
+def test_a_repeat_is_no_second_row(tmp_path: Path) -> None:
+    """One object judged by one bundle stands in the table once; another bundle judges it anew."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    for one in (line(0), line(1), line(0), line(0, bundle="cd"), line(0, steps=8)):
+        sink.write(one, None)
+    sink.close()
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    sink.write(line(1), None)
+    reader = sqlite3.connect(tmp_path / "results.sqlite")
+    rows = reader.execute("SELECT file, bundle, steps, score FROM results ORDER BY id").fetchall()
+    assert rows == [
+        ("0.png", "ab", 4, 1.0),
+        ("1.png", "ab", 4, 2.0),
+        ("0.png", "cd", 4, 1.0),
+        ("0.png", "ab", 8, 1.0),
+    ]
+    assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_caller_may_name_the_objects(tmp_path: Path) -> None:
+    """With the spool's own key, two files of one name are two objects."""
+    keys = iter("aba")
+    sink = SqliteSink(tmp_path / "results.sqlite", key=lambda line: next(keys))
+    for _ in range(3):
+        sink.write(line(0), None)
+    assert export_csv(tmp_path / "results.sqlite", tmp_path / "out.csv") == 2
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """It is refused and left as it is."""
+    (tmp_path / "results.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(ResultsError, match="not a database"):
+        SqliteSink(tmp_path / "results.sqlite")
+    assert (tmp_path / "results.sqlite").read_bytes().startswith(b"something else")
+
+
+def test_csv_export(tmp_path: Path) -> None:
+    """Every row with its header; a name that a spreadsheet would compute is made harmless; odd bytes pass."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    names = ["a,b.png", "=HYPERLINK(1)", "line\nbreak.png", os.fsdecode(b"\xff.png")]
+    for name in names:
+        sink.write(line(0, file=name), None)
+    sink.write(line(1, score=None, verdict="error", error="it is empty"), None)
+    assert export_csv(tmp_path / "results.sqlite", tmp_path / "out.csv") == 5
+    rows = list(csv.DictReader((tmp_path / "out.csv").open(newline="", encoding="utf-8")))
+    assert [row["file"] for row in rows] == [
+        "a,b.png",
+        "'=HYPERLINK(1)",
+        "line\nbreak.png",
+        "\\udcff.png",
+        "1.png",
+    ]
+    assert (rows[4]["score"], rows[4]["error"]) == ("", "it is empty")
+
+
+def test_a_csv_export_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    """Neither a missing database nor a full disk makes half a table."""
+    (tmp_path / "out.csv").write_text("old")
+    with pytest.raises(ResultsError, match="cannot export"):
+        export_csv(tmp_path / "none.sqlite", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert not (tmp_path / "none.sqlite").exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_a_failing_sink_cannot_take_is_kept(tmp_path: Path) -> None:
+    """The feed never hears of it; results wait in order, tries are far apart, none is lost."""
+    clock, inner = Clock(), Fragile()
+    sink = Kept(inner, clock=clock)
+    sink.write(line(0), None)
+    inner.broken = True
+    for number in range(1, 1000):
+        clock.now += 0.1
+        sink.write(line(number), None)
+    assert (sink.health.state, sink.health.waiting, sink.health.written) == ("failing", 999, 1)
+    assert sink.health.message == "the disk is full"
+    assert inner.tries < 20
+    inner.broken = False
+    clock.now += 60
+    sink.write(line(1000), None)
+    assert inner.taken == [f"{number}.png" for number in range(1001)]
+    assert (sink.health.state, sink.health.waiting, sink.health.lost) == ("ok", 0, 0)
+
+
+def test_what_is_kept_has_a_limit() -> None:
+    """The oldest go first, and are counted; so is what still waits at the end."""
+    clock, inner = Clock(), Fragile()
+    sink = Kept(inner, limit=10, clock=clock)
+    inner.broken = True
+    for number in range(25):
+        sink.write(line(number), None)
+    assert (sink.health.waiting, sink.health.lost) == (10, 15)
+    inner.broken = False
+    sink.flush()
+    assert inner.taken == [f"{number}.png" for number in range(15, 25)]
+    inner.broken = True
+    sink.write(line(25), None)
+    sink.close()
+    sink.close()
+    assert (sink.health.state, sink.health.written, sink.health.lost) == ("closed", 10, 16)
+
+
+def test_pauses_double_and_differ() -> None:
+    """Each lies in the upper half of its doubled time, none above the bound, however many there were."""
+    backoff = Backoff(1.0, 60.0)
+    pauses = [backoff.next_s() for _ in range(2000)]
+    assert all(min(2**n, 60) / 2 <= pause <= min(2**n, 60) for n, pause in enumerate(pauses[:20]))
+    assert 30 <= min(pauses[20:]) < max(pauses[20:]) <= 60
+    assert len(set(pauses)) > 1900
+    backoff.reset()
+    assert backoff.next_s() <= 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("ftp://host", "no sink has the scheme 'ftp'"),
+        ("jsonl:", "no sink has the scheme"),
+        ("mqtt://user:word@host", "put the password into SRANOGAN_MQTT_PASSWORD"),
+        ("mqtt://", "names a host"),
+        ("mqtt://host:port", "not the address"),
+        ("mqtt://host/a/+/b", "topic prefix has no"),
+        ("https://host/x", "set SRANOGAN_WEBHOOK_SECRET"),
+    ],
+)
+def test_addresses_that_cannot_work(tmp_path: Path, uri: str, said: str) -> None:
+    """Each says what is wrong and how it is written."""
+    pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
+    with pytest.raises(SettingsError, match=said):
+        open_sink(uri, tmp_path, environ={})
+
+
+def test_sinks_of_this_machine_open_by_their_address(tmp_path: Path) -> None:
+    """Folder and file are made where they are missing."""
+    files = (tmp_path / "a" / "results.jsonl", tmp_path / "b" / "c")
+    for uri in (f"jsonl:{tmp_path / 'a'}", f"sqlite:{tmp_path / 'b' / 'c'}"):
+        sink = open_sink(uri, tmp_path)
+        sink.write(line(0), None)
+        sink.flush()
+        sink.close()
+    assert all(file.stat().st_size for file in files)
