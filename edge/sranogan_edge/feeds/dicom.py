@@ -1,0 +1,138 @@
+"""``dicom:PORT``: what scanners send, as a feed; the answer waits for the spool."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.feeds.dicom_options import DicomReceiverOptions, DicomTls
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver, Store
+from sranogan_edge.feeds.feed import Arrival, FeedHealth
+
+__all__ = ["DicomFeed", "DicomReceiver", "DicomReceiverOptions", "DicomTls", "Store", "open_dicom"]
+
+_LOOK_S = 0.2  # how soon an iteration notices that the feed was closed
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """An object between its arrival and the spool's word that it is on disk."""
+
+    data: bytes
+    identity: Mapping[str, str]
+    received_at: float
+    stored: threading.Event = field(default_factory=threading.Event)
+    given_up: bool = False
+
+
+class DicomFeed:
+    """A :class:`DicomReceiver` as a feed: the scanner's answer waits for ``Arrival.acknowledge``.
+
+    Two transmissions of the same bytes have one key, so an object whose "success" got lost on the way, and
+    which the scanner sends again, is scored once.
+    """
+
+    def __init__(self, options: DicomReceiverOptions, *, acknowledge_s: float = 30.0) -> None:
+        """Listen; an object that is not acknowledged within ``acknowledge_s`` is answered 0xA700."""
+        self.name = f"dicom:{options.port}"
+        self._waiting: queue.Queue[_Waiting] = queue.Queue()
+        self._acknowledge_s = acknowledge_s
+        self._health = FeedHealth("waiting")
+        self._closed = threading.Event()
+        self.receiver = DicomReceiver(self._hand_over, options)
+
+    @property
+    def health(self) -> FeedHealth:
+        """How it fares."""
+        return self._health
+
+    def __iter__(self) -> Iterator[Arrival]:
+        """Yield each object, its bytes in a file that is there until the next one is asked for."""
+        sequence = 0
+        with tempfile.TemporaryDirectory(prefix="sranogan-dicom-") as folder:
+            path = Path(folder) / "object.dcm"
+            while not self._closed.is_set():
+                try:
+                    waiting = self._waiting.get(timeout=_LOOK_S)
+                except queue.Empty:
+                    continue
+                if waiting.given_up:
+                    continue
+                sequence += 1
+                try:
+                    path.write_bytes(waiting.data)
+                except OSError as error:  # no Success is sent: the scanner tries again
+                    self._health = replace(self._health, state="stalled", message=f"{folder}: {error}")
+                    continue
+                yield self._arrival(waiting, path, sequence)
+
+    def close(self) -> None:
+        """Stop listening; objects that are not acknowledged by now stay with their senders."""
+        self._closed.set()
+        self.receiver.close()
+        self._health = replace(self._health, state="closed")
+
+    def _arrival(self, waiting: _Waiting, path: Path, sequence: int) -> Arrival:
+        uid = waiting.identity.get("instance_uid", "")
+        self._health = FeedHealth("running", waiting.received_at)
+        return Arrival(
+            frame_source=f"{self.name}/{uid}",
+            received_at=waiting.received_at,
+            sequence=sequence,
+            path=path,
+            identity=waiting.identity,
+            acknowledge=waiting.stored.set,
+            key=f"dicom:{uid}:{hashlib.sha256(waiting.data).hexdigest()}",
+        )
+
+    def _hand_over(self, data: bytes, identity: Mapping[str, str]) -> None:
+        waiting = _Waiting(data, identity, time.time())
+        self._waiting.put(waiting)
+        if not waiting.stored.wait(self._acknowledge_s):
+            waiting.given_up = True
+            self._health = replace(self._health, state="stalled", message="the spool did not take an object")
+            raise FeedError(
+                f"{self.name}: an object was not on disk after {self._acknowledge_s:g} s. Free some space; "
+                "the sender was told to try again."
+            )
+
+
+def open_dicom(address: str, **options: Any) -> DicomFeed:
+    """Open ``PORT`` or ``HOST:PORT``, with ``?calling=XRAY1,XRAY2&called=SRANOGAN`` by choice.
+
+    Args:
+        address: what stands behind ``dicom:``.
+        options: of :class:`DicomReceiverOptions`, and ``acknowledge_s``.
+
+    Raises:
+        SettingsError: a port, an option or an AE title that cannot be.
+        FeedError: the port cannot be had.
+    """
+    where, _, query = address.partition("?")
+    host, _, port = where.rpartition(":")
+    if not port.isdecimal():
+        raise SettingsError(f"dicom:{address}: write dicom:PORT or dicom:HOST:PORT, as in dicom:11112.")
+    named = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(set(named) - {"called", "calling", "any_caller"})
+    if unknown:
+        raise SettingsError(
+            f"dicom:{address}: unknown {', '.join(unknown)}. There are called, calling, any_caller."
+        )
+    if "calling" in named:
+        options.setdefault("calling", tuple(named["calling"].split(",")))
+    if "called" in named:
+        options.setdefault("called", named["called"])
+    if "any_caller" in named:
+        options.setdefault("any_caller", named["any_caller"].lower() in ("", "1", "true", "yes"))
+    acknowledge_s = float(options.pop("acknowledge_s", 30.0))
+    settings = DicomReceiverOptions(port=int(port), host=host.strip("[]"), **options)
+    return DicomFeed(settings, acknowledge_s=acknowledge_s)

@@ -1,0 +1,222 @@
+"""A C-STORE SCP: what a scanner sends is stored on disk before the scanner is told so."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydicom import dcmread
+from pydicom.dataset import FileDataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+
+from sranogan_edge.dicom_read import identity_of
+from sranogan_edge.errors import FeedError
+from sranogan_edge.feeds.dicom_options import DicomReceiverOptions
+from sranogan_edge.feeds.dicom_server import BoundedServer, TransportLimits
+
+__all__ = ["DicomReceiver", "Store"]
+
+SUCCESS, INVALID_UID, OUT_OF_RESOURCES, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0x0117, 0xA700, 0xA900, 0xC000
+_LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)  # rejected for now, by the provider: PS3.8, 9.3.4
+_PDU_BYTES = 2**16
+_OVERHEAD_BYTES = 2**20  # PDU and command headers of an object
+_SPARE_CONNECTIONS = 248  # wait, or are told that we are busy
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+
+_log = logging.getLogger(__name__)
+
+
+class Store(Protocol):
+    """Keeps an object; its bytes must survive a power cut once this returns."""
+
+    def __call__(self, data: bytes, identity: Mapping[str, str]) -> None:
+        """Store the bytes of a DICOM file; any exception tells the sender to try again later."""
+
+
+class DicomReceiver:
+    """Listens from its making until :meth:`close`; use as a context manager."""
+
+    def __init__(self, store: Store, options: DicomReceiverOptions) -> None:
+        """Listen.
+
+        Raises:
+            FeedError: the address cannot be had.
+            SettingsError: TLS files that cannot be used.
+        """
+        self.options = options
+        self._store = store
+        self._open: dict[Association, float] = {}
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        limits = TransportLimits(
+            options.max_object_bytes + _OVERHEAD_BYTES,
+            options.pdu_s,
+            options.max_associations + _SPARE_CONNECTIONS,
+        )
+        tls = options.tls.context() if options.tls else None
+        self._ae = self._entity()
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_C_ECHO, self._on_echo),
+            (evt.EVT_C_STORE, self._on_store),
+        ]
+        try:
+            self._server = self._ae.make_server(
+                (options.host, options.port),
+                evt_handlers=handlers,
+                server_class=BoundedServer,
+                limits=limits,
+                tls=tls,
+            )
+        except OSError as error:
+            raise FeedError(
+                f"dicom: cannot listen on {options.host or 'any address'}, port {options.port}: "
+                f"{error.strerror or error}. Choose another port, or end what holds it."
+            ) from error
+        self._threads = [
+            threading.Thread(
+                target=self._server.serve_forever, args=(0.1,), name="dicom-accept", daemon=True
+            ),
+            threading.Thread(target=self._end_the_endless, name="dicom-watch", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> DicomReceiver:
+        """Return self."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._server.server_address[1])
+
+    @property
+    def associations(self) -> int:
+        """How many are open."""
+        with self._lock:
+            self._forget_dead()
+            return len(self._open)
+
+    def close(self) -> None:
+        """Stop listening and abort what is open; may be called twice."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._server.shutdown()
+        with self._lock:
+            left = list(self._open)
+        for association in left:
+            if association.is_alive():
+                association.abort()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def _entity(self) -> AE:
+        options, entity = self.options, AE(ae_title=self.options.called)
+        entity.require_called_aet = True
+        entity.require_calling_aet = list(options.calling)
+        entity.maximum_associations = 100_000  # ours counts: pynetdicom's counts the rejected as well
+        entity.maximum_pdu_size = _PDU_BYTES
+        entity.acse_timeout, entity.dimse_timeout = options.handshake_s, options.idle_s
+        entity.network_timeout = options.idle_s
+        entity.add_supported_context(Verification)
+        for sop_class in options.sop_classes:
+            entity.add_supported_context(sop_class, _decodable())
+        return entity
+
+    def _on_requested(self, event: Event) -> None:
+        """Refuse one association too many, politely; pynetdicom has refused titles that are blank."""
+        association: Any = event.assoc
+        with self._lock:
+            self._forget_dead()
+            busy = len(self._open) >= self.options.max_associations or self._closing.is_set()
+            if not busy:
+                self._open[association] = time.monotonic()
+        if busy:
+            association.acse.send_reject(*_LOCAL_LIMIT_EXCEEDED)
+            association.kill()  # returns when it was sent, and the peer or a timer closed the connection
+
+    def _on_echo(self, event: Event) -> int:
+        _answering(event)
+        return SUCCESS
+
+    def _on_store(self, event: Event) -> int:
+        _answering(event)
+        peer: Any = event.assoc.requestor
+        try:
+            data = event.encoded_dataset()
+            header = dcmread(io.BytesIO(data), stop_before_pixels=True)
+            status, reason = _judge(event.request, header)
+        except Exception as error:  # bytes from outside: whatever they make pydicom raise
+            status, reason = NOT_UNDERSTOOD, f"{type(error).__name__}: {error}"
+        if status == SUCCESS:
+            sender = {"calling_ae": str(peer.ae_title).strip(), "address": str(peer.address_info.address)}
+            try:
+                self._store(data, {**identity_of(header), **sender})
+            except Exception as error:  # whatever the reason, the sender keeps the object and tries again
+                status, reason = OUT_OF_RESOURCES, f"{type(error).__name__}: {error}"
+        if status != SUCCESS:
+            _log.warning("DICOM: an object of %r was answered 0x%04X: %s", peer.ae_title, status, reason)
+        return status
+
+    def _forget_dead(self) -> None:
+        for association in [known for known in self._open if not known.is_alive()]:
+            del self._open[association]
+
+    def _end_the_endless(self) -> None:
+        """Abort associations that go on for ever."""
+        while not self._closing.wait(min(1.0, self.options.max_association_s / 4)):
+            with self._lock:
+                self._forget_dead()
+                limit = time.monotonic() - self.options.max_association_s
+                endless = [association for association, begun in self._open.items() if begun < limit]
+            for association in endless:
+                _log.warning("DICOM: an association was aborted after %g s", self.options.max_association_s)
+                association.abort()
+
+
+def _answering(event: Event) -> None:
+    """Count what the peer sends from here on anew: it waited for this answer."""
+    socket: Any = event.assoc.dul.socket
+    if socket is not None:
+        socket.unanswered = 0
+
+
+def _judge(request: Any, header: FileDataset) -> tuple[int, str]:
+    """The status that the header of an object deserves, and why."""
+    for keyword in _UIDS:
+        value = str(header.get(keyword, ""))
+        if not UID(value).is_valid:
+            return INVALID_UID, f"{keyword} is {value[:80]!r}"
+    named = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
+    if named != (str(header.SOPClassUID), str(header.SOPInstanceUID)):
+        return MISMATCH, f"the command names {named}, the object says otherwise"
+    return SUCCESS, ""
+
+
+def _decodable() -> list[UID]:
+    """The transfer syntaxes that are taken: those whose decoder is here, the plain ones first.
+
+    Deflated data sets are not: they would have to be inflated before anything is known of them.
+    """
+    found = []
+    for uid in AllTransferSyntaxes:
+        try:
+            if uid != DeflatedExplicitVRLittleEndian and get_decoder(uid).is_available:
+                found.append(uid)
+        except NotImplementedError:  # video, mostly
+            continue
+    return found

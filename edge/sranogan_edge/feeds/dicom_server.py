@@ -1,0 +1,136 @@
+"""pynetdicom's server with bounds on what one peer can hold: time, memory, connections."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from socketserver import BaseServer
+from typing import Any
+
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+__all__ = ["MAX_PDU_BYTES", "BoundedServer", "BoundedSocket", "TransportLimits"]
+
+MAX_PDU_BYTES = 2**20  # of a PDU's claimed length; we announce 64 KiB, an A-ASSOCIATE-RQ may be longer
+_CHUNK_BYTES = 2**16
+_ABORT_SOURCE_PROVIDER, _ABORT_INVALID_PARAMETER = 0x02, 0x06  # PS3.8, 9.3.8
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TransportLimits:
+    """Bounds on a connection.
+
+    Attributes:
+        unanswered_bytes: that a peer may send before it waits for an answer.
+        pdu_s: seconds in which a PDU that has begun must be complete, and a TLS handshake done.
+        connections: TCP connections at once; the rest are closed as they come.
+    """
+
+    unanswered_bytes: int
+    pdu_s: float
+    connections: int
+
+
+class BoundedSocket(AssociationSocket):
+    """Refuses a PDU that claims too much, an object that grows too large, and a peer that trickles."""
+
+    def __init__(self, assoc: Any, client: socket.socket, limits: TransportLimits) -> None:
+        """Take over the connected ``client``."""
+        super().__init__(assoc, client_socket=client)
+        self.unanswered = 0
+        self._limits = limits
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read ``nr_bytes``; fewer where the peer closed; OSError (ends the association) where refused."""
+        self.unanswered += nr_bytes
+        if nr_bytes > MAX_PDU_BYTES:
+            raise self._refusal(f"a PDU of {nr_bytes:,} bytes; {MAX_PDU_BYTES:,} are allowed")
+        if self.unanswered > self._limits.unanswered_bytes:
+            raise self._refusal(f"an object of more than {self._limits.unanswered_bytes:,} bytes")
+        received, deadline = bytearray(), time.monotonic() + self._limits.pdu_s
+        while len(received) < nr_bytes:
+            left, client = deadline - time.monotonic(), self.socket
+            if client is None:
+                break
+            if left <= 0:
+                raise self._refusal(f"a PDU that was not complete after {self._limits.pdu_s:g} s")
+            client.settimeout(left)
+            part = client.recv(min(_CHUNK_BYTES, nr_bytes - len(received)))
+            if not part:
+                break
+            received += part
+        return received
+
+    def _refusal(self, what: str) -> OSError:
+        """Answer A-ABORT, and return the error that closes the connection."""
+        _log.warning("DICOM: %s sent %s: aborted", self.assoc.requestor.address_info, what)
+        abort = A_ABORT_RQ()
+        abort.source, abort.reason_diagnostic = _ABORT_SOURCE_PROVIDER, _ABORT_INVALID_PARAMETER
+        self.send(abort.encode())
+        self._shutdown_socket()
+        return ConnectionAbortedError(f"refused {what}")
+
+
+class _Handler(RequestHandler):
+    server: BoundedServer
+
+    def _create_association(self) -> Any:
+        association = super()._create_association()
+        association.dul.event_queue.queue.clear()  # the first socket's "connected": the next says it again
+        association.dul.socket = BoundedSocket(association, self.request, self.server.limits)
+        return association
+
+
+class BoundedServer(ThreadedAssociationServer):
+    """Accepts connections up to a number, and shakes hands (TLS) outside the thread that accepts."""
+
+    daemon_threads = True
+    request_queue_size = 256  # a burst of scanners waits here
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        address: Any,
+        ae_title: str,
+        contexts: list[PresentationContext],
+        ssl_context: None,
+        *,
+        evt_handlers: list[Any],
+        limits: TransportLimits,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """Bind and listen; the handshake of ``tls`` is ours, pynetdicom's ``ssl_context`` stays None."""
+        self.limits, self._tls = limits, tls
+        super().__init__(ae, address, ae_title, contexts, None, evt_handlers, _Handler)
+
+    def shutdown(self) -> None:
+        """Stop accepting, and close the socket."""
+        BaseServer.shutdown(self)
+        self.server_close()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether one more connection may stay."""
+        if len(self.active_associations) < self.limits.connections:
+            return True
+        _log.warning("DICOM: %s closed: %d connections are open", client_address, self.limits.connections)
+        return False
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands where TLS is on, and start the association."""
+        request.settimeout(self.limits.pdu_s)
+        if self._tls is not None:
+            try:
+                request = self._tls.wrap_socket(request, server_side=True)
+            except OSError as error:  # ssl.SSLError too
+                _log.warning("DICOM: %s closed: no TLS (%s)", client_address, error)
+                request.close()
+                return
+        super().finish_request(request, client_address)

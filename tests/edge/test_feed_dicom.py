@@ -1,0 +1,364 @@
+"""The DICOM receiver takes what is allowed, keeps it before it says so; no peer can hold or fill it."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pynetdicom", reason="the extra dicom is not installed")
+import pydicom
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+
+from sranogan_edge.dicom_decode import DX, decode_dicom
+from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.feeds import open_feed
+from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls
+
+IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+Make = Callable[..., bytes]
+
+
+class Shelf:
+    """Keeps objects in memory, or fails as told."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.kept: list[tuple[bytes, Mapping[str, str]]] = []
+        self.error = error
+
+    def __call__(self, data: bytes, identity: Mapping[str, str]) -> None:
+        if self.error:
+            raise self.error
+        self.kept.append((data, identity))
+
+
+@contextmanager
+def receiving(shelf: Shelf, **options: Any) -> Iterator[DicomReceiver]:
+    """A receiver on a free port of this machine that knows the scanner XRAY1."""
+    settings = DicomReceiverOptions(0, "127.0.0.1", **{"calling": ("XRAY1",), **options})
+    with DicomReceiver(shelf, settings) as receiver:
+        yield receiver
+
+
+def associate(port: int, calling: str = "XRAY1", called: str = "SRANOGAN", **more: Any) -> Association:
+    """Ask for an association as a scanner does."""
+    scanner = AE(calling)
+    scanner.acse_timeout = scanner.dimse_timeout = scanner.network_timeout = 30  # the machine may be busy
+    scanner.add_requested_context(Verification)
+    scanner.add_requested_context(DX)
+    return scanner.associate("127.0.0.1", port, ae_title=called, **more)
+
+
+def send(port: int, data: bytes) -> int | None:
+    """Send one object; the status that was answered, None without an answer."""
+    association = associate(port)
+    assert association.is_established
+    status = association.send_c_store(pydicom.dcmread(io.BytesIO(data)))
+    association.release()
+    return status.get("Status")
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether ``condition`` comes true in time."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_an_object_is_kept_with_its_identity(make_dicom: Make) -> None:
+    """What a scanner sends arrives as a whole DICOM file that decodes to the same pixels."""
+    shelf, data = Shelf(), make_dicom(IMAGE)
+    with receiving(shelf) as receiver:
+        assert send(receiver.port, data) == 0x0000
+    ((kept, identity),) = shelf.kept
+    np.testing.assert_array_equal(decode_dicom(kept, source="x")[0].pixels, IMAGE)
+    assert identity["instance_uid"] == str(pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID)
+    assert (identity["calling_ae"], identity["address"]) == ("XRAY1", "127.0.0.1")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("bug")])
+def test_what_cannot_be_kept_is_not_acknowledged(make_dicom: Make, error: Exception) -> None:
+    """Where storing fails, the scanner hears "out of resources" and may try again."""
+    shelf, data = Shelf(error), make_dicom(IMAGE)
+    with receiving(shelf) as receiver:
+        assert send(receiver.port, data) == 0xA700
+        shelf.error = None
+        assert send(receiver.port, data) == 0x0000
+
+
+@pytest.mark.parametrize(("calling", "called"), [("STRANGER", "SRANOGAN"), ("XRAY1", "OTHER")])
+def test_strangers_are_rejected(calling: str, called: str) -> None:
+    """AE titles that are not on the lists get no association; echo works for those that are."""
+    with receiving(Shelf()) as receiver:
+        assert associate(receiver.port, calling, called).is_rejected
+        friend = associate(receiver.port)
+        assert friend.send_c_echo().Status == 0x0000
+        friend.release()
+
+
+def request_association(calling: bytes, called: bytes = b"SRANOGAN") -> bytes:
+    """An A-ASSOCIATE-RQ PDU for verification, byte by byte."""
+
+    def item(kind: int, body: bytes) -> bytes:
+        return struct.pack(">BxH", kind, len(body)) + body
+
+    context = item(0x30, b"1.2.840.10008.1.1") + item(0x40, b"1.2.840.10008.1.2")
+    body = struct.pack(">H2x", 1) + called.ljust(16) + calling.ljust(16) + bytes(32)
+    body += item(0x10, b"1.2.840.10008.3.1.1.1") + item(0x20, b"\1\0\0\0" + context)
+    body += item(0x50, item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4"))
+    return struct.pack(">BxI", 1, len(body)) + body
+
+
+def test_a_blank_caller_is_refused_even_where_every_one_may_send() -> None:
+    """An AE title of blanks names nobody."""
+    with receiving(Shelf(), calling=(), any_caller=True) as receiver:
+        answers = {}
+        for calling in (b"", b"ANYBODY"):
+            with socket.create_connection(("127.0.0.1", receiver.port), timeout=10) as client:
+                client.sendall(request_association(calling))
+                answers[calling] = client.recv(10)[0]
+    assert answers == {b"": 7, b"ANYBODY": 2}  # A-ABORT, A-ASSOCIATE-AC
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom warns of what is written here on purpose
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID"])
+@pytest.mark.parametrize("uid", ["../../etc/passwd", "1.2.03", "1." * 40 + "1", "1.2.x"])
+def test_invalid_uids_are_refused(make_dicom: Make, keyword: str, uid: str) -> None:
+    """An object with a UID that is none is not kept."""
+    shelf, data = Shelf(), make_dicom(IMAGE)
+    old = str(pydicom.dcmread(io.BytesIO(data))[keyword].value).encode()
+    padded = uid.encode().ljust(len(old), b"\0")[: len(old) + len(old) % 2]
+    dataset = pydicom.dcmread(io.BytesIO(data.replace(old, padded[: len(old)])))
+    with receiving(shelf) as receiver:
+        association = associate(receiver.port)
+        try:
+            status = association.send_c_store(dataset).get("Status")
+        except (ValueError, AttributeError):  # pynetdicom itself does not send it
+            status = 0x0117
+        association.abort()
+    assert status in (0x0117, 0xC000, None)
+    assert shelf.kept == []
+
+
+def test_a_kind_that_is_not_taken_gets_no_context(make_dicom: Make) -> None:
+    """CT images are not negotiated by default, and are where asked for."""
+    ct = "1.2.840.10008.5.1.4.1.1.2"
+    for kinds, accepted in (((DX,), False), ((DX, ct), True)):
+        with receiving(Shelf(), sop_classes=kinds) as receiver:
+            scanner = AE("XRAY1")
+            scanner.add_requested_context(ct)
+            association = scanner.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+            assert bool(association.accepted_contexts) is accepted
+            association.abort()
+
+
+def test_an_object_above_the_limit_ends_its_association(make_dicom: Make) -> None:
+    """A larger object than allowed is cut off while it comes in; the receiver goes on."""
+    shelf = Shelf()
+    with receiving(shelf, max_object_bytes=100_000) as receiver:
+        large = make_dicom(np.zeros((1024, 1024), np.uint16))
+        association = associate(receiver.port)
+        assert association.send_c_store(pydicom.dcmread(io.BytesIO(large))).get("Status") is None
+        assert until(lambda: association.is_aborted)
+        assert send(receiver.port, make_dicom(IMAGE)) == 0x0000
+    assert len(shelf.kept) == 1
+
+
+def test_a_claimed_gigabyte_allocates_nothing() -> None:
+    """A PDU that claims 1 GiB ends the connection at its header, before and in an association."""
+    with receiving(Shelf()) as receiver:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for first in (b"", request_association(b"XRAY1")):
+            with socket.create_connection(("127.0.0.1", receiver.port), timeout=10) as client:
+                if first:
+                    client.sendall(first)
+                    assert client.recv(4096)[0] == 2
+                client.sendall(struct.pack(">BxI", 4 if first else 1, 2**30) + bytes(1000))
+                with suppress(ConnectionError):
+                    assert client.recv(10)[:1] in (b"\x07", b"")  # A-ABORT, or closed
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
+        assert associate(receiver.port).is_established
+
+
+def closed_after(client: socket.socket) -> float:
+    """Seconds until the receiver closes this connection (or aborts it)."""
+    begin = time.monotonic()
+    client.settimeout(20)
+    with suppress(ConnectionError):
+        while client.recv(4096):
+            pass
+    return time.monotonic() - begin
+
+
+def test_half_open_slow_and_endless_peers_time_out() -> None:
+    """No peer holds a place for ever: silent, trickling, idle, or echoing on and on."""
+    times = {"handshake_s": 1.0, "pdu_s": 1.5, "idle_s": 2.0, "max_association_s": 4.0}
+    with receiving(Shelf(), **times) as receiver:
+        address = ("127.0.0.1", receiver.port)
+        with socket.create_connection(address) as silent:
+            assert closed_after(silent) < 10
+        with socket.create_connection(address) as trickling:
+            trickling.sendall(request_association(b"XRAY1")[:20])
+            assert closed_after(trickling) < 10
+        with socket.create_connection(address) as idle:
+            idle.sendall(request_association(b"XRAY1"))
+            assert idle.recv(4096)[0] == 2
+            assert closed_after(idle) < 10
+        endless = associate(receiver.port)
+        begin = time.monotonic()
+        while endless.is_established and time.monotonic() - begin < 20:
+            endless.send_c_echo()
+            time.sleep(0.2)
+        assert 3 < time.monotonic() - begin < 15
+        assert until(lambda: receiver.associations == 0)
+
+
+def test_two_hundred_at_once_are_served_or_refused_politely(make_dicom: Make) -> None:
+    """Of 200 connections at once as many as allowed get an association, all others a clean rejection."""
+    with receiving(Shelf(), max_associations=5, handshake_s=30, idle_s=60, pdu_s=60) as receiver:
+        clients = [socket.create_connection(("127.0.0.1", receiver.port), timeout=60) for _ in range(200)]
+        for client in clients:
+            client.sendall(request_association(b"XRAY1"))
+        answers = [client.recv(10) for client in clients]
+        assert sorted({answer[0] for answer in answers}) == [2, 3]
+        assert sum(answer[0] == 2 for answer in answers) == 5
+        assert {answer[7:10] for answer in answers if answer[0] == 3} == {b"\2\3\2"}  # for now: local limit
+        for client in clients:
+            client.close()
+        assert until(lambda: receiver.associations == 0, 60)
+        assert send(receiver.port, make_dicom(IMAGE)) == 0x0000
+
+
+def test_half_open_connections_do_not_lock_scanners_out(make_dicom: Make) -> None:
+    """Connections that ask for nothing do not count as associations."""
+    with receiving(Shelf(), max_associations=2) as receiver:
+        silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(20)]
+        assert send(receiver.port, make_dicom(IMAGE)) == 0x0000
+        for client in silent:
+            client.close()
+
+
+def test_tls(tmp_path: Path, make_dicom: Make) -> None:
+    """With TLS on, a client that speaks it is served, a plain one is not, a silent one blocks nobody."""
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    try:
+        subprocess.run([*command, *files], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no certificate can be made: {error}")
+    tls = DicomTls(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with receiving(Shelf(), tls=tls, pdu_s=5.0, handshake_s=5.0) as receiver:
+        silent = socket.create_connection(("127.0.0.1", receiver.port))
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        secure = associate(receiver.port, tls_args=(trusting, "localhost"))
+        assert secure.send_c_echo().Status == 0x0000
+        secure.release()
+        assert not associate(receiver.port).is_established
+        silent.close()
+    with (
+        pytest.raises(SettingsError, match="Name PEM files"),
+        receiving(Shelf(), tls=DicomTls(tmp_path, tmp_path)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"calling": ()},
+        {"any_caller": True},
+        {"calling": ("  ",)},
+        {"called": ""},
+        {"called": "SEVENTEENLETTERSX"},
+        {"max_associations": 0},
+        {"idle_s": 0.0},
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
+    """Nobody may send, nobody named, no time: each is refused with what was received."""
+    with pytest.raises(SettingsError, match=r"Received: "):
+        DicomReceiverOptions(11112, **{"calling": ("XRAY1",), **options})
+
+
+def test_a_port_in_use_is_an_error_with_its_cure() -> None:
+    """Two receivers on one port: the second says so."""
+    with receiving(Shelf()) as receiver:
+        options = DicomReceiverOptions(receiver.port, "127.0.0.1", any_caller=True)
+        with pytest.raises(FeedError, match=f"cannot listen on 127.0.0.1, port {receiver.port}"):
+            DicomReceiver(Shelf(), options)
+
+
+def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
+    """Success is sent after ``acknowledge`` and not before; the file holds the bytes; equal bytes, equal key."""
+    feed = open_feed("dicom:127.0.0.1:0?calling=XRAY1", acknowledge_s=1.0)
+    port, data = feed.receiver.port, make_dicom(IMAGE)  # type: ignore[attr-defined]  # the DICOM feed has one
+    statuses: list[int | None] = []
+
+    def scanner() -> None:
+        statuses.extend(send(port, data) for _ in range(3))
+
+    thread = threading.Thread(target=scanner)
+    thread.start()
+    keys = []
+    for arrival in feed:
+        assert arrival.path is not None
+        np.testing.assert_array_equal(decode_dicom(arrival.path.read_bytes(), source="x")[0].pixels, IMAGE)
+        assert len(statuses) == arrival.sequence - 1
+        keys.append(arrival.key)
+        if arrival.sequence != 2:  # the second gets lost
+            arrival.acknowledge()
+        if arrival.sequence == 3:
+            feed.close() if until(lambda: len(statuses) == 3) else pytest.fail("no third answer")
+    thread.join()
+    assert statuses == [0x0000, 0xA700, 0x0000]
+    assert len(set(keys)) == 1
+    assert feed.health.state == "closed"
+
+
+@pytest.mark.parametrize("uri", ["dicom:x?calling=A", "dicom:1", "dicom:1?path=/etc", "dicom:1?calling=,A"])
+def test_an_address_that_cannot_be_is_refused(uri: str) -> None:
+    """Not a port, nobody named, unknown option, blank title."""
+    with pytest.raises(SettingsError, match="dicom:"):
+        open_feed(uri)
+
+
+def test_nothing_is_left_open(make_dicom: Make) -> None:
+    """Thirty associations leave no file handle and no thread behind."""
+    handles = Path("/proc/self/fd")
+    if not handles.is_dir():
+        pytest.skip("no /proc here to count file handles in")
+    with receiving(Shelf()) as receiver:
+        send(receiver.port, make_dicom(IMAGE))
+        before = len(os.listdir(handles))
+        for _ in range(30):
+            send(receiver.port, make_dicom(IMAGE))
+        assert until(lambda: len(os.listdir(handles)) <= before + 2)
+        assert until(lambda: receiver.associations == 0)
