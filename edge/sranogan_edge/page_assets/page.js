@@ -139,7 +139,8 @@ function showTimes() {
 
 /* threshold: previewed here, applied only by the button */
 function range() {
-  const scores = [...state.history.map((one) => one[1]).filter((s) => s !== null), ...calibration.scores];
+  const seen = state.history.filter((one) => one[1] !== null && one[2] !== "out of domain").map((one) => one[1]);
+  const scores = [...seen, ...calibration.scores]; // what is out of domain would squeeze all the rest
   if (state.threshold !== null) scores.push(state.threshold);
   if (preview !== null) scores.push(preview);
   const low = Math.min(...scores), high = Math.max(...scores), margin = Math.max(0.2, (high - low) * 0.06);
@@ -201,16 +202,18 @@ function draw() {
     g.beginPath(); g.moveTo(left, y(tick)); g.lineTo(right, y(tick)); g.stroke();
     g.fillText(String(Math.round(tick * 10) / 10), left - 6, y(tick));
   }
+  if (points.some((one) => one[1] > high)) { g.textAlign = "center"; g.fillText("▲ above the scale", (left + right) / 2, bottom + 14); }
   if (points.length) {
     g.textAlign = "left"; g.fillText(`#${points[0][0]}`, left, bottom + 14);
     g.textAlign = "right"; g.fillText(`#${points[points.length - 1][0]}`, right, bottom + 14);
   }
   points.forEach(([, score, verdict], index) => {
     if (score === null) return;
-    const px = x(index), py = y(score);
+    const px = x(index), beyond = score > high, py = beyond ? top + 6 : Math.min(y(score), bottom);
     g.fillStyle = colour(`dot-${CLASS[verdict] || "normal"}`);
     g.beginPath();
-    if (verdict === "anomalous") { g.moveTo(px, py - 5); g.lineTo(px + 5, py); g.lineTo(px, py + 5); g.lineTo(px - 5, py); }
+    if (beyond) { g.moveTo(px, py - 6); g.lineTo(px + 5, py + 4); g.lineTo(px - 5, py + 4); }
+    else if (verdict === "anomalous") { g.moveTo(px, py - 5); g.lineTo(px + 5, py); g.lineTo(px, py + 5); g.lineTo(px - 5, py); }
     else if (verdict === "out of domain") g.rect(px - 3.5, py - 3.5, 7, 7);
     else g.arc(px, py, 3, 0, 7);
     g.fill();
@@ -224,7 +227,8 @@ function line(g, y, value, left, right, colour, dashes, name) {
   if (value === null || value === undefined) return;
   g.save(); g.strokeStyle = colour; g.fillStyle = colour; g.lineWidth = 2; g.setLineDash(dashes);
   g.beginPath(); g.moveTo(left, y(value)); g.lineTo(right, y(value)); g.stroke();
-  g.textAlign = "left"; g.textBaseline = "bottom"; g.font = "600 12px system-ui, sans-serif"; g.fillText(`${name} ${number(value)}`, left + 6, y(value) - 3);
+  g.textAlign = dashes.length ? "right" : "left"; g.textBaseline = "bottom"; g.font = "600 12px system-ui, sans-serif";
+  g.fillText(`${name} ${number(value)}`, dashes.length ? right - 6 : left + 6, y(value) - 3);
   g.restore();
 }
 new ResizeObserver(() => { if (state) draw(); }).observe($("chart"));
