@@ -153,13 +153,15 @@ def score_files(
     return ExitCode.SOME_FAILED if figures.failed else ExitCode.OK
 
 
-def score_feeds(bundle: Path, uris: list[str], out: Path, options: ScoreOptions, spool: Path) -> ExitCode:
+def score_feeds(
+    bundle: Path, uris: list[str], out: Path, options: ScoreOptions, spool: Path, sinks: list[str]
+) -> ExitCode:
     """Score feeds by way of a spool until they end or a signal comes; results are added to ``out``."""
     from sranogan_edge.service_run import log_to_stderr, serve
     from sranogan_edge.service_scoring import Judge
 
     log_to_stderr()
-    return serve(Judge.of(open_detector(bundle, options)), uris, out, spool)
+    return serve(Judge.of(open_detector(bundle, options)), uris, out, spool, sinks=sinks)
 
 
 def _score_one(detector: Detector, scorer: Scorer, file: Path, results: ResultsFolder) -> ResultLine:
@@ -215,7 +217,10 @@ def score(
     bundle: Annotated[Path, typer.Argument(help="The bundle that sranogan-export wrote (NAME.sranogan).")],
     feeds: Annotated[
         list[str],
-        typer.Argument(help="Image files, folders of images, watch:DIR (files dropped into a folder)."),
+        typer.Argument(
+            help="Image files, folders of images, watch:DIR (files dropped into a folder), dicom:PORT, "
+            "camera:DEVICE, rtsp://HOST/PATH, gst:PIPELINE, FILE.mp4."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl and heat_maps/.")] = Path("scores"),
     backend: Annotated[
@@ -240,24 +245,33 @@ def score(
             "from it [default: OUT/spool with watch:DIR, none with files]."
         ),
     ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where else results go: jsonl:FOLDER, sqlite:FILE, mqtt://HOST, https://HOST/PATH."
+        ),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
     ] = None,
 ) -> None:
     """Score images with a bundle: an anomaly score, a p-value, a verdict and a heat map each.
 
-    A watched folder is scored until SIGTERM or Ctrl-C; its files move to done/ and failed/ inside it.
+    Feeds that do not end are scored until SIGTERM or Ctrl-C. Files of a watched folder move to done/ and
+    failed/ inside it.
 
     The bundle proves itself first: its hashes are checked and its golden inputs re-scored on this machine.
     """
 
     def call() -> ExitCode:
         options = ScoreOptions(backend, threads, steps, budget_ms)
-        if spool is None and not any(map(is_feed_uri, feeds)):
+        if spool is None and not sink and not any(map(is_feed_uri, feeds)):
             return score_files(bundle, [Path(feed) for feed in feeds], out, options, json)
         if json:
-            raise SettingsError("--json sums up files that end; it does not go with --spool or watch:DIR")
-        return score_feeds(bundle, feeds, out, options, spool or out / "spool")
+            raise SettingsError(
+                "--json sums up files that end; it does not go with --spool, --sink or watch:DIR"
+            )
+        return score_feeds(bundle, feeds, out, options, spool or out / "spool", sink or [])
 
     run(call)
 

@@ -10,17 +10,26 @@ from pathlib import Path
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.service import Service, ServiceSettings, stopped_by_signals
-from sranogan_edge.service_delivery import Reader, ResultsLog
+from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service_scoring import Judge
+from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.spool import Spool, SpoolLimits
 
 __all__ = ["log_to_stderr", "serve"]
 
 
 def serve(
-    judge: Judge, uris: Sequence[str], out: Path, spool: Path, limits: SpoolLimits | None = None
+    judge: Judge,
+    uris: Sequence[str],
+    out: Path,
+    spool: Path,
+    *,
+    sinks: Sequence[str] = (),
+    limits: SpoolLimits | None = None,
 ) -> ExitCode:
-    """Score ``uris`` until they end or a signal comes; results go to ``out``, objects wait in ``spool``.
+    """Score ``uris`` until they end or a signal comes; objects wait in ``spool``.
+
+    Results go to ``out/results.jsonl`` and to ``sinks`` (see :func:`sranogan_edge.sinks.open.open_sink`).
 
     Raises:
         SpoolInUseError: another runner holds the spool or a watched folder.
@@ -30,6 +39,8 @@ def serve(
         readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
         held = Spool(spool, limits)
         open_parts.callback(held.close)
+        for sink in sinks:
+            readers[sink] = SinkReader(open_sink(sink, spool / "sinks"))
         feeds = []
         for uri in uris:
             feeds.append(open_feed(uri))

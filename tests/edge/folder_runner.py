@@ -59,7 +59,9 @@ def main() -> int:
     vars(watch)["open_watch"] = quick_watch
     try:
         judge = stand_in(float(sys.argv[4]) if len(sys.argv) > 4 else 3.0)
-        return int(serve(judge, [f"watch:{watched}"], Path(out), Path(spool), SpoolLimits(min_free_bytes=0)))
+        limits = SpoolLimits(min_free_bytes=0)
+        sinks = [f"jsonl:{out}/sink"]
+        return int(serve(judge, [f"watch:{watched}"], Path(out), Path(spool), sinks=sinks, limits=limits))
     except SranoganError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
