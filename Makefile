@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all lint format requirements clean
+.PHONY: help setup demo test test-all test-services lint format requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ test: $(STAMP) ## the fast tests, with coverage
 
 test-all: $(STAMP) ## the fast and the slow tests, with coverage
 	$(PY) -m pytest --cov -m ''
+
+test-services: $(STAMP) ## the tests with real servers and clients (DCMTK, Orthanc, Mosquitto ...), fetched from Debian
+	path="$$(bash tests/services/install.sh)" && PATH="$$path:$$PATH" SRANOGAN_REQUIRE_SERVICES=1 \
+		$(PY) -m pytest tests/edge/test_*_services.py
 
 lint: $(STAMP) ## ruff, and mypy (the edge also as Python 3.10)
 	$(VENV)/bin/ruff check .

@@ -124,6 +124,10 @@ class ObjectTooLargeError(SpoolError):
     """One object is larger than the spool accepts; it was not stored."""
 
 
+class DicomResultError(ResultsError):
+    """A result cannot be written as DICOM, or the archive does not take it."""
+
+
 class RunError(SranoganError):
     """A run folder cannot be used: unfinished, damaged, or made with other settings."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from keras_sranogan.run import Run
 
-SWIFTSHADER = Path(__file__).parents[1] / "services" / "swiftshader.sh"
+SERVICES = Path(__file__).parents[1] / "services"
+SWIFTSHADER = SERVICES / "swiftshader.sh"
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,31 @@ def swiftshader() -> dict[str, str]:
     folder = Path(done.stdout.strip())
     driver = str(folder / "vk_swiftshader_icd.json")
     return {**os.environ, "VK_ICD_FILENAMES": driver, "LD_LIBRARY_PATH": str(folder)}
+
+
+@pytest.fixture(scope="session")
+def service_path() -> str:
+    """Give the PATH on which DCMTK, Orthanc, dicom3tools, Mosquitto are; `make test-services` fetches them.
+
+    Tests skip those that are missing, or fail where SRANOGAN_REQUIRE_SERVICES is set.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    fetched = os.environ.get("SRANOGAN_SERVICES") or str(cache / "sranogan" / "services")
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", f"{fetched}/bin"])
+
+
+@pytest.fixture(scope="session")
+def service(service_path: str) -> Callable[[str], str]:
+    """Give a function that finds a program of a service, and skips the test where it is missing."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name, path=service_path)
+        if found is None:
+            say = pytest.fail if os.environ.get("SRANOGAN_REQUIRE_SERVICES") else pytest.skip
+            say(f"no {name} here: run tests/services/install.sh")
+        return str(found)
+
+    return find
 
 
 @pytest.fixture(scope="session")

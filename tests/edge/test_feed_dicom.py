@@ -317,7 +317,7 @@ def test_a_port_in_use_is_an_error_with_its_cure() -> None:
 
 
 def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
-    """Success is sent after ``acknowledge`` and not before; the file holds the bytes; equal bytes, equal key."""
+    """Success is sent after ``acknowledge``, not before; equal bytes have an equal key."""
     feed = open_feed("dicom:127.0.0.1:0?calling=XRAY1", acknowledge_s=1.0)
     port, data = feed.receiver.port, make_dicom(IMAGE)  # type: ignore[attr-defined]  # the DICOM feed has one
     statuses: list[int | None] = []

@@ -1,0 +1,158 @@
+"""A result as DICOM: the heat map as Secondary Capture, the score as a Structured Report (TID 1500)."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import highdicom
+import numpy as np
+from highdicom import sr
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID, generate_uid
+
+from sranogan_edge.errors import DicomResultError
+from sranogan_edge.results import ResultLine
+
+__all__ = ["heat_map_object", "report_object"]
+
+MANUFACTURER, MODEL = "keras-sranogan", "sranogan-edge"
+SERIES_NUMBER = 9400  # far behind what a scanner counts up to
+_SCHEME = "99SRANOGAN"
+_STATED = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber"),
+    *("StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
+)
+
+
+def _code(value: str, meaning: str) -> sr.CodedConcept:
+    return sr.CodedConcept(value, _SCHEME, meaning)
+
+
+def heat_map_object(source: Dataset, overlay: NDArray[np.uint8], line: ResultLine) -> Dataset:
+    """Return a Secondary Capture image in the study of ``source``.
+
+    Args:
+        source: the data set that was judged.
+        overlay: ``(H, W, 3)`` uint8 in B, G, R order, as :func:`sranogan_edge.results.overlay` gives it.
+        line: its result. The same source and bundle give the same UIDs: sent twice, it is there once.
+
+    Raises:
+        DicomResultError: ``source`` lacks what a study needs.
+    """
+    try:
+        image = highdicom.sc.SCImage.from_ref_dataset(
+            _complete(source),
+            pixel_array=np.ascontiguousarray(overlay[..., ::-1]),
+            photometric_interpretation="RGB",
+            bits_allocated=8,
+            coordinate_system="PATIENT",
+            series_instance_uid=_uid(source, line, "heat map series"),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=_uid(source, line, "heat map"),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            patient_orientation=("L", "F"),
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _cannot(line, error) from error
+    image.SeriesDescription = "Anomaly heat map"
+    image.DerivationDescription = f"Anomaly heat map, {_sentence(line)}"[:1024]
+    image.ImageComments = "Not for diagnosis. Colour: deviation from normals above their limit."
+    image.ImageType = ["DERIVED", "SECONDARY"]
+    image.BurnedInAnnotation = "NO"
+    image.Laterality = source.get("Laterality", "")
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = source.SOPClassUID
+    reference.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    image.SourceImageSequence = [reference]
+    return image
+
+
+def report_object(source: Dataset, line: ResultLine) -> Dataset:
+    """Return a Comprehensive SR (TID 1500) with score, p-value, threshold and verdict of ``source``.
+
+    Args:
+        source: the data set that was judged.
+        line: its result; the same source and bundle give the same UIDs.
+
+    Raises:
+        DicomResultError: ``line`` holds no score, or ``source`` lacks what a study needs.
+    """
+    if line.score is None or line.p_value is None:
+        raise DicomResultError(f"{line.file}: has no score ({line.error}), so there is nothing to report.")
+    try:
+        report = sr.ComprehensiveSR(
+            evidence=[_complete(source)],
+            content=_measurements(source, line, line.score, line.p_value)[0],
+            series_instance_uid=_uid(source, line, "report series"),
+            series_number=SERIES_NUMBER + 1,
+            sop_instance_uid=_uid(source, line, "report"),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            is_complete=True,
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _cannot(line, error) from error
+    report.SeriesDescription = "Anomaly score"
+    return report
+
+
+def _measurements(source: Dataset, line: ResultLine, score: float, p_value: float) -> sr.MeasurementReport:
+    numbers = {"score": ("Anomaly score", score), "p-value": ("p-value against normals", p_value)}
+    if line.threshold is not None:
+        numbers["threshold"] = ("Threshold of the anomaly score", line.threshold)
+    measured = [
+        sr.Measurement(_code(value, meaning), float(f"{number:.6g}"), codes.UCUM.NoUnits)
+        for value, (meaning, number) in numbers.items()
+    ]
+    verdict = _code(line.verdict, f"{line.verdict.capitalize()} by threshold")
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=_uid(source, line, "tracking"), identifier="Anomaly of the whole image"
+        ),
+        algorithm_id=sr.AlgorithmIdentification(
+            name="SR-AnoGAN", version=version("sranogan-edge"), parameters=[_sentence(line)]
+        ),
+        measurements=measured,
+        qualitative_evaluations=[sr.QualitativeEvaluation(_code("verdict", "Verdict"), verdict)],
+        source_images=[sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+    )
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=generate_uid(entropy_srcs=[line.bundle]), manufacturer_name=MANUFACTURER, model_name=MODEL
+    )
+    observer = sr.ObserverContext(codes.DCM.Device, device)
+    return sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_device_context=observer),
+        procedure_reported=_code("procedure", "Imaging procedure"),
+        imaging_measurements=[group],
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+
+
+def _complete(source: Dataset) -> Dataset:
+    """``source`` with empty values where it lacks what every object of its study must state (type 2)."""
+    found = Dataset()
+    found.update({element.tag: element for element in source if element.keyword != "PixelData"})
+    for keyword in _STATED:
+        if keyword not in found:
+            setattr(found, keyword, "")
+    return found
+
+
+def _sentence(line: ResultLine) -> str:
+    return f"bundle {line.bundle[:16]}, {line.steps} search steps, {line.backend}"
+
+
+def _uid(source: Dataset, line: ResultLine, kind: str) -> UID:
+    return generate_uid(entropy_srcs=[str(source.SOPInstanceUID), line.bundle, str(line.steps), kind])
+
+
+def _cannot(line: ResultLine, error: Any) -> DicomResultError:
+    return DicomResultError(
+        f"{line.file}: its result cannot be written as DICOM: {error}. The image lacks what its study needs; "
+        "correct it at the scanner."
+    )
