@@ -105,9 +105,9 @@ def decode_dicom(data: bytes, *, source: str, options: DicomOptions | None = Non
     with decoders_to_ourselves():
         try:
             return tuple(_frames(dataset, source, options))
-        except ImageError:
+        except (ImageError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except Exception as error:  # decoders raise whatever comes to mind
+        except BaseException as error:  # a panic in the RLE decoder (Rust) is no Exception
             raise UnreadableImageError(
                 f"{source}: the pixels of this DICOM object are truncated or corrupt "
                 f"({type(error).__name__}: {_first_line(error)}). Send or export it again."
@@ -233,5 +233,5 @@ def _refused(source: str, what: str) -> UnreadableImageError:
     return UnreadableImageError(f"{source}: {what}. Send or export it again, as an 8- or 16-bit image.")
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")[:200]
