@@ -1,0 +1,48 @@
+"""Secrets: from a file that the settings name or from the environment, never from the settings themselves."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from sranogan_edge.errors import SettingsError
+
+__all__ = ["holds_password", "others_can_read", "read_secret"]
+
+MAX_BYTES = 64 * 1024
+_PASSWORD = re.compile(r"//[^/\s@]*:[^/\s@]+@|\b(user-pw|password|proxy-pw)=", re.IGNORECASE)
+
+
+def read_secret(file: Path | None, variable: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return the first line of ``file``, or where none is named, the variable; empty where it is not set.
+
+    Raises:
+        SettingsError: the file cannot be read, or is empty.
+    """
+    if file is None:
+        return (os.environ if environ is None else environ).get(variable, "")
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SettingsError(
+            f"{file}: the secret cannot be read ({reason}). Let it hold one line of text, and let this user "
+            "read it."
+        ) from error
+    secret = text.partition("\n")[0].strip()
+    if not secret:
+        raise SettingsError(f"{file}: the secret's first line is empty. Write the secret into it.")
+    return secret
+
+
+def others_can_read(file: Path) -> bool:
+    """Whether any user of this machine may read ``file``."""
+    return bool(file.stat().st_mode & 0o004)
+
+
+def holds_password(uri: str) -> bool:
+    """Whether a password stands in ``uri`` (``//USER:PASSWORD@``, or GStreamer's ``user-pw=``)."""
+    return bool(_PASSWORD.search(uri))
