@@ -9,10 +9,12 @@ from pathlib import Path
 
 from sranogan_edge.errors import SettingsError
 
-__all__ = ["holds_password", "others_can_read", "read_secret"]
+__all__ = ["holds_password", "others_can_read", "read_secret", "without_password"]
 
 MAX_BYTES = 64 * 1024
-_PASSWORD = re.compile(r"//[^/\s@]*:[^/\s@]+@|\b(user-pw|password|proxy-pw)=", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"(?P<user>//[^/\s@:]*:)[^/\s@]+(?=@)|(?P<name>\b(?:user-pw|password|proxy-pw)=)\S+", re.IGNORECASE
+)
 
 
 def read_secret(file: Path | None, variable: str, environ: Mapping[str, str] | None = None) -> str:
@@ -46,3 +48,8 @@ def others_can_read(file: Path) -> bool:
 def holds_password(uri: str) -> bool:
     """Whether a password stands in ``uri`` (``//USER:PASSWORD@``, or GStreamer's ``user-pw=``)."""
     return bool(_PASSWORD.search(uri))
+
+
+def without_password(text: str) -> str:
+    """Return ``text`` with dots where a URI has its password."""
+    return _PASSWORD.sub(lambda found: f"{found['user'] or found['name']}...", text)

@@ -133,17 +133,21 @@ class DicomSinkSettings(SinkSettings):
     """An archive that takes the heat map and the score as DICOM objects; for what came by DICOM.
 
     Attributes:
-        uri: dicom://CALLED@HOST:PORT, where CALLED is the archive's AE title.
-        calling: our AE title.
+        uri: dicom://[OUR_AE@]HOST:PORT/CALLED_AE, or dicoms:// with TLS; our AE title is SRANOGAN by default.
         heat_map: whether the heat map is sent as Secondary Capture.
         report: whether the score is sent as a Structured Report.
         timeout_s: seconds to connect, and for each answer.
+        ca_file: of the certificate authority, where it is not one of the system's.
+        cert_file: this device's certificate, where the archive asks for one.
+        key_file: of that certificate.
     """
 
-    calling: str = "SRANOGAN"
     heat_map: bool = True
     report: bool = True
-    timeout_s: float = 30.0
+    timeout_s: float = 20.0
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
 
 
 def _without(options: dict[str, Any], name: str) -> dict[str, Any]:
@@ -159,4 +163,5 @@ SINK_SETTINGS: Mapping[str, type[SinkSettings]] = {
     "http": WebhookSinkSettings,
     "https": WebhookSinkSettings,
     "dicom": DicomSinkSettings,
+    "dicoms": DicomSinkSettings,
 }

@@ -31,7 +31,7 @@ from sranogan_edge.feeds.files import FilesFeed
 )
 def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
     """The scheme decides; without one, the suffix does."""
-    assert feeds._kind_of(uri) == kind
+    assert feeds.feed_kind(uri) == kind
     assert is_feed_uri(uri) == (kind != "files")
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
 from sranogan_edge.feeds.feed import Arrival, Feed, FeedHealth, FeedState
 
-__all__ = ["Arrival", "Feed", "FeedHealth", "FeedState", "is_feed_uri", "open_feed"]
+__all__ = ["Arrival", "Feed", "FeedHealth", "FeedState", "feed_kind", "is_feed_uri", "open_feed"]
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4"})
 
@@ -40,7 +40,7 @@ _KINDS = {
 
 def is_feed_uri(text: str) -> bool:
     """Whether ``text`` names a feed that goes on (camera, scanner, watched folder, video), not files."""
-    return _kind_of(text) != "files"
+    return feed_kind(text) != "files"
 
 
 def open_feed(uri: str, **options: Any) -> Feed:
@@ -56,7 +56,7 @@ def open_feed(uri: str, **options: Any) -> Feed:
         MissingExtraError: a package that this kind needs is not installed.
         SettingsError: an option that this kind does not know.
     """
-    name = _kind_of(uri)
+    name = feed_kind(uri)
     kind = _KINDS[name]
     rest = uri if kind.whole_uri or name in ("video", "files") else uri.partition(":")[2]
     if not rest:
@@ -72,7 +72,8 @@ def open_feed(uri: str, **options: Any) -> Feed:
         raise SettingsError(f"{uri}: this feed has no such option ({error}). Leave it out.") from error
 
 
-def _kind_of(uri: str) -> str:
+def feed_kind(uri: str) -> str:
+    """Return the kind of feed that ``uri`` names (``files`` for what is no URI); raises FeedError."""
     scheme, colon, rest = uri.partition(":")
     if colon and scheme.lower() in _KINDS and scheme.lower() not in ("video", "files"):
         return scheme.lower()
