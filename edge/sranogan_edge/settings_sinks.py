@@ -130,10 +130,10 @@ class WebhookSinkSettings(SinkSettings):
 
 @dataclass(frozen=True)
 class DicomSinkSettings(SinkSettings):
-    """An archive that takes the heat map and the score as DICOM objects; for what came by DICOM.
+    """An archive that takes the heat map and the score as DICOM objects, of what came as DICOM.
 
     Attributes:
-        uri: dicom://[OUR_AE@]HOST:PORT/CALLED_AE, or dicoms:// with TLS; our AE title is SRANOGAN by default.
+        uri: dicom://[OUR_TITLE@]HOST:PORT/CALLED_TITLE, or dicoms:// with TLS.
         heat_map: whether the heat map is sent as Secondary Capture.
         report: whether the score is sent as a Structured Report.
         timeout_s: seconds to connect, and for each answer.
@@ -163,5 +163,6 @@ SINK_SETTINGS: Mapping[str, type[SinkSettings]] = {
     "http": WebhookSinkSettings,
     "https": WebhookSinkSettings,
     "dicom": DicomSinkSettings,
+    "dicoms": DicomSinkSettings,
     "dicoms": DicomSinkSettings,
 }
