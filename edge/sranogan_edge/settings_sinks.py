@@ -164,5 +164,4 @@ SINK_SETTINGS: Mapping[str, type[SinkSettings]] = {
     "https": WebhookSinkSettings,
     "dicom": DicomSinkSettings,
     "dicoms": DicomSinkSettings,
-    "dicoms": DicomSinkSettings,
 }
