@@ -1,7 +1,7 @@
 """A runner whose detector is a stand-in: it reads the image's mean and waits a few milliseconds.
 
-``python folder_runner.py WATCHED OUT SPOOL [MILLISECONDS]``. All but the neural networks is real. An image of
-mean 13 ends the process, as a crash in a decoder or a driver would.
+``python folder_runner.py FEED OUT SPOOL [MILLISECONDS]``; FEED is a URI or a folder to watch. All but the
+neural networks is real. An image of mean 13 ends the process, as a crash in a decoder or a driver would.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sranogan_edge.errors import SranoganError
-from sranogan_edge.feeds import watch
+from sranogan_edge.feeds import is_feed_uri, watch
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import Scorer
@@ -53,15 +53,16 @@ def quick_watch(folder: str) -> watch.WatchFeed:
 
 
 def main() -> int:
-    """Watch a folder until a signal comes."""
-    watched, out, spool = sys.argv[1:4]
+    """Score the feed until a signal comes."""
+    feed, out, spool = sys.argv[1:4]
     log_to_stderr()
     vars(watch)["open_watch"] = quick_watch
     try:
         judge = stand_in(float(sys.argv[4]) if len(sys.argv) > 4 else 3.0)
         limits = SpoolLimits(min_free_bytes=0)
         sinks = [f"jsonl:{out}/sink"]
-        return int(serve(judge, [f"watch:{watched}"], Path(out), Path(spool), sinks=sinks, limits=limits))
+        uri = feed if is_feed_uri(feed) else f"watch:{feed}"
+        return int(serve(judge, [uri], Path(out), Path(spool), sinks=sinks, limits=limits))
     except SranoganError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
