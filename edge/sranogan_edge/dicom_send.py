@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE
+from pynetdicom.association import Association
 
-from sranogan_edge.errors import DicomResultError
+from sranogan_edge.errors import DicomRefusedError, DicomResultError, SettingsError
 from sranogan_edge.feeds.dicom_options import check_ae_title
 
-__all__ = ["DicomDestination", "send_objects"]
+__all__ = ["DicomClientTls", "DicomDestination", "send_objects"]
 
 _LONGEST_WAIT_S = 60.0
 _STORED_WITH_WARNING = frozenset({0xB000, 0xB006, 0xB007})  # PS3.4, table B.2-1
 _TRY_AGAIN = range(0xA700, 0xA800)  # out of resources
+
+
+@dataclass(frozen=True)
+class DicomClientTls:
+    """Files in PEM. The archive's certificate must name the host, and be signed by an authority we know.
+
+    Attributes:
+        ca_file: of the certificate authority, where it is not one of the system's.
+        cert_file: this device's certificate, where the archive asks for one.
+        key_file: of that certificate.
+    """
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the client's side; raises SettingsError where a file cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self.cert_file is not None:
+                context.load_cert_chain(self.cert_file, self.key_file)
+        except OSError as error:  # ssl.SSLError too
+            raise SettingsError(
+                f"TLS for DICOM: {self.ca_file}, {self.cert_file}, {self.key_file}: {error}. "
+                "Name PEM files that belong together and may be read."
+            ) from error
+        return context
 
 
 @dataclass(frozen=True)
@@ -32,6 +65,7 @@ class DicomDestination:
         attempts: before giving up; waits double from ``first_wait_s`` up to a minute.
         first_wait_s: seconds before the second attempt.
         timeout_s: to connect, and for each answer.
+        tls: encryption; None for none.
     """
 
     host: str
@@ -41,10 +75,14 @@ class DicomDestination:
     attempts: int = 5
     first_wait_s: float = 1.0
     timeout_s: float = 30.0
+    tls: DicomClientTls | None = None
 
     def __post_init__(self) -> None:
         for title in (self.called, self.calling):
             check_ae_title(title)
+
+    def __str__(self) -> str:
+        return f"{self.called} at {self.host}:{self.port}"
 
 
 def send_objects(
@@ -58,7 +96,9 @@ def send_objects(
         wait: sleeps between attempts.
 
     Raises:
-        DicomResultError: the archive refused one for good, or all attempts failed.
+        DicomRefusedError: the archive refused one for good.
+        DicomResultError: all attempts failed.
+        SettingsError: TLS files that cannot be used.
     """
     left, reason = list(objects), ""
     for attempt in range(destination.attempts):
@@ -68,42 +108,66 @@ def send_objects(
         if not left:
             return
     raise DicomResultError(
-        f"{destination.called} at {destination.host}:{destination.port} did not take {len(left)} of "
-        f"{len(objects)} objects in {destination.attempts} attempts: {reason}. Check that it runs and knows "
-        f"the AE title {destination.calling}."
+        f"{destination} did not take {len(left)} of {len(objects)} objects in {destination.attempts} "
+        f"attempts: {reason}. Check that it runs and knows the AE title {destination.calling}."
     )
 
 
 def _attempt(objects: list[Dataset], destination: DicomDestination) -> tuple[list[Dataset], str]:
     """Send; returns what is left, and why."""
-    entity = AE(destination.calling)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = destination.timeout_s
-    entity.connection_timeout = destination.timeout_s
-    for kind in {str(each.SOPClassUID) for each in objects}:
-        entity.add_requested_context(kind, ExplicitVRLittleEndian)
-    association = entity.associate(destination.host, destination.port, ae_title=destination.called)
+    kinds = {str(each.SOPClassUID) for each in objects}
+    association = _associate(kinds, destination)
     if not association.is_established:
-        return objects, "it rejected the association" if association.is_rejected else "no connection"
+        return objects, _why_not(association, destination)
     try:
-        for number, each in enumerate(objects):
-            try:
-                answer = association.send_c_store(each).get("Status")
-            except (RuntimeError, ValueError) as error:  # aborted meanwhile, or no context for this kind
-                if association.is_established:
-                    raise _refused(destination, each, str(error)) from error
-                return objects[number:], f"the association ended ({error})"
-            if answer is None or answer in _TRY_AGAIN:
-                return objects[number:], "no answer" if answer is None else f"it answered 0x{answer:04X}"
-            if answer != 0 and answer not in _STORED_WITH_WARNING:
-                raise _refused(destination, each, f"it answered 0x{answer:04X}")
+        taken = {str(context.abstract_syntax) for context in association.accepted_contexts}
+        if kinds - taken:  # a setting over there, which may be mended: nothing is sent by halves
+            names = ", ".join(sorted(UID(kind).name for kind in kinds - taken))
+            return objects, f"it does not take {names}"
+        return _sent(association, objects, destination)
     finally:
         if association.is_established:
             association.release()
+
+
+def _associate(kinds: set[str], destination: DicomDestination) -> Association:
+    entity = AE(destination.calling)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = destination.timeout_s
+    entity.connection_timeout = destination.timeout_s
+    for kind in sorted(kinds):
+        entity.add_requested_context(kind, ExplicitVRLittleEndian)
+    tls: Any = (destination.tls.context(), destination.host) if destination.tls else None
+    return entity.associate(destination.host, destination.port, ae_title=destination.called, tls_args=tls)
+
+
+def _why_not(association: Association, destination: DicomDestination) -> str:
+    if association.is_rejected:
+        return "it rejected the association"
+    if association.rejected_contexts:  # pynetdicom then aborts by itself
+        names = (UID(str(context.abstract_syntax)).name for context in association.rejected_contexts)
+        return f"it takes none of {', '.join(names)}"
+    return "no connection" + (", or no TLS that both sides accept" if destination.tls else "")
+
+
+def _sent(
+    association: Association, objects: list[Dataset], destination: DicomDestination
+) -> tuple[list[Dataset], str]:
+    for number, each in enumerate(objects):
+        try:
+            answer = association.send_c_store(each).get("Status")
+        except (RuntimeError, ValueError) as error:  # aborted meanwhile, or it cannot be encoded
+            if association.is_established:
+                raise _refused(destination, each, str(error)) from error
+            return objects[number:], f"the association ended ({error})"
+        if answer is None or answer in _TRY_AGAIN:
+            return objects[number:], "no answer" if answer is None else f"it answered 0x{answer:04X}"
+        if answer != 0 and answer not in _STORED_WITH_WARNING:
+            raise _refused(destination, each, f"it answered 0x{answer:04X}")
     return [], ""
 
 
-def _refused(destination: DicomDestination, refused: Dataset, reason: str) -> DicomResultError:
-    return DicomResultError(
-        f"{destination.called} at {destination.host}:{destination.port} refused the "
-        f"{refused.SOPClassUID.name} {refused.SOPInstanceUID}: {reason}. Let it accept this kind of object."
+def _refused(destination: DicomDestination, refused: Dataset, reason: str) -> DicomRefusedError:
+    return DicomRefusedError(
+        f"{destination} refused the {refused.SOPClassUID.name} {refused.SOPInstanceUID}: {reason}. "
+        "Let it accept this kind of object."
     )

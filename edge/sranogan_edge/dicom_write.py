@@ -14,7 +14,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID, generate_uid
 
 from sranogan_edge.errors import DicomResultError
-from sranogan_edge.results import ResultLine
+from sranogan_edge.results import OUT_OF_DOMAIN, ResultLine
 
 __all__ = ["heat_map_object", "report_object"]
 
@@ -37,7 +37,7 @@ def heat_map_object(source: Dataset, overlay: NDArray[np.uint8], line: ResultLin
     Args:
         source: the data set that was judged.
         overlay: ``(H, W, 3)`` uint8 in B, G, R order, as :func:`sranogan_edge.results.overlay` gives it.
-        line: its result. The same source and bundle give the same UIDs: sent twice, it is there once.
+        line: its result. The same result gives the same UIDs: sent twice, it is there once.
 
     Raises:
         DicomResultError: ``source`` lacks what a study needs.
@@ -77,7 +77,7 @@ def report_object(source: Dataset, line: ResultLine) -> Dataset:
 
     Args:
         source: the data set that was judged.
-        line: its result; the same source and bundle give the same UIDs.
+        line: its result; the same result gives the same UIDs.
 
     Raises:
         DicomResultError: ``line`` holds no score, or ``source`` lacks what a study needs.
@@ -109,7 +109,11 @@ def _measurements(source: Dataset, line: ResultLine, score: float, p_value: floa
         sr.Measurement(_code(value, meaning), float(f"{number:.6g}"), codes.UCUM.NoUnits)
         for value, (meaning, number) in numbers.items()
     ]
-    verdict = _code(line.verdict, f"{line.verdict.capitalize()} by threshold")
+    meaning = f"{line.verdict.capitalize()} by threshold"
+    if line.verdict == OUT_OF_DOMAIN:
+        meaning = "Not like the training data: the score means nothing"
+    verdict = _code(line.verdict, meaning)
+    frames = [line.frame] if line.frame is not None else None
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=_uid(source, line, "tracking"), identifier="Anomaly of the whole image"
@@ -119,7 +123,7 @@ def _measurements(source: Dataset, line: ResultLine, score: float, p_value: floa
         ),
         measurements=measured,
         qualitative_evaluations=[sr.QualitativeEvaluation(_code("verdict", "Verdict"), verdict)],
-        source_images=[sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+        source_images=[sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID, frames)],
     )
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=generate_uid(entropy_srcs=[line.bundle]), manufacturer_name=MANUFACTURER, model_name=MODEL
@@ -144,11 +148,13 @@ def _complete(source: Dataset) -> Dataset:
 
 
 def _sentence(line: ResultLine) -> str:
-    return f"bundle {line.bundle[:16]}, {line.steps} search steps, {line.backend}"
+    site = f", site calibration {line.calibration[:16]}" if line.calibration else ""
+    return f"bundle {line.bundle[:16]}, {line.steps} search steps, {line.backend}{site}"
 
 
 def _uid(source: Dataset, line: ResultLine, kind: str) -> UID:
-    return generate_uid(entropy_srcs=[str(source.SOPInstanceUID), line.bundle, str(line.steps), kind])
+    judged = (source.SOPInstanceUID, line.bundle, line.steps, line.score, line.threshold, kind)
+    return generate_uid(entropy_srcs=[str(part) for part in judged])
 
 
 def _cannot(line: ResultLine, error: Any) -> DicomResultError:

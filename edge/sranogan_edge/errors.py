@@ -128,6 +128,10 @@ class DicomResultError(ResultsError):
     """A result cannot be written as DICOM, or the archive does not take it."""
 
 
+class DicomRefusedError(DicomResultError):
+    """The archive refused a result for good; sending it again changes nothing."""
+
+
 class RunError(SranoganError):
     """A run folder cannot be used: unfinished, damaged, or made with other settings."""
 

@@ -20,6 +20,8 @@ from sranogan_edge.errors import ResultsError
 from sranogan_edge.pipeline import Detector, Verdict
 
 RESULT_SCHEMA_VERSION = 1
+OUT_OF_DOMAIN = "out of domain"  # the answer "not like the training data", instead of a verdict
+VERDICTS = ("normal", "anomalous", OUT_OF_DOMAIN, "error")
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 OVERLAY_SIDE_PX = 384
 TINT_FROM_LIMITS, TINT_FULL_LIMITS = 0.6, 1.5  # where the tint starts and saturates, in units of heat_limit
@@ -32,7 +34,7 @@ class ResultLine:
     file: str
     score: float | None
     p_value: float | None
-    verdict: str  # "normal", "anomalous" or "error"
+    verdict: str  # one of VERDICTS
     threshold: float | None  # null: too few normals were held out for the false-alarm rate
     anogan_score: float | None
     milliseconds: Mapping[str, float]
@@ -44,6 +46,11 @@ class ResultLine:
     backend_fallback: str | None  # why that is not the GPU which is here; null where nothing fell back
     scored_at: str
     schema_version: int = field(default=RESULT_SCHEMA_VERSION)
+    calibration: str | None = None  # SHA-256 of the site's calibration; null: the bundle's own is in force
+    reason: str | None = None  # why it is out of domain, or which frames could not be judged
+    feed: str | None = None  # name of the feed that it came from
+    frames: int = 1  # of the object
+    frame: int | None = None  # the one with the highest score, from 1; null where there is only one
 
 
 def _now() -> str:
@@ -59,32 +66,38 @@ class Scorer:
         steps: of the search, the same for every image.
         backend: runtime, version, device.
         backend_fallback: why ``auto`` did not take the GPU; None where nothing fell back.
+        calibration: SHA-256 of the site's calibration; None where the bundle's own is in force.
     """
 
     bundle: str
     steps: int
     backend: str
     backend_fallback: str | None = None
+    calibration: str | None = None
 
     @classmethod
-    def of(cls, detector: Detector) -> Scorer:
-        """Describe ``detector``."""
-        used = detector.backend
-        return cls(detector.bundle.sha256, detector.bundle.steps, used.label, used.fallback_reason)
+    def of(cls, detector: Detector, calibration: str | None = None) -> Scorer:
+        """Describe ``detector``, and the site's calibration that was put into it."""
+        used, bundle = detector.backend, detector.bundle
+        return cls(bundle.sha256, bundle.steps, used.label, used.fallback_reason, calibration)
 
 
-def result_line(file: str, verdict: Verdict, scorer: Scorer, heat_file: str | None) -> ResultLine:
-    """Return the line of a judged image."""
+def result_line(
+    file: str, verdict: Verdict, scorer: Scorer, heat_file: str | None, *, out_of_domain: str = ""
+) -> ResultLine:
+    """Return the line of a judged image; ``out_of_domain`` says why its score means nothing."""
+    judged = "anomalous" if verdict.anomalous else "normal"
     return ResultLine(
         file=file,
         score=verdict.score,
         p_value=verdict.p_value,
-        verdict="anomalous" if verdict.anomalous else "normal",
+        verdict=OUT_OF_DOMAIN if out_of_domain else judged,
         threshold=verdict.threshold if math.isfinite(verdict.threshold) else None,
         anogan_score=verdict.reconstruction.anogan_score,
         milliseconds={name: round(value, 3) for name, value in verdict.milliseconds.items()},
         heat_map=heat_file,
         error=None,
+        reason=out_of_domain or None,
         scored_at=_now(),
         **asdict(scorer),
     )
@@ -112,7 +125,7 @@ class Summary:
     """The figures of one feed.
 
     Attributes:
-        images: how many there were: ``normal`` + ``anomalous`` + ``failed``.
+        images: how many there were: ``normal`` + ``anomalous`` + ``out_of_domain`` + ``failed``.
         normal: judged and not flagged.
         anomalous: judged and flagged.
         failed: could not be judged.
@@ -123,6 +136,8 @@ class Summary:
         backend: runtime, version, device.
         backend_fallback: why ``auto`` did not take the GPU; null where nothing fell back.
         results: the folder of the lines and heat maps.
+        calibration: SHA-256 of the site's calibration; null where the bundle's own is in force.
+        out_of_domain: judged "not like the training data".
     """
 
     images: int
@@ -137,6 +152,8 @@ class Summary:
     backend_fallback: str | None
     results: str
     schema_version: int = field(default=RESULT_SCHEMA_VERSION)
+    calibration: str | None = None
+    out_of_domain: int = 0
 
 
 def summarise(lines: Sequence[ResultLine], *, threshold: float, scorer: Scorer, results: Path) -> Summary:
@@ -153,6 +170,7 @@ def summarise(lines: Sequence[ResultLine], *, threshold: float, scorer: Scorer, 
         },
         threshold=threshold if math.isfinite(threshold) else None,
         results=str(results),
+        out_of_domain=sum(line.verdict == OUT_OF_DOMAIN for line in lines),
         **asdict(scorer),
     )
 

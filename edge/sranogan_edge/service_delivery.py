@@ -17,6 +17,7 @@ from typing import Protocol
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
+from sranogan_edge.sinks.sink import ObjectSink
 from sranogan_edge.spool import Cursor, StoredResult
 from sranogan_edge.spool_outbox import Outbox
 
@@ -66,12 +67,19 @@ class SinkReader:
         """Write and flush one by one."""
         for result in results:
             try:
-                self._sink.write(ResultLine(**result.line), verdicts.get(result.number))
+                self._write(result, verdicts.get(result.number))
                 self._sink.flush()
             except Exception as error:  # whatever a sink raises is its own trouble
                 return at, error
             at = Cursor(result.number)
         return at, None
+
+    def _write(self, result: StoredResult, verdict: Verdict | None) -> None:
+        line = ResultLine(**result.line)
+        if isinstance(self._sink, ObjectSink) and result.path is not None:
+            self._sink.write_object(line, result.path)
+        else:
+            self._sink.write(line, verdict)
 
     def close(self) -> None:
         """Close the sink."""

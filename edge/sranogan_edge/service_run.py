@@ -40,7 +40,7 @@ def serve(
         held = Spool(spool, limits)
         open_parts.callback(held.close)
         for sink in sinks:
-            readers[sink] = SinkReader(open_sink(sink, spool / "sinks"))
+            readers[sink] = SinkReader(open_sink(sink, spool / "sinks", pictures=out))
         feeds = []
         for uri in uris:
             feeds.append(open_feed(uri))

@@ -44,7 +44,7 @@ class Spool:
         self._opened = time.monotonic()
         try:
             self._db = SpoolDatabase(folder / "spool.sqlite")
-            self.outbox = Outbox(self._db)
+            self.outbox = Outbox(self._db, self._files)
             self._uptime = float(self._db.rows("SELECT seconds FROM uptime")[0][0])
             self._recover()
         except BaseException:

@@ -66,12 +66,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A result on its way to the sinks; ``sequence`` is the object's, None for a camera's frame."""
+    """A result on its way to the sinks.
+
+    Attributes:
+        number: in the order in which results were written.
+        sequence: of the object; None for a camera's frame.
+        identity: what the sender calls it.
+        line: ready for JSON.
+        path: the file with the object's bytes, there until every sink has the result; None without one.
+    """
 
     number: int
     sequence: int | None
     identity: Mapping[str, str]
     line: Mapping[str, Any]
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

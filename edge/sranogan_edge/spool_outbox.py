@@ -9,6 +9,7 @@ from typing import Any
 
 from sranogan_edge.spool_database import SpoolDatabase
 from sranogan_edge.spool_entry import Cursor, StoredResult
+from sranogan_edge.spool_files import SpoolFiles
 
 __all__ = ["Outbox", "append_result"]
 
@@ -16,9 +17,9 @@ __all__ = ["Outbox", "append_result"]
 class Outbox:
     """Reads and numbers results; each sink has a cursor of its own."""
 
-    def __init__(self, database: SpoolDatabase) -> None:
-        """Share the spool's file."""
-        self._db = database
+    def __init__(self, database: SpoolDatabase, files: SpoolFiles) -> None:
+        """Share the spool's database and folders."""
+        self._db, self._files = database, files
 
     def record(self, line: Mapping[str, Any], identity: Mapping[str, str]) -> int:
         """Store the result of a frame that was never an object (a camera's); returns its number."""
@@ -27,9 +28,20 @@ class Outbox:
 
     def results(self, after: int = 0, limit: int = 100) -> list[StoredResult]:
         """Return up to ``limit`` results after number ``after``, in order."""
-        rows = self._db.rows("SELECT * FROM results WHERE number > ? ORDER BY number LIMIT ?", after, limit)
+        rows = self._db.rows(
+            "SELECT r.number, r.sequence, r.identity, r.line, o.name FROM results r "
+            "LEFT JOIN objects o USING (sequence) WHERE r.number > ? ORDER BY r.number LIMIT ?",
+            after,
+            limit,
+        )
         return [
-            StoredResult(row["number"], row["sequence"], json.loads(row["identity"]), json.loads(row["line"]))
+            StoredResult(
+                row["number"],
+                row["sequence"],
+                json.loads(row["identity"]),
+                json.loads(row["line"]),
+                self._files.path(row["name"]) if row["name"] else None,
+            )
             for row in rows
         ]
 

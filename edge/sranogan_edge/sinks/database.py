@@ -29,6 +29,10 @@ COLUMNS = (
     "steps",
     "backend",
     "scored_at",
+    "calibration",
+    "reason",
+    "feed",
+    "frame",
 )
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute such a cell
 PATIENCE_S = 10.0  # for another program that reads or exports
@@ -66,6 +70,7 @@ class SqliteSink:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
+            self._add_columns()
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
 
@@ -93,6 +98,13 @@ class SqliteSink:
         """Close the file."""
         with self._lock:
             self._database.close()
+
+    def _add_columns(self) -> None:
+        """Give a table of an earlier version the columns that came since."""
+        there = {row[1] for row in self._database.execute("PRAGMA table_info(results)")}
+        for name in COLUMNS:
+            if name not in there:
+                self._database.execute(f"ALTER TABLE results ADD COLUMN {name}")
 
     def _failed(self, error: Exception) -> ResultsError:
         return ResultsError(

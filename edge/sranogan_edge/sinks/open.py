@@ -6,9 +6,10 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import MissingExtraError, SettingsError
 from sranogan_edge.sinks.courier import Courier, Transport
 from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
@@ -18,37 +19,58 @@ from sranogan_edge.sinks.sink import Sink
 __all__ = ["MQTT_PASSWORD", "WEBHOOK_SECRET", "open_sink"]
 
 MQTT_PASSWORD, WEBHOOK_SECRET = "SRANOGAN_MQTT_PASSWORD", "SRANOGAN_WEBHOOK_SECRET"
-EXAMPLES = "jsonl:FOLDER, sqlite:FILE, mqtt://[USER@]HOST[:PORT][/TOPIC], mqtts://HOST, https://HOST/PATH"
+EXAMPLES = (
+    "jsonl:FOLDER, sqlite:FILE, mqtt://[USER@]HOST[:PORT][/TOPIC], mqtts://HOST, https://HOST/PATH, "
+    "dicom://[OUR_AE@]HOST:PORT/CALLED_AE, dicoms://HOST:PORT/CALLED_AE"
+)
 
 
-def open_sink(uri: str, outboxes: Path, *, environ: Mapping[str, str] | None = None) -> Sink:
+def open_sink(
+    uri: str,
+    outboxes: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    pictures: Path | None = None,
+    **options: Any,
+) -> Sink:
     """Open the sink that ``uri`` names.
 
     Args:
         uri: ``jsonl:FOLDER``, ``sqlite:FILE``, ``mqtt://[USER@]HOST[:PORT][/TOPIC]`` (``mqtts://`` with
-            TLS), or ``https://HOST/PATH``; ``http://`` for this machine only.
-        outboxes: folder for results that wait to be sent; one file a sink.
+            TLS), ``https://HOST/PATH`` (``http://`` for this machine only), or
+            ``dicom://[OUR_AE@]HOST:PORT/CALLED_AE`` (``dicoms://`` with TLS).
+        outboxes: folder for results that wait to be sent, or were refused; one file a sink.
         environ: where :data:`MQTT_PASSWORD` and :data:`WEBHOOK_SECRET` stand; None is the process's own.
+        pictures: folder that the ``heat_map`` of the results lie below, for sinks that send pictures.
+        options: of this kind of sink, as in :mod:`sranogan_edge.settings_sinks`.
 
     Raises:
         MissingExtraError: a package that this sink needs is not installed.
         ResultsError: it cannot be written to.
-        SettingsError: no such kind, or a part of the URI is wrong.
+        SettingsError: no such kind or option, or a part of the URI is wrong.
     """
     environ = os.environ if environ is None else environ
     scheme, colon, rest = uri.partition(":")
-    if colon and rest and scheme == "jsonl":
-        return JsonlSink(Path(rest))
-    if colon and rest and scheme == "sqlite":
-        return SqliteSink(Path(rest))
-    if scheme in ("mqtt", "mqtts", "http", "https") and rest.startswith("//"):
-        transport = _mqtt(uri, environ) if scheme.startswith("mqtt") else _webhook(uri, environ)
-        name = hashlib.sha256(uri.encode()).hexdigest()[:16]
-        return Courier(transport, Outbox(outboxes / f"outbox-{name}.sqlite"))
+    outbox = outboxes / f"outbox-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.sqlite"
+    try:
+        if colon and rest and scheme == "jsonl":
+            return JsonlSink(Path(rest), **options)
+        if colon and rest and scheme == "sqlite":
+            return SqliteSink(Path(rest), **options)
+        if scheme in ("mqtt", "mqtts") and rest.startswith("//"):
+            return Courier(_mqtt(uri, environ, options), Outbox(outbox))
+        if scheme in ("http", "https") and rest.startswith("//"):
+            return Courier(_webhook(uri, environ, options), Outbox(outbox))
+        if scheme in ("dicom", "dicoms") and rest.startswith("//"):
+            return _dicom(uri, outbox, pictures, options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise SettingsError(f"{scheme}: this sink has no such option ({error}). Leave it out.") from error
     raise SettingsError(f"no sink has the scheme {scheme!r}. There are: {EXAMPLES}.")
 
 
-def _mqtt(uri: str, environ: Mapping[str, str]) -> Transport:
+def _mqtt(uri: str, environ: Mapping[str, str], options: Mapping[str, Any]) -> Transport:
     from sranogan_edge.sinks.mqtt import MqttOptions, MqttTransport
 
     try:
@@ -62,18 +84,16 @@ def _mqtt(uri: str, environ: Mapping[str, str]) -> Transport:
         raise SettingsError(
             f"an MQTT address names a host and no password; put the password into {MQTT_PASSWORD}."
         )
-    options = MqttOptions(
-        host,
-        port,
-        prefix=parts.path.strip("/"),
-        user=unquote(parts.username or ""),
-        password=environ.get(MQTT_PASSWORD, ""),
-        tls=parts.scheme == "mqtts",
-    )
-    return MqttTransport(options)
+    named: dict[str, Any] = {
+        "prefix": parts.path.strip("/"),
+        "user": unquote(parts.username or ""),
+        "password": environ.get(MQTT_PASSWORD, ""),
+        "tls": parts.scheme == "mqtts",
+    }
+    return MqttTransport(MqttOptions(host, port, **named, **options))
 
 
-def _webhook(uri: str, environ: Mapping[str, str]) -> Transport:
+def _webhook(uri: str, environ: Mapping[str, str], options: Mapping[str, Any]) -> Transport:
     from sranogan_edge.sinks.webhook import WebhookOptions, WebhookTransport
 
     secret = environ.get(WEBHOOK_SECRET, "")
@@ -82,4 +102,16 @@ def _webhook(uri: str, environ: Mapping[str, str]) -> Transport:
             f"a webhook signs its requests with a secret: set {WEBHOOK_SECRET}. Make one with: "
             "openssl rand -hex 32"
         )
-    return WebhookTransport(WebhookOptions(uri, secret.encode()))
+    return WebhookTransport(WebhookOptions(uri, secret.encode(), **options))
+
+
+def _dicom(uri: str, outbox: Path, pictures: Path | None, options: Mapping[str, Any]) -> Sink:
+    try:
+        from sranogan_edge.sinks.dicom import DicomSink, destination_of
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f'DICOM results need the package {error.name}. Run: pip install "sranogan-edge[dicom]"'
+        ) from error
+    chosen = {name: options[name] for name in ("heat_map", "report") if name in options}
+    destination = destination_of(uri, **{name: options[name] for name in options if name not in chosen})
+    return DicomSink(destination, Outbox(outbox), pictures, **chosen)

@@ -132,6 +132,19 @@ class Outbox:
             message, "DELETE FROM refused WHERE id <= (SELECT MAX(id) FROM refused) - ?", (self.limit,)
         )
 
+    def set_apart(self, key: str, body: bytes, reason: str) -> None:
+        """Put a message that never waited here beside the refused ones; raises ResultsError."""
+        try:
+            with self._lock, self._database as database:
+                database.execute(
+                    "INSERT INTO refused (key, body, reason) VALUES (?, ?, ?)", (key, body, reason)
+                )
+                database.execute(
+                    "DELETE FROM refused WHERE id <= (SELECT MAX(id) FROM refused) - ?", (self.limit,)
+                )
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:

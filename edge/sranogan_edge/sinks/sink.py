@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 
-__all__ = ["Record", "Sink", "SinkHealth", "SinkState", "record_key", "record_of"]
+__all__ = ["ObjectSink", "Record", "Sink", "SinkHealth", "SinkState", "record_key", "record_of"]
 
 Record = Mapping[str, Any]
 SinkState = Literal["ok", "failing", "closed"]
@@ -53,6 +54,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Flush and let go; may be called twice."""
+
+
+@runtime_checkable
+class ObjectSink(Sink, Protocol):
+    """A sink that looks at the object itself (DICOM results name the patient and study of their image)."""
+
+    def write_object(self, line: ResultLine, path: Path) -> None:
+        """Take one result of the object whose bytes are in the file ``path``, instead of :meth:`write`."""
 
 
 def record_key(line: ResultLine) -> str:

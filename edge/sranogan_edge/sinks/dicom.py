@@ -1,0 +1,181 @@
+"""Results to a DICOM archive: heat map and report, beside the image that they belong to.
+
+Nothing waits here: the spool keeps result and image until the archive has them, across restarts and however
+long it is away, and hands them over again, with pauses that grow to a minute.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import cv2
+import numpy as np
+from pydicom.dataset import Dataset
+
+from sranogan_edge.decode import is_dicom
+from sranogan_edge.dicom_read import DEFAULT_MAX_BYTES, read_object
+from sranogan_edge.dicom_send import DicomClientTls, DicomDestination, send_objects
+from sranogan_edge.dicom_write import heat_map_object, report_object
+from sranogan_edge.errors import DicomRefusedError, DicomResultError, ImageError, SettingsError
+from sranogan_edge.pipeline import Verdict
+from sranogan_edge.results import ResultLine
+from sranogan_edge.sinks.outbox import Outbox
+from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
+
+__all__ = ["DicomSink", "destination_of"]
+
+_ANSWER_S = 20.0  # the runner waits this long for a sink when it ends, and a little longer
+_EXAMPLE = "dicom://SRANOGAN@pacs.example:11112/PACS"
+
+_log = logging.getLogger(__name__)
+
+
+class DicomSink:
+    """Sends the results of DICOM objects; of other images there is no patient and no study to name.
+
+    An archive that is away, rejects us or takes no such objects holds the results up until that is mended.
+    A result that it refuses by itself, or that cannot be written, is set apart in the outbox file's table
+    ``refused``, and the next ones go on.
+    """
+
+    def __init__(
+        self,
+        destination: DicomDestination,
+        outbox: Outbox,
+        pictures: Path | None,
+        *,
+        heat_map: bool = True,
+        report: bool = True,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            destination: the archive; a failed attempt is the caller's to repeat.
+            outbox: keeps what is refused.
+            pictures: folder that the heat maps of the lines lie below; None sends no heat maps.
+            heat_map: whether to send the heat map.
+            report: whether to send the score.
+
+        Raises:
+            SettingsError: nothing would be sent, or TLS files that cannot be used.
+        """
+        if not (heat_map or report):
+            raise SettingsError(f"{destination}: neither heat_map nor report is to be sent. Choose one.")
+        if destination.tls:
+            destination.tls.context()
+        self._destination, self._outbox, self._pictures = destination, outbox, pictures
+        self._heat_map, self._report = heat_map, report
+        self._written = 0
+        self._message = ""
+        self._closed = False
+
+    @property
+    def health(self) -> SinkHealth:
+        """How it fares."""
+        state: SinkState = "closed" if self._closed else "failing" if self._message else "ok"
+        refused = 0 if self._closed else self._outbox.refused
+        return SinkHealth(state, self._written, refused=refused, message=self._message)
+
+    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+        """Pass over the result of a frame, which is no DICOM object."""
+
+    def write_object(self, line: ResultLine, path: Path) -> None:
+        """Return once the archive has the result, or it is set apart.
+
+        Raises:
+            ResultsError: the archive does not take it now; call again later.
+        """
+        if line.score is None:
+            return None
+        try:
+            source = _header(path)
+            objects = [] if source is None else self._objects(source, line)
+        except (FileNotFoundError, ImageError, DicomResultError) as error:  # the same the next time
+            return self._set_apart(line, error)
+        if not objects:
+            return None
+        try:
+            send_objects(objects, self._destination)
+        except DicomRefusedError as error:
+            return self._set_apart(line, error)
+        except Exception as error:
+            self._message = str(error)
+            raise
+        self._written += 1
+        self._message = ""
+        return None
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Close the file of what was refused."""
+        if not self._closed:
+            self._closed = True
+            self._outbox.close()
+
+    def _objects(self, source: Dataset, line: ResultLine) -> list[Dataset]:
+        objects = []
+        if self._heat_map and self._pictures is not None and line.heat_map is not None:
+            picture = cv2.imread(str(self._pictures / line.heat_map), cv2.IMREAD_COLOR)
+            if picture is None:  # removed, or the disk was full when it was made
+                _log.warning("%s: its heat map %s is not there and not sent", line.file, line.heat_map)
+            else:
+                objects.append(heat_map_object(source, picture.astype(np.uint8), line))
+        if self._report:
+            objects.append(report_object(source, line))
+        return objects
+
+    def _set_apart(self, line: ResultLine, error: Exception) -> None:
+        record = record_of(line)
+        body = json.dumps(record, allow_nan=False).encode()
+        self._outbox.set_apart(record["key"], body, str(error))
+        _log.error("%s: not in the archive: %s", line.file, error)
+        self._message = ""
+
+
+def destination_of(uri: str, timeout_s: float = _ANSWER_S, **tls: Path | None) -> DicomDestination:
+    """Read ``dicom://[OUR_AE@]HOST:PORT/CALLED_AE``, or ``dicoms://...`` for TLS.
+
+    Args:
+        uri: titles of the archive and of us; ours is SRANOGAN unless named.
+        timeout_s: to connect, and for each answer.
+        tls: files of :class:`DicomClientTls`.
+
+    Raises:
+        SettingsError: a part is missing or cannot be.
+    """
+    try:
+        parts = urlsplit(uri)
+        host, port, called = parts.hostname, parts.port, unquote(parts.path[1:])
+    except ValueError as error:
+        raise SettingsError(
+            f"{uri}: not the address of a DICOM archive ({error}). Write {_EXAMPLE}"
+        ) from error
+    if not host or not port or not called or parts.password is not None or parts.query:
+        raise SettingsError(
+            f"a DICOM archive's address has a host, a port, its AE title, and no password, as in {_EXAMPLE}"
+        )
+    files = {name: path for name, path in tls.items() if path is not None}
+    if files and parts.scheme != "dicoms":
+        raise SettingsError("certificates were given for DICOM without TLS. Write dicoms://")
+    return DicomDestination(
+        host,
+        port,
+        called,
+        unquote(parts.username or "SRANOGAN"),
+        attempts=1,
+        timeout_s=timeout_s,
+        tls=DicomClientTls(**files) if parts.scheme == "dicoms" else None,
+    )
+
+
+def _header(path: Path) -> Dataset | None:
+    """The data set of the file ``path`` without its pixels; None where it is not DICOM."""
+    data = path.read_bytes()
+    if not is_dicom(data):
+        return None
+    return read_object(data, source=str(path), max_bytes=max(len(data), DEFAULT_MAX_BYTES), pixels=False)
