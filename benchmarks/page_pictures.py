@@ -97,7 +97,7 @@ def fill(detector: Detector, alarm: bool, rule: DomainRule) -> Board:
         "search steps": str(bundle.steps),
         "backend": detector.backend.label,
     }
-    board = Board(bundle.calibration, bundle.density.heat_limit, about, on_threshold=lambda threshold: None)
+    board = Board(bundle.calibration, bundle.density.heat_limit, about, on_threshold=lambda threshold, by: None)
     board.set_ready(True)
     for number, frame in enumerate(films()):
         verdict = detector.score(frame)

@@ -30,11 +30,13 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "decode_bytes",
     "decode_file",
+    "decode_frames",
     "decoders_to_ourselves",
     "is_dicom",
 ]
 
 DEFAULT_MAX_PIXELS = 64_000_000  # 8000 x 8000; 8-bit colour decodes to 192 MB
+MAX_FRAMES = 1024  # of one DICOM object
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
 
@@ -94,6 +96,18 @@ def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXE
     return _decode(io.BytesIO(data), source, max_pixels)
 
 
+def decode_frames(
+    data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS, max_frames: int = MAX_FRAMES
+) -> tuple[Frame, ...]:
+    """Decode every frame of a DICOM object; any other image has one: see :func:`decode_bytes`.
+
+    ``max_pixels`` holds for all frames together.
+    """
+    if is_dicom(data):
+        return _decode_dicom(io.BytesIO(data), source, max_pixels, max_frames)
+    return (decode_bytes(data, source=source, max_pixels=max_pixels),)
+
+
 def is_dicom(head: bytes) -> bool:
     """Whether a file that begins with ``head`` (132 bytes or more) is DICOM."""
     return head[_DICOM_AT : _DICOM_AT + len(_DICOM)] == _DICOM
@@ -102,7 +116,7 @@ def is_dicom(head: bytes) -> bool:
 def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
     if is_dicom(stream.read(_DICOM_AT + len(_DICOM))):
         stream.seek(0)
-        return _decode_dicom(stream, source, max_pixels)
+        return _decode_dicom(stream, source, max_pixels, max_frames=1)[0]
     stream.seek(0)
     _check_signature(stream, source)
     with decoders_to_ourselves():
@@ -118,7 +132,7 @@ def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
             ) from error
 
 
-def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
+def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> tuple[Frame, ...]:
     try:
         from sranogan_edge.dicom_decode import DicomOptions, decode_dicom, read_bounded
     except ModuleNotFoundError as error:
@@ -126,8 +140,8 @@ def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
             f"{source}: is a DICOM file, and the package {error.name!r} that reads it is not installed. "
             'Run: pip install "sranogan-edge[dicom]"'
         ) from error
-    options = DicomOptions(max_pixels=max_pixels, max_frames=1)
-    return decode_dicom(read_bounded(stream, source, options), source=source, options=options)[0]
+    options = DicomOptions(max_pixels=max_pixels, max_frames=max_frames)
+    return decode_dicom(read_bounded(stream, source, options), source=source, options=options)
 
 
 def _decode_opened(image: Image.Image, stream: BinaryIO, source: str, max_pixels: int) -> Frame:

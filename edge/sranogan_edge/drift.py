@@ -33,6 +33,7 @@ class DriftSettings:
         window: images that are judged together; more find smaller changes, later.
         alarms_per_10000: expected at most in so many images without any drift.
         stride: looks at one image in so many.
+        frame_stride: the same for the frames of a camera, which are nearly equal to their neighbours.
         frozen_after: equal images in a row that mean a frozen picture.
 
     Raises:
@@ -43,9 +44,10 @@ class DriftSettings:
     alarms_per_10000: float = 1.0
     stride: int = 1
     frozen_after: int = 5
+    frame_stride: int = 300
 
     def __post_init__(self) -> None:
-        for name, low in (("window", 10), ("stride", 1), ("frozen_after", 2)):
+        for name, low in (("window", 10), ("stride", 1), ("frozen_after", 2), ("frame_stride", 1)):
             value = getattr(self, name)
             if type(value) is not int or value < low:
                 raise SettingsError(f"drift: {name} must be a whole number from {low} up; received {value!r}")
@@ -138,7 +140,7 @@ class DriftMonitor:
         equal = self._equal + 1
         if equal < self.settings.frozen_after:
             return ()
-        return (f"the picture is frozen: {equal} images in a row are equal. Look at the camera.",)
+        return (f"the picture is frozen: {equal} images in a row are equal. Look at the camera or scanner.",)
 
     def _test(self) -> Sequence[str]:
         reasons = []

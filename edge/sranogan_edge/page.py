@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from sranogan_edge.device import temperatures
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import SettingsError, SranoganError
 from sranogan_edge.page_board import Board, Entry, Snapshot
 
 try:
@@ -121,8 +121,8 @@ class _Shown:
             value = json.loads(body)["threshold"]
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"a threshold must be a number; received {value!r}")
-            self._board.set_threshold(float(value))
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, SettingsError) as error:
+            self._board.set_threshold(float(value), request.client.host if request.client else "")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, SranoganError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({"threshold": self._board.threshold})
 
@@ -135,7 +135,7 @@ class _Shown:
         number = request.path_params["number"]
         for entry in self._board.snapshot().entries:
             if entry.number == number and entry.picture:
-                return Response(entry.picture, media_type="image/png")
+                return Response(entry.picture.png(), media_type="image/png")
         return PlainTextResponse("its picture is no longer in memory\n", 404)
 
     def metrics(self, request: Request) -> Response:

@@ -18,9 +18,9 @@ from sranogan_edge.density import Calibration
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import ResultLine, overlay
+from sranogan_edge.results import OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay
 
-__all__ = ["Board", "Entry", "Snapshot"]
+__all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
 
 HISTORY = 1000  # results that the page can search
 THUMBNAILS = 200  # of them, so many keep their picture
@@ -28,8 +28,33 @@ THUMBNAIL_SIDE_PX = 192
 LATENCIES = 200  # images that the latencies shown are over
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
-OUT_OF_DOMAIN = "out of domain"
-VERDICTS = ("normal", "anomalous", OUT_OF_DOMAIN, "error")
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image with its heat map, small in memory; a PNG is made of it when somebody looks.
+
+    Attributes:
+        grey: ``(S, S)`` uint8.
+        heat: ``(S, S)`` float16, standard deviations off the normals.
+        heat_limit: of the bundle that made it.
+    """
+
+    grey: NDArray[np.uint8]
+    heat: NDArray[np.float16]
+    heat_limit: float
+
+    @classmethod
+    def of(cls, verdict: Verdict, heat_limit: float) -> Picture:
+        """Keep what ``verdict`` shows."""
+        return cls(_grey(verdict.reconstruction.x), verdict.heat.astype(np.float16), heat_limit)
+
+    def png(self) -> bytes:
+        """Draw it, ``THUMBNAIL_SIDE_PX`` a side."""
+        x = self.grey[..., None].astype(np.float32)
+        x /= 255
+        whole = overlay(x, self.heat.astype(np.float32), self.heat_limit)
+        side = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
+        return _png(np.asarray(cv2.resize(whole, side, interpolation=cv2.INTER_AREA), np.uint8))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +68,7 @@ class Entry:
         feed: name of the feed that it came from.
         reason: why it is out of domain, or the error; else empty.
         shown_at: Unix time in seconds.
-        picture: PNG of the image with its heat map; empty where there is none.
+        picture: of the image with its heat map; None where there is none, or no longer.
     """
 
     number: int
@@ -52,7 +77,7 @@ class Entry:
     feed: str
     reason: str
     shown_at: float
-    picture: bytes = b""
+    picture: Picture | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -68,7 +93,7 @@ class Entry:
             "milliseconds": dict(line.milliseconds),
             "reason": self.reason,
             "time": self.shown_at,
-            "picture": bool(self.picture),
+            "picture": self.picture is not None,
         }
 
 
@@ -116,7 +141,7 @@ class Board:
         about: Mapping[str, Any] | None = None,
         *,
         threshold: float | None = None,
-        on_threshold: Callable[[float], None] | None = None,
+        on_threshold: Callable[[float, str], None] | None = None,
     ) -> None:
         """Begin, not ready yet.
 
@@ -125,8 +150,8 @@ class Board:
             heat_limit: of the bundle's density, which pictures are scaled by.
             about: what to tell of bundle, backend and machine: text by name.
             threshold: in force; the calibration's where left out.
-            on_threshold: is called when a threshold is applied on the page (in the web server's thread);
-                without it the slider only previews.
+            on_threshold: is called when a threshold is applied on the page, with the threshold and who did
+                (in the web server's thread); without it the slider only previews.
         """
         self._lock = threading.Lock()
         self._calibration, self._heat_limit = calibration, heat_limit
@@ -155,13 +180,18 @@ class Board:
         with self._lock:
             return self._threshold
 
-    def set_threshold(self, threshold: float) -> None:
-        """Put ``threshold`` in force; raises SettingsError where it is no number or may not be set."""
+    def set_threshold(self, threshold: float, by: str = "") -> None:
+        """Put ``threshold`` in force.
+
+        Raises:
+            SettingsError: it is no number, or may not be set.
+            ResultsError: it cannot be kept, and is not in force.
+        """
         if not math.isfinite(threshold):
             raise SettingsError(f"a threshold must be a finite number; received {threshold!r}")
         if self._on_threshold is None:
             raise SettingsError("this runner does not let the page set the threshold; calibrate instead")
-        self._on_threshold(threshold)
+        self._on_threshold(threshold, by)
         with self._lock:
             self._threshold = threshold
 
@@ -182,14 +212,14 @@ class Board:
             feed: name of the feed.
             out_of_domain: why the score means nothing (``DomainAnswer.message``); empty where it does.
         """
-        picture = b"" if verdict is None else _thumbnail(verdict, self._heat_limit)
+        picture = None if verdict is None else Picture.of(verdict, self._heat_limit)
         kind = OUT_OF_DOMAIN if out_of_domain else line.verdict
         with self._lock:
             self._number += 1
             reason = out_of_domain or line.error or ""
             if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
                 place = len(self._entries) - THUMBNAILS
-                self._entries[place] = replace(self._entries[place], picture=b"")
+                self._entries[place] = replace(self._entries[place], picture=None)
             self._entries.append(Entry(self._number, line, kind, feed, reason, time.time(), picture))
             self._counts[kind] = self._counts.get(kind, 0) + 1
             for stage, taken in line.milliseconds.items():
@@ -262,12 +292,6 @@ class Board:
 
 def _grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(image[..., 0].clip(0, 1) * 255), np.uint8)
-
-
-def _thumbnail(verdict: Verdict, heat_limit: float) -> bytes:
-    side = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
-    whole = overlay(verdict.reconstruction.x, verdict.heat, heat_limit)
-    return _png(np.asarray(cv2.resize(whole, side, interpolation=cv2.INTER_AREA), np.uint8))
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from sranogan_edge.backend import choose_backend, in_use, open_graphs
 from sranogan_edge.bundle import Bundle, Golden
+from sranogan_edge.density import Calibration
 from sranogan_edge.errors import BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame
 from sranogan_edge.head import CHANNELS, POOLED_CELLS, head_input, input_side, pooled, total_evidence
@@ -172,6 +174,14 @@ class Detector:
             self.bundle.with_steps(steps), self.backend.name, self.threads, self.backend.fallback_reason
         )
         check_golden(other, other.bundle.golden)
+        return other
+
+    def with_calibration(self, calibration: Calibration) -> Detector:
+        """Return a detector that shares the graphs, with other p-values and another threshold."""
+        other = copy.copy(self)
+        bundle = self.bundle
+        budget = replace(bundle.budgets[bundle.steps], calibration=calibration)
+        other.bundle = replace(bundle, budgets={**bundle.budgets, bundle.steps: budget})
         return other
 
     def score(self, frame: Frame) -> Verdict:

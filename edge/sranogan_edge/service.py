@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,13 +14,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sranogan_edge.drift import DriftSettings
 from sranogan_edge.errors import ExitCode, SpoolFullError
 from sranogan_edge.feeds import Feed
+from sranogan_edge.page_board import Board
 from sranogan_edge.retention import Retention, prune
+from sranogan_edge.service_alarms import Alarms
 from sranogan_edge.service_delivery import Delivery, Reader
 from sranogan_edge.service_intake import Intake
-from sranogan_edge.service_notify import Notifier
-from sranogan_edge.service_scoring import Judge, Result, Scoring
+from sranogan_edge.service_judge import Judge
+from sranogan_edge.service_report import Report
+from sranogan_edge.service_scoring import Result, Scoring
+from sranogan_edge.service_swap import Swap
+from sranogan_edge.service_threshold import AppliedThreshold
 from sranogan_edge.spool import Spool
 
 __all__ = ["Service", "ServiceSettings", "stopped_by_signals"]
@@ -37,11 +44,15 @@ class ServiceSettings:
         out: folder for heat maps; None makes none.
         retention: of finished objects.
         prune_every_s: seconds between two looks at the retention.
+        drift: how feeds are watched where a site's calibration is in force; None does not watch them.
+        bundle: the file that the judge came from, to be shown.
     """
 
     out: Path | None = None
     retention: Retention = field(default_factory=Retention)
     prune_every_s: float = 60.0
+    drift: DriftSettings | None = field(default_factory=DriftSettings)
+    bundle: Path = Path()
 
 
 class Service:
@@ -54,22 +65,55 @@ class Service:
         feeds: Sequence[Feed],
         readers: Mapping[str, Reader],
         settings: ServiceSettings | None = None,
+        *,
+        threshold: AppliedThreshold | None = None,
+        board: Board | None = None,
+        alarms: Alarms | None = None,
+        swap: Swap | None = None,
     ) -> None:
-        """Connect the parts; nothing runs yet. The caller closes the spool."""
+        """Connect the parts; nothing runs yet. The caller closes the spool.
+
+        Args:
+            judge: to begin with.
+            spool: where objects wait.
+            feeds: where they come from.
+            readers: where results go, by name.
+            settings: see there.
+            threshold: that may be applied on the page; None takes up what is in the spool's folder.
+            board: what the live page shows; None shows nothing.
+            alarms: that others know of too.
+            swap: brings judges that take over; None keeps the first.
+        """
         self.settings = settings or ServiceSettings()
-        self.spool, self.feeds, self._readers = spool, feeds, readers
+        self.spool, self.feeds, self._readers, self._swap = spool, feeds, readers, swap
         self.scored = self.failed = 0  # by this run
-        self._scoring = Scoring(spool, judge, self.settings.out)
+        self.alarms = alarms or Alarms()
+        self._threshold = threshold or AppliedThreshold(spool.folder, judge.scorer)
+        self._report = Report(
+            judge,
+            spool,
+            feeds,
+            drift=self.settings.drift,
+            alarms=self.alarms,
+            board=board,
+            bundle=self.settings.bundle,
+        )
+        self._scoring = Scoring(spool, judge, self.settings.out, self._threshold, self._report.alive)
         self._intake = Intake(spool, feeds, judge.scorer)
-        self._notifier = Notifier()
+        self._delivery: Delivery | None = None
         self._stop = threading.Event()
         self._pruned_at = float("-inf")
-        self._full = False  # and it was said
+        self._full = ""  # why nothing can be written; it was said
 
     def stop(self) -> None:
         """Finish the object in hand and end; may be called from a signal handler or any thread."""
         self._stop.set()
         self._intake.wake.set()
+
+    def reload(self) -> None:
+        """Look whether bundle or calibration were replaced; from a signal handler or any thread."""
+        if self._swap:
+            self._swap.look()
 
     def run(self) -> ExitCode:
         """Score until told to stop (OK), or until the feeds end (SOME_FAILED where some could not be scored).
@@ -77,22 +121,28 @@ class Service:
         Raises:
             SranoganError: a feed failed for good, or the spool did; all that was acknowledged is kept.
         """
-        delivery = self._delivery()
+        delivery = self._delivery = self._delivering()
         if delivery is None:
             return ExitCode.OK
         try:
             self._intake.start()
-            self._notifier.ready()
+            if self._swap:
+                self._swap.start()
+            self._report.notifier.ready()
+            self._report.ready()
             self._loop(delivery)
         finally:
-            self._notifier.stopping()
+            self._report.notifier.stopping()
+            self._report.ready("it is stopping")
+            if self._swap:
+                self._swap.close()
             self._intake.close()
             delivery.close()
         if self._intake.error and not self._stop.is_set():
             raise self._intake.error
         return ExitCode.SOME_FAILED if self.failed and not self._stop.is_set() else ExitCode.OK
 
-    def _delivery(self) -> Delivery | None:
+    def _delivering(self) -> Delivery | None:
         """Begin to deliver, once the disk has room for it; None when told to stop meanwhile."""
         while not self._stop.is_set():
             try:
@@ -103,16 +153,35 @@ class Service:
 
     def _loop(self, delivery: Delivery) -> None:
         while not self._stop.is_set() and not self._intake.error:
-            self._notifier.alive()
+            self._report.alive()
             self._intake.wake.clear()
             ended = self._intake.ended  # asked before looking for work: what came meanwhile is found
+            self._take_over()
             worked = self._work(delivery)
+            self._tell()
             self._prune()
             if worked:
                 continue
             if ended:
                 return
-            self._intake.wake.wait(min(_IDLE_S, (self._notifier.watchdog_s or 4.0) / 4))
+            self._intake.wake.wait(min(_IDLE_S, (self._report.notifier.watchdog_s or 4.0) / 4))
+
+    def _take_over(self) -> None:
+        """Let a new judge take over, between two objects."""
+        judge = self._swap.successor() if self._swap else None
+        if judge is None or judge.scorer == self._scoring.judge.scorer:
+            return
+        before = self._scoring.judge.scorer
+        self._scoring.judge, self._intake.scorer = judge, judge.scorer
+        self._threshold.judging(judge.scorer)
+        self._report.judging(judge)
+        _log.warning(
+            "bundle %s, calibration %s took over from bundle %s, calibration %s",
+            judge.scorer.bundle[:12],
+            (judge.scorer.calibration or "its own")[:12],
+            before.bundle[:12],
+            (before.calibration or "its own")[:12],
+        )
 
     def _work(self, delivery: Delivery) -> bool:
         """Score a frame and an object, whichever wait; neither a camera nor a scanner holds up the other."""
@@ -120,19 +189,26 @@ class Service:
         arrival = self._intake.frame()
         try:
             if arrival is not None:
-                results.append(self._scoring.frame(arrival, self._kept))
+                results.append(self._scoring.frame(*arrival, self._kept))
             found = self._scoring.object(self._kept)
         except SpoolFullError as error:  # before an object was begun, or when told to stop
             self._wait_for_room(error)
             found = None
+        else:
+            self._note_room()
         results += [found] if found else []
-        self._full = self._full and not results
         for result in results:
             self.scored, self.failed = self.scored + (not result.failed), self.failed + result.failed
             delivery.announce(result.number, result.verdict)
+            self._report.result(result)
             if result.entry:
                 self._intake.settle(result.entry)
         return bool(results)
+
+    def _note_room(self) -> None:
+        if self._full:
+            self._full = ""
+            self._report.ready()
 
     def _kept(self, store: Callable[[], int]) -> int:
         """Store a result, as often as the disk is full; raises SpoolFullError when told to stop meanwhile."""
@@ -145,14 +221,18 @@ class Service:
                 self._wait_for_room(error)
 
     def _wait_for_room(self, error: SpoolFullError) -> None:
-        if not self._full:
-            _log.error("%s", error)
-        self._full = True
-        self._notifier.alive()
-        self._notifier.status(str(error))
+        self._full = str(error)
+        self._report.ready(self._full)
+        self._report.alive()
+        self._tell()
+        self._report.notifier.status(str(error))
         self._pruned_at = float("-inf")
         self._prune()
         self._stop.wait(_PAUSE_WHEN_FULL_S)
+
+    def _tell(self) -> None:
+        troubles = self._delivery.troubles if self._delivery else {}
+        self._report.tell(troubles, self._full or self._intake.full)
 
     def _prune(self) -> None:
         now = time.monotonic()
@@ -165,21 +245,24 @@ class Service:
             return
         if removed:
             _log.info("retention removed %d finished objects", removed)
-        waiting = self.spool.counts()["received"]
-        self._notifier.status(f"{self.scored} scored, {self.failed} failed, {waiting} wait")
+        self._report.status(self.scored, self.failed)
 
 
 @contextmanager
 def stopped_by_signals(service: Service) -> Iterator[None]:
-    """Let SIGTERM and SIGINT stop ``service`` cleanly; a second one has its usual effect."""
+    """Let SIGTERM and SIGINT stop ``service`` cleanly, a second one as usual; SIGHUP looks for a new bundle.
+
+    In a terminal SIGHUP keeps its meaning: the terminal is gone.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, before[number])
         service.stop()
 
-    before: dict[int, Any] = {
-        number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    handlers: dict[int, Any] = {signal.SIGTERM: stop, signal.SIGINT: stop}
+    if not (sys.stdin and sys.stdin.isatty()):
+        handlers[signal.SIGHUP] = lambda number, frame: service.reload()
+    before: dict[int, Any] = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

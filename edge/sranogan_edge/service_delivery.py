@@ -17,7 +17,7 @@ from typing import Protocol
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
-from sranogan_edge.sinks.sink import ObjectSink
+from sranogan_edge.sinks.sink import ObjectSink, Sink, SinkHealth
 from sranogan_edge.spool import Cursor, StoredResult
 from sranogan_edge.spool_outbox import Outbox
 
@@ -27,19 +27,6 @@ _log = logging.getLogger(__name__)
 _BATCH = 100
 _VERDICTS = 32  # kept for sinks that want the heat map and are not far behind
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
-
-
-class Sink(Protocol):
-    """Takes results; may raise anything, and then gets the same result again later."""
-
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
-        """Take one result; the verdict is None where it comes late (after a restart)."""
-
-    def flush(self) -> None:
-        """Return once what was written is safe."""
-
-    def close(self) -> None:
-        """End."""
 
 
 class Reader(Protocol):
@@ -60,6 +47,12 @@ class SinkReader:
     def __init__(self, sink: Sink) -> None:
         """Take ``sink``."""
         self._sink = sink
+
+    @property
+    def trouble(self) -> str:
+        """Why what it took does not arrive where it belongs; empty where it does."""
+        health = getattr(self._sink, "health", None)
+        return health.message if isinstance(health, SinkHealth) and health.state == "failing" else ""
 
     def take(
         self, results: Sequence[StoredResult], at: Cursor, verdicts: Mapping[int, Verdict]
@@ -178,6 +171,12 @@ class Delivery:
             at = reader.start(at)
             self._outbox.advance(name, at)
         return at
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """By reader: why its results do not arrive now."""
+        own = {name: r.trouble for name, r in self._readers.items() if isinstance(r, SinkReader)}
+        return {**{name: why for name, why in own.items() if why}, **self.failing}
 
     def announce(self, number: int, verdict: Verdict | None) -> None:
         """There is a new result."""

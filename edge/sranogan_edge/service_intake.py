@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError
 from sranogan_edge.feeds import Arrival, Feed
@@ -26,15 +26,17 @@ class Intake:
     Attributes:
         full: why the spool takes nothing now; empty where it does.
         error: what ended a feed that should have gone on.
+        scorer: signs the lines of objects that cannot be stored.
     """
 
     def __init__(self, spool: Spool, feeds: Sequence[Feed], scorer: Scorer) -> None:
-        """Take ``feeds``; ``scorer`` signs the lines of objects that cannot be stored."""
+        """Take ``feeds``; nothing runs yet."""
         self.full = ""
         self.error: Exception | None = None
         self.wake = threading.Event()  # set whenever there may be work
-        self._spool, self._feeds, self._scorer = spool, feeds, scorer
-        self._frames: queue.Queue[Arrival] = queue.Queue(maxsize=1)
+        self.scorer = scorer
+        self._spool, self._feeds = spool, feeds
+        self._frames: queue.Queue[tuple[str, Arrival]] = queue.Queue(maxsize=1)
         self._pending: dict[int, Callable[[bool], None]] = {}
         self._closing = threading.Event()
         self._threads = [
@@ -52,8 +54,8 @@ class Intake:
         """Whether nothing more will come."""
         return not any(thread.is_alive() for thread in self._threads) and self._frames.empty()
 
-    def frame(self) -> Arrival | None:
-        """The camera frame that waits."""
+    def frame(self) -> tuple[str, Arrival] | None:
+        """The camera frame that waits, and the name of its feed."""
         try:
             return self._frames.get_nowait()
         except queue.Empty:
@@ -78,9 +80,9 @@ class Intake:
         try:
             for arrival in feed:
                 if arrival.frame is not None:
-                    self._offer(arrival)
+                    self._offer(feed.name, arrival)
                 else:
-                    self._store(arrival)
+                    self._store(feed.name, arrival)
                 if self._closing.is_set():
                     break
         except Exception as error:  # to be raised where the loop runs
@@ -88,22 +90,22 @@ class Intake:
         finally:
             self.wake.set()
 
-    def _offer(self, arrival: Arrival) -> None:
+    def _offer(self, feed: str, arrival: Arrival) -> None:
         """Wait until the frame can be handed over; the feed drops what comes meanwhile, and counts it."""
         while not self._closing.is_set():
             try:
-                self._frames.put(arrival, timeout=_LOOK_UP_S)
+                self._frames.put((feed, arrival), timeout=_LOOK_UP_S)
             except queue.Full:
                 continue
             self.wake.set()
             return
 
-    def _store(self, arrival: Arrival) -> None:
+    def _store(self, feed: str, arrival: Arrival) -> None:
         if arrival.path is None:
             raise FeedError(f"{arrival.frame_source}: arrived without bytes and without a frame.")
         while True:
             try:
-                entry = self._put(arrival)
+                entry = self._put(feed, arrival)
                 break
             except SpoolFullError as error:
                 if not self.full:
@@ -124,7 +126,7 @@ class Intake:
             self.settle(now)
         self.wake.set()
 
-    def _put(self, arrival: Arrival) -> Entry:
+    def _put(self, feed: str, arrival: Arrival) -> Entry:
         identity, source = arrival.identity, arrival.frame_source
         assert arrival.path is not None
         try:
@@ -135,8 +137,9 @@ class Intake:
                 source=source,
                 origin=arrival.origin,
                 received_at=arrival.received_at,
+                feed=feed,
             )
         except ObjectTooLargeError as error:
             _log.error("%s: %s", source, error)
-            line = asdict(error_line(source, error, self._scorer))
+            line = asdict(replace(error_line(source, error, self.scorer), feed=feed))
             return self._spool.refuse(str(error), line, identity, key=arrival.key or source, source=source)

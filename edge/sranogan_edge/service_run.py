@@ -1,21 +1,76 @@
-"""The runner set up from a command line: URIs, a spool folder, a results folder."""
+"""The runner set up from its settings: bundle, spool, feeds, sinks, page."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from sranogan_edge.errors import ExitCode
-from sranogan_edge.feeds import open_feed
+from sranogan_edge.feeds import Feed, open_feed
+from sranogan_edge.page_board import Board
 from sranogan_edge.service import Service, ServiceSettings, stopped_by_signals
+from sranogan_edge.service_alarms import Alarms
+from sranogan_edge.service_bundles import KeptBundles
 from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service_scoring import Judge
+from sranogan_edge.service_judge import Judge
+from sranogan_edge.service_model import Loader
+from sranogan_edge.service_report import about
+from sranogan_edge.service_swap import Swap
+from sranogan_edge.service_threshold import AppliedThreshold
+from sranogan_edge.settings import Settings
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.spool import Spool, SpoolLimits
 
-__all__ = ["log_to_stderr", "serve"]
+__all__ = ["log_to_stderr", "serve", "serve_settings"]
+
+_log = logging.getLogger(__name__)
+
+
+def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = None) -> ExitCode:
+    """Score the feeds of ``settings`` until they end or a signal comes.
+
+    Raises:
+        BundleError: the bundle is refused, or the site's calibration.
+        SpoolInUseError: another runner holds the spool or a watched folder.
+        SranoganError: a feed, a sink or the page cannot be opened, or the spool not be written to.
+    """
+    known = os.environ if environ is None else environ
+    address = settings.page.address(known)
+    with ExitStack() as parts:
+        folder, out = settings.spool_folder, settings.out
+        readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
+        spool = Spool(folder, settings.spool)
+        parts.callback(spool.close)
+        alarms = Alarms()
+        swap = _swap(settings, folder, alarms)
+        judge = swap.first()
+        for sink in settings.sinks:
+            options: dict[str, Any] = dict(sink.options())
+            secrets = {**known, **sink.secrets(known)}
+            opened = open_sink(sink.uri, folder / "sinks", environ=secrets, pictures=out, **options)
+            parts.callback(opened.close)
+            readers[sink.uri] = SinkReader(opened)
+        feeds: list[Feed] = []
+        for feed in settings.feeds:
+            feeds.append(open_feed(feed.address(), **feed.options()))
+            parts.callback(feeds[-1].close)
+        threshold = AppliedThreshold(folder, judge.scorer)
+        board = _board(judge, settings.bundle, threshold) if address else None
+        how = ServiceSettings(out, settings.retention, drift=settings.drift, bundle=settings.bundle)
+        service = Service(
+            judge, spool, feeds, readers, how, threshold=threshold, board=board, alarms=alarms, swap=swap
+        )
+        if board and address:
+            from sranogan_edge.page import serving
+
+            url = parts.enter_context(serving(board, address))
+            _log.info("the live page is at %s", url)
+        with stopped_by_signals(service):
+            return service.run()
 
 
 def serve(
@@ -27,7 +82,7 @@ def serve(
     sinks: Sequence[str] = (),
     limits: SpoolLimits | None = None,
 ) -> ExitCode:
-    """Score ``uris`` until they end or a signal comes; objects wait in ``spool``.
+    """Score ``uris`` with ``judge`` alone until they end or a signal comes; objects wait in ``spool``.
 
     Results go to ``out/results.jsonl`` and to ``sinks`` (see :func:`sranogan_edge.sinks.open.open_sink`).
 
@@ -35,19 +90,36 @@ def serve(
         SpoolInUseError: another runner holds the spool or a watched folder.
         SranoganError: a feed cannot be opened, or the spool or ``out`` cannot be written to.
     """
-    with ExitStack() as open_parts:
+    with ExitStack() as parts:
         readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
         held = Spool(spool, limits)
-        open_parts.callback(held.close)
+        parts.callback(held.close)
         for sink in sinks:
             readers[sink] = SinkReader(open_sink(sink, spool / "sinks", pictures=out))
         feeds = []
         for uri in uris:
             feeds.append(open_feed(uri))
-            open_parts.callback(feeds[-1].close)
+            parts.callback(feeds[-1].close)
         service = Service(judge, held, feeds, readers, ServiceSettings(out=out))
         with stopped_by_signals(service):
             return service.run()
+
+
+def _swap(settings: Settings, spool: Path, alarms: Alarms) -> Swap:
+    loader = Loader(settings.scoring, settings.calibration, settings.domain)
+    kept = KeptBundles(spool, settings.bundle, settings.swap.keep)
+    return Swap(settings.bundle, loader, kept, alarms, every_s=settings.swap.every_s)
+
+
+def _board(judge: Judge, bundle: Path, threshold: AppliedThreshold) -> Board:
+    assert judge.calibration
+    return Board(
+        judge.calibration,
+        judge.heat_limit or 1.0,
+        about(judge, bundle),
+        threshold=threshold.value,
+        on_threshold=threshold.apply,
+    )
 
 
 def log_to_stderr() -> None:

@@ -81,6 +81,7 @@ class Spool:
         source: str = "",
         origin: Path | None = None,
         received_at: float | None = None,
+        feed: str = "",
     ) -> Entry:
         """Store an object; bytes and entry survive a power cut once this returns.
 
@@ -91,6 +92,7 @@ class Spool:
             source: what to call it in messages and results.
             origin: see :class:`sranogan_edge.feeds.Arrival`.
             received_at: Unix time in seconds; default: now.
+            feed: name of the feed that brings it.
 
         Raises:
             FeedError: the file to copy cannot be read.
@@ -101,7 +103,7 @@ class Spool:
             return known
         name, size = self._files.keep(data)
         try:
-            return self._insert(name, size, identity, key or name, source, origin, received_at)
+            return self._insert(name, size, identity, key or name, source, origin, received_at, feed)
         except BaseException:
             self._files.remove(name)
             if known := self.find(key):  # another thread brought it meanwhile
@@ -128,13 +130,14 @@ class Spool:
         source: str,
         origin: Path | None,
         received_at: float | None,
+        feed: str = "",
     ) -> Entry:
         when = time.time() if received_at is None else received_at
-        values = (key, name, source, json.dumps(dict(identity)), str(origin or ""), size, when)
+        values = (key, name, source, json.dumps(dict(identity)), str(origin or ""), size, when, feed)
         with self._db.transaction() as db:
             sequence = db.execute(
-                "INSERT INTO objects (key, name, source, identity, origin, size, received_at, state) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, 'received')",
+                "INSERT INTO objects (key, name, source, identity, origin, size, received_at, feed, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'received')",
                 storable(values),
             ).lastrowid
         return self.entry(sequence or 0)
@@ -208,6 +211,10 @@ class Spool:
             self._bury(self.entry(entry.sequence))
         return number
 
+    def waiting(self) -> int:
+        """Return how many objects wait to be scored."""
+        return int(self._db.rows("SELECT COUNT(*) FROM objects WHERE state = 'received'")[0][0])
+
     def counts(self) -> dict[State, int]:
         """Return how many objects are in each state."""
         rows = self._db.rows("SELECT state, COUNT(*) FROM objects GROUP BY state")
@@ -263,4 +270,5 @@ class Spool:
             attempts=row["attempts"],
             reason=row["reason"],
             origin=row["origin"],
+            feed=row["feed"],
         )

@@ -14,7 +14,7 @@ from sranogan_edge.errors import SpoolError, SpoolFullError
 
 __all__ = ["SpoolDatabase"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _WAL_PAGES = 100  # of 4 KiB: a small log needs little room on a full disk
 _ROOM_BYTES = 1 << 20  # with less than this, an I/O error of SQLite means a full disk
 
@@ -31,7 +31,8 @@ CREATE TABLE objects (
     state TEXT NOT NULL CHECK (state IN ('received', 'scoring', 'done', 'dead')),
     attempts INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
-    finished_uptime REAL  -- seconds that the spool was in use before the object was finished
+    finished_uptime REAL,  -- seconds that the spool was in use before the object was finished
+    feed TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX objects_by_state ON objects (state, sequence);
 CREATE TABLE results (
@@ -67,6 +68,11 @@ class SpoolDatabase:
         if self.fresh:
             self._db.executescript(
                 f"PRAGMA synchronous=FULL; BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
+        elif version == 1:  # has no feeds yet
+            self._db.executescript(
+                "PRAGMA synchronous=FULL; BEGIN; ALTER TABLE objects ADD COLUMN feed TEXT NOT NULL "
+                f"DEFAULT ''; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
         elif version != SCHEMA_VERSION:
             raise SpoolError(

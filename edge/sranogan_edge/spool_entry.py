@@ -44,6 +44,7 @@ class Entry:
         attempts: how often scoring it began.
         reason: why it is dead, or why the last attempt failed.
         origin: a file that its feed still holds; empty where there is none.
+        feed: name of the feed that brought it; empty where that is not known.
     """
 
     sequence: int
@@ -57,6 +58,7 @@ class Entry:
     attempts: int
     reason: str
     origin: str
+    feed: str = ""
 
     @property
     def ended(self) -> bool:

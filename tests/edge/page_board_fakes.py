@@ -57,7 +57,7 @@ def filled_board(
     rng = np.random.default_rng(0)
     calibration = Calibration(tuple(sorted(rng.normal(-0.3, 0.8, 200))), 0.05)
     described = about or {"bundle": "chest.sranogan (int8, 4 search steps)", "backend": SCORER.backend}
-    board = Board(calibration, 1.5, described, on_threshold=(lambda value: None) if settable else None)
+    board = Board(calibration, 1.5, described, on_threshold=(lambda value, by: None) if settable else None)
     board.set_ready(True)
     for number in range(count):
         score = float(rng.normal(3.0, 0.8) if number % 9 == 5 else rng.normal(-0.3, 0.7))

@@ -122,12 +122,14 @@ def test_memory_is_bounded() -> None:
 
 def test_the_threshold_is_applied_and_judged_by(board: Board) -> None:
     """A new threshold is told to the runner and holds for the next image."""
-    told: list[float] = []
-    board = Board(Calibration((0.0, 1.0, 2.0), 0.3), 1.0, on_threshold=told.append)
+    told: list[tuple[float, str]] = []
+    board = Board(
+        Calibration((0.0, 1.0, 2.0), 0.3), 1.0, on_threshold=lambda value, by: told.append((value, by))
+    )
     assert client(board).post("/api/threshold", json={"threshold": 1.5}, headers=SAME).json() == {
         "threshold": 1.5
     }
-    assert told == [1.5]
+    assert told == [(1.5, "testclient")]
     verdict = fake_verdict(1, 1.7, 2.0)
     assert not verdict.anomalous
     assert board.judged(verdict).anomalous

@@ -101,7 +101,7 @@ def test_an_alarm_is_loud(browser: Browser) -> None:
 def test_the_threshold_is_previewed_then_applied(browser: Browser) -> None:
     """Moving the slider changes nothing; the button does, by keyboard alone."""
     told: list[float] = []
-    board = Board(Calibration((0.0, 0.5, 1.0, 1.5), 0.3), 1.0, on_threshold=told.append)
+    board = Board(Calibration((0.0, 0.5, 1.0, 1.5), 0.3), 1.0, on_threshold=lambda value, by: told.append(value))
     for number in range(10):
         show(board, number, number / 4)
     with serving(board, Address("127.0.0.1", 0)) as url:
