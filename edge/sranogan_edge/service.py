@@ -103,7 +103,7 @@ class Service:
         self._delivery: Delivery | None = None
         self._stop = threading.Event()
         self._pruned_at = float("-inf")
-        self._full = ""  # why nothing can be written; it was said
+        self._full = ""  # why nothing can be written
 
     def stop(self) -> None:
         """Finish the object in hand and end; may be called from a signal handler or any thread."""
@@ -195,7 +195,7 @@ class Service:
             self._wait_for_room(error)
             found = None
         else:
-            self._note_room()
+            self._full = ""
         results += [found] if found else []
         for result in results:
             self.scored, self.failed = self.scored + (not result.failed), self.failed + result.failed
@@ -204,11 +204,6 @@ class Service:
             if result.entry:
                 self._intake.settle(result.entry)
         return bool(results)
-
-    def _note_room(self) -> None:
-        if self._full:
-            self._full = ""
-            self._report.ready()
 
     def _kept(self, store: Callable[[], int]) -> int:
         """Store a result, as often as the disk is full; raises SpoolFullError when told to stop meanwhile."""
@@ -222,7 +217,6 @@ class Service:
 
     def _wait_for_room(self, error: SpoolFullError) -> None:
         self._full = str(error)
-        self._report.ready(self._full)
         self._report.alive()
         self._tell()
         self._report.notifier.status(str(error))

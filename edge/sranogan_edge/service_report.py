@@ -58,6 +58,7 @@ class Report:
         self._alarms, self._board, self._bundle = alarms, board, bundle
         self._drift = FeedsDrift(judge, drift)
         self._told_at = float("-inf")
+        self._why_not = "starting"
 
     def judging(self, judge: Judge) -> None:
         """Another judge is in force: what was seen before it says nothing about its feeds."""
@@ -67,7 +68,8 @@ class Report:
             self._board.recalibrated(judge.calibration, judge.heat_limit or 1.0, about(judge, self._bundle))
 
     def ready(self, why_not: str = "") -> None:
-        """Images are being scored, or ``why_not``."""
+        """Images are being scored, or ``why_not``; a full disk is another reason why not."""
+        self._why_not = why_not
         if self._board:
             self._board.set_ready(not why_not, why_not)
 
@@ -114,6 +116,8 @@ class Report:
             self._board.set_feeds(health)
             self._board.set_queue(self._spool.waiting())
             self._board.set_alarms(self._alarms.now)
+            why_not = self._why_not or disk
+            self._board.set_ready(not why_not, why_not)
 
     def status(self, scored: int, failed: int) -> None:
         """Tell systemd one line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SERVICES = Path(__file__).parents[1] / "services"
 SWIFTSHADER = SERVICES / "swiftshader.sh"
+BARE = {"PATH": "/usr/bin:/bin"}  # PYTHONPATH is for the tests' own Python
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +31,11 @@ def no_gpu_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """Give a file system of 64 KiB."""
+@contextlib.contextmanager
+def file_system(size: str) -> Iterator[Path]:
+    """Give a file system of ``size``; skip the test where that is not allowed."""
     with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
         try:
             done = subprocess.run(mount, capture_output=True, text=True, check=False)
         except OSError as error:
@@ -44,6 +46,20 @@ def small_disk() -> Iterator[Path]:
             yield Path(folder)
         finally:
             subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """Give a file system of 64 KiB."""
+    with file_system("64k") as folder:
+        yield folder
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """Give a file system of 4 MiB."""
+    with file_system("4m") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -77,29 +93,50 @@ def swiftshader() -> dict[str, str]:
     return {**os.environ, "VK_ICD_FILENAMES": driver, "LD_LIBRARY_PATH": str(folder)}
 
 
+REAL_SERVICES = {"service", "gst_python"}  # fixtures; a test that needs one of them is marked "services"
+
+
+@pytest.hookimpl(tryfirst=True)  # before "-m" chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests with real servers and clients: ``make test-services`` runs these."""
+    for item in items:
+        if REAL_SERVICES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.services)
+
+
+def without_service(what: str) -> NoReturn:
+    """Skip a test for want of a service, or fail it where SRANOGAN_REQUIRE_SERVICES is set."""
+    say = pytest.fail if os.environ.get("SRANOGAN_REQUIRE_SERVICES") else pytest.skip
+    say(f"no {what} here: run tests/services/install.sh")
+
+
 @pytest.fixture(scope="session")
 def service_path() -> str:
-    """Give the PATH on which DCMTK, Orthanc, dicom3tools, Mosquitto are; `make test-services` fetches them.
-
-    Tests skip those that are missing, or fail where SRANOGAN_REQUIRE_SERVICES is set.
-    """
+    """Give the PATH on which the services are; ``make test-services`` fetches them."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     fetched = os.environ.get("SRANOGAN_SERVICES") or str(cache / "sranogan" / "services")
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", f"{fetched}/bin"])
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", f"{fetched}/bin"])
 
 
 @pytest.fixture(scope="session")
 def service(service_path: str) -> Callable[[str], str]:
-    """Give a function that finds a program of a service, and skips the test where it is missing."""
+    """Give a function that finds a program of a service (DCMTK, Orthanc, Mosquitto, Chromium ...)."""
 
     def find(name: str) -> str:
-        found = shutil.which(name, path=service_path)
-        if found is None:
-            say = pytest.fail if os.environ.get("SRANOGAN_REQUIRE_SERVICES") else pytest.skip
-            say(f"no {name} here: run tests/services/install.sh")
-        return str(found)
+        return shutil.which(name, path=service_path) or without_service(name)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def gst_python(service_path: str) -> str:
+    """Give a Python that has GStreamer's RTSP server: Debian's own, or the one that install.sh unpacked."""
+    need = 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
+    for python in ("/usr/bin/python3", shutil.which("gst-python", path=service_path)):
+        with contextlib.suppress(OSError):
+            if python and not subprocess.run([python, "-c", need], capture_output=True, env=BARE).returncode:
+                return python
+    return without_service("RTSP server for GStreamer (gir1.2-gst-rtsp-server-1.0)")
 
 
 @pytest.fixture(scope="session")

@@ -2,120 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from sranogan_edge.errors import ExitCode, FeedError, ResultsError
-from sranogan_edge.feeds import Arrival, Feed, FeedHealth, open_feed
+from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.watch import WatchFeed
-from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.pipeline import Reconstruction, Verdict
-from sranogan_edge.results import ResultLine, Scorer
-from sranogan_edge.service import Service, ServiceSettings
-from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
+from sranogan_edge.service_delivery import ResultsLog, SinkReader
 from sranogan_edge.service_notify import Notifier
-from sranogan_edge.service_scoring import Judge
-from sranogan_edge.spool import Spool, SpoolLimits
-
-PATIENCE_S = 60.0
-
-
-class StandIn:
-    """Scores an image by its mean; fails with what ``faults`` hold, one a call."""
-
-    def __init__(self) -> None:
-        self.faults: list[Exception] = []
-        self.calls = 0
-
-    def score(self, frame: Frame) -> Verdict:
-        self.calls += 1
-        if self.faults:
-            raise self.faults.pop(0)
-        score = float(frame.pixels.mean())
-        flat = np.zeros((8, 8), np.float32)
-        made = Reconstruction(flat[..., None], flat, flat, flat, {}, flat, 0.0, {})
-        return Verdict(score, {}, 0.5, score > 200, 200.0, flat, made, {"total": 1.0})
-
-
-class Sink:
-    """Remembers what it was given; fails while ``broken``."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, bool]] = []  # file, and whether the verdict came with it
-        self.broken = False
-        self.closed = False
-
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
-        if self.broken:
-            raise ResultsError("the broker is gone")
-        self.lines.append((Path(line.file).name, verdict is not None))
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Camera:
-    """A feed of frames, or of a failure."""
-
-    name = "camera:fake"
-
-    def __init__(self, frames: int, then: Exception | None = None) -> None:
-        self.frames, self.then = frames, then
-        self.health = FeedHealth()
-
-    def __iter__(self) -> Iterator[Arrival]:
-        for number in range(1, self.frames + 1):
-            pixels = np.full((20, 20), number, np.uint8)
-            frame = Frame(pixels, 8, Photometric.MONOCHROME2, source=f"frame {number}")
-            yield Arrival(f"frame {number}", 0.0, number, frame=frame, identity={"camera": "0"})
-        if self.then:
-            raise self.then
-
-    def close(self) -> None:
-        pass
-
-
-class Bench:
-    """A runner in this process, with a spool and a results folder."""
-
-    def __init__(self, root: Path, limits: SpoolLimits | None = None) -> None:
-        self.root, self.detector = root, StandIn()
-        self.spool = Spool(root / "spool", limits or SpoolLimits(min_free_bytes=0))
-        self.judge = Judge(self.detector, Scorer("0" * 64, 1, "stand-in"), 1_000_000, heat_limit=1.0)
-        self.service: Service | None = None
-
-    def build(self, *feeds: Feed, **readers: Reader) -> Service:
-        """Connect the parts."""
-        self.service = Service(self.judge, self.spool, feeds, readers, ServiceSettings(out=self.root))
-        return self.service
-
-    def in_background(self, service: Service) -> Callable[[], ExitCode]:
-        """Run it; returns what stops it and gives its exit code."""
-        codes: list[ExitCode] = []
-        thread = threading.Thread(target=lambda: codes.append(service.run()))
-        thread.start()
-
-        def stop() -> ExitCode:
-            service.stop()
-            thread.join(PATIENCE_S)
-            return codes[0]
-
-        return stop
+from sranogan_edge.spool import SpoolLimits
+from tests.edge.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
 
 
 @pytest.fixture
@@ -124,46 +26,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.spool.close()
-
-
-@pytest.fixture
-def disk() -> Iterator[Path]:
-    """Give a file system of 4 MiB."""
-    with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder]
-        try:
-            done = subprocess.run(mount, capture_output=True, text=True, check=False)
-        except OSError as error:
-            pytest.skip(f"no mount command: {error}")
-        if done.returncode:
-            pytest.skip(f"mounting a small tmpfs is not allowed here: {done.stderr.strip()}")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
-
-
-def images(folder: Path, *means: int) -> Path:
-    """A folder of small images named after their means."""
-    folder.mkdir(exist_ok=True)
-    for mean in means:
-        Image.fromarray(np.full((20, 20), mean, np.uint8)).save(folder / f"{mean}.png")
-    return folder
-
-
-def lines(file: Path) -> list[dict[str, Any]]:
-    """Every line, none of them partial."""
-    text = file.read_text() if file.exists() else ""
-    assert not text or text.endswith("\n")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_files_end_and_are_not_scored_again(bench: Bench) -> None:
@@ -282,12 +144,6 @@ def test_a_full_disk_and_a_freed_one(disk: Path) -> None:
     assert stop() == ExitCode.OK
     assert len({r["file"] for r in lines(log.path)}) == len(lines(log.path)) == 20
     bench.spool.close()
-
-
-def fill(file: Any) -> None:
-    """Write until it fails."""
-    while True:
-        file.write(bytes(4096))
 
 
 def test_a_results_folder_that_becomes_read_only(bench: Bench, disk: Path) -> None:

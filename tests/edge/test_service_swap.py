@@ -1,0 +1,342 @@
+"""A bundle replaced while the runner scores: proven first, refused with an alarm, and the way back."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sranogan_edge.bundle import Bundle, read_bundle, write_bundle
+from sranogan_edge.calibrate import fit, write_calibration
+from sranogan_edge.errors import BundleError, BundleFormatError, CalibrationError, GoldenMismatchError
+from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.page_board import Board
+from sranogan_edge.service import Service, ServiceSettings
+from sranogan_edge.service_alarms import Alarms
+from sranogan_edge.service_bundles import KeptBundles
+from sranogan_edge.service_delivery import ResultsLog
+from sranogan_edge.service_judge import Judge, calibrated
+from sranogan_edge.service_model import Loader
+from sranogan_edge.service_swap import Swap
+from sranogan_edge.settings import CalibrationSettings, ScoringSettings
+from sranogan_edge.spool import Spool, SpoolLimits
+from tests.edge.service_bench import Bench, lines, wait_for
+
+XNNPACK = ScoringSettings(backend="xnnpack")
+
+
+def film(path: Path, number: int) -> Path:
+    """A picture with something in it, different from number to number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(number)
+    Image.fromarray(rng.integers(20, 230, (48, 48), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    """Give the tiny bundle."""
+    return read_bundle(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def others(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a second good bundle, one that scores otherwise than it states, and garbage."""
+    folder = tmp_path_factory.mktemp("others")
+    write_bundle(replace(bundle, model_card="the second"), folder / "second")
+    steps = bundle.steps
+    budget = replace(bundle.budgets[steps], golden_scores=bundle.budgets[steps].golden_scores + 9)
+    write_bundle(replace(bundle, budgets={**bundle.budgets, steps: budget}), folder / "wrong")
+    (folder / "garbage").write_bytes(b"no bundle at all")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def calibration(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a calibration of the tiny bundle."""
+    folder = tmp_path_factory.mktemp("site")
+    files = [film(folder / "normals" / f"{number}.png", number) for number in range(20)]
+    site = fit(Loader(XNNPACK).detector(tiny_bundle), files, false_alarm_rate=0.05, source="normals")
+    write_calibration(site, folder / "site.json")
+    return folder / "site.json"
+
+
+class Place:
+    """A runner's folder: the bundle's file, the calibration's, and a spool."""
+
+    def __init__(self, root: Path, bundle: Path) -> None:
+        self.root, self.file, self.site = root, root / "chest.sranogan", root / "site.json"
+        self.alarms = Alarms()
+        shutil.copy(bundle, self.file)
+
+    def swap(self, *, every_s: float | None = 0.02) -> Swap:
+        """Watch the file, more often than the runner does."""
+        site = CalibrationSettings(self.site) if self.site.exists() else CalibrationSettings()
+        self.kept = KeptBundles(self.root / "spool", self.file)
+        loader = Loader(XNNPACK, site)
+        return Swap(self.file, loader, self.kept, self.alarms, every_s=every_s, settle_s=0.05)
+
+    def put(self, bundle: Path) -> None:
+        """Replace the file as people should: under another name first."""
+        shutil.copy(bundle, self.root / "new")
+        (self.root / "new").replace(self.file)
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_bundle: Path) -> Place:
+    """Give a runner's folder with the tiny bundle in it."""
+    return Place(tmp_path, tiny_bundle)
+
+
+def successor(swap: Swap) -> Judge:
+    """Wait for the one that takes over."""
+    found: list[Judge] = []
+
+    def came() -> bool:
+        judge = swap.successor()
+        found.extend([judge] if judge else [])
+        return len(found) > 0
+
+    wait_for(came)
+    return found[0]
+
+
+@pytest.fixture
+def running(place: Place) -> Iterator[Swap]:
+    """Give a swap that watches."""
+    swap = place.swap()
+    swap.first()
+    swap.start()
+    yield swap
+    swap.close()
+
+
+def test_a_new_bundle_takes_over_while_images_are_scored(place: Place, others: Path, bundle: Bundle) -> None:
+    """Every image has one result, each names its bundle, and none waits for the change."""
+    swap = place.swap()
+    judge = swap.first()
+    spool = Spool(place.root / "spool", SpoolLimits(min_free_bytes=0))
+    log = ResultsLog(place.root / "results.jsonl")
+    watched = place.root / "in"
+    watched.mkdir()
+    feed = WatchFeed(watched, settle_s=0.02, poll_s=0.01)
+    settings = ServiceSettings(bundle=place.file)
+    board = Board(bundle.calibration, 1.0, on_threshold=lambda value, by: None)
+    board.set_threshold(-9.0)
+    service = Service(
+        judge, spool, [feed], {"log": log}, settings, board=board, alarms=place.alarms, swap=swap
+    )
+    stop = Bench.in_background(service)
+    second = read_bundle(others / "second").sha256
+    for number in range(400):
+        film(watched / f"{number:03}.png", number)
+        if number == 3:
+            wait_for(lambda: bool(lines(log.path)))
+            place.put(others / "second")
+        if number > 3 and lines(log.path)[-1]["bundle"] == second:
+            break
+        time.sleep(0.02)
+    wait_for(lambda: len(lines(log.path)) == number + 1)
+    assert stop() == 0
+    spool.close()
+    found = [line["bundle"] for line in lines(log.path)]
+    change = found.index(second)
+    assert found == [bundle.sha256] * change + [second] * (len(found) - change)
+    assert len({line["file"] for line in lines(log.path)}) == len(found)
+    assert all(line["error"] is None for line in lines(log.path))
+    shown = board.snapshot()
+    assert second[:12] in shown.about["bundle"]
+    assert (shown.calibration_version, shown.threshold) == (1, bundle.calibration.threshold)
+
+
+@pytest.mark.parametrize(("name", "why"), [("garbage", "not a bundle"), ("wrong", "golden case 1 of ")])
+def test_what_is_refused_changes_nothing_but_raises_an_alarm(
+    place: Place, others: Path, running: Swap, name: str, why: str
+) -> None:
+    """The alarm says why, in the file's own name, and ends with a bundle that is good."""
+    place.put(others / name)
+    wait_for(lambda: bool(place.alarms.now))
+    (alarm,) = place.alarms.now
+    assert why in alarm
+    assert alarm.endswith("The one in use goes on.")
+    assert "incoming" not in alarm
+    assert running.successor() is None
+    assert sorted(p.name for p in place.kept.in_use.parent.glob("chest*")) == ["chest.sranogan"]
+    place.put(others / "second")
+    assert successor(running).scorer.bundle == read_bundle(others / "second").sha256
+    assert not place.alarms.now
+
+
+def test_a_bundle_that_is_gone_is_an_alarm(place: Place, running: Swap, tiny_bundle: Path) -> None:
+    """The one in use goes on, and the alarm ends when the file is there again."""
+    place.file.unlink()
+    wait_for(lambda: bool(place.alarms.now))
+    assert str(place.file) in place.alarms.now[0]
+    place.put(tiny_bundle)
+    wait_for(lambda: not place.alarms.now)
+
+
+def test_the_way_back(place: Place, others: Path, running: Swap, bundle: Bundle) -> None:
+    """The bundle before is kept beside the spool; copied over the file, it takes over again."""
+    place.put(others / "second")
+    assert successor(running).scorer.bundle != bundle.sha256
+    before = place.kept.in_use.with_name("chest.sranogan.1")
+    wait_for(before.exists)
+    assert read_bundle(before).sha256 == bundle.sha256
+    place.put(before)
+    assert successor(running).scorer.bundle == bundle.sha256
+
+
+def test_only_so_many_are_kept(tmp_path: Path) -> None:
+    """The oldest goes; the same bundle again is no other one."""
+    file = tmp_path / "a.sranogan"
+    kept = KeptBundles(tmp_path / "spool", file, keep=2)
+    for content in (b"1", b"2", b"2", b"3", b"4"):
+        file.write_bytes(content)
+        kept.stage()
+        kept.promote()
+    found = {p.name: p.read_bytes() for p in kept.in_use.parent.iterdir()}
+    assert found == {"a.sranogan": b"4", "a.sranogan.1": b"3", "a.sranogan.2": b"2"}
+
+
+def test_a_look_when_asked_only(place: Place, others: Path) -> None:
+    """Without a time between looks, a signal makes one; what was refused is then tried again."""
+    swap = place.swap(every_s=None)
+    swap.first()
+    swap.start()
+    place.put(others / "garbage")
+    swap.look()
+    wait_for(lambda: bool(place.alarms.now))
+    place.put(others / "second")
+    time.sleep(0.3)
+    assert swap.successor() is None
+    swap.look()
+    assert successor(swap).scorer.bundle == read_bundle(others / "second").sha256
+    swap.close()
+
+
+def test_the_calibration_of_the_other_bundle_is_void(
+    place: Place, others: Path, calibration: Path, bundle: Bundle
+) -> None:
+    """The new bundle's own threshold holds, with an alarm, also after a restart; the way back restores it."""
+    shutil.copy(calibration, place.site)
+    swap = place.swap()
+    first = swap.first()
+    assert first.scorer.calibration is not None
+    assert first.site is not None
+    swap.start()
+    place.put(others / "second")
+    second = successor(swap)
+    assert (second.scorer.calibration, second.site) == (None, None)
+    assert second.threshold == bundle.calibration.threshold
+    (alarm,) = place.alarms.now
+    assert alarm.startswith("the site's calibration is void, the bundle's own threshold is in force")
+    swap.close()
+    again = place.swap()
+    assert again.first().scorer == second.scorer
+    assert "is void" in place.alarms.now[0]
+    again.start()
+    place.put(place.kept.in_use.with_name("chest.sranogan.1"))
+    assert successor(again).scorer == first.scorer
+    assert not place.alarms.now
+    again.close()
+
+
+def test_a_new_calibration_takes_over_without_a_new_bundle(
+    place: Place, calibration: Path, running: Swap
+) -> None:
+    """Written in place of the other one; one that is damaged changes nothing but raises an alarm."""
+    running.close()
+    shutil.copy(calibration, place.site)
+    swap = place.swap()
+    first = swap.first()
+    swap.start()
+    text = calibration.read_text()
+    place.site.write_text(text.replace('"source"', '"sourcf"'))
+    wait_for(lambda: bool(place.alarms.now))
+    assert "changed since it was written" in place.alarms.now[0]
+    place.site.write_text(text + " ")  # another file of the same contents
+    other = successor(swap)
+    assert other.scorer.calibration != first.scorer.calibration
+    assert other.threshold == first.threshold
+    assert not place.alarms.now
+    swap.close()
+
+
+def test_the_start_goes_on_with_the_last_one_that_was_good(
+    place: Place, others: Path, bundle: Bundle
+) -> None:
+    """Garbage that was put there while the power was off is refused with an alarm, not with a standstill."""
+    place.swap().first()
+    place.put(others / "garbage")
+    swap = place.swap()
+    assert swap.first().scorer.bundle == bundle.sha256
+    assert "The one that was in use before goes on." in place.alarms.now[0]
+
+
+@pytest.mark.parametrize(("name", "error"), [("garbage", BundleFormatError), ("wrong", GoldenMismatchError)])
+def test_the_first_start_refuses(place: Place, others: Path, name: str, error: type[BundleError]) -> None:
+    """With nothing to go on with, the runner does not start, and says why in the file's own name."""
+    place.put(others / name)
+    with pytest.raises(error) as refused:
+        place.swap().first()
+    assert "incoming" not in str(refused.value)
+
+
+def test_the_first_start_refuses_the_calibration_of_another_bundle(
+    place: Place, others: Path, calibration: Path
+) -> None:
+    """It was named for this bundle by a person who is there to correct it."""
+    shutil.copy(calibration, place.site)
+    place.put(others / "second")
+    with pytest.raises(CalibrationError, match="not with this one"):
+        place.swap().first()
+
+
+def test_p_values_and_threshold_are_the_sites(tiny_bundle: Path, calibration: Path) -> None:
+    """A judge with a calibration answers by it, and has statistics of each image; without one, not."""
+    detector = Loader(XNNPACK).detector(tiny_bundle)
+    judge = calibrated(detector, calibration)
+    file = film(calibration.parent / "one.png", 7)
+    from sranogan_edge.decode import decode_file
+
+    frame = decode_file(file)
+    answer, plain = judge.answer([frame]), Judge.of(detector).answer([frame])
+    own = judge.calibration
+    assert own is not None
+    assert answer.verdict.score == plain.verdict.score
+    assert (answer.verdict.threshold, answer.verdict.p_value) == (
+        own.threshold,
+        own.p_value(answer.verdict.score),
+    )
+    assert plain.verdict.threshold == detector.bundle.calibration.threshold != own.threshold
+    assert answer.statistics["score"] == answer.verdict.score
+    assert set(answer.statistics) >= {"brightness", "likeness"}
+    assert not plain.statistics
+    assert not answer.out_of_domain  # it is one of the normals
+
+
+def test_no_room_for_a_copy(small_disk: Path, tiny_bundle: Path) -> None:
+    """The runner starts all the same; a bundle that comes later is refused until there is room."""
+    spool = small_disk / "spool"
+    alarms = Alarms()
+    folder = small_disk.parent / f"{small_disk.name}-bundles"
+    folder.mkdir()
+    file = Path(shutil.copy(tiny_bundle, folder / "chest.sranogan"))
+    try:
+        swap = Swap(file, Loader(XNNPACK), KeptBundles(spool, file), alarms, every_s=None, settle_s=0)
+        assert swap.first().scorer.bundle == read_bundle(tiny_bundle).sha256
+        swap.start()
+        swap.look()
+        wait_for(lambda: bool(alarms.now))
+        assert "No space left on device" in alarms.now[0]
+        swap.close()
+        assert not list((spool / "bundles").glob("incoming"))
+    finally:
+        shutil.rmtree(folder)
