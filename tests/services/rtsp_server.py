@@ -13,7 +13,8 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - the versions come first
 
 PIPELINE = (
-    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width={width},height={height},framerate=30/1 "
+    "( videotestsrc is-live=true pattern=ball "
+    "! video/x-raw,format=I420,width={width},height={height},framerate=30/1 "  # what rtpjpegpay takes
     "! jpegenc ! rtpjpegpay name=pay0 pt=26 )"
 )
 
