@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sranogan_edge.cli import run
+from sranogan_edge.cli_common import run
 from sranogan_edge.errors import ExitCode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -21,7 +21,7 @@ from sranogan_edge.bench_peak import Peak
 from sranogan_edge.bench_report import Bench, Report, report
 from sranogan_edge.bench_table import print_report
 from sranogan_edge.bundle import Bundle, read_bundle
-from sranogan_edge.cli import run, shown
+from sranogan_edge.cli_common import run, shown
 from sranogan_edge.device import read_device
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.interpreter import BACKENDS, check_backend

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.bench_report import Report
-from sranogan_edge.cli import shown
+from sranogan_edge.cli_common import shown
 
 NONE = "-"
 WIDEST = 24  # characters of a backend: a delegate's path can be long

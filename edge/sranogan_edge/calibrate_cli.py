@@ -9,9 +9,13 @@ import typer
 from rich.console import Console
 
 from sranogan_edge.calibrate import fit, normals_needed, too_few, write_calibration
-from sranogan_edge.cli import ScoreOptions, find_images, open_detector, run, shown
+from sranogan_edge.cli_common import run, say, shown
+from sranogan_edge.cli_score import find_images
 from sranogan_edge.errors import DataError
 from sranogan_edge.interpreter import BACKENDS
+from sranogan_edge.log import log_to_stderr
+from sranogan_edge.service_model import Loader
+from sranogan_edge.settings import ScoringSettings
 
 EXIT_CODES = """
 Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 too few
@@ -53,7 +57,7 @@ def calibrate(
     def call() -> None:
         target = out or bundle.with_suffix(".calibration.json")
         _calibrate(
-            bundle, normals, target, false_alarm_rate, usual, sign, ScoreOptions(backend, threads, steps)
+            bundle, normals, target, false_alarm_rate, usual, sign, ScoringSettings(backend, threads, steps)
         )
 
     run(call)
@@ -66,21 +70,22 @@ def _calibrate(
     false_alarm_rate: float,
     usual: Path | None,
     sign: Path | None,
-    options: ScoreOptions,
+    options: ScoringSettings,
 ) -> None:
     console = Console()
     needed, files = normals_needed(false_alarm_rate), find_images([normals])
     console.print(f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} normals")
     if len(files) < needed:  # before minutes are spent on scoring
         raise DataError(too_few(len(files), false_alarm_rate, str(normals)))
-    detector = open_detector(bundle, options)
+    log_to_stderr(text="%(message)s")
+    detector = Loader(options).detector(bundle)
     site = fit(
         detector,
         files,
         false_alarm_rate=false_alarm_rate,
         source=str(normals),
         usual=find_images([usual]) if usual else (),
-        told=lambda message: Console(stderr=True).print(shown(message), markup=False, soft_wrap=True),
+        told=say,
     )
     write_calibration(site, out, sign)
     own = detector.bundle.calibration.threshold

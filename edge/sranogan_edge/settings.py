@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sranogan_edge.drift import DriftSettings
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import MissingExtraError, SettingsError
 from sranogan_edge.retention import Retention
-from sranogan_edge.settings_feeds import FeedSettings
+from sranogan_edge.settings_feeds import FeedSettings, FilesFeedSettings
 from sranogan_edge.settings_secret import read_secret
 from sranogan_edge.settings_sinks import SinkSettings
 from sranogan_edge.spool_entry import SpoolLimits
@@ -141,8 +141,12 @@ class PageSettings:
         """
         if self.serve is None:
             return None
-        from sranogan_edge.page_access import parse_address
-
+        try:
+            from sranogan_edge.page_access import parse_address
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f'the live page needs the package {error.name}. Run: pip install "sranogan-edge[page]"'
+            ) from error
         return parse_address(self.serve, read_secret(self.token_file, PAGE_TOKEN, environ))
 
 
@@ -216,7 +220,7 @@ class Settings:
         if not self.feeds:
             raise SettingsError('no feed is named. Add [[feeds]] with uri = "watch:/srv/in", for example')
         for name, uris in (
-            ("feeds", [f.uri for f in self.feeds]),
+            ("feeds", [f.uri for f in self.feeds if not isinstance(f, FilesFeedSettings)]),
             ("sinks", [s.uri for s in self.sinks]),
         ):
             twice = sorted({uri for uri in uris if uris.count(uri) > 1})

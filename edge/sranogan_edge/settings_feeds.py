@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.still import StillLimits
-from sranogan_edge.settings_secret import read_secret
+from sranogan_edge.settings_secret import read_secret, without_password
 
 __all__ = [
     "FEED_SETTINGS",
@@ -31,6 +31,9 @@ class FeedSettings:
     """
 
     uri: str
+
+    def __str__(self) -> str:
+        return without_password(self.uri)
 
     def options(self) -> dict[str, Any]:
         """What :func:`sranogan_edge.feeds.open_feed` takes beside the URI: all that is not the default."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sranogan_edge.settings_secret import read_secret
+from sranogan_edge.settings_secret import read_secret, without_password
 
 __all__ = [
     "SINK_SETTINGS",
@@ -29,6 +29,9 @@ class SinkSettings:
     """
 
     uri: str
+
+    def __str__(self) -> str:
+        return without_password(self.uri)
 
     def options(self) -> dict[str, Any]:
         """What :func:`sranogan_edge.sinks.open.open_sink` takes beside the URI: all but defaults."""

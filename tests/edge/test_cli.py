@@ -22,7 +22,9 @@ from typer.testing import CliRunner, Result
 
 from keras_sranogan.data.phantom import render_abnormal, render_normal
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.cli import app, find_images, shown
+from sranogan_edge.cli import app
+from sranogan_edge.cli_common import shown
+from sranogan_edge.cli_score import find_images
 from sranogan_edge.errors import DataError, ExitCode
 
 SCORE = Path(sys.executable).with_name("sranogan-score")
@@ -159,7 +161,7 @@ def test_empty_folder(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = score(tiny_bundle, tmp_path / "empty", "--out", tmp_path / "out")
     assert done.exit_code == ExitCode.BAD_DATA
-    assert ".png" in done.stderr
+    assert "PNG" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sranogan_edge.decode import IMAGE_SUFFIXES
 from sranogan_edge.errors import FeedError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.image_files import images_below
 
 __all__ = ["FilesFeed", "open_files"]
 
@@ -51,10 +51,7 @@ class FilesFeed:
         self._closed = True
 
     def _files(self) -> list[Path]:
-        if not self.path.is_dir():
-            return [self.path]
-        inside = (p for p in self.path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-        return sorted(p for p in inside if not p.name.startswith("."))
+        return list(images_below(self.path)) if self.path.is_dir() else [self.path]
 
 
 def open_files(path: str) -> FilesFeed:

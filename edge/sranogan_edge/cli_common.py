@@ -1,0 +1,42 @@
+"""What the commands share: how one is called, how its errors end, what a terminal may be shown."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+
+import typer
+from rich.console import Console
+
+from sranogan_edge.errors import ExitCode, SranoganError
+
+__all__ = ["run", "say", "shown"]
+
+
+def run(command: Callable[..., ExitCode | None], **arguments: object) -> None:
+    """Call ``command``; print an expected error as one message and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end the feed
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        raise typer.Exit(int(command(**arguments) or ExitCode.OK))
+    except SranoganError as error:
+        Console(stderr=True).print(f"error: {shown(str(error))}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(int(error.exit_code)) from error
+    except KeyboardInterrupt as interrupt:
+        Console(stderr=True).print("interrupted", style="red")
+        raise typer.Exit(int(ExitCode.INTERRUPTED)) from interrupt
+
+
+def say(message: str) -> None:
+    """Print ``message`` for people, beside the results."""
+    Console(stderr=True).print(shown(message), markup=False, soft_wrap=True)
+
+
+def shown(text: str) -> str:
+    """Return ``text`` with everything but printable characters and line breaks written as escapes.
+
+    File names may hold bytes that are no text, and codes that a terminal would obey.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,136 @@
+"""Scoring of files that are there: a table on the terminal, lines, heat maps, figures."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from sranogan_edge.cli_common import shown
+from sranogan_edge.decode import MAX_FRAMES, decode_file
+from sranogan_edge.errors import DataError, ExitCode, ImageError
+from sranogan_edge.frame import Frame
+from sranogan_edge.image_files import begins_as_dicom, images_below
+from sranogan_edge.results import (
+    ResultLine,
+    ResultsFolder,
+    Summary,
+    error_line,
+    summarise,
+    write_summary,
+)
+from sranogan_edge.service_judge import Judge
+
+__all__ = ["find_images", "score_files"]
+
+_STEM_CHARACTERS = 48  # of an image's name in its heat map's: 4 bytes each at most, and names end at 255
+_MOST_SHOWN = 20
+
+
+def find_images(paths: list[Path], without: Path | None = None) -> list[Path]:
+    """Return files as named, and the images inside folders (sub-folders too), sorted by folder.
+
+    Images below the folder ``without`` are left out: an earlier call's heat maps are no input.
+
+    Raises:
+        DataError: nothing was found.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            wanted = without.resolve() if without else None
+            found += [p for p in images_below(path) if wanted is None or wanted not in p.resolve().parents]
+        else:
+            found.append(path)
+    if not found:
+        named = ", ".join(str(path) for path in paths)
+        raise DataError(
+            f"no images in {named}; looked in all sub-folders for PNG, JPEG, TIFF, BMP and DICOM files"
+        )
+    return found
+
+
+def score_files(judge: Judge, files: list[Path], out: Path, summary: Path | None = None) -> ExitCode:
+    """Score every image of ``files``; results go to ``out``, figures to ``summary``."""
+    lines: list[ResultLine] = []
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with ResultsFolder(out) as results, Progress(*columns, console=Console(stderr=True)) as progress:
+        for file in progress.track(files):
+            line = _score_one(judge, file, results)
+            results.write(line)
+            lines.append(line)
+    figures = summarise(lines, threshold=judge.threshold, scorer=judge.scorer, results=out)
+    _print_table(lines, figures)
+    _print_figures(lines, figures)
+    if summary:
+        write_summary(figures, summary)
+    return ExitCode.SOME_FAILED if figures.failed else ExitCode.OK
+
+
+def _score_one(judge: Judge, file: Path, results: ResultsFolder) -> ResultLine:
+    try:
+        answer = judge.answer(_frames(file, judge.max_pixels))
+    except ImageError as error:
+        return error_line(str(file), error, judge.scorer)
+    assert judge.heat_limit is not None
+    heat = results.write_overlay(_heat_name(file), answer.verdict, judge.heat_limit)
+    return answer.line(str(file), judge.scorer, heat, "")
+
+
+def _frames(file: Path, max_pixels: int) -> tuple[Frame, ...]:
+    """Decode ``file``: a DICOM object has one frame or several."""
+    if begins_as_dicom(file):
+        with contextlib.suppress(ModuleNotFoundError):  # decode_file says what is missing
+            from sranogan_edge.dicom_decode import DicomOptions, decode_dicom_file
+
+            return decode_dicom_file(file, DicomOptions(max_pixels=max_pixels, max_frames=MAX_FRAMES))
+    return (decode_file(file, max_pixels=max_pixels),)
+
+
+def _heat_name(file: Path) -> str:
+    """A name for the heat map that any file system takes, different for files of one name in two folders."""
+    stem = re.sub(r"[^\w.-]", "_", file.stem)[:_STEM_CHARACTERS]
+    return f"{stem}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}"
+
+
+def _print_table(lines: list[ResultLine], figures: Summary) -> None:
+    console = Console()
+    judged = sorted((line for line in lines if line.error is None), key=lambda line: -(line.score or 0))
+    table = Table(title=f"the {min(_MOST_SHOWN, len(judged))} most anomalous of {len(lines)} images")
+    for column in ("score", "p-value", "verdict", "ms", "file"):
+        table.add_column(column, justify="left" if column == "file" else "right", overflow="fold")
+    for line in judged[:_MOST_SHOWN]:
+        numbers = (f"{line.score:.3f}", f"{line.p_value:.4f}", line.verdict)
+        name = line.file if line.frame is None else f"{line.file} (frame {line.frame} of {line.frames})"
+        table.add_row(*numbers, f"{line.milliseconds['total']:.1f}", Text(shown(name)))
+    if judged:
+        console.print(table)
+    for line in lines:
+        for problem in filter(None, (line.error and f"not scored: {line.error}", line.reason)):
+            text = problem if line.error else f"{line.file}: {problem}"
+            console.print(shown(text), markup=False, soft_wrap=True)
+    if figures.mean_milliseconds:
+        steps = ", ".join(f"{step} {taken:.1f}" for step, taken in figures.mean_milliseconds.items())
+        text = f"mean milliseconds on {figures.backend}, {figures.steps} search steps: {steps}"
+        console.print(text, markup=False, soft_wrap=True)
+
+
+def _print_figures(lines: list[ResultLine], figures: Summary) -> None:
+    console = Console()
+    if figures.backend_fallback:
+        fallback = f"the GPU was not used: {shown(figures.backend_fallback)}"
+        console.print(fallback, markup=False, soft_wrap=True)
+    outside = f"{figures.out_of_domain} out of domain, " if figures.out_of_domain else ""
+    console.print(
+        f"{len(lines) - figures.failed} scored, {figures.anomalous} anomalous, {outside}"
+        f"{figures.failed} failed; results in {shown(figures.results)}",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,79 @@
+"""From a command line to settings, and what ``--check-config`` prints of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sranogan_edge.cli_common import shown
+from sranogan_edge.errors import ExitCode, SettingsError
+from sranogan_edge.settings import Settings
+from sranogan_edge.settings_check import check_settings
+from sranogan_edge.settings_feeds import FeedSettings, VideoFeedSettings
+from sranogan_edge.settings_read import feed_settings, sink_settings
+from sranogan_edge.settings_sinks import SinkSettings
+
+__all__ = ["feeds_of", "print_check", "sinks_of"]
+
+_STYLES = {"ok": "green", "note": "", "warning": "yellow", "error": "red"}
+
+
+def feeds_of(uris: Sequence[str], fps: float | None, roi: str | None) -> tuple[FeedSettings, ...]:
+    """Return the feeds of a command line; ``fps`` and ``roi`` hold for those that are video.
+
+    Raises:
+        FeedError: no such kind of feed.
+        SettingsError: ``roi`` is no region, or there is no video to take ``fps`` and ``roi``.
+    """
+    feeds = tuple(feed_settings(uri)(uri) for uri in uris)
+    if fps is None and roi is None:
+        return feeds
+    if not any(isinstance(feed, VideoFeedSettings) for feed in feeds):
+        raise SettingsError("--fps and --roi are for cameras, streams and videos, and none is named")
+    region = _region(roi)
+    return tuple(
+        replace(feed, fps=fps, region=region) if isinstance(feed, VideoFeedSettings) else feed
+        for feed in feeds
+    )
+
+
+def sinks_of(uris: Sequence[str]) -> tuple[SinkSettings, ...]:
+    """Return the sinks of a command line; raises SettingsError where there is no such kind."""
+    return tuple(sink_settings(uri)(uri) for uri in uris)
+
+
+def print_check(settings: Settings) -> ExitCode:
+    """Print what would run as a table; USAGE where it would not run."""
+    console = Console()
+    table = Table(title="what would run")
+    for column in ("part", "setting", "state", "what was found"):
+        table.add_column(column, overflow="fold")
+    findings = check_settings(settings)
+    for one in findings:
+        message = "see below" if one.state in ("warning", "error") else one.message
+        what, value, found = (Text(shown(text)) for text in (one.what, one.value, message))
+        table.add_row(what, value, Text(one.state, style=_STYLES[one.state]), found)
+    console.print(table)
+    for one in findings:  # whole lines: a cure can be copied from them
+        if one.state in ("warning", "error"):
+            text = shown(f"{one.state}: {one.what} {one.value}: {one.message}")
+            console.print(text, style=_STYLES[one.state], markup=False, soft_wrap=True)
+    errors, warnings = (sum(one.state == state for one in findings) for state in ("error", "warning"))
+    console.print(f"{errors} errors, {warnings} warnings; nothing was started")
+    return ExitCode.USAGE if errors else ExitCode.OK
+
+
+def _region(roi: str | None) -> tuple[int, int, int, int] | None:
+    if roi is None:
+        return None
+    parts = roi.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise SettingsError(
+            f"--roi takes x,y,width,height in whole pixels, such as 0,0,640,480; received {roi!r}"
+        )
+    x, y, width, height = map(int, parts)
+    return x, y, width, height

@@ -1,0 +1,111 @@
+"""What happens, to standard error, where the service manager keeps it: as text, or one JSON object a line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from sranogan_edge.settings import LogSettings
+
+__all__ = ["JsonLines", "log_to_stderr", "logging_to_stderr"]
+
+_MARK, _OURS, _LIBRARIES = "sranogan", "sranogan_edge", "stderr"
+_STDERR = 2
+_LEAVING_S = 2.0
+_LONGEST_LINE = 64 * 1024
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: ``time`` (UTC), ``level``, ``logger``, ``thread``, ``message``, and ``error``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return ``record`` as JSON."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "thread": record.threadName,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def log_to_stderr(
+    settings: LogSettings | None = None,
+    *,
+    text: str = "%(levelname)s %(name)s: %(message)s",
+    stream: TextIO | None = None,
+) -> None:
+    """Send the log to standard error, and nowhere else; a second call replaces the first.
+
+    Args:
+        settings: format and level.
+        text: of a line in the format ``text``; the service manager adds the time.
+        stream: in place of standard error.
+    """
+    settings = settings or LogSettings()
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.set_name(_MARK)
+    handler.setFormatter(JsonLines() if settings.format == "json" else logging.Formatter(text))
+    root = logging.getLogger()
+    for old in [one for one in root.handlers if one.get_name() == _MARK]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    level = getattr(logging, settings.level.upper())
+    root.setLevel(max(level, logging.WARNING))  # libraries tell much that is no event here
+    logging.getLogger(_OURS).setLevel(level)
+    logging.getLogger(_LIBRARIES).setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+@contextlib.contextmanager
+def logging_to_stderr(settings: LogSettings) -> Iterator[None]:
+    """Log while the block runs; as JSON, what libraries write to standard error by themselves too."""
+    if settings.format == "text" or not _is_stderr(sys.stderr):
+        log_to_stderr(settings)
+        yield
+        return
+    sys.stderr.flush()
+    real = os.dup(_STDERR)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)  # a library that writes while it holds the interpreter must not wait
+    os.dup2(write_end, _STDERR)
+    os.close(write_end)
+    with open(real, "w", encoding="utf-8", errors="backslashreplace", buffering=1) as stream:
+        log_to_stderr(settings, stream=stream)
+        thread = threading.Thread(target=_carry, args=(read_end,), name="stderr", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, _STDERR)  # the pipe ends, unless a child still holds it
+            thread.join(_LEAVING_S)
+            log_to_stderr(settings)
+
+
+def _is_stderr(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == _STDERR
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        return False
+
+
+def _carry(read_end: int) -> None:
+    """Log each line that arrives at ``read_end``."""
+    logger = logging.getLogger(_LIBRARIES)
+    with open(read_end, encoding="utf-8", errors="backslashreplace") as lines:
+        while line := lines.readline(_LONGEST_LINE):
+            if line.strip():
+                logger.info("%s", line.rstrip())

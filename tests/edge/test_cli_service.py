@@ -1,0 +1,196 @@
+"""``sranogan-score`` as a service, by a settings file; and DICOM files on its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from keras_sranogan.data.phantom import render_abnormal, render_normal
+from sranogan_edge.cli import app
+from sranogan_edge.errors import ExitCode
+
+SCORE = Path(sys.executable).with_name("sranogan-score")
+SETTINGS = """
+bundle = "{bundle}"
+out = "out"
+
+[spool]
+folder = "spool"
+min_free_bytes = 0
+
+[log]
+format = "json"
+
+[[feeds]]
+uri = "{feed}"
+"""
+
+
+def score(*arguments: object, **environ: str) -> Result:
+    """Run the command inside this process."""
+    return CliRunner(env=environ).invoke(app, [str(argument) for argument in arguments])
+
+
+def lines_in(folder: Path) -> list[dict[str, Any]]:
+    """Every line of ``results.jsonl``."""
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def study(tmp_path: Path, make_dicom: Callable[..., bytes]) -> Path:
+    """Give a folder as a scanner leaves it: bare numbers, an index, an object of two frames."""
+    normal, ill = render_normal(5, 0, 96).pixels, render_abnormal(5, 1, "consolidation", 96).pixels
+    folder = tmp_path / "study"
+    (folder / "A").mkdir(parents=True)
+    (folder / "A" / "IM00001").write_bytes(make_dicom(normal))
+    (folder / "A" / "film.dcm").write_bytes(make_dicom(ill))
+    (folder / "two.dcm").write_bytes(make_dicom(np.stack([normal, ill])))
+    (folder / "DICOMDIR").write_bytes(make_dicom(normal))
+    (folder / "readme.txt").write_text("left alone")
+    return folder
+
+
+def test_a_study_is_scored_as_images_are(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
+    """Each DICOM file has its line and heat map; the frame with the highest score speaks for its object."""
+    done = score(tiny_bundle, study, "--out", tmp_path / "out")
+    assert done.exit_code == ExitCode.OK, done.output
+    lines = {Path(line["file"]).name: line for line in lines_in(tmp_path / "out")}
+    assert sorted(lines) == ["IM00001", "film.dcm", "two.dcm"]
+    assert all((tmp_path / "out" / line["heat_map"]).is_file() for line in lines.values())
+    alone = [lines["IM00001"], lines["film.dcm"]]
+    assert [(one["frames"], one["frame"]) for one in alone] == [(1, None)] * 2
+    two, scores = lines["two.dcm"], [one["score"] for one in alone]
+    assert two["frames"] == 2
+    assert two["score"] == pytest.approx(max(scores))
+    assert two["frame"] == 1 + int(np.argmax(scores))
+    assert f"(frame {two['frame']} of 2)" in "".join(done.stdout.split("\n")).replace("│", "") or done.stdout
+
+
+def test_a_service_by_its_file(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
+    """It scores what its file names, tells it as JSON, a line of a library too, and ends cleanly."""
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle=tiny_bundle, feed="study"))
+    command = [str(SCORE), "--config", str(tmp_path / "s.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert sorted(Path(line["file"]).name for line in lines_in(tmp_path / "out")) == [
+        "IM00001",
+        "film.dcm",
+        "two.dcm",
+    ]
+    told = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+    assert told[0] == f"bundle {tiny_bundle}; feeds {study}"
+    assert told[-1] == "ended with exit code 0"
+
+
+def test_a_stop_is_exit_code_0(tiny_bundle: Path, tmp_path: Path) -> None:
+    """SIGTERM ends a service that waits for files; variables override its file."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none", feed="watch:none"))
+    environ = {
+        **os.environ,
+        "SRANOGAN_BUNDLE": str(tiny_bundle),
+        "SRANOGAN_FEEDS__0__URI": "watch:in",
+        "SRANOGAN_PAGE__SERVE": "127.0.0.1:0",
+        "NOTIFY_SOCKET": str(tmp_path / "notify"),
+    }
+    command = [str(SCORE), "--config", str(tmp_path / "s.toml")]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(environ["NOTIFY_SOCKET"])
+        manager.settimeout(60)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ) as service:
+            assert manager.recv(1000).startswith(b"READY=1")
+            service.send_signal(signal.SIGTERM)
+            _, told = service.communicate(timeout=60)
+    assert service.returncode == ExitCode.OK, told
+    assert "the live page is at http://127.0.0.1:" in told
+    assert "ended with exit code 0" in told.splitlines()[-1]
+
+
+def test_a_start_that_fails_is_told_as_json(tmp_path: Path) -> None:
+    """The error is the last object of the log, and the exit code is that of the error."""
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none.sranogan", feed="."))
+    command = [str(SCORE), "--config", str(tmp_path / "s.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == ExitCode.BUNDLE_REFUSED
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert last["level"] == "critical"
+    assert "none.sranogan" in last["message"]
+
+
+def test_check_config(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
+    """A good file is exit code 0 with a table of what would run; nothing is made, nothing scored."""
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle=tiny_bundle, feed=study))
+    before = sorted(tmp_path.rglob("*"))
+    done = score("--config", tmp_path / "s.toml", "--check-config")
+    assert done.exit_code == ExitCode.OK, done.output
+    assert "golden" in done.stdout
+    assert "0 errors" in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_check_config_of_what_would_not_run(tmp_path: Path) -> None:
+    """A bad part is exit code 2, with its error as one whole line that can be copied."""
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none", feed="watch:none"))
+    done = score("--config", tmp_path / "s.toml", "--check-config")
+    assert done.exit_code == ExitCode.USAGE
+    assert (
+        f"error: feed watch:{tmp_path}/none: no such folder. Make it, or correct the path.\n" in done.stdout
+    )
+    assert "2 errors" in done.stdout
+
+
+def test_check_config_of_a_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file, what the options say is looked at."""
+    monkeypatch.chdir(tmp_path)
+    done = score("none.sranogan", "camera:/dev/none", "--fps", 2, "--roi", "0,0,8,8", "--check-config")
+    assert done.exit_code == ExitCode.USAGE
+    assert "warning: feed camera:/dev/none: " in done.stdout
+    assert "1 errors, 1 warnings" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "name a BUNDLE"),
+        (("b",), "no feed is named"),
+        (("--config", "s.toml", "--out", "o", "--fps", "2"), "--out, --fps: the file of --config says that"),
+        (("b", "x.png", "--config", "s.toml"), "--bundle, --feeds"),
+        (("b", "x.png", "--fps", "2"), "none is named"),
+        (("b", "camera:0", "--roi", "1,2"), "x,y,width,height"),
+        (("b", "camera:0", "--json", "f.json"), "--json sums up files that end"),
+        (("b", "x.png", "--sink", "ftp:x"), "no such sink"),
+        (("b", "x.png", "--calibration-key", "k"), "no file is named"),
+        (("b", "watch:in", "--serve", "0.0.0.0:80"), "needs a token"),
+        (("--config", "none.toml"), "cannot be read"),
+    ],
+)
+def test_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    """What contradicts itself or cannot be is exit code 2, and one message says why."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="b", feed="watch:in"))
+    done = score(*arguments)
+    assert done.exit_code == ExitCode.USAGE, done.output
+    assert told in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_a_bad_file_tells_all_at_once(tmp_path: Path) -> None:
+    """Each problem of a settings file is a line of the message."""
+    (tmp_path / "s.toml").write_text("bundel = 3\n[log]\nformat = 'xml'\n")
+    done = score("--config", tmp_path / "s.toml", "--check-config")
+    assert done.exit_code == ExitCode.USAGE
+    assert len(done.stderr.splitlines()) == 4
+    assert f"{tmp_path}/s.toml:1: bundel = 3: unknown key" in done.stderr
