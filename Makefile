@@ -48,15 +48,15 @@ demo: $(STAMP) ## train on phantoms, export to int8, evaluate, score twelve imag
 	@echo 'The report:     $(CURDIR)/demo/report.html'
 	@echo 'Twelve scores:  $(CURDIR)/demo/scores'
 
-test: $(STAMP) ## the fast tests, with coverage
+test: $(STAMP) ## the fast tests without real servers, with coverage
 	$(PY) -m pytest --cov
 
 test-all: $(STAMP) ## the fast and the slow tests, with coverage
 	$(PY) -m pytest --cov -m ''
 
-test-services: $(STAMP) ## the tests with real servers and clients (DCMTK, Orthanc, Mosquitto ...), fetched from Debian
-	path="$$(bash tests/services/install.sh)" && PATH="$$path:$$PATH" SRANOGAN_REQUIRE_SERVICES=1 \
-		$(PY) -m pytest tests/edge/test_*_services.py
+test-services: $(STAMP) ## the tests with real servers (DICOM, MQTT, RTSP) and a browser, fetched from Debian
+	path="$$(bash tests/services/install.sh)" && PATH="$$PATH:$$path" SRANOGAN_REQUIRE_SERVICES=1 \
+		$(PY) -m pytest -m 'services and not slow' tests/edge
 
 lint: $(STAMP) ## ruff, and mypy (the edge also as Python 3.10)
 	$(VENV)/bin/ruff check .

@@ -115,7 +115,7 @@ def service_path() -> str:
     """Give the PATH on which the services are; ``make test-services`` fetches them."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     fetched = os.environ.get("SRANOGAN_SERVICES") or str(cache / "sranogan" / "services")
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", f"{fetched}/bin"])
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", f"{fetched}/commands"])
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,7 @@ from tests.edge.page_board_fakes import filled_board, show
 pytest.importorskip("starlette", reason="the extra page is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
 
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import sync_playwright
 
 from sranogan_edge.page import serving
 from sranogan_edge.page_access import Address
@@ -23,8 +22,6 @@ from sranogan_edge.page_access import Address
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 DESKTOP, PHONE = (1440, 960), (390, 844)
 
 
@@ -40,13 +37,10 @@ def no_script_errors() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(service: Callable[[str], str]) -> Iterator[Browser]:
     """Give a headless Chromium."""
     with sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        except Error as error:
-            pytest.skip(f"Chromium does not start: {error}")
+        chromium = playwright.chromium.launch(executable_path=service("chromium"), args=["--no-sandbox"])
         yield chromium
         chromium.close()
 
@@ -101,7 +95,9 @@ def test_an_alarm_is_loud(browser: Browser) -> None:
 def test_the_threshold_is_previewed_then_applied(browser: Browser) -> None:
     """Moving the slider changes nothing; the button does, by keyboard alone."""
     told: list[float] = []
-    board = Board(Calibration((0.0, 0.5, 1.0, 1.5), 0.3), 1.0, on_threshold=lambda value, by: told.append(value))
+    board = Board(
+        Calibration((0.0, 0.5, 1.0, 1.5), 0.3), 1.0, on_threshold=lambda value, by: told.append(value)
+    )
     for number in range(10):
         show(board, number, number / 4)
     with serving(board, Address("127.0.0.1", 0)) as url:

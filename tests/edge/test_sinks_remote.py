@@ -29,6 +29,7 @@ from sranogan_edge.sinks.webhook import WebhookOptions, WebhookTransport, sign, 
 
 SECRET = b"0123456789abcdef"
 PATIENCE_S = 60.0
+Service = Callable[[str], str]
 
 
 def line(number: int) -> ResultLine:
@@ -341,10 +342,10 @@ def test_mqtt_options_that_cannot_work(options: dict[str, Any], said: str) -> No
 class Broker:
     """A real mosquitto on loopback, that can be stopped and started again."""
 
-    def __init__(self, folder: Path, settings: str = "allow_anonymous true\n", more: str = "") -> None:
-        self.program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-        if not self.program:
-            pytest.skip("mosquitto is not installed (Debian: apt install mosquitto)")
+    def __init__(
+        self, program: str, folder: Path, settings: str = "allow_anonymous true\n", more: str = ""
+    ) -> None:
+        self.program = program
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -353,7 +354,6 @@ class Broker:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        assert self.program
         command = [self.program, "-c", str(self.settings)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self.answers)
@@ -370,9 +370,9 @@ class Broker:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
+def broker(tmp_path: Path, service: Service) -> Iterator[Broker]:
     """One that is running."""
-    made = Broker(tmp_path)
+    made = Broker(service("mosquitto"), tmp_path)
     made.start()
     yield made
     made.stop()
@@ -468,9 +468,9 @@ def test_home_assistant_finds_the_device(broker: Broker) -> None:
     assert len({json.dumps(message["unique_id"]) for message in expected.values()}) == len(expected) == 4
 
 
-def test_a_broker_that_refuses(tmp_path: Path) -> None:
+def test_a_broker_that_refuses(tmp_path: Path, service: Service) -> None:
     """A wrong password is told in the health, not taken for a network that is gone."""
-    broker = Broker(tmp_path, settings="allow_anonymous false\n")
+    broker = Broker(service("mosquitto"), tmp_path, settings="allow_anonymous false\n")
     broker.start()
     try:
         transport = MqttTransport(MqttOptions("127.0.0.1", broker.port, answer_s=1.0))
@@ -481,7 +481,7 @@ def test_a_broker_that_refuses(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_an_encrypted_broker(tmp_path: Path) -> None:
+def test_an_encrypted_broker(tmp_path: Path, service: Service) -> None:
     """TLS with its own authority works; a broker whose certificate is not known is not spoken to."""
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed (Debian: apt install openssl)")
@@ -503,7 +503,7 @@ def test_an_encrypted_broker(tmp_path: Path) -> None:
     key.chmod(0o644)
     tmp_path.chmod(0o755)
     files = f"certfile {certificate}\nkeyfile {key}\n"
-    broker = Broker(tmp_path, more=files + "user root\n")
+    broker = Broker(service("mosquitto"), tmp_path, more=files + "user root\n")
     broker.start()
     try:
         known = MqttTransport(MqttOptions("127.0.0.1", broker.port, tls=True, ca_file=certificate))

@@ -1,24 +1,28 @@
 #!/usr/bin/env bash
-# Real servers and clients for the tests: DCMTK, Orthanc, dicom3tools, Mosquitto, out of Debian's packages.
+# Real servers and clients for the tests, out of Debian's packages: DCMTK, Orthanc, dicom3tools, Mosquitto, Chromium,
+# and GStreamer's RTSP server with its Python bindings.
 # Root: apt-get install (no daemon is started). Anybody else: the packages and what they need are unpacked into
-# a cache, once, behind one small command each. Prints the folders to put in front of PATH.
+# a cache, once, behind one small command each. Prints the folders to add to PATH.
 set -euo pipefail
 
-packages=(dcmtk orthanc dicom3tools mosquitto)
-tools=(storescu echoscu storescp dcmcjpeg dcmcjpls dcmcrle dsrdump Orthanc dciodvfy mosquitto)
+packages=(dcmtk orthanc dicom3tools mosquitto chromium python3-gi gir1.2-gst-rtsp-server-1.0
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good)
+tools=(storescu echoscu storescp dcmcjpeg dcmcjpls dcmcrle dcmdump dsrdump Orthanc dciodvfy mosquitto chromium)
+bindings='import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
 folder="${SRANOGAN_SERVICES:-${XDG_CACHE_HOME:-$HOME/.cache}/sranogan/services}"
 
-missing() {
+missing() { # PATH PYTHON: what is not there
   local tool
   for tool in "${tools[@]}"; do PATH="$1" type -P "$tool" >/dev/null || echo "$tool"; done
+  env -u PYTHONPATH "$2" -c "$bindings" >/dev/null 2>&1 || echo 'GStreamer RTSP server for Python'
 }
 
 system="$PATH:/usr/sbin:/usr/bin"
-if [[ -z "$(missing "$system")" ]]; then
+if [[ -z "$(missing "$system" /usr/bin/python3)" ]]; then
   echo /usr/sbin:/usr/bin
   exit 0
-elif [[ -z "$(missing "$folder/bin")" ]]; then
-  echo "$folder/bin"
+elif [[ -z "$(missing "$folder/commands" "$folder/commands/gst-python")" ]]; then
+  echo "$folder/commands"
   exit 0
 fi
 for tool in apt-get dpkg-deb; do
@@ -35,12 +39,13 @@ if [[ "$(id -u)" == 0 ]]; then
   "${install[@]}" >"$work/log" 2>&1 || { # no package lists yet, or old ones
     { apt-get -qq update && "${install[@]}"; } >>"$work/log" 2>&1 || fail "apt-get install"
   }
-  [[ -z "$(missing "$system")" ]] || fail "still missing $(missing "$system" | tr '\n' ' ')"
+  left="$(missing "$system" /usr/bin/python3)"
+  [[ -z "$left" ]] || fail "still missing $left"
   echo /usr/sbin:/usr/bin
   exit 0
 fi
 
-mkdir -p "$work"/{lists/partial,cache/archives/partial,debs,made/bin}
+mkdir -p "$work"/{lists/partial,cache/archives/partial,debs,made/commands}
 own=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=)
 apt-get -qq "${own[@]}" update >"$work/log" 2>&1 || fail "apt-get update"
 apt-get "${own[@]}" -s --no-install-recommends install "${packages[@]}" >"$work/plan" 2>>"$work/log" || fail "plan"
@@ -49,19 +54,37 @@ mapfile -t needed < <(sort -u <<<"$needed")
 (cd "$work/debs" && apt-get -qq "${own[@]}" download "${needed[@]}") >>"$work/log" 2>&1 || fail "apt-get download"
 for package in "$work"/debs/*.deb; do dpkg-deb -x "$package" "$work/made"; done
 
-for tool in "${tools[@]}"; do
-  path="$(cd "$work/made" && find usr/bin usr/sbin -name "$tool" -print -quit)"
-  cat >"$work/made/bin/$tool" <<WRAPPER
+wrap() { # NAME PROGRAM: a command that runs PROGRAM (a path below the root, or a whole one) with what was unpacked
+  cat >"$work/made/commands/$1" <<WRAPPER
 #!/bin/sh
 root="\$(dirname "\$(dirname "\$(readlink -f "\$0")")")"
-export LD_LIBRARY_PATH="\$(echo "\$root"/usr/lib/*-linux-gnu)\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+lib="\$(echo "\$root"/usr/lib/*-linux-gnu)"
+more="\$(find "\$lib" -mindepth 1 -maxdepth 1 -type d \\( -name pulseaudio -o -name blas -o -name lapack \\) | tr '\\n' :)"
+export LD_LIBRARY_PATH="\$lib:\$more\${LD_LIBRARY_PATH:-}"
 export DCMDICTPATH="\$(echo "\$root"/usr/share/libdcmtk*/dicom.dic)"
-exec "\$root/$path" "\$@"
+export GI_TYPELIB_PATH="\$lib/girepository-1.0" GST_PLUGIN_PATH="\$lib/gstreamer-1.0"
+export GST_PLUGIN_SCANNER="\$lib/gstreamer1.0/gstreamer-1.0/gst-plugin-scanner"
+export GST_REGISTRY="\$root/gst-registry.bin" FONTCONFIG_FILE="\$root/fonts.conf"
+exec $2 "\$@"
 WRAPPER
-  chmod +x "$work/made/bin/$tool"
+  chmod +x "$work/made/commands/$1"
+}
+
+fonts='<dir prefix="relative">usr/share/fonts</dir><dir>/usr/share/fonts</dir><cachedir prefix="xdg">fontconfig</cachedir>'
+echo "<?xml version=\"1.0\"?><fontconfig>$fonts</fontconfig>" >"$work/made/fonts.conf"
+for tool in "${tools[@]}"; do
+  path="$(cd "$work/made" && find usr/lib/chromium usr/bin usr/sbin -name "$tool" ! -type d -print -quit)"
+  wrap "$tool" "\"\$root/$path\""
 done
-[[ -z "$(missing "$work/made/bin")" ]] || fail "still missing $(missing "$work/made/bin" | tr '\n' ' ')"
+python="$(cd "$work/made" && find usr/bin -name 'python3.*' -type f -print -quit)"
+if [[ -n "$python" ]]; then
+  wrap gst-python "env PYTHONHOME=\"\$root/usr\" \"\$root/$python\""
+else # Debian's Python is here, its bindings are not
+  wrap gst-python 'env PYTHONPATH="$root/usr/lib/python3/dist-packages" /usr/bin/python3'
+fi
+left="$(missing "$work/made/commands" "$work/made/commands/gst-python")"
+[[ -z "$left" ]] || { echo "unpacked, and missing" >>"$work/log"; fail "$left"; }
 mkdir -p "$(dirname "$folder")"
 rm -rf "$folder"
 mv "$work/made" "$folder" # whole or not at all, where two tests fetch at once
-echo "$folder/bin"
+echo "$folder/commands"
