@@ -5,9 +5,9 @@ r"""A camera of 640 x 480 at 30 frames a second: does the runner keep up, and ho
     python -m benchmarks.camera gradient-int8.sranogan learned-int8.sranogan --seconds 60 --threads 2
 
 A film of phantoms (``benchmarks/film.py``) is played in real time: its decoder, in a process of its own,
-gives a frame every 1/30 s whether or not the runner is ready. The latency is from the moment at which the decoder
-had the frame to the moment at which its result had been stored and came to a sink. A frame is dropped where
-a newer one came before it was asked for. Drops of the first ``--warm-up`` seconds are counted apart.
+gives a frame every 1/30 s whether or not the runner is ready. The latency is from the moment at which the
+decoder had the frame to the moment at which its result had been stored and came to a sink. A frame is dropped
+where a newer one came before it was asked for. Drops of the first ``--warm-up`` seconds are counted apart.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ ALARMS = (
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: what is on the board, the size of the window, and the theme."""
+    """One picture: what is on the board, the size of the window, the theme, and what was done before."""
 
     name: str
     width: int
@@ -53,12 +53,14 @@ class Shot:
     scheme: str = "light"
     whole: bool = False
     slide: str = ""
+    search: str = ""
 
 
 SHOTS = (
     Shot("page", 1440, 960, slide="1.60"),
     Shot("page_alarm", 1440, 960, alarm=True),
     Shot("page_dark", 1440, 960, scheme="dark"),
+    Shot("page_results", 1440, 760, search="dicom"),
     Shot("page_phone", 390, 844),
 )
 
@@ -97,7 +99,8 @@ def fill(detector: Detector, alarm: bool, rule: DomainRule) -> Board:
         "search steps": str(bundle.steps),
         "backend": detector.backend.label,
     }
-    board = Board(bundle.calibration, bundle.density.heat_limit, about, on_threshold=lambda threshold, by: None)
+    own, limit = bundle.calibration, bundle.density.heat_limit
+    board = Board(own, limit, about, on_threshold=lambda threshold, by: None)
     board.set_ready(True)
     for number, frame in enumerate(films()):
         verdict = detector.score(frame)
@@ -105,6 +108,11 @@ def fill(detector: Detector, alarm: bool, rule: DomainRule) -> Board:
         feed = "dicom:11112" if number % 3 else "camera:/dev/video0"
         line = result_line(frame.source or "holiday.png", verdict, scorer, None)
         board.scored(line, verdict, feed=feed, out_of_domain=answer.message)
+    return board
+
+
+def show_feeds(board: Board, alarm: bool) -> None:
+    """Put the feeds' health on the board, as of now."""
     now = time.time()
     camera = (
         FeedHealth("stalled", now - 12, 37, 2, "no frame for 12 s")
@@ -113,7 +121,6 @@ def fill(detector: Detector, alarm: bool, rule: DomainRule) -> Board:
     )
     board.set_feeds({"camera:/dev/video0": camera, "dicom:11112": FeedHealth("waiting", now - 41)})
     board.set_alarms(ALARMS if alarm else ())
-    return board
 
 
 def take(shot: Shot, url: str, out: Path) -> None:
@@ -131,11 +138,17 @@ def take(shot: Shot, url: str, out: Path) -> None:
         page.wait_for_selector("#list li:nth-child(6) img")
         if shot.slide:
             page.fill("#slider", shot.slide)
+            page.locator("#slider").blur()
+        if shot.search:
+            page.fill("#q", shot.search)
+            page.locator("#results").scroll_into_view_if_needed()
+            page.evaluate("window.scrollTo(0, document.querySelector('#results').offsetTop - 10)")
         page.wait_for_timeout(1200)
         png = page.screenshot(full_page=shot.whole)
         browser.close()
     image = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
-    cv2.imwrite(str(out / f"{shot.name}.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    if not cv2.imwrite(str(out / f"{shot.name}.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+        raise OSError(f"{out / shot.name}.png cannot be written")
 
 
 def main(
@@ -143,10 +156,12 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("docs/images"),
 ) -> None:
     """Write the pictures."""
+    out.mkdir(parents=True, exist_ok=True)
     detector = Detector(read_bundle(bundle), backend="xnnpack")
     rule = DomainRule.of(site(detector))
     boards = {alarm: fill(detector, alarm, rule) for alarm in (False, True)}
     for shot in SHOTS:
+        show_feeds(boards[shot.alarm], shot.alarm)
         with serving(boards[shot.alarm], Address("127.0.0.1", 0)) as url:
             take(shot, url, out)
 

@@ -192,7 +192,7 @@ function draw() {
   canvas.width = Math.round(box.width * scale); canvas.height = Math.round(box.height * scale);
   const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(`--${name}`).trim();
   g.scale(scale, scale);
-  const left = 38, right = box.width - 10, top = 8, bottom = box.height - 22, [low, high] = range();
+  const left = 52, right = box.width - 10, top = 8, bottom = box.height - 38, [low, high] = range();
   const y = (score) => bottom - (score - low) / (high - low) * (bottom - top);
   const points = state.history, x = (index) => points.length < 2 ? (left + right) / 2 : left + 5 + index / (points.length - 1) * (right - left - 10);
   g.font = "12px system-ui, sans-serif"; g.fillStyle = colour("soft"); g.strokeStyle = colour("line"); g.lineWidth = 1;
@@ -202,14 +202,18 @@ function draw() {
     g.beginPath(); g.moveTo(left, y(tick)); g.lineTo(right, y(tick)); g.stroke();
     g.fillText(String(Math.round(tick * 10) / 10), left - 6, y(tick));
   }
-  if (points.some((one) => one[1] > high)) { g.textAlign = "center"; g.fillText("▲ above the scale", (left + right) / 2, bottom + 14); }
+  g.textAlign = "center";
+  g.fillText(`result number${points.some((one) => one[1] > high) ? "   (▲ above the scale)" : ""}`, (left + right) / 2, bottom + 29);
+  g.save(); g.translate(11, (top + bottom) / 2); g.rotate(-Math.PI / 2); g.fillText("score (no unit)", 0, 0); g.restore();
   if (points.length) {
     g.textAlign = "left"; g.fillText(`#${points[0][0]}`, left, bottom + 14);
     g.textAlign = "right"; g.fillText(`#${points[points.length - 1][0]}`, right, bottom + 14);
   }
+  const dots = [];
   points.forEach(([, score, verdict], index) => {
     if (score === null) return;
     const px = x(index), beyond = score > high, py = beyond ? top + 6 : Math.min(y(score), bottom);
+    dots.push([px, py]);
     g.fillStyle = colour(`dot-${CLASS[verdict] || "normal"}`);
     g.beginPath();
     if (beyond) { g.moveTo(px, py - 6); g.lineTo(px + 5, py + 4); g.lineTo(px - 5, py + 4); }
@@ -218,17 +222,21 @@ function draw() {
     else g.arc(px, py, 3, 0, 7);
     g.fill();
   });
-  line(g, y, state.threshold, left, right, colour("anomalous"), [], preview === null ? "threshold" : "now");
-  line(g, y, preview, left, right, colour("accent"), [7, 4], "preview");
+  line(g, y, state.threshold, left, right, colour("anomalous"), [], preview === null ? "threshold" : "now", dots);
+  line(g, y, preview, left, right, colour("accent"), [7, 4], "preview", dots);
   const judged = points.filter((one) => one[1] !== null).length, flagged = points.filter((one) => one[2] === "anomalous").length;
   canvas.setAttribute("aria-label", `Scores of the last ${judged} images: ${flagged} anomalous; threshold ${number(state.threshold)}`);
 }
-function line(g, y, value, left, right, colour, dashes, name) {
+function line(g, y, value, left, right, colour, dashes, name, dots) {
   if (value === null || value === undefined) return;
   g.save(); g.strokeStyle = colour; g.fillStyle = colour; g.lineWidth = 2; g.setLineDash(dashes);
   g.beginPath(); g.moveTo(left, y(value)); g.lineTo(right, y(value)); g.stroke();
-  g.textAlign = dashes.length ? "right" : "left"; g.textBaseline = "bottom"; g.font = "600 12px system-ui, sans-serif";
-  g.fillText(`${name} ${number(value)}`, dashes.length ? right - 6 : left + 6, y(value) - 3);
+  g.textAlign = "left"; g.textBaseline = "middle"; g.font = "600 12px system-ui, sans-serif";
+  const label = `${name} ${number(value)}`, wide = g.measureText(label).width, places = [];
+  for (let x = right - wide - 6; x > left + 6; x -= 20) places.push([x, y(value) - 10], [x, y(value) + 11]);
+  const hidden = ([x, at]) => dots.filter(([px, py]) => px > x - 6 && px < x + wide + 6 && Math.abs(py - at) < 13).length;
+  const [x, at] = places.reduce((best, place) => hidden(place) < hidden(best) ? place : best, places[0] || [left + 6, y(value) - 10]);
+  g.fillText(label, x, at); // where it hides the fewest dots
   g.restore();
 }
 new ResizeObserver(() => { if (state) draw(); }).observe($("chart"));
