@@ -48,12 +48,12 @@ def statistics_of(frame: Frame, verdict: Verdict, density: Density, spec: Prepro
 
     ``likeness`` is the correlation of the image, at 32 x 32 pixels, with the mean of the normals that the
     bundle was fitted to: it tells a film that is inverted, turned or none, and illness changes it little.
-    Costs one more :func:`preprocess`.
     """
+    plain = verdict.reconstruction.plain
     likeness = correlation(grid_of(verdict), density.heat_center[1])
     parts = {name: float(verdict.parts[name]) for name in ("residual", "head") if name in verdict.parts}
     return {
-        **input_statistics(preprocess(frame, spec)),
+        **input_statistics(preprocess(frame, spec) if plain is None else plain),
         "likeness": likeness,
         **parts,
         "score": float(verdict.score),

@@ -46,6 +46,7 @@ class Reconstruction:
         heat: ``HEAT_SHAPE``, not yet calibrated.
         anogan_score: plain AnoGAN's sum|x - g(x)| at the search size (0-255 scale).
         milliseconds: by step.
+        plain: ``x`` before its contrast was enhanced; None where nobody kept it.
     """
 
     x: Image
@@ -56,6 +57,7 @@ class Reconstruction:
     heat: Array
     anogan_score: float
     milliseconds: Mapping[str, float]
+    plain: Image | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,7 @@ def measure(
     clock.lap("head")
     heat = heat_planes(apart.difference, plain, logits)
     distance = raw_distance(x_low, generated)
-    return Reconstruction(x, generated, refined, resolved, measured, heat, distance, clock.laps)
+    return Reconstruction(x, generated, refined, resolved, measured, heat, distance, clock.laps, plain)
 
 
 def measurements(residual_features: Array, head_features: Array, logits: Array) -> dict[str, Array]:

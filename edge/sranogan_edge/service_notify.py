@@ -9,6 +9,8 @@ import time
 
 __all__ = ["Notifier"]
 
+_PATIENCE_S = 0.5  # for a manager that does not listen
+
 
 class Notifier:
     """Speaks to the service manager that started us; silent where there is none."""
@@ -48,5 +50,6 @@ class Notifier:
             contextlib.suppress(OSError),  # a manager that does not listen must not stop the scoring
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel,
         ):
+            channel.settimeout(_PATIENCE_S)
             channel.connect(self._address)
             channel.send(message.encode())

@@ -31,6 +31,7 @@ from sranogan_edge.density import Calibration, Density, Gaussian
 from sranogan_edge.errors import CalibrationError, DataError, ResultsError, SettingsError
 from sranogan_edge.preprocess import PreprocessSpec
 from sranogan_edge.score import HEAT_SHAPE
+from sranogan_edge.service_model import Loader
 
 SECRET = b"a secret of more than thirty-two bytes"
 
@@ -288,7 +289,7 @@ def test_a_full_disk(small_disk: Path) -> None:
 
 def test_command(detector: Scores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command says what the rate needs, refuses too few, and writes beside the bundle."""
-    monkeypatch.setattr(calibrate_cli, "open_detector", lambda bundle, options: detector)
+    monkeypatch.setattr(Loader, "detector", lambda self, bundle: detector)
     (tmp_path / "normals").mkdir()
     images(tmp_path / "normals", 19)
     arguments = [str(tmp_path / "chest.sranogan"), str(tmp_path / "normals")]

@@ -213,3 +213,21 @@ def test_word_to_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert Notifier().watchdog_s is None
     monkeypatch.delenv("NOTIFY_SOCKET")
     Notifier().ready()
+
+
+def test_a_run_tells_systemd(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """READY when it takes images, WATCHDOG while it works, STOPPING before it ends."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "4")  # every sign of life is worth telling
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        stop = bench.in_background(bench.build(open_feed(str(images(bench.root / "in", 10, 20, 30)))))
+        said: list[str] = []
+        while not said or said[-1] != "STOPPING=1":
+            said.append(manager.recv(4096).decode())
+        assert stop() == ExitCode.OK
+    assert said[0].startswith("READY=1")
+    assert said.count("WATCHDOG=1") >= 6  # before and after each image
+    assert any(message.startswith("STATUS=") for message in said)

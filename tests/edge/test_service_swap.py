@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -340,3 +343,33 @@ def test_no_room_for_a_copy(small_disk: Path, tiny_bundle: Path) -> None:
         assert not list((spool / "bundles").glob("incoming"))
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_signal_to_the_command(place: Place, others: Path) -> None:
+    """SIGHUP to the real command: garbage is an alarm in the log, a good bundle takes over, it goes on."""
+    watched = place.root / "in"
+    watched.mkdir()
+    command = [sys.executable, "-m", "sranogan_edge.cli", str(place.file), f"watch:{watched}"]
+    command += ["--backend", "xnnpack", "--out", str(place.root / "out")]
+    log = place.root / "out" / "results.jsonl"
+    told = place.root / "stderr"
+    with told.open("wb") as stderr:
+        runner = subprocess.Popen(command, stderr=stderr, stdin=subprocess.DEVNULL)
+    try:
+        film(watched / "1.png", 1)
+        wait_for(lambda: len(lines(log)) == 1)
+        place.put(others / "garbage")
+        runner.send_signal(signal.SIGHUP)
+        wait_for(lambda: "alarm: " in told.read_text())
+        film(watched / "2.png", 2)
+        place.put(others / "second")
+        runner.send_signal(signal.SIGHUP)
+        wait_for(lambda: "took over from bundle" in told.read_text())
+        film(watched / "3.png", 3)
+        wait_for(lambda: len(lines(log)) == 3)
+        runner.terminate()
+        assert runner.wait(60) == 0
+    finally:
+        runner.kill()
+    found = [line["bundle"] for line in lines(log)]
+    assert found[0] != found[2] == read_bundle(others / "second").sha256
