@@ -33,7 +33,7 @@ class DriftSettings:
         window: images that are judged together; more find smaller changes, later.
         alarms_per_10000: expected at most in so many images without any drift.
         stride: looks at one image in so many.
-        frame_stride: the same for the frames of a camera, which are nearly equal to their neighbours.
+        frame_stride: looks at one frame of a camera in so many; neighbours are nearly equal.
         frozen_after: equal images in a row that mean a frozen picture.
 
     Raises:

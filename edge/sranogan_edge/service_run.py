@@ -11,6 +11,7 @@ from typing import Any
 
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds import Feed, open_feed
+from sranogan_edge.log import log_to_stderr
 from sranogan_edge.page_board import Board
 from sranogan_edge.service import Service, ServiceSettings, stopped_by_signals
 from sranogan_edge.service_alarms import Alarms
@@ -120,8 +121,3 @@ def _board(judge: Judge, bundle: Path, threshold: AppliedThreshold) -> Board:
         threshold=threshold.value,
         on_threshold=threshold.apply,
     )
-
-
-def log_to_stderr() -> None:
-    """Send what happens to standard error, where the service manager keeps it."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
