@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,49 +19,10 @@ from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.camera import open_camera, open_gst, open_rtsp
 from sranogan_edge.feeds.feed import Arrival
 from sranogan_edge.feeds.still import StillLimits
-from sranogan_edge.feeds.video import VideoFeed, VideoOptions
+from sranogan_edge.feeds.video import VideoFeed
 from sranogan_edge.feeds.video_source import VideoSource, without_credentials
 from sranogan_edge.frame import Photometric
-
-PATIENCE_S = 60.0  # a machine that other work keeps busy
-
-FAKE = """
-import os, sys, time
-import cv2
-import numpy as np
-from sranogan_edge.feeds import video_worker
-
-class Capture:
-    number = 0
-    def isOpened(self): return OPENED
-    def getBackendName(self): return "FAKE"
-    def get(self, prop): return 0.0
-    def read(self):
-        self.number += 1
-        return read(self.number)
-
-def grey(value, height=48, width=64):
-    return np.full((height, width, 3), value, np.uint8)
-
-OPENED = True
-{body}
-video_worker.open_capture = lambda task: Capture()
-video_worker.main()
-"""
-
-
-def decoder(tmp_path: Path, body: str) -> tuple[str, ...]:
-    """The command of a worker whose camera's ``read(number)`` is ``body``."""
-    script = tmp_path / "decoder.py"
-    script.write_text(FAKE.replace("{body}", body))
-    return (sys.executable, str(script))
-
-
-def camera(tmp_path: Path, body: str, **options: Any) -> VideoFeed:
-    """A live feed of such a worker."""
-    settings: dict[str, Any] = {"retry_s": (0.05, 0.2), "open_s": PATIENCE_S, "stall_s": PATIENCE_S}
-    settings.update(options, command=decoder(tmp_path, body))
-    return VideoFeed(VideoSource("camera", "/dev/video9", "camera:/dev/video9"), VideoOptions(**settings))
+from tests.edge.video_fakes import PATIENCE_S, camera
 
 
 def take(feed: VideoFeed, count: int) -> list[Arrival]:

@@ -1,0 +1,50 @@
+"""Cameras of the tests: the real decoder process, whose OpenCV capture is a few lines of Python."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from sranogan_edge.feeds.video import VideoFeed, VideoOptions
+from sranogan_edge.feeds.video_source import VideoSource
+
+PATIENCE_S = 60.0  # a machine that other work keeps busy
+
+FAKE = """
+import os, sys, time
+import cv2
+import numpy as np
+from sranogan_edge.feeds import video_worker
+
+class Capture:
+    number = 0
+    def isOpened(self): return OPENED
+    def getBackendName(self): return "FAKE"
+    def get(self, prop): return 0.0
+    def read(self):
+        self.number += 1
+        return read(self.number)
+
+def grey(value, height=48, width=64):
+    return np.full((height, width, 3), value, np.uint8)
+
+OPENED = True
+{body}
+video_worker.open_capture = lambda task: Capture()
+video_worker.main()
+"""
+
+
+def decoder(tmp_path: Path, body: str) -> tuple[str, ...]:
+    """The command of a worker whose camera's ``read(number)`` is ``body``."""
+    script = tmp_path / "decoder.py"
+    script.write_text(FAKE.replace("{body}", body))
+    return (sys.executable, str(script))
+
+
+def camera(tmp_path: Path, body: str, **options: Any) -> VideoFeed:
+    """A live feed of such a worker."""
+    settings: dict[str, Any] = {"retry_s": (0.05, 0.2), "open_s": PATIENCE_S, "stall_s": PATIENCE_S}
+    settings.update(options, command=decoder(tmp_path, body))
+    return VideoFeed(VideoSource("camera", "/dev/video9", "camera:/dev/video9"), VideoOptions(**settings))
