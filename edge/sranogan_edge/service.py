@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from sranogan_edge.drift import DriftSettings
 from sranogan_edge.errors import ExitCode, SpoolFullError
@@ -25,6 +20,7 @@ from sranogan_edge.service_intake import Intake
 from sranogan_edge.service_judge import Judge
 from sranogan_edge.service_report import Report
 from sranogan_edge.service_scoring import Result, Scoring
+from sranogan_edge.service_signals import stopped_by_signals
 from sranogan_edge.service_swap import Swap
 from sranogan_edge.service_threshold import AppliedThreshold
 from sranogan_edge.spool import Spool
@@ -106,12 +102,12 @@ class Service:
         self._full = ""  # why nothing can be written
 
     def stop(self) -> None:
-        """Finish the object in hand and end; may be called from a signal handler or any thread."""
+        """Finish the object in hand and end; may be called from any thread."""
         self._stop.set()
         self._intake.wake.set()
 
     def reload(self) -> None:
-        """Look whether bundle or calibration were replaced; from a signal handler or any thread."""
+        """Look whether bundle or calibration were replaced; may be called from any thread."""
         if self._swap:
             self._swap.look()
 
@@ -240,25 +236,3 @@ class Service:
         if removed:
             _log.info("retention removed %d finished objects", removed)
         self._report.status(self.scored, self.failed)
-
-
-@contextmanager
-def stopped_by_signals(service: Service) -> Iterator[None]:
-    """Let SIGTERM and SIGINT stop ``service`` cleanly, a second one as usual; SIGHUP looks for a new bundle.
-
-    In a terminal SIGHUP keeps its meaning: the terminal is gone.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, before[number])
-        service.stop()
-
-    handlers: dict[int, Any] = {signal.SIGTERM: stop, signal.SIGINT: stop}
-    if not (sys.stdin and sys.stdin.isatty()):
-        handlers[signal.SIGHUP] = lambda number, frame: service.reload()
-    before: dict[int, Any] = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -92,7 +92,7 @@ class Swap:
         self._thread.start()
 
     def look(self) -> None:
-        """Look now, and read what is there even if it was refused before; from any thread, or a signal."""
+        """Look now, and read what is there even if it was refused before; from any thread."""
         self._asked.set()
 
     def close(self, within_s: float = 30.0) -> None:
