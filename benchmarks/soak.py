@@ -43,7 +43,7 @@ from keras_sranogan.data.phantom import render_normal
 FILM_FRAMES = 3000
 DROPS_PER_S = 5.0
 SAMPLE_S = 2.0
-WARM_UP = 0.2  # share of the frames that the slope leaves out
+WARM_UP = 0.25  # share of the frames that the slope leaves out
 BLOCKS = (
     12  # of neighbouring samples, whose means are fitted: samples one after the other are not independent
 )
@@ -65,7 +65,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Slope:
-    """A straight line through the means of blocks, with its 95 % confidence interval."""
+    """A straight line through the medians of blocks, with its 95 % confidence interval."""
 
     per_100000: float
     low: float
@@ -75,18 +75,20 @@ class Slope:
 def slope_of(images: Sequence[float], values: Sequence[float]) -> Slope:
     """Fit what ``values`` grow by in 100,000 images.
 
+    By Theil and Sen: the median of the slopes between any two blocks, its interval after Kendall's test. A
+    peak that goes away again is no growth, so medians stand for the blocks.
+
     Raises:
         ValueError: fewer samples than blocks.
     """
     if len(images) < BLOCKS:
         raise ValueError(f"{len(images)} samples are too few for {BLOCKS} blocks")
-    x = np.array([part.mean() for part in np.array_split(np.asarray(images, float), BLOCKS)])
-    y = np.array([part.mean() for part in np.array_split(np.asarray(values, float), BLOCKS)])
-    fit = stats.linregress(x, y)
-    reach = float(stats.t.ppf(0.975, BLOCKS - 2)) * fit.stderr
-    return Slope(
-        *(round(PER_FRAMES * value, 3) for value in (fit.slope, fit.slope - reach, fit.slope + reach))
+    x, y = (
+        [float(np.median(part)) for part in np.array_split(np.asarray(column, float), BLOCKS)]
+        for column in (images, values)
     )
+    slope, _, low, high = stats.theilslopes(y, x, alpha=0.95)
+    return Slope(*(round(PER_FRAMES * float(value), 3) for value in (slope, low, high)))
 
 
 def settled(samples: Sequence[Sample]) -> list[Sample]:
