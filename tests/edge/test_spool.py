@@ -312,6 +312,23 @@ def test_what_is_refused(tmp_path: Path) -> None:
     greedy.close()
 
 
+def test_a_spool_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    """It had no feeds: what waits in it is scored like the rest, and new objects have theirs."""
+    spool = Spool(tmp_path, SpoolLimits(min_free_bytes=0))
+    spool.put(b"old", {}, key="old", source="old.png")
+    spool.close()
+    with sqlite3.connect(tmp_path / "spool.sqlite") as database:
+        database.execute("ALTER TABLE objects DROP COLUMN feed")
+        database.execute("PRAGMA user_version=1")
+    database.close()
+    spool = Spool(tmp_path, SpoolLimits(min_free_bytes=0))
+    spool.put(b"new", {}, key="new", source="new.png", feed="dicom:11112")
+    found = [spool.next(), spool.next()]
+    assert [(e.key, e.feed) for e in found if e] == [("old", ""), ("new", "dicom:11112")]
+    assert spool.waiting() == 0
+    spool.close()
+
+
 def test_damage_and_other_versions_are_named(tmp_path: Path) -> None:
     """Neither is overwritten, and the lock is not left held."""
     (tmp_path / "spool.sqlite").write_bytes(b"this is no database" * 100)
