@@ -204,7 +204,7 @@ function draw() {
   }
   g.textAlign = "center";
   g.fillText(`result number${points.some((one) => one[1] > high) ? "   (▲ above the scale)" : ""}`, (left + right) / 2, bottom + 29);
-  g.save(); g.translate(11, (top + bottom) / 2); g.rotate(-Math.PI / 2); g.fillText("score (no unit)", 0, 0); g.restore();
+  g.save(); g.translate(11, (top + bottom) / 2); g.rotate(-Math.PI / 2); g.fillText("score (SD of normals)", 0, 0); g.restore();
   if (points.length) {
     g.textAlign = "left"; g.fillText(`#${points[0][0]}`, left, bottom + 14);
     g.textAlign = "right"; g.fillText(`#${points[points.length - 1][0]}`, right, bottom + 14);
