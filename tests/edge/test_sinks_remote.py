@@ -9,6 +9,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.courier import Courier, RefusedError, UnreachableError
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.sinks.outbox import Outbox
+from sranogan_edge.sinks.sink import record_of
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the extra 'webhook')")
@@ -295,6 +298,46 @@ def test_no_server_at_all() -> None:
         assert "hidden" not in str(unreachable.value).partition(": ")[0]
 
 
+@pytest.mark.parametrize("answer", [b"", b"rubbish\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
+def test_a_server_that_answers_rubbish(answer: bytes) -> None:
+    """Whatever comes back, or nothing: no word of having it, so the result waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            WebhookTransport(WebhookOptions(address, SECRET, answer_s=5.0)).send("key", b"{}")
+        thread.join()
+
+
+def test_an_endless_answer_is_not_read_to_its_end() -> None:
+    """Its status counts; of its text, some bytes are read."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply() -> None:
+            client, _ = server.accept()
+            with client, suppress(OSError):
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 999999999\r\n\r\n")
+                while True:
+                    client.sendall(bytes(65536))
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+        with pytest.raises(RefusedError, match="answered 400"):
+            WebhookTransport(WebhookOptions(address, SECRET)).send("key", b"{}")
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
 def test_signatures() -> None:
     """Another body, another time, another secret and an old request are each found out."""
     signature = sign(SECRET, 1000, b"body")
@@ -466,6 +509,29 @@ def test_home_assistant_finds_the_device(broker: Broker) -> None:
     assert found["availability_topic"] == "sranogan/one/status"
     assert found["state_topic"] == "sranogan/one/result"
     assert len({json.dumps(message["unique_id"]) for message in expected.values()}) == len(expected) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, {"score": "1.0", "p_value": "0.5", "verdict": "normal", "anomalous": "OFF"}),
+        ({"verdict": "anomalous", "score": 9.5}, {"score": "9.5", "anomalous": "ON"}),
+        ({"verdict": "error", "score": None, "error": "x"}, {"score": "None", "anomalous": "OFF"}),
+    ],
+)
+def test_home_assistant_reads_the_results(changes: dict[str, Any], shown: dict[str, str]) -> None:
+    """The templates, rendered as Home Assistant does; "None" is its word for unknown."""
+    jinja2 = pytest.importorskip("jinja2", reason="jinja2 is not installed")
+    result = json.loads(json.dumps(record_of(replace(line(0), **changes))))
+    for topic, message in discovery_messages(MqttOptions("h", device="one", discovery="ha")).items():
+        prefix, component, node, entity, end = topic.split("/")
+        assert (prefix, node, end) == ("ha", "sranogan_one", "config")
+        assert component in ("sensor", "binary_sensor")
+        assert message["device"]["identifiers"] == ["sranogan_one"]
+        assert message["unique_id"] == f"sranogan_one_{entity}"
+        template = jinja2.Template(message["value_template"])
+        if entity in shown:
+            assert template.render(value_json=result) == shown[entity]
 
 
 def test_a_broker_that_refuses(tmp_path: Path, service: Service) -> None:

@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from socketserver import BaseServer
 from typing import Any
@@ -71,12 +72,42 @@ class BoundedSocket(AssociationSocket):
 
     def _refusal(self, what: str) -> OSError:
         """Answer A-ABORT, and return the error that closes the connection."""
-        _log.warning("DICOM: %s sent %s: aborted", self.assoc.requestor.address_info, what)
+        peer = self.assoc.requestor.address_info
+        _log.warning("DICOM: %s sent %s: aborted", peer.address if peer else "a peer", what)
+        self.abort()
+        return ConnectionAbortedError(f"refused {what}")
+
+    def abort(self) -> None:
+        """Answer A-ABORT and close the connection."""
         abort = A_ABORT_RQ()
         abort.source, abort.reason_diagnostic = _ABORT_SOURCE_PROVIDER, _ABORT_INVALID_PARAMETER
         self.send(abort.encode())
         self._shutdown_socket()
-        return ConnectionAbortedError(f"refused {what}")
+
+
+def _end_where_it_fails(association: Any) -> None:
+    """Have whatever makes pynetdicom raise (a PDU out of turn, one without its items) end the association.
+
+    Its threads would end with a traceback, one without the other, and leave the connection open.
+    """
+    dul, acse = association.dul, association.acse
+
+    def ending(act: Callable[..., None]) -> Callable[..., None]:
+        def attempt(*event: str) -> None:
+            try:
+                act(*event)
+            except Exception as error:
+                _log.warning("DICOM: an association was aborted: %s: %s", type(error).__name__, error)
+                association.is_aborted, association.is_established = True, False
+                association._kill = dul._kill_thread = True
+                if dul.socket is not None:
+                    dul.socket.abort()
+
+        return attempt
+
+    dul.state_machine.do_action = ending(dul.state_machine.do_action)
+    acse.negotiate_association = ending(acse.negotiate_association)
+    association._run_reactor = ending(association._run_reactor)
 
 
 class _Handler(RequestHandler):
@@ -86,6 +117,7 @@ class _Handler(RequestHandler):
         association = super()._create_association()
         association.dul.event_queue.queue.clear()  # the first socket's "connected": the next says it again
         association.dul.socket = BoundedSocket(association, self.request, self.server.limits)
+        _end_where_it_fails(association)
         return association
 
 
