@@ -9,7 +9,8 @@
 - ``density_K.npz`` for each budget: the densities of :class:`sranogan_edge.density.Density`;
 - ``golden.npz``: synthetic inputs with the scores that each budget must give them;
 - ``onnx/``, only where asked for: the graphs once more (:func:`onnx_names`);
-- ``MODEL_CARD.md``.
+- ``MODEL_CARD.md``;
+- ``signature.json``, only where asked for: of the manifest (:mod:`sranogan_edge.signing`).
 
 Reading verifies schema, sizes and hashes; scoring also re-scores the golden inputs on the backend
 in use (:mod:`sranogan_edge.pipeline`). Threshold and calibration stand in the manifest, outside the
@@ -170,11 +171,14 @@ class Bundle:
         return replace(self, steps=steps)
 
 
-def write_bundle(bundle: Bundle, path: Path) -> None:
-    """Write ``bundle`` to ``path``: whole or not at all; equal contents give equal bytes.
+def write_bundle(bundle: Bundle, path: Path, key: Path | None = None) -> None:
+    """Write ``bundle`` to ``path``, signed with ``key``: whole or not at all.
+
+    Equal contents give equal bytes.
 
     Raises:
         ResultsError: the file cannot be written.
+        SettingsError: the key cannot sign.
     """
     budgets = dict(sorted(bundle.budgets.items()))
     scores = {f"scores_{steps}": budget.golden_scores for steps, budget in budgets.items()}
@@ -195,13 +199,14 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
         **bundle.details,
         "search": {**bundle.details.get("search", {}), "steps": bundle.steps, "budgets": list(budgets)},
     }
-    write_archive(manifest, members, path)
+    write_archive(manifest, members, path, key)
 
 
-def read_bundle(path: Path) -> Bundle:
-    """Read and verify a bundle.
+def read_bundle(path: Path, key: Path | None = None) -> Bundle:
+    """Read and verify a bundle; with a ``key``, only one that is signed with it.
 
     Raises:
+        BundleSignatureError: not signed with ``key``.
         BundleFormatError: no such file, not a bundle, or a member is missing, malformed or unknown.
         BundleSchemaError: written for another schema version.
         BundleLimitError: it, or a member, is larger than ``MAX_MEMBER_BYTES`` allows.
@@ -211,6 +216,7 @@ def read_bundle(path: Path) -> Bundle:
         path,
         lambda stated: member_names(stated_budgets(stated)),
         lambda stated: tuple(f"onnx/{name}.onnx" for name in onnx_names(stated_budgets(stated))),
+        key,
     )
     try:
         return _assemble(manifest, members, sha256)

@@ -1,7 +1,8 @@
 """The bundle's file: a zip archive, stored, whose manifest states the hash of every other member.
 
 Nothing here knows what the members mean (:mod:`sranogan_edge.bundle` does); everything here is
-about bytes: that none is missing, none is there that nobody asked for, and none has changed.
+about bytes: that none is missing, none is there that nobody asked for, and none has changed. A
+signature, where there is one, is of the manifest, and so of every hash in it.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from sranogan_edge.errors import (
     BundleIntegrityError,
     BundleLimitError,
     BundleSchemaError,
+    BundleSignatureError,
     ResultsError,
 )
+from sranogan_edge.signing import sign, why_not_signed
 
 SCHEMA_VERSION = 3
-MANIFEST = "manifest.json"
+MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 MAX_MEMBER_BYTES = 64 * 2**20
 MAX_BUNDLE_BYTES = 8 * MAX_MEMBER_BYTES
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that equal contents give equal files
@@ -33,25 +36,29 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that equal contents give equa
 Manifest = dict[str, Any]
 
 
-def write_archive(manifest: Manifest, members: Mapping[str, bytes], path: Path) -> None:
-    """Write ``members`` and a manifest with their hashes: whole or not at all.
+def write_archive(
+    manifest: Manifest, members: Mapping[str, bytes], path: Path, key: Path | None = None
+) -> None:
+    """Write ``members`` and a manifest with their hashes, signed with ``key``: whole or not at all.
 
     Raises:
         ResultsError: the file cannot be written.
+        SettingsError: the key cannot sign.
     """
     hashes = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in members.items()
     }
     stated = {"schema_version": SCHEMA_VERSION, **manifest, "members": hashes}
-    text = json.dumps(stated, indent=2, allow_nan=False)
+    text = json.dumps(stated, indent=2, allow_nan=False).encode()
+    signed = {SIGNATURE: json.dumps(sign(text, key)).encode()} if key else {}
     if path.is_dir() or not path.name:
         raise ResultsError(f"cannot write the bundle {path}: it is a folder. Name a file in it.")
     temporary = path.with_name(path.name + ".part")
     try:
         with temporary.open("wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, data in {MANIFEST: text.encode(), **members}.items():
+                for name, data in {MANIFEST: text, **signed, **members}.items():
                     archive.writestr(_zip_entry(name), data)
             file.flush()
             os.fsync(file.fileno())
@@ -72,7 +79,10 @@ def _zip_entry(name: str) -> zipfile.ZipInfo:
 
 
 def read_archive(
-    path: Path, needed: Callable[[Manifest], tuple[str, ...]], optional: Callable[[Manifest], tuple[str, ...]]
+    path: Path,
+    needed: Callable[[Manifest], tuple[str, ...]],
+    optional: Callable[[Manifest], tuple[str, ...]],
+    key: Path | None = None,
 ) -> tuple[Manifest, dict[str, bytes], str]:
     """Read and verify every member.
 
@@ -80,6 +90,7 @@ def read_archive(
         path: the file.
         needed: the members that a manifest calls for; raises ValueError where the manifest is nonsense.
         optional: those that may be there besides.
+        key: that must have signed the manifest; None takes any, and none.
 
     Returns:
         The manifest without its ``schema_version`` and ``members``; the members by name; the SHA-256
@@ -101,6 +112,8 @@ def read_archive(
             "sranogan-export."
         ) from error
     with archive:
+        if key is not None:
+            _verify(archive, key, path)
         manifest = _manifest(archive, path)
         try:
             names, extra = needed(manifest), optional(manifest)
@@ -116,6 +129,22 @@ def read_archive(
     _check_no_more(present, manifest, members, path)
     rest = {name: value for name, value in manifest.items() if name not in ("members", "schema_version")}
     return rest, members, hashlib.sha256(data).hexdigest()
+
+
+def _verify(archive: zipfile.ZipFile, key: Path, path: Path) -> None:
+    signature = None
+    if SIGNATURE in archive.namelist():
+        try:
+            signature = json.loads(_read(archive, SIGNATURE, path))
+        except (ValueError, RecursionError) as error:
+            raise BundleSignatureError(
+                f"{path}: {SIGNATURE} is not JSON: {error}. Use the file as sranogan-export wrote it."
+            ) from error
+    if why := why_not_signed(_read(archive, MANIFEST, path), signature, key):
+        raise BundleSignatureError(
+            f"{path}: {why}. Take a bundle only from whom you trust: export it with --sign KEY, or name "
+            "the key that goes with it."
+        )
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -136,7 +165,7 @@ def _bytes_of(path: Path) -> bytes:
 
 def _check_no_more(present: list[str], manifest: Manifest, members: Mapping[str, bytes], path: Path) -> None:
     """Refuse what nobody asked for: in the archive, in the manifest, or twice."""
-    known = {MANIFEST, *members}
+    known = {MANIFEST, SIGNATURE, *members}
     for name in (*present, *manifest["members"]):
         if name not in known:
             raise BundleFormatError(

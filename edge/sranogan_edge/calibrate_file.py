@@ -1,8 +1,4 @@
-"""The file of a site's calibration: JSON with a SHA-256 over its contents, signed by option.
-
-A signature is Ed25519 (a private key in PEM to sign, its public key or itself to verify) or HMAC-SHA-256
-(any other key file of at least 32 bytes, the same to sign and to verify).
-"""
+"""The file of a site's calibration: JSON with a SHA-256 over its contents, signed by option."""
 
 from __future__ import annotations
 
@@ -14,17 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sranogan_edge.errors import CalibrationError, ResultsError, SettingsError
+from sranogan_edge.errors import CalibrationError, ResultsError
+from sranogan_edge.signing import sign, why_not_signed
 
 __all__ = ["CALIBRATION_SCHEMA_VERSION", "read_body", "write_body"]
 
 CALIBRATION_SCHEMA_VERSION = 1
 MAX_BYTES = 64 * 2**20
-MIN_SECRET_BYTES = 32
-_ED25519, _HMAC = "ed25519", "hmac-sha256"
-_NO_CRYPTOGRAPHY = (
-    "{path}: Ed25519 needs the package cryptography. Install it with: pip install 'sranogan-edge[sign]'"
-)
 
 
 def write_body(body: Mapping[str, Any], path: Path, key: Path | None = None) -> None:
@@ -39,7 +31,7 @@ def write_body(body: Mapping[str, Any], path: Path, key: Path | None = None) -> 
         "kind": "sranogan-calibration",
         "schema_version": CALIBRATION_SCHEMA_VERSION,
         "sha256": hashlib.sha256(content).hexdigest(),
-        "signature": _sign(content, key) if key else None,
+        "signature": sign(content, key) if key else None,
         "body": body,
     }
     temporary = path.parent / f"{path.name}.part"
@@ -103,80 +95,9 @@ def _canonical(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _key_bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"the key {path} cannot be read ({error.strerror or error}). Check the path."
-        ) from error
-    if len(data) < MIN_SECRET_BYTES:
-        raise SettingsError(
-            f"the key {path} has {len(data)} bytes; at least {MIN_SECRET_BYTES} are needed. Make one with: "
-            "openssl genpkey -algorithm ed25519 -out KEY.pem"
-        )
-    return data
-
-
-def _sign(content: bytes, path: Path) -> dict[str, str]:
-    data = _key_bytes(path)
-    if not data.startswith(b"-----BEGIN"):
-        return {"algorithm": _HMAC, "value": hmac.new(data, content, hashlib.sha256).hexdigest()}
-    try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    except ImportError as error:
-        raise SettingsError(_NO_CRYPTOGRAPHY.format(path=path)) from error
-    try:
-        private = load_pem_private_key(data, password=None)
-    except (ValueError, TypeError) as error:
-        raise SettingsError(
-            f"the key {path} is no private key without a password ({error}). Make one with: "
-            "openssl genpkey -algorithm ed25519 -out KEY.pem"
-        ) from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise SettingsError(f"the key {path} is not Ed25519. Make one with openssl genpkey.")
-    return {"algorithm": _ED25519, "value": private.sign(content).hex()}
-
-
-def _verify(content: bytes, signature: Any, path: Path, file: Path) -> None:
-    algorithm = signature.get("algorithm") if isinstance(signature, dict) else None
-    value = signature.get("value") if isinstance(signature, dict) else None
-    data = _key_bytes(path)
-    expected = _ED25519 if data.startswith(b"-----BEGIN") else _HMAC
-    if algorithm != expected or not isinstance(value, str):
+def _verify(content: bytes, signature: Any, key: Path, path: Path) -> None:
+    if why := why_not_signed(content, signature, key):
         raise CalibrationError(
-            f"{file}: {'not signed' if signature is None else f'signed with {algorithm!r}'}, and the key "
-            f"{path} verifies {expected}. Make the calibration again with --sign."
+            f"{path}: {why}. Make the calibration again with --sign, or use it only if you know who made it, "
+            "and name the key that goes with it."
         )
-    if expected == _HMAC:
-        right = hmac.compare_digest(value, hmac.new(data, content, hashlib.sha256).hexdigest())
-    else:
-        right = _ed25519_holds(content, value, data, path)
-    if not right:
-        raise CalibrationError(
-            f"{file}: the signature was not made with the key {path}. Use the calibration only if you know "
-            "who made it; name the key that goes with it."
-        )
-
-
-def _ed25519_holds(content: bytes, value: str, data: bytes, path: Path) -> bool:
-    try:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-    except ImportError as error:
-        raise SettingsError(_NO_CRYPTOGRAPHY.format(path=path)) from error
-    try:
-        private = b"PRIVATE KEY" in data.splitlines()[0]
-        key = load_pem_private_key(data, password=None) if private else load_pem_public_key(data)
-    except (ValueError, TypeError) as error:
-        raise SettingsError(f"the key {path} cannot be read as PEM ({error}).") from error
-    public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
-    if not isinstance(public, Ed25519PublicKey):
-        raise SettingsError(f"the key {path} is not Ed25519.")
-    try:
-        public.verify(bytes.fromhex(value), content)
-    except (InvalidSignature, ValueError):
-        return False
-    return True

@@ -77,6 +77,7 @@ def score(
             "reading and writing files), measured at start-up.",
         ),
     ] = None,
+    bundle_key: Annotated[Path | None, typer.Option(help="The key that must have signed the bundle.")] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="This site's calibration, from sranogan-calibrate.")
     ] = None,
@@ -130,7 +131,7 @@ def score(
                 feeds=feeds_of(feeds or [], fps, roi),
                 out=out,
                 sinks=sinks_of(sink or []),
-                scoring=ScoringSettings(backend, threads, steps, budget_ms),
+                scoring=ScoringSettings(backend, threads, steps, budget_ms, bundle_key),
                 calibration=CalibrationSettings(calibration, calibration_key),
                 spool=SpoolSettings(folder=spool),
                 page=PageSettings(serve),

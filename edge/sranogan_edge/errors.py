@@ -80,6 +80,10 @@ class BundleLimitError(BundleError):
     """A member is larger than the runner accepts."""
 
 
+class BundleSignatureError(BundleError):
+    """The bundle is not signed with the key that was named."""
+
+
 class GoldenMismatchError(BundleError):
     """The backend in use does not reproduce the golden scores."""
 

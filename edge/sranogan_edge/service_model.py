@@ -46,7 +46,8 @@ class Loader:
             BundleError: refused.
             BackendError: the backend is missing or fails.
         """
-        loaded, scoring = read_bundle(bundle), self.scoring
+        scoring = self.scoring
+        loaded = read_bundle(bundle, scoring.bundle_key_file)
         if scoring.steps is not None:
             loaded = loaded.with_steps(scoring.steps)
         keeps = scoring.budget_ms is not None and steps_in_use in loaded.budgets

@@ -47,12 +47,15 @@ class ScoringSettings:
         steps: of the search, one of the bundle's budgets; none takes its default.
         budget_ms: the most milliseconds that an image may take, in 95 of 100; the largest step budget that
             keeps to it, measured at start-up, is taken.
+        bundle_key_file: the key that must have signed the bundle: an Ed25519 public key in PEM, or a secret;
+            none takes any.
     """
 
     backend: str = "auto"
     threads: int = 1
     steps: int | None = None
     budget_ms: float | None = None
+    bundle_key_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.budget_ms is not None:

@@ -54,6 +54,10 @@ def export(
     audit: Annotated[
         Path | None, typer.Option(help="The --json of sranogan-audit, for the bundle's model card.")
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(help="Sign the bundle: an Ed25519 private key in PEM, or a secret for HMAC."),
+    ] = None,
 ) -> None:
     """Export a run as one bundle for the device: graphs, densities, threshold, golden cases, model card."""
 
@@ -77,7 +81,7 @@ def export(
         opened = Run(run)
         section = audit_section(audit, opened.provenance) if audit else ""
         with Terminal() as progress:
-            result = export_run(opened, options, out, progress, audit=section)
+            result = export_run(opened, options, out, progress, audit=section, key=sign)
         print_result(result)
         plot(result.equality, out.with_name(f"{out.stem}.equality.png"))
         if json:

@@ -16,6 +16,7 @@ from keras_sranogan.training import Progress
 from sranogan_edge.bundle import GRAPHS, Bundle, signature, write_bundle
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.interpreter import backend_name
+from sranogan_edge.signing import sign
 from sranogan_export.calibrate import (
     fit_on_device_graphs,
     golden_inputs,
@@ -62,19 +63,27 @@ class ExportResult:
 
 
 def export_run(
-    run: Run, options: ExportOptions, out: Path, progress: Progress, *, audit: str = ""
+    run: Run,
+    options: ExportOptions,
+    out: Path,
+    progress: Progress,
+    *,
+    audit: str = "",
+    key: Path | None = None,
 ) -> ExportResult:
-    """Export ``run`` to ``out``. ``audit`` is a section that the model card ends with.
+    """Export ``run`` to ``out``, signed with ``key``. ``audit`` is a section that the model card ends with.
 
     Raises:
         RunError: the run is unfinished or damaged, or has no network for that kind of search.
-        SettingsError: the search cannot be a fixed graph, or an extra is missing.
+        SettingsError: the search cannot be a fixed graph, an extra is missing, or the key cannot sign.
         EqualityError: the graphs do not compute what the networks do.
         ResultsError: the bundle cannot be written.
     """
     tf.config.experimental.enable_op_determinism()  # equal runs shall give equal bundles
     _check_place(out)
     check_extras(options)
+    if key:
+        sign(b"", key)  # a key that cannot sign is told now, not after minutes of work
     settings = run.settings
     searches, steps = options.searches(settings), options.default_steps(settings)
     for search in searches.values():
@@ -98,7 +107,7 @@ def export_run(
     exact = models if options.recipe == "float32" else _exact(networks, searches, lessons)
     equality = prove(networks, searches, draft, exact, normals.x[normals.original], progress)
     bundle = _finished(draft, equality, audit)
-    write_bundle(bundle, out)
+    write_bundle(bundle, out, key)
     return ExportResult(
         path=out,
         graph_bytes={name: len(model) for name, model in models.items()},

@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     calls: Asked = []
 
     def stand_in(
-        run: Run, options: ExportOptions, out: Path, progress: object, *, audit: str
+        run: Run, options: ExportOptions, out: Path, progress: object, *, audit: str, key: Path | None
     ) -> ExportResult:
         calls.append((run.folder, options, out))
         out.write_bytes(b"bundle")
