@@ -22,21 +22,7 @@ from sranogan_edge.feeds.still import StillLimits
 from sranogan_edge.feeds.video import VideoFeed
 from sranogan_edge.feeds.video_source import VideoSource, without_credentials
 from sranogan_edge.frame import Photometric
-from tests.edge.video_fakes import PATIENCE_S, camera
-
-
-def take(feed: VideoFeed, count: int) -> list[Arrival]:
-    """The first ``count`` arrivals; the feed is closed after."""
-    arrivals: list[Arrival] = []
-    guard = threading.Timer(2 * PATIENCE_S, feed.close)  # a test that hangs ends as a failure
-    guard.start()
-    for arrival in feed:
-        arrivals.append(arrival)
-        if len(arrivals) == count:
-            feed.close()
-    guard.cancel()
-    assert len(arrivals) == count, feed.health
-    return arrivals
+from tests.edge.video_fakes import PATIENCE_S, camera, take
 
 
 def pixels(arrival: Arrival) -> NDArray[Any]:

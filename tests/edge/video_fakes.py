@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+from sranogan_edge.feeds.feed import Arrival
 from sranogan_edge.feeds.video import VideoFeed, VideoOptions
 from sranogan_edge.feeds.video_source import VideoSource
 
@@ -48,3 +50,17 @@ def camera(tmp_path: Path, body: str, **options: Any) -> VideoFeed:
     settings: dict[str, Any] = {"retry_s": (0.05, 0.2), "open_s": PATIENCE_S, "stall_s": PATIENCE_S}
     settings.update(options, command=decoder(tmp_path, body))
     return VideoFeed(VideoSource("camera", "/dev/video9", "camera:/dev/video9"), VideoOptions(**settings))
+
+
+def take(feed: VideoFeed, count: int) -> list[Arrival]:
+    """The first ``count`` arrivals; the feed is closed after."""
+    arrivals: list[Arrival] = []
+    guard = threading.Timer(2 * PATIENCE_S, feed.close)  # a test that hangs ends as a failure
+    guard.start()
+    for arrival in feed:
+        arrivals.append(arrival)
+        if len(arrivals) == count:
+            feed.close()
+    guard.cancel()
+    assert len(arrivals) == count, feed.health
+    return arrivals
