@@ -113,8 +113,11 @@ def fuzz(seeds: Seeds, cases: int) -> None:
     def run(number: int, mutate: Callable[[bytes], bytes]) -> None:
         survives(mutate(seeds[number]))
 
+    begin = time.monotonic()
     run()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_KIB
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"{cases} files, {time.monotonic() - begin:.0f} s, peak memory {grown / 1024:+.0f} MiB")
+    assert grown < MEMORY_KIB
 
 
 def test_seeds_decode(seeds: Seeds) -> None:
