@@ -21,6 +21,7 @@ from sranogan_edge.sinks.jsonl import JsonlSink
 from sranogan_edge.sinks.kept import Kept
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.sinks.sink import record_key
+from sranogan_edge.sinks.to_csv import main as export_command
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 
@@ -246,31 +247,23 @@ def test_limits_that_cannot_work(tmp_path: Path) -> None:
 
 
 def test_a_repeat_is_no_second_row(tmp_path: Path) -> None:
-    """One object judged by one bundle stands in the table once; another bundle judges it anew."""
+    """One result stands in the table once, across a restart; another of the same name stands beside it."""
     sink = SqliteSink(tmp_path / "results.sqlite")
-    for one in (line(0), line(1), line(0), line(0, bundle="cd"), line(0, steps=8)):
+    for one in (line(0), line(1), line(0), line(0, bundle="cd"), line(0, scored_at="later")):
         sink.write(one, None)
     sink.close()
     sink = SqliteSink(tmp_path / "results.sqlite")
     sink.write(line(1), None)
     reader = sqlite3.connect(tmp_path / "results.sqlite")
-    rows = reader.execute("SELECT file, bundle, steps, score FROM results ORDER BY id").fetchall()
+    rows = reader.execute("SELECT file, bundle, scored_at FROM results ORDER BY id").fetchall()
+    first = line(0).scored_at
     assert rows == [
-        ("0.png", "ab", 4, 1.0),
-        ("1.png", "ab", 4, 2.0),
-        ("0.png", "cd", 4, 1.0),
-        ("0.png", "ab", 8, 1.0),
+        ("0.png", "ab", first),
+        ("1.png", "ab", first),
+        ("0.png", "cd", first),
+        ("0.png", "ab", "later"),
     ]
     assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-def test_a_caller_may_name_the_objects(tmp_path: Path) -> None:
-    """With the spool's own key, two files of one name are two objects."""
-    keys = iter("aba")
-    sink = SqliteSink(tmp_path / "results.sqlite", key=lambda line: next(keys))
-    for _ in range(3):
-        sink.write(line(0), None)
-    assert export_csv(tmp_path / "results.sqlite", tmp_path / "out.csv") == 2
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
@@ -298,6 +291,30 @@ def test_csv_export(tmp_path: Path) -> None:
         "1.png",
     ]
     assert (rows[4]["score"], rows[4]["error"]) == ("", "it is empty")
+
+
+def test_a_table_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    """Its rows stay; the columns that came since are there, and empty."""
+    path = tmp_path / "results.sqlite"
+    SqliteSink(path).write(line(0), None)
+    with sqlite3.connect(path) as database:
+        for column in ("calibration", "reason", "feed", "frame"):
+            database.execute(f"ALTER TABLE results DROP COLUMN {column}")
+    SqliteSink(path).write(line(1, reason="too dark"), None)
+    with sqlite3.connect(path) as database:
+        rows = database.execute("SELECT file, reason FROM results ORDER BY id").fetchall()
+    assert rows == [("0.png", None), ("1.png", "too dark")]
+
+
+def test_the_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It writes the table while the sink is open; a missing database ends it with what to do."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    sink.write(line(0), None)
+    assert export_command([str(tmp_path / "results.sqlite"), str(tmp_path / "table.csv")]) == 0
+    assert "1 results in" in capsys.readouterr().out
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 2
+    assert export_command([str(tmp_path / "none.sqlite"), str(tmp_path / "x.csv")]) == 6
+    assert "Check that the database exists" in capsys.readouterr().err
 
 
 def test_a_csv_export_that_fails_leaves_the_old_one(tmp_path: Path) -> None:

@@ -6,13 +6,12 @@ import csv
 import json
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
-from sranogan_edge.sinks.sink import record_key, record_of
+from sranogan_edge.sinks.sink import record_of
 
 __all__ = ["COLUMNS", "SqliteSink", "export_csv"]
 
@@ -51,18 +50,17 @@ CREATE INDEX IF NOT EXISTS results_by_time ON results (scored_at);
 class SqliteSink:
     """Table ``results`` of an SQLite file in WAL mode: other programs may read it meanwhile.
 
-    A result of a key that is there already is left out: an object that was scored again after a power cut
+    A result of a key that is there already is left out: one that was delivered again after a power cut
     stands in it once.
     """
 
-    def __init__(self, path: Path, *, key: Callable[[ResultLine], str] = record_key) -> None:
-        """Open ``path``, made where it is missing; ``key`` names the object of a line.
+    def __init__(self, path: Path) -> None:
+        """Open ``path``, made where it is missing.
 
         Raises:
             ResultsError: it cannot be opened, or is no SQLite file.
         """
         self.path = path
-        self._key = key
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +84,7 @@ class SqliteSink:
         try:
             with self._lock, self._database:
                 self._database.execute(
-                    statement, [self._key(line), *values, json.dumps(record["milliseconds"])]
+                    statement, [record["key"], *values, json.dumps(record["milliseconds"])]
                 )
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error

@@ -8,6 +8,7 @@ Sinks beyond it (MQTT, webhook) put it into an outbox on the disk first and send
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,9 +66,8 @@ class ObjectSink(Sink, Protocol):
 
 
 def record_key(line: ResultLine) -> str:
-    """One key for one object judged by one bundle: the same again is a repeat, not another result."""
-    what = (line.file, line.bundle, line.steps)
-    return hashlib.sha256("\0".join(map(str, what)).encode(errors="surrogateescape")).hexdigest()
+    """One key for one result: the same line again is a repeat; a new file of an old name is none."""
+    return hashlib.sha256(json.dumps(asdict(line), sort_keys=True).encode()).hexdigest()
 
 
 def record_of(line: ResultLine) -> dict[str, Any]:

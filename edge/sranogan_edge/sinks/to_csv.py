@@ -1,0 +1,34 @@
+"""``python -m sranogan_edge.sinks.to_csv RESULTS.sqlite TABLE.csv``: results for a spreadsheet."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sranogan_edge.errors import SranoganError
+from sranogan_edge.sinks.database import export_csv
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sranogan_edge.sinks.to_csv", description=export_csv.__doc__
+    )
+    parser.add_argument("results", type=Path, help="file of the sink sqlite:FILE; it may be in use")
+    parser.add_argument("table", type=Path, help="CSV file to write; an older one is replaced")
+    named = parser.parse_args(arguments)
+    try:
+        rows = export_csv(named.results, named.table)
+    except SranoganError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    print(f"{rows} results in {named.table}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
