@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,13 +81,14 @@ class Place:
     def __init__(self, root: Path, bundle: Path) -> None:
         self.root, self.file, self.site = root, root / "chest.sranogan", root / "site.json"
         self.alarms = Alarms()
+        self.scoring = XNNPACK
         shutil.copy(bundle, self.file)
 
     def swap(self, *, every_s: float | None = 0.02) -> Swap:
         """Watch the file, more often than the runner does."""
         site = CalibrationSettings(self.site) if self.site.exists() else CalibrationSettings()
         self.kept = KeptBundles(self.root / "spool", self.file)
-        loader = Loader(XNNPACK, site)
+        loader = Loader(self.scoring, site)
         return Swap(self.file, loader, self.kept, self.alarms, every_s=every_s, settle_s=0.05)
 
     def put(self, bundle: Path) -> None:
@@ -183,6 +189,25 @@ def test_a_bundle_that_is_gone_is_an_alarm(place: Place, running: Swap, tiny_bun
     assert str(place.file) in place.alarms.now[0]
     place.put(tiny_bundle)
     wait_for(lambda: not place.alarms.now)
+
+
+def test_a_bundle_that_is_not_signed_with_our_key(place: Place, bundle: Bundle, others: Path) -> None:
+    """Where a key is asked for, only what is signed with it takes over."""
+    key = place.root / "key"
+    key.write_bytes(b"a secret of more than thirty-two bytes")
+    write_bundle(bundle, place.file, key)
+    write_bundle(replace(bundle, model_card="signed as well"), place.root / "signed", key)
+    place.scoring = replace(XNNPACK, bundle_key_file=key)
+    swap = place.swap()
+    swap.first()
+    swap.start()
+    place.put(others / "second")
+    wait_for(lambda: bool(place.alarms.now))
+    assert "not signed" in place.alarms.now[0]
+    place.put(place.root / "signed")
+    assert successor(swap).scorer.bundle == read_bundle(place.root / "signed", key).sha256
+    assert not place.alarms.now
+    swap.close()
 
 
 def test_the_way_back(place: Place, others: Path, running: Swap, bundle: Bundle) -> None:
@@ -345,31 +370,50 @@ def test_no_room_for_a_copy(small_disk: Path, tiny_bundle: Path) -> None:
         shutil.rmtree(folder)
 
 
-def test_a_signal_to_the_command(place: Place, others: Path) -> None:
-    """SIGHUP to the real command: garbage is an alarm in the log, a good bundle takes over, it goes on."""
-    watched = place.root / "in"
+def test_a_signal_to_the_command(place: Place, others: Path, calibration: Path, bundle: Bundle) -> None:
+    """SIGHUP to the real command: garbage is an alarm, a good bundle takes over with its own threshold."""
+    shutil.copy(calibration, place.site)
+    watched, log, told = place.root / "in", place.root / "out" / "results.jsonl", place.root / "stderr"
     watched.mkdir()
     command = [sys.executable, "-m", "sranogan_edge.cli", str(place.file), f"watch:{watched}"]
-    command += ["--backend", "xnnpack", "--out", str(place.root / "out")]
-    log = place.root / "out" / "results.jsonl"
-    told = place.root / "stderr"
+    command += ["--backend", "xnnpack", "--out", str(place.root / "out"), "--serve", "127.0.0.1:0"]
     with told.open("wb") as stderr:
-        runner = subprocess.Popen(command, stderr=stderr, stdin=subprocess.DEVNULL)
+        runner = subprocess.Popen(
+            [*command, "--calibration", str(place.site)], stderr=stderr, stdin=subprocess.DEVNULL
+        )
     try:
         film(watched / "1.png", 1)
         wait_for(lambda: len(lines(log)) == 1)
+        url = re.search(r"http://127\.0\.0\.1:\d+/", told.read_text())
+        assert url
+        first = state(url[0])
+        assert "20 normals of this site" in first["about"]["calibration"]
         place.put(others / "garbage")
         runner.send_signal(signal.SIGHUP)
-        wait_for(lambda: "alarm: " in told.read_text())
-        film(watched / "2.png", 2)
+        wait_for(lambda: "not a bundle" in " ".join(state(url[0])["alarms"]))
         place.put(others / "second")
         runner.send_signal(signal.SIGHUP)
         wait_for(lambda: "took over from bundle" in told.read_text())
-        film(watched / "3.png", 3)
-        wait_for(lambda: len(lines(log)) == 3)
+        film(watched / "2.png", 2)
+        wait_for(lambda: len(lines(log)) == 2)
+        second = state(url[0])
+        assert second["about"]["calibration"] == "the bundle's own"
+        own = bundle.calibration.threshold
+        assert second["threshold"] == (own if math.isfinite(own) else None)
+        assert math.isfinite(first["threshold"])
+        assert "calibration is void" in second["alarms"][0]
         runner.terminate()
         assert runner.wait(60) == 0
     finally:
         runner.kill()
-    found = [line["bundle"] for line in lines(log)]
-    assert found[0] != found[2] == read_bundle(others / "second").sha256
+    assert [line["bundle"] for line in lines(log)] == [
+        bundle.sha256,
+        read_bundle(others / "second").sha256,
+    ]
+    assert [line["calibration"] is None for line in lines(log)] == [False, True]
+
+
+def state(url: str) -> Any:
+    """What the page shows."""
+    with urllib.request.urlopen(f"{url}api/state", timeout=30) as answer:
+        return json.loads(answer.read())
