@@ -15,6 +15,7 @@ draws the runs.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -126,8 +127,8 @@ def drop_images(folder: Path, over: threading.Event) -> None:
                 old.unlink()
 
 
-def watched(task: dict[str, Any], frames: int, root: Path) -> Iterator[Sample]:
-    """Run the runner until it has ``frames`` results; stop it cleanly."""
+def watched(task: dict[str, Any], frames: int, root: Path, limit_s: float) -> Iterator[Sample]:
+    """Run the runner until it has ``frames`` results, or for ``limit_s``; stop it cleanly."""
     given = root / "task.json"
     given.write_text(json.dumps(task))
     log = (root / "log").open("w")
@@ -136,7 +137,7 @@ def watched(task: dict[str, Any], frames: int, root: Path) -> Iterator[Sample]:
     dropping = threading.Thread(target=drop_images, args=(Path(task["watched"]), over), daemon=True)
     dropping.start()
     try:
-        while images < frames:
+        while images < frames and time.monotonic() - began < limit_s:
             time.sleep(SAMPLE_S)
             if runner.poll() is not None:
                 raise RuntimeError(f"the runner ended: {(root / 'log').read_text()[-3000:]}")
@@ -179,7 +180,7 @@ def calibrate(bundle: Path, root: Path) -> Path:
     return site
 
 
-def soak(frames: int, bundle: Path | None, root: Path) -> dict[str, Any]:
+def soak(frames: int, bundle: Path | None, root: Path, limit_s: float = math.inf) -> dict[str, Any]:
     """Run, and sum up."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -197,7 +198,7 @@ def soak(frames: int, bundle: Path | None, root: Path) -> dict[str, Any]:
         "bundle": str(bundle) if bundle else "",
         "calibration": str(calibrate(bundle, root)) if bundle else "",
     }
-    samples = list(watched(task, frames, root))
+    samples = list(watched(task, frames, root, limit_s))
     lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     assert [line["number"] for line in lines] == list(range(1, len(lines) + 1))
     late = settled(samples)
@@ -222,13 +223,14 @@ def soak(frames: int, bundle: Path | None, root: Path) -> dict[str, Any]:
 def main(
     frames: Annotated[int, typer.Option(min=100, help="Results to wait for.")] = 100_000,
     bundle: Annotated[Path | None, typer.Option(help="A real bundle [default: a stand-in].")] = None,
+    minutes: Annotated[float, typer.Option(help="The longest that it may take.")] = math.inf,
     name: Annotated[str, typer.Option(help="Of the run in the result file.")] = "standin",
     out: Annotated[Path, typer.Option(help="Folder of soak_NAME.json.")] = Path("benchmarks/results"),
 ) -> None:
     """Soak the runner, print the slopes, write them."""
     record = Record("soak", 11)
     with tempfile.TemporaryDirectory(prefix="sranogan-soak-") as folder:
-        run = soak(frames, bundle, Path(folder))
+        run = soak(frames, bundle, Path(folder), 60 * minutes)
     for key, value in run.items():
         if not key.startswith("sample"):
             print(f"{key:24s} {value}")

@@ -19,6 +19,7 @@ from typing import Any
 RUNNER = Path(__file__).with_name("folder_runner.py")
 POISON = 13  # the stand-in ends its process on an image of this mean
 PATIENCE_S = 120.0
+FINISH_S = 300.0  # for all that is left after the last kill, on a busy machine
 KILLED_WHILE_STARTING = 0.15  # share of the kills
 STAND_IN_MS = 2
 
@@ -144,7 +145,7 @@ class Lives:
 
     def finish(self) -> None:
         """Let the runner live until nothing is left, through the deaths by poison; stop it cleanly."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + FINISH_S
         runner = self.start()
         while True:
             if not self.is_ready(runner):
