@@ -69,16 +69,8 @@ class Service:
     ) -> None:
         """Connect the parts; nothing runs yet. The caller closes the spool.
 
-        Args:
-            judge: to begin with.
-            spool: where objects wait.
-            feeds: where they come from.
-            readers: where results go, by name.
-            settings: see there.
-            threshold: that may be applied on the page; None takes up what is in the spool's folder.
-            board: what the live page shows; None shows nothing.
-            alarms: that others know of too.
-            swap: brings judges that take over; None keeps the first.
+        ``readers`` take the results, by name; ``swap`` brings judges that take over from ``judge``;
+        ``threshold`` None takes up what is in the spool's folder.
         """
         self.settings = settings or ServiceSettings()
         self.spool, self.feeds, self._readers, self._swap = spool, feeds, readers, swap

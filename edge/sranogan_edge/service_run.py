@@ -43,22 +43,14 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
     address = settings.page.address(known)
     with ExitStack() as parts:
         folder, out = settings.spool_folder, settings.out
-        readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
+        log = ResultsLog(out / "results.jsonl")
         spool = Spool(folder, settings.spool)
         parts.callback(spool.close)
         alarms = Alarms()
         swap = _swap(settings, folder, alarms)
         judge = swap.first()
-        for sink in settings.sinks:
-            options: dict[str, Any] = dict(sink.options())
-            secrets = {**known, **sink.secrets(known)}
-            opened = open_sink(sink.uri, folder / "sinks", environ=secrets, pictures=out, **options)
-            parts.callback(opened.close)
-            readers[sink.uri] = SinkReader(opened)
-        feeds: list[Feed] = []
-        for feed in settings.feeds:
-            feeds.append(open_feed(feed.address(), **feed.options()))
-            parts.callback(feeds[-1].close)
+        readers = {"results.jsonl": log, **_sinks(settings, parts, known)}
+        feeds = _feeds(settings, parts)
         threshold = AppliedThreshold(folder, judge.scorer)
         board = _board(judge, settings.bundle, threshold) if address else None
         how = ServiceSettings(out, settings.retention, drift=settings.drift, bundle=settings.bundle)
@@ -104,6 +96,26 @@ def serve(
         service = Service(judge, held, feeds, readers, ServiceSettings(out=out))
         with stopped_by_signals(service):
             return service.run()
+
+
+def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str]) -> dict[str, Reader]:
+    readers: dict[str, Reader] = {}
+    for sink in settings.sinks:
+        options: dict[str, Any] = dict(sink.options())
+        secrets = {**environ, **sink.secrets(environ)}
+        outboxes = settings.spool_folder / "sinks"
+        opened = open_sink(sink.uri, outboxes, environ=secrets, pictures=settings.out, **options)
+        parts.callback(opened.close)
+        readers[sink.uri] = SinkReader(opened)
+    return readers
+
+
+def _feeds(settings: Settings, parts: ExitStack) -> list[Feed]:
+    feeds = []
+    for feed in settings.feeds:
+        feeds.append(open_feed(feed.address(), **feed.options()))
+        parts.callback(feeds[-1].close)
+    return feeds
 
 
 def _swap(settings: Settings, spool: Path, alarms: Alarms) -> Swap:
