@@ -350,6 +350,18 @@ def test_signatures() -> None:
     assert not signature_is_valid(SECRET, "1000", b"body", "\u00e9", now=1010)
 
 
+def test_the_check_in_the_documentation() -> None:
+    """The lines in docs/sinks.md tell a genuine request from a forged and an old one."""
+    text = (Path(__file__).parents[2] / "docs" / "sinks.md").read_text()
+    made: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], made)
+    now = int(time.time())
+    for stamp, body, genuine in ((now, b"body", True), (now, b"Body", False), (now - 900, b"body", False)):
+        signature = sign(SECRET, stamp, b"body")
+        headers = {"X-Sranogan-Timestamp": str(stamp), "X-Sranogan-Signature": signature}
+        assert made["is_genuine"](SECRET, headers, body) is genuine
+
+
 @pytest.mark.parametrize(
     ("url", "secret", "said"),
     [

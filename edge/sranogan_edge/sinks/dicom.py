@@ -137,13 +137,21 @@ class DicomSink:
         self._message = ""
 
 
-def destination_of(uri: str, timeout_s: float = _ANSWER_S, **tls: Path | None) -> DicomDestination:
+def destination_of(
+    uri: str,
+    timeout_s: float = _ANSWER_S,
+    ca_file: Path | None = None,
+    cert_file: Path | None = None,
+    key_file: Path | None = None,
+) -> DicomDestination:
     """Read ``dicom://[OUR_AE@]HOST:PORT/CALLED_AE``, or ``dicoms://...`` for TLS.
 
     Args:
         uri: titles of the archive and of us; ours is SRANOGAN unless named.
         timeout_s: to connect, and for each answer.
-        tls: files of :class:`DicomClientTls`.
+        ca_file: see :class:`DicomClientTls`.
+        cert_file: the same.
+        key_file: the same.
 
     Raises:
         SettingsError: a part is missing or cannot be.
@@ -159,8 +167,8 @@ def destination_of(uri: str, timeout_s: float = _ANSWER_S, **tls: Path | None) -
         raise SettingsError(
             f"a DICOM archive's address has a host, a port, its AE title, and no password, as in {_EXAMPLE}"
         )
-    files = {name: path for name, path in tls.items() if path is not None}
-    if files and parts.scheme != "dicoms":
+    tls = DicomClientTls(ca_file, cert_file, key_file)
+    if tls != DicomClientTls() and parts.scheme != "dicoms":
         raise SettingsError("certificates were given for DICOM without TLS. Write dicoms://")
     return DicomDestination(
         host,
@@ -169,7 +177,7 @@ def destination_of(uri: str, timeout_s: float = _ANSWER_S, **tls: Path | None) -
         unquote(parts.username or "SRANOGAN"),
         attempts=1,
         timeout_s=timeout_s,
-        tls=DicomClientTls(**files) if parts.scheme == "dicoms" else None,
+        tls=tls if parts.scheme == "dicoms" else None,
     )
 
 
