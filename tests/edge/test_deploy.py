@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from sranogan_edge.settings import Settings
 from sranogan_edge.settings_check import check_settings
@@ -245,3 +246,28 @@ def test_the_drop_ins_are_sections_of_a_service() -> None:
         parsed = configparser.ConfigParser(strict=False, interpolation=None)
         parsed.read_string(file.read_text())
         assert parsed.sections() == ["Service"], file
+
+
+def test_the_guide_names_what_there_is() -> None:
+    """In docs/device.md files, links, commands, options and extras exist."""
+    guide = ROOT / "docs" / "device.md"
+    text = guide.read_text(encoding="utf-8")
+    for name in re.findall(r"edge/deploy/[\w./-]*\w", text):
+        assert (ROOT / name).exists(), name
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (guide.parent / link).exists(), link
+    commands = re.findall(
+        r"^(?:sudo (?:-u \w+ )?)?/opt/sranogan/\S+/bin/(sranogan-\w+) (.*)$", text, re.MULTILINE
+    )
+    assert len(commands) > 5
+    for command, arguments in commands:
+        assert command in project()["scripts"]
+        module = project()["scripts"][command].partition(":")[0]
+        helped = CliRunner().invoke(importlib.import_module(module).app, ["--help"]).output
+        assert set(re.findall(r" (--[a-z-]+)", arguments)) <= {*re.findall(r"--[a-z-]+", helped)}, command
+    extras = {one for group in re.findall(r"/edge\[([\w,-]+)\]", text) for one in group.split(",")}
+    assert extras <= project()["optional-dependencies"].keys()
+    version = project()["version"]
+    assert f"/opt/sranogan/{version}" in text
+    steps = [int(number) for number in re.findall(r"^## (\d+)\. ", text, re.MULTILINE)]
+    assert steps == list(range(1, len(steps) + 1))
