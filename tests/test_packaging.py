@@ -25,7 +25,12 @@ FORBIDDEN = {
     "sranogan_export": set[str](),
 }
 HEAVY = ("tensorflow", "keras", "torch", "scikit-learn", "matplotlib")
-DISTRIBUTION_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn"}
+DISTRIBUTION_OF = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "paho": "paho-mqtt",
+    "sklearn": "scikit-learn",
+}
 EDGE_BUDGET_MB = 500  # a sixth of the training environment; measured 350
 
 
