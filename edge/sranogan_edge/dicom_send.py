@@ -107,9 +107,10 @@ def send_objects(
         left, reason = _attempt(left, destination)
         if not left:
             return
+    tried = f" in {destination.attempts} attempts" if destination.attempts > 1 else ""
     raise DicomResultError(
-        f"{destination} did not take {len(left)} of {len(objects)} objects in {destination.attempts} "
-        f"attempts: {reason}. Check that it runs and knows the AE title {destination.calling}."
+        f"{destination} did not take {len(left)} of {len(objects)} objects{tried}: {reason}. Check that it "
+        f"runs and knows the AE title {destination.calling}."
     )
 
 

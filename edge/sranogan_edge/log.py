@@ -66,6 +66,7 @@ def log_to_stderr(
     root.setLevel(max(level, logging.WARNING))  # libraries tell much that is no event here
     logging.getLogger(_OURS).setLevel(level)
     logging.getLogger(_LIBRARIES).setLevel(logging.INFO)
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # receiver and sink say it in their own words
     logging.captureWarnings(True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 DAY = datetime.timedelta(days=1)
@@ -19,7 +19,7 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self.folder, self._name = folder, _name(name)
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         made = self._begun(self._name, self._key, DAY).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
@@ -30,7 +30,7 @@ class Authority:
 
     def sign(self, name: str, host: str = "127.0.0.1", until: datetime.timedelta = DAY) -> tuple[Path, Path]:
         """Write a certificate for the address ``host`` and its key; returns both paths."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
         made = self._begun(_name(name), key, until).add_extension(names, critical=False)
         made = made.add_extension(
@@ -44,7 +44,7 @@ class Authority:
         return certificate, secret
 
     def _begun(
-        self, subject: x509.Name, key: rsa.RSAPrivateKey, until: datetime.timedelta
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, until: datetime.timedelta
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.timezone.utc)
         made = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name)
