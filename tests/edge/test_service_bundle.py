@@ -51,6 +51,10 @@ def test_the_command_is_killed_and_goes_on(tiny_bundle: Path, tmp_path: Path) ->
                 runner.kill()
         runner = start(tiny_bundle, tmp_path)
         deadline = time.monotonic() + PATIENCE_S
+        while (
+            manager.recv(1000) != b"READY=1\nMAINPID=%d" % runner.pid
+        ):  # what was said before is not its own
+            assert time.monotonic() < deadline
         heard: set[bytes] = set()
         while len(moved(tmp_path)) < FILES or b"WATCHDOG=1" not in heard:
             assert time.monotonic() < deadline
