@@ -103,10 +103,14 @@ def test_what_cannot_be_kept_is_not_acknowledged(make_dicom: Make, error: Except
 
 
 @pytest.mark.parametrize(("calling", "called"), [("STRANGER", "SRANOGAN"), ("XRAY1", "OTHER")])
-def test_strangers_are_rejected(calling: str, called: str) -> None:
-    """AE titles that are not on the lists get no association; echo works for those that are."""
+def test_strangers_are_rejected(calling: str, called: str, caplog: pytest.LogCaptureFixture) -> None:
+    """AE titles that are not on the lists get no association and are logged; echo works for others."""
     with receiving(Shelf()) as receiver:
         assert associate(receiver.port, calling, called).is_rejected
+        deadline = time.monotonic() + 30  # it is told after the answer was sent
+        while "rejected by our lists" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert f"titled {calling!r}, asked for {called!r}: rejected" in caplog.text
         friend = associate(receiver.port)
         assert friend.send_c_echo().Status == 0x0000
         friend.release()

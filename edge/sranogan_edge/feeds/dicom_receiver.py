@@ -65,6 +65,7 @@ class DicomReceiver:
         self._ae = self._entity()
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_REJECTED, _on_rejected),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
         ]
@@ -186,6 +187,14 @@ class DicomReceiver:
             for association in endless:
                 _log.warning("DICOM: an association was aborted after %g s", self.options.max_association_s)
                 association.abort()
+
+
+def _on_rejected(event: Event) -> None:
+    """Tell whose title is not on the lists: the person who sets a scanner up looks for it here."""
+    peer: Any = event.assoc.requestor
+    called = getattr(peer.primitive, "called_ae_title", None)
+    where = f"{peer.address}:{peer.port}"
+    _log.warning("DICOM: %s, titled %r, asked for %r: rejected by our lists", where, peer.ae_title, called)
 
 
 def _answering(event: Event) -> None:
