@@ -58,7 +58,8 @@ def _models(context: _Context) -> Iterator[Finding]:
         return
     bundle, backend = detector.bundle, detector.backend
     value = f"{settings.bundle} (sha256 {bundle.sha256[:12]})"
-    golden = f"{len(bundle.golden.scores)} golden cases hold"
+    signed = "signed; " if settings.scoring.bundle_key_file else ""
+    golden = f"{signed}{len(bundle.golden.scores)} golden cases hold"
     yield Finding("bundle", value, "ok", f"{golden}; {bundle.steps} search steps on {backend.label}")
     if backend.fallback_reason:
         yield Finding("backend", settings.scoring.backend, "warning", backend.fallback_reason)
