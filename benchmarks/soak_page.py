@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import matplotlib as mpl
 import typer
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmarks.soak import WARM_UP
 
@@ -46,6 +47,7 @@ def draw(runs: list[dict[str, Any]], path: Path) -> None:
             counts.legend(frameon=False, ncols=2, loc="lower right")
             for place in axes:
                 place.axvspan(0, WARM_UP * max(images), color="#0000000d", lw=0)
+                place.xaxis.set_major_locator(MaxNLocator(5))
                 place.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
                 if row == len(runs) - 1:
                     place.set_xlabel("results (grey: warm-up, not in the slope)")
