@@ -204,8 +204,8 @@ def prove(root: Path, storescu: str, kills: int, objects: int, seed: int = 5) ->
     """Kill the receiver so often while ``objects`` are sent; return what became of them."""
     clinic = Clinic(root, storescu, seed)
     try:
-        for life in range(kills):
-            clinic.release(objects * (life + 1) // kills - objects * life // kills)
+        while clinic.kills < kills:
+            clinic.release(objects * (clinic.kills + 1) // kills - len(clinic.made))
             clinic.live_and_die()
         before = clinic.ended()
         clinic.finish()

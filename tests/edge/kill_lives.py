@@ -107,15 +107,22 @@ class Lives:
             return subprocess.Popen(command, stderr=log, env=environment)
 
     def live_and_die(self) -> None:
-        """Start the runner and kill it: mostly while it works, sometimes while it starts."""
-        self.kills += 1
+        """Start the runner and kill it: mostly while it works, sometimes while it starts.
+
+        A life that the poison ends first is no kill.
+        """
         with self.start() as runner:
-            if self.random.random() < KILLED_WHILE_STARTING:
-                self.kills_while_starting += 1
+            starting = self.random.random() < KILLED_WHILE_STARTING
+            if starting:
                 time.sleep(self.random.uniform(0, 1))
             elif self.is_ready(runner):
                 self.work(runner)
-            runner.kill()
+            if runner.poll() is None:
+                runner.kill()
+                self.kills += 1
+                self.kills_while_starting += starting
+                return
+        self.note_poison(runner)
 
     def work(self, runner: subprocess.Popen[bytes]) -> None:
         """Wait for the random moment to kill it."""
@@ -135,7 +142,6 @@ class Lives:
             with suppress(TimeoutError):
                 if self.notices.recv(1000) == ready:
                     return True
-        self.note_poison(runner)
         return False
 
     def note_poison(self, runner: subprocess.Popen[bytes]) -> None:
@@ -148,10 +154,8 @@ class Lives:
         deadline = time.monotonic() + FINISH_S
         runner = self.start()
         while True:
-            if not self.is_ready(runner):
-                runner = self.start()
-                continue
-            while runner.poll() is None and self.left():
+            ready = self.is_ready(runner)
+            while ready and runner.poll() is None and self.left():
                 assert time.monotonic() < deadline, self.log()
                 with suppress(TimeoutError):
                     self.notices.recv(1000)

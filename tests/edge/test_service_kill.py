@@ -17,7 +17,7 @@ from tests.edge.kill_folder import Plant, image, prove
 from tests.edge.kill_lives import PATIENCE_S, RUNNER
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_kills_at_random_moments(tmp_path: Path, kills: int) -> None:
     """Nothing is lost and nothing is scored twice; what cannot be scored is dead-lettered with its reason."""
     report = prove(tmp_path, kills)
