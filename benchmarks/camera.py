@@ -31,7 +31,7 @@ from sranogan_edge.bundle import read_bundle
 from sranogan_edge.device import load_average
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.video import VideoFeed, open_video
-from sranogan_edge.pipeline import Detector, Verdict
+from sranogan_edge.pipeline import Detector
 from sranogan_edge.results import ResultLine
 from sranogan_edge.service import Service, ServiceSettings
 from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
@@ -70,7 +70,7 @@ class Stopwatch:
             self.read_at[arrival.frame_source] = arrival.received_at
             yield arrival
 
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+    def write(self, line: ResultLine) -> None:
         """Take one result."""
         number = int(line.file.rpartition("#")[2])
         read_at = self.read_at.pop(line.file)

@@ -187,7 +187,7 @@ class Service:
         results += [found] if found else []
         for result in results:
             self.scored, self.failed = self.scored + (not result.failed), self.failed + result.failed
-            delivery.announce(result.number, result.verdict)
+            delivery.announce()
             self._report.result(result)
             if result.entry:
                 self._intake.settle(result.entry)

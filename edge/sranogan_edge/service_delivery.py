@@ -9,13 +9,11 @@ import json
 import logging
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.sink import ObjectSink, Sink, SinkHealth
 from sranogan_edge.spool import Cursor, StoredResult
@@ -25,16 +23,13 @@ __all__ = ["Delivery", "Reader", "ResultsLog", "Sink", "SinkReader"]
 
 _log = logging.getLogger(__name__)
 _BATCH = 100
-_VERDICTS = 32  # kept for sinks that want the heat map and are not far behind
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 
 
 class Reader(Protocol):
     """What reads the outbox; returns how far it came."""
 
-    def take(
-        self, results: Sequence[StoredResult], at: Cursor, verdicts: Mapping[int, Verdict]
-    ) -> tuple[Cursor, Exception | None]:
+    def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
         """Take results in order; the cursor stands behind the last one that is safe."""
 
     def close(self) -> None:
@@ -54,25 +49,23 @@ class SinkReader:
         health = getattr(self._sink, "health", None)
         return health.message if isinstance(health, SinkHealth) and health.state == "failing" else ""
 
-    def take(
-        self, results: Sequence[StoredResult], at: Cursor, verdicts: Mapping[int, Verdict]
-    ) -> tuple[Cursor, Exception | None]:
+    def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
         """Write and flush one by one."""
         for result in results:
             try:
-                self._write(result, verdicts.get(result.number))
+                self._write(result)
                 self._sink.flush()
             except Exception as error:  # whatever a sink raises is its own trouble
                 return at, error
             at = Cursor(result.number)
         return at, None
 
-    def _write(self, result: StoredResult, verdict: Verdict | None) -> None:
+    def _write(self, result: StoredResult) -> None:
         line = ResultLine(**result.line)
         if isinstance(self._sink, ObjectSink) and result.path is not None:
             self._sink.write_object(line, result.path)
         else:
-            self._sink.write(line, verdict)
+            self._sink.write(line)
 
     def close(self) -> None:
         """Close the sink."""
@@ -95,9 +88,7 @@ class ResultsLog:
         except OSError as error:
             raise self._failed(error) from error
 
-    def take(
-        self, results: Sequence[StoredResult], at: Cursor, verdicts: Mapping[int, Verdict]
-    ) -> tuple[Cursor, Exception | None]:
+    def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
         """Append all of them, or none."""
         text = "".join(
             json.dumps({**r.line, "number": r.number, "identity": dict(r.identity)}, allow_nan=False) + "\n"
@@ -150,7 +141,6 @@ class Delivery:
         self._outbox, self._readers = outbox, dict(readers)
         self._wake = threading.Condition()
         self._closing = False
-        self._verdicts: OrderedDict[int, Verdict] = OrderedDict()
         self.failing: dict[str, str] = {}  # by reader: why it does not take results now
         outbox.forget_sinks(self._readers)
         self._threads = [
@@ -178,13 +168,9 @@ class Delivery:
         own = {name: r.trouble for name, r in self._readers.items() if isinstance(r, SinkReader)}
         return {**{name: why for name, why in own.items() if why}, **self.failing}
 
-    def announce(self, number: int, verdict: Verdict | None) -> None:
-        """There is a new result."""
+    def announce(self) -> None:
+        """There are new results."""
         with self._wake:
-            if verdict is not None:
-                self._verdicts[number] = verdict
-                while len(self._verdicts) > _VERDICTS:
-                    self._verdicts.popitem(last=False)
             self._wake.notify_all()
 
     def close(self, within_s: float = 30.0) -> None:
@@ -224,9 +210,7 @@ class Delivery:
             results = self._outbox.results(at.number, _BATCH)
             if not results:
                 return at, None, False
-            with self._wake:
-                verdicts = dict(self._verdicts)
-            reached, error = reader.take(results, at, verdicts)
+            reached, error = reader.take(results, at)
             if reached != at:
                 self._outbox.advance(name, reached)
         except Exception as trouble:  # of the spool (a full disk): the results come again

@@ -52,14 +52,14 @@ class Sink:
     """Remembers what it was given; fails while ``broken``."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[str, bool]] = []  # file, and whether the verdict came with it
+        self.lines: list[str] = []  # the files
         self.broken = False
         self.closed = False
 
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+    def write(self, line: ResultLine) -> None:
         if self.broken:
             raise ResultsError("the broker is gone")
-        self.lines.append((Path(line.file).name, verdict is not None))
+        self.lines.append(Path(line.file).name)
 
     def flush(self) -> None:
         pass

@@ -14,11 +14,9 @@ import pytest
 
 from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import ResultsError, SettingsError
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.database import SqliteSink, export_csv
 from sranogan_edge.sinks.jsonl import JsonlSink
-from sranogan_edge.sinks.kept import Kept
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.sinks.sink import record_key
 from sranogan_edge.sinks.to_csv import main as export_command
@@ -70,32 +68,11 @@ class Clock:
         return self.now
 
 
-class Fragile:
-    """A sink that fails while ``broken`` is set."""
-
-    def __init__(self) -> None:
-        self.taken: list[str] = []
-        self.broken = False
-        self.tries = 0
-
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
-        self.tries += 1
-        if self.broken:
-            raise ResultsError("the disk is full")
-        self.taken.append(line.file)
-
-    def flush(self) -> None:
-        if self.broken:
-            raise ResultsError("the disk is full")
-
-    close = flush
-
-
 def test_lines_go_on_where_the_last_run_ended(tmp_path: Path) -> None:
     """A restart appends; each line names its object's key."""
     for number in range(3):
         sink = JsonlSink(tmp_path, now=Clock())
-        sink.write(line(number), None)
+        sink.write(line(number))
         sink.close()
     assert lines_of(tmp_path) == ["0.png", "1.png", "2.png"]
     assert json.loads((tmp_path / "results.jsonl").open().readline())["key"] == record_key(line(0))
@@ -106,8 +83,8 @@ def test_files_rotate_by_size(tmp_path: Path) -> None:
     sink = JsonlSink(tmp_path / "all", max_bytes=2000, sync=False)
     few = JsonlSink(tmp_path / "few", max_bytes=2000, keep=2, sync=False)
     for number in range(40):
-        sink.write(line(number), None)
-        few.write(line(number), None)
+        sink.write(line(number))
+        few.write(line(number))
     assert lines_of(tmp_path / "all") == [f"{number}.png" for number in range(40)]
     assert all(file.stat().st_size <= 2000 for file in (tmp_path / "all").iterdir())
     assert len(list((tmp_path / "few").iterdir())) == 3
@@ -118,18 +95,18 @@ def test_files_rotate_by_age(tmp_path: Path) -> None:
     """A day after its first line a file is closed, also across a restart; a clock set back closes none."""
     clock = Clock()
     sink = JsonlSink(tmp_path, now=clock)
-    sink.write(line(0), None)
+    sink.write(line(0))
     sink.close()
     clock.now += 86_000
     sink = JsonlSink(tmp_path, now=clock)
-    sink.write(line(1), None)
+    sink.write(line(1))
     clock.now += 1000
-    sink.write(line(2), None)
+    sink.write(line(2))
     assert lines_in(tmp_path / "results-20260102T121000Z-0000.jsonl") == ["0.png", "1.png"]
     clock.now -= 10 * 86_400
-    sink.write(line(3), None)
+    sink.write(line(3))
     clock.now += 86_500
-    sink.write(line(4), None)
+    sink.write(line(4))
     assert lines_in(tmp_path / "results.jsonl") == ["4.png"]
     assert lines_of(tmp_path).count("3.png") == 1
 
@@ -138,19 +115,19 @@ def test_files_rotate_by_age(tmp_path: Path) -> None:
 def test_a_torn_line_is_cut_off_at_the_next_start(tmp_path: Path, torn: bytes) -> None:
     """What a power cut left is no line: it had not been answered for."""
     sink = JsonlSink(tmp_path)
-    sink.write(line(0), None)
+    sink.write(line(0))
     sink.close()
     with (tmp_path / "results.jsonl").open("ab") as file:
         file.write(torn)
     sink = JsonlSink(tmp_path)
-    sink.write(line(1), None)
+    sink.write(line(1))
     assert lines_of(tmp_path) == ["0.png", "1.png"]
 
 
 def test_a_file_that_is_one_torn_line(tmp_path: Path) -> None:
     """Nothing of it is kept."""
     (tmp_path / "results.jsonl").write_bytes(b"{" * 70_000)
-    JsonlSink(tmp_path).write(line(1), None)
+    JsonlSink(tmp_path).write(line(1))
     assert lines_of(tmp_path) == ["1.png"]
 
 
@@ -160,7 +137,7 @@ def test_a_full_disk_leaves_whole_lines(
 ) -> None:
     """A line that does not fit is an error and leaves nothing of itself; after space is freed it goes on."""
     sink = JsonlSink(tmp_path)
-    sink.write(line(0), None)
+    sink.write(line(0))
 
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -173,9 +150,9 @@ def test_a_full_disk_leaves_whole_lines(
             assert file is not None
             sink._file = cast("Any", HalfFull(file))
         with pytest.raises(ResultsError, match="No space left on device"):
-            sink.write(line(1), None)
+            sink.write(line(1))
     assert lines_of(tmp_path) == ["0.png"]
-    sink.write(line(2), None)
+    sink.write(line(2))
     assert lines_of(tmp_path) == ["0.png", "2.png"]
 
 
@@ -204,23 +181,19 @@ class HalfFull:
 
 
 def test_a_small_disk_keeps_whole_lines(small_disk: Path) -> None:
-    """The same with a file system that is really full, for lines and for rows."""
-    bare, kept = JsonlSink(small_disk / "lines"), Kept(JsonlSink(small_disk / "kept"))
+    """The same with a file system that is really full."""
+    sink = JsonlSink(small_disk / "lines")
     wrote: list[str] = []
 
     def fill() -> None:
         for number in range(10_000):
-            kept.write(line(number), None)
-            bare.write(line(number), None)
+            sink.write(line(number))
             wrote.append(f"{number}.png")
 
     with pytest.raises(ResultsError):
         fill()
     assert len(wrote) > 10
     assert lines_of(small_disk / "lines") == wrote
-    health = kept.health
-    assert health.written == len(lines_of(small_disk / "kept"))
-    assert health.written + health.waiting == len(wrote) + 1
 
 
 def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
@@ -250,10 +223,10 @@ def test_a_repeat_is_no_second_row(tmp_path: Path) -> None:
     """One result stands in the table once, across a restart; another of the same name stands beside it."""
     sink = SqliteSink(tmp_path / "results.sqlite")
     for one in (line(0), line(1), line(0), line(0, bundle="cd"), line(0, scored_at="later")):
-        sink.write(one, None)
+        sink.write(one)
     sink.close()
     sink = SqliteSink(tmp_path / "results.sqlite")
-    sink.write(line(1), None)
+    sink.write(line(1))
     reader = sqlite3.connect(tmp_path / "results.sqlite")
     rows = reader.execute("SELECT file, bundle, scored_at FROM results ORDER BY id").fetchall()
     first = line(0).scored_at
@@ -279,8 +252,8 @@ def test_csv_export(tmp_path: Path) -> None:
     sink = SqliteSink(tmp_path / "results.sqlite")
     names = ["a,b.png", "=HYPERLINK(1)", "line\nbreak.png", os.fsdecode(b"\xff.png")]
     for name in names:
-        sink.write(line(0, file=name), None)
-    sink.write(line(1, score=None, verdict="error", error="it is empty"), None)
+        sink.write(line(0, file=name))
+    sink.write(line(1, score=None, verdict="error", error="it is empty"))
     assert export_csv(tmp_path / "results.sqlite", tmp_path / "out.csv") == 5
     rows = list(csv.DictReader((tmp_path / "out.csv").open(newline="", encoding="utf-8")))
     assert [row["file"] for row in rows] == [
@@ -296,11 +269,11 @@ def test_csv_export(tmp_path: Path) -> None:
 def test_a_table_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     """Its rows stay; the columns that came since are there, and empty."""
     path = tmp_path / "results.sqlite"
-    SqliteSink(path).write(line(0), None)
+    SqliteSink(path).write(line(0))
     with sqlite3.connect(path) as database:
         for column in ("calibration", "reason", "feed", "frame"):
             database.execute(f"ALTER TABLE results DROP COLUMN {column}")
-    SqliteSink(path).write(line(1, reason="too dark"), None)
+    SqliteSink(path).write(line(1, reason="too dark"))
     with sqlite3.connect(path) as database:
         rows = database.execute("SELECT file, reason FROM results ORDER BY id").fetchall()
     assert rows == [("0.png", None), ("1.png", "too dark")]
@@ -309,7 +282,7 @@ def test_a_table_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
 def test_the_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It writes the table while the sink is open; a missing database ends it with what to do."""
     sink = SqliteSink(tmp_path / "results.sqlite")
-    sink.write(line(0), None)
+    sink.write(line(0))
     assert export_command([str(tmp_path / "results.sqlite"), str(tmp_path / "table.csv")]) == 0
     assert "1 results in" in capsys.readouterr().out
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 2
@@ -325,43 +298,6 @@ def test_a_csv_export_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert (tmp_path / "out.csv").read_text() == "old"
     assert not (tmp_path / "none.sqlite").exists()
     assert not list(tmp_path.glob("*.part"))
-
-
-def test_what_a_failing_sink_cannot_take_is_kept(tmp_path: Path) -> None:
-    """The feed never hears of it; results wait in order, tries are far apart, none is lost."""
-    clock, inner = Clock(), Fragile()
-    sink = Kept(inner, clock=clock)
-    sink.write(line(0), None)
-    inner.broken = True
-    for number in range(1, 1000):
-        clock.now += 0.1
-        sink.write(line(number), None)
-    assert (sink.health.state, sink.health.waiting, sink.health.written) == ("failing", 999, 1)
-    assert sink.health.message == "the disk is full"
-    assert inner.tries < 20
-    inner.broken = False
-    clock.now += 60
-    sink.write(line(1000), None)
-    assert inner.taken == [f"{number}.png" for number in range(1001)]
-    assert (sink.health.state, sink.health.waiting, sink.health.lost) == ("ok", 0, 0)
-
-
-def test_what_is_kept_has_a_limit() -> None:
-    """The oldest go first, and are counted; so is what still waits at the end."""
-    clock, inner = Clock(), Fragile()
-    sink = Kept(inner, limit=10, clock=clock)
-    inner.broken = True
-    for number in range(25):
-        sink.write(line(number), None)
-    assert (sink.health.waiting, sink.health.lost) == (10, 15)
-    inner.broken = False
-    sink.flush()
-    assert inner.taken == [f"{number}.png" for number in range(15, 25)]
-    inner.broken = True
-    sink.write(line(25), None)
-    sink.close()
-    sink.close()
-    assert (sink.health.state, sink.health.written, sink.health.lost) == ("closed", 10, 16)
 
 
 def test_pauses_double_and_differ() -> None:
@@ -399,7 +335,7 @@ def test_sinks_of_this_machine_open_by_their_address(tmp_path: Path) -> None:
     files = (tmp_path / "a" / "results.jsonl", tmp_path / "b" / "c")
     for uri in (f"jsonl:{tmp_path / 'a'}", f"sqlite:{tmp_path / 'b' / 'c'}"):
         sink = open_sink(uri, tmp_path)
-        sink.write(line(0), None)
+        sink.write(line(0))
         sink.flush()
         sink.close()
     assert all(file.stat().st_size for file in files)

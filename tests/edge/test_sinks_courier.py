@@ -39,7 +39,7 @@ def test_a_broker_that_is_gone_for_an_hour() -> None:
     transport.error = UnreachableError("no broker")
     for number in range(3600):
         clock.now += 1
-        courier.write(line(number), None)
+        courier.write(line(number))
         courier.pump()
     assert transport.tries < 40
     assert (courier.health.state, courier.health.waiting) == ("failing", 3600)
@@ -58,7 +58,7 @@ def test_results_wait_across_a_restart(tmp_path: Path) -> None:
     transport.error = UnreachableError("no broker")
     courier = Courier(transport, Outbox(tmp_path / "outbox.sqlite"), start=False)
     for number in (0, 1, 0):
-        courier.write(line(number), None)
+        courier.write(line(number))
     courier.pump()
     courier.close()
     assert transport.closed
@@ -89,10 +89,10 @@ def test_what_is_refused_is_set_apart() -> None:
     transport, outbox = Line(), Outbox(None)
     courier = Courier(transport, outbox, start=False)
     transport.error = RefusedError("answered 400")
-    courier.write(line(0), None)
+    courier.write(line(0))
     courier.pump()
     transport.error = None
-    courier.write(line(1), None)
+    courier.write(line(1))
     courier.pump()
     assert names(transport.got) == ["1.png"]
     assert (courier.health.refused, courier.health.waiting, courier.health.written) == (1, 0, 1)
@@ -103,7 +103,7 @@ def test_a_library_that_raises_anything_stops_nothing() -> None:
     clock, transport = Clock(), Line()
     courier = Courier(transport, Outbox(None), clock=clock, start=False)
     transport.error = AttributeError("surprise")
-    courier.write(line(0), None)
+    courier.write(line(0))
     assert courier.pump() > 0
     assert courier.health.message == "AttributeError: surprise"
     transport.error = None
@@ -123,7 +123,7 @@ def test_a_full_disk_below_the_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "put", full)
         for number in range(1100):
-            courier.write(line(number), None)
+            courier.write(line(number))
         assert (courier.health.waiting, courier.health.lost) == (1000, 100)
         assert "disk is full" in courier.health.message
     courier.pump()
@@ -138,7 +138,7 @@ def test_a_really_full_disk_below_the_outbox(small_disk: Path) -> None:
     clock = Clock()
     courier = Courier(transport, outbox, clock=clock, start=False)
     for number in range(300):
-        courier.write(line(number), None)
+        courier.write(line(number))
     assert courier.health.waiting == 300
     assert len(outbox) < 300
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)

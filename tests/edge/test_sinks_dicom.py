@@ -135,7 +135,7 @@ def test_what_the_archive_never_takes_is_set_apart(folder: Path, make_dicom: Mak
 def test_what_belongs_to_no_patient_is_not_sent(folder: Path) -> None:
     """A frame, a PNG file and an image that could not be judged are passed over; nobody is asked."""
     sink = sink_to(free_port(), folder)
-    sink.write(line(), None)
+    sink.write(line())
     sink.write_object(line(), folder / "heat.png")
     sink.write_object(line(score=None, error="broken"), folder / "0.dcm")
     sink.write_object(line(heat_map="none.png", score=None), folder / "0.dcm")

@@ -115,13 +115,13 @@ def test_a_broker_that_stops_and_starts_again(broker: Broker, tmp_path: Path) ->
     courier = Courier(MqttTransport(options), outbox, retry_s=(0.1, 0.5))
     first = Listener(broker)
     for number in range(20):
-        courier.write(line(number), None)
+        courier.write(line(number))
     wait_until(lambda: len(first.of("sranogan/one/result")) == 20)
     assert first.of("sranogan/one/status") == [b"online"]
     first.close()
     broker.stop()
     for number in range(20, 50):
-        courier.write(line(number), None)
+        courier.write(line(number))
     wait_until(lambda: courier.health.state == "failing")
     assert courier.health.waiting >= 29
     broker.start()
@@ -252,7 +252,7 @@ def test_sinks_of_other_machines_open_by_their_address(broker: Broker, tmp_path:
     uri = f"mqtt://nurse@127.0.0.1:{broker.port}/ward/7"
     sinks = [open_sink(one, tmp_path / "out", environ=environ) for one in (uri, "https://127.0.0.1:9/x")]
     for sink in sinks:
-        sink.write(line(0), None)
+        sink.write(line(0))
     wait_until(lambda: names(listener.of("ward/7/result")) == ["0.png"])
     listener.close()
     for sink in sinks:

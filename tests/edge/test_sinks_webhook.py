@@ -71,7 +71,7 @@ def test_a_webhook_that_fails_and_recovers(hook: tuple[str, type[Hook]], tmp_pat
     transport = WebhookTransport(WebhookOptions(url, SECRET))
     courier = Courier(transport, Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.02, 0.1))
     for number in range(4):
-        courier.write(line(number), None)
+        courier.write(line(number))
     wait_until(lambda: courier.health.waiting == 0)
     assert (courier.health.written, courier.health.refused) == (3, 1)
     courier.close()
@@ -89,7 +89,7 @@ def test_a_server_may_ask_for_patience(hook: tuple[str, type[Hook]]) -> None:
     own.answers += [(503, {"Retry-After": "120"})]
     clock = Clock()
     courier = Courier(WebhookTransport(WebhookOptions(url, SECRET)), Outbox(None), clock=clock, start=False)
-    courier.write(line(0), None)
+    courier.write(line(0))
     assert courier.pump() == 120
     assert "answered 503: 'said 503'" in courier.health.message
     assert "hidden" not in courier.health.message

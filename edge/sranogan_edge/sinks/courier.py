@@ -11,7 +11,6 @@ from typing import Protocol
 
 from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.outbox import Message, Outbox
 from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
@@ -92,7 +91,7 @@ class Courier:
         lost = outbox.lost + self._lost
         return SinkHealth(state, outbox.sent, waiting, lost, outbox.refused, self._message)
 
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+    def write(self, line: ResultLine) -> None:
         """Have one result on the disk, to be sent soon; never raises ResultsError."""
         record = record_of(line)
         with self._lock:

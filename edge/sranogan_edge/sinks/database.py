@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.sink import record_of
 
@@ -72,7 +71,7 @@ class SqliteSink:
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
 
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+    def write(self, line: ResultLine) -> None:
         """Add one row, on the disk before this returns; raises ResultsError where it cannot."""
         record = record_of(line)
         values = [_text(record[name]) for name in COLUMNS]

@@ -20,7 +20,6 @@ from sranogan_edge.dicom_read import DEFAULT_MAX_BYTES, read_object
 from sranogan_edge.dicom_send import DicomClientTls, DicomDestination, send_objects
 from sranogan_edge.dicom_write import heat_map_object, report_object
 from sranogan_edge.errors import DicomRefusedError, DicomResultError, ImageError, SettingsError
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.outbox import Outbox
 from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
@@ -79,7 +78,7 @@ class DicomSink:
         refused = 0 if self._closed else self._outbox.refused
         return SinkHealth(state, self._written, refused=refused, message=self._message)
 
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+    def write(self, line: ResultLine) -> None:
         """Pass over the result of a frame, which is no DICOM object."""
 
     def write_object(self, line: ResultLine, path: Path) -> None:

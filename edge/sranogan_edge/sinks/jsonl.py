@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sranogan_edge.errors import ResultsError, SettingsError
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.sink import record_of
 
@@ -70,7 +69,7 @@ class JsonlSink:
         except OSError as error:
             raise self._failed(error) from error
 
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
+    def write(self, line: ResultLine) -> None:
         """Append one line, whole or not at all; raises ResultsError where it cannot."""
         data = (json.dumps(record_of(line), allow_nan=False) + "\n").encode()
         try:

@@ -1,7 +1,7 @@
 """What every place for results has in common: write, flush, close, and how it fares.
 
 Sinks on this machine (JSONL, SQLite) have a result on the disk before ``write`` returns, and raise
-``ResultsError`` where they cannot; :class:`~sranogan_edge.sinks.kept.Kept` holds what they could not take.
+``ResultsError`` where they cannot: the spool holds what they could not take.
 Sinks beyond it (MQTT, webhook) put it into an outbox on the disk first and send it from there.
 """
 
@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine
 
 __all__ = ["ObjectSink", "Record", "Sink", "SinkHealth", "SinkState", "record_key", "record_of"]
@@ -47,8 +46,8 @@ class SinkHealth:
 class Sink(Protocol):
     """A place for results."""
 
-    def write(self, line: ResultLine, verdict: Verdict | None) -> None:
-        """Take one result; ``verdict`` holds its pictures, None where the image could not be judged."""
+    def write(self, line: ResultLine) -> None:
+        """Take one result."""
 
     def flush(self) -> None:
         """Have all that was taken on disk."""
