@@ -11,19 +11,18 @@ the rest are asked about. No image of the calibration is asked about.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from benchmarks.bad_input import evenly
 from benchmarks.bad_input_cases import CASES, changed, noise, photographs
+from benchmarks.record import Record
 from keras_sranogan.data.source import open_source
-from keras_sranogan.run import machine, timestamp
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.calibrate_site import SiteCalibration
 from sranogan_edge.domain import DomainRule
@@ -33,6 +32,7 @@ from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Detector
 
 NORMALS = "unchanged, normals"
+SEED = 0
 Row = Mapping[str, float]
 
 
@@ -111,22 +111,21 @@ def main(
     draws: Annotated[int, typer.Option(min=1, help="Calibrations to draw.")] = 50,
 ) -> None:
     """Measure the rates of the out-of-domain rule."""
+    record = Record("domain", SEED)
     detector = Detector(read_bundle(bundle), backend="xnnpack")
-    rates = shares(measure(detector, data, split, each), draws, seed=0)
+    rates = shares(measure(detector, data, split, each), draws, seed=SEED)
     for name, one in rates.items():
         print(f"{name:45s} {one.images:4d}  {one.mean:6.1%} +- {one.spread:5.1%}  flagged {one.flagged:6.1%}")
     if json_out:
-        figures: dict[str, Any] = {
-            "data": Path(data).name,
-            "split": split,
-            "bundle": detector.bundle.sha256,
-            "steps": detector.bundle.steps,
-            "draws": draws,
-            "cases": {name: vars(one) for name, one in rates.items()},
-            "made": timestamp(),
-            "machine": machine(),
-        }
-        json_out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        record.write(
+            json_out,
+            data=Path(data).name,
+            split=split,
+            bundle=detector.bundle.sha256,
+            steps=detector.bundle.steps,
+            draws=draws,
+            cases={name: vars(one) for name, one in rates.items()},
+        )
 
 
 if __name__ == "__main__":
