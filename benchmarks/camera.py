@@ -33,10 +33,10 @@ from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.video import VideoFeed, open_video
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.results import ResultLine
-from sranogan_edge.service import Service, ServiceSettings
-from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service_judge import Judge
-from sranogan_edge.spool import Spool
+from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
+from sranogan_edge.service.judge import Judge
+from sranogan_edge.service.loop import Service, ServiceSettings
+from sranogan_edge.spool.spool import Spool
 
 FPS = 30.0
 

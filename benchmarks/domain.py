@@ -24,12 +24,12 @@ from benchmarks.bad_input_cases import CASES, changed, noise, photographs
 from benchmarks.record import Record
 from keras_sranogan.data.source import open_source
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.calibrate_site import SiteCalibration
-from sranogan_edge.domain import DomainRule
-from sranogan_edge.drift_statistics import statistics_of
 from sranogan_edge.errors import ImageError
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Detector
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.domain import DomainRule
+from sranogan_edge.site.drift_statistics import statistics_of
 
 NORMALS = "unchanged, normals"
 SEED = 0

@@ -34,8 +34,8 @@ from benchmarks.latency_anogan import Score, plain_anogan
 from keras_sranogan.progress import Terminal
 from keras_sranogan.run import Run, machine
 from keras_sranogan.training import Progress, write_json
-from sranogan_edge.bench_peak import Peak, measure_peak
-from sranogan_edge.bench_report import bundle_costs, floor_ms, macs_per_frame
+from sranogan_edge.bench.peak import Peak, measure_peak
+from sranogan_edge.bench.report import bundle_costs, floor_ms, macs_per_frame
 from sranogan_edge.bundle import GRAPHS, read_bundle
 from sranogan_edge.device import load_average, read_device
 from sranogan_edge.pipeline import Detector

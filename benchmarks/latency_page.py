@@ -19,7 +19,7 @@ from typing import Annotated, Any, cast
 import typer
 from rich.console import Console
 
-from sranogan_edge.bench_table import print_report
+from sranogan_edge.bench.table import print_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "chest_xray_latency_seed0.json"

@@ -23,16 +23,16 @@ import typer
 from benchmarks.bad_input_cases import photographs
 from keras_sranogan.data.phantom import LESIONS, render_abnormal, render_normal
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.calibrate_site import SiteCalibration
-from sranogan_edge.domain import DomainRule
-from sranogan_edge.drift_statistics import STATISTICS, statistics_of
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.page import serving
-from sranogan_edge.page_access import Address
-from sranogan_edge.page_board import Board
+from sranogan_edge.page.access import Address
+from sranogan_edge.page.app import serving
+from sranogan_edge.page.board import Board
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.results import Scorer, result_line
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.domain import DomainRule
+from sranogan_edge.site.drift_statistics import STATISTICS, statistics_of
 
 SEED, SITE_NORMALS, SHOWN = 23, 120, 60
 ALARMS = (

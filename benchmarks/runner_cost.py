@@ -18,17 +18,17 @@ import numpy as np
 import typer
 
 from benchmarks.record import Record
-from sranogan_edge.calibrate_site import SiteCalibration
-from sranogan_edge.domain import DomainRule
-from sranogan_edge.drift import DriftSettings
-from sranogan_edge.drift_feeds import FeedsDrift
-from sranogan_edge.drift_statistics import statistics_of
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.page_board import HISTORY, Board
+from sranogan_edge.page.board import HISTORY, Board
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.service_judge import Judge, Site
-from sranogan_edge.service_model import Loader
-from sranogan_edge.settings import ScoringSettings
+from sranogan_edge.service.judge import Judge, Site
+from sranogan_edge.service.model import Loader
+from sranogan_edge.settings.tree import ScoringSettings
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.domain import DomainRule
+from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.site.drift_feeds import FeedsDrift
+from sranogan_edge.site.drift_statistics import statistics_of
 
 NORMALS = 200
 

@@ -175,7 +175,7 @@ def calibrate(bundle: Path, root: Path) -> Path:
     for number in range(SITE_NORMALS):
         cv2.imwrite(str(normals / f"{number}.png"), render_normal(13, number).pixels)
     site = root / "site.json"
-    command = ["-m", "sranogan_edge.calibrate_cli", str(bundle), str(normals), "--out", str(site)]
+    command = ["-m", "sranogan_edge.site.cli", str(bundle), str(normals), "--out", str(site)]
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
     return site
 

@@ -15,34 +15,34 @@ from typing import Any
 
 import numpy as np
 
-from sranogan_edge.calibrate_site import SiteCalibration
 from sranogan_edge.density import Calibration
-from sranogan_edge.drift import DriftSettings
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.video import VideoFeed, open_video
 from sranogan_edge.frame import Frame
-from sranogan_edge.page import serving
-from sranogan_edge.page_access import parse_address
-from sranogan_edge.page_board import Board
+from sranogan_edge.page.access import parse_address
+from sranogan_edge.page.app import serving
+from sranogan_edge.page.board import Board
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import Scorer
-from sranogan_edge.retention import Retention
-from sranogan_edge.service import Service, ServiceSettings, stopped_by_signals
-from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service_judge import Judge, Site
-from sranogan_edge.service_run import log_to_stderr, serve_settings
-from sranogan_edge.settings import (
+from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
+from sranogan_edge.service.judge import Judge, Site
+from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
+from sranogan_edge.service.run import log_to_stderr, serve_settings
+from sranogan_edge.settings.feeds import VideoFeedSettings, WatchFeedSettings
+from sranogan_edge.settings.sinks import SINK_SETTINGS
+from sranogan_edge.settings.tree import (
     CalibrationSettings,
     DomainSettings,
     PageSettings,
     Settings,
     SpoolSettings,
 )
-from sranogan_edge.settings_feeds import VideoFeedSettings, WatchFeedSettings
-from sranogan_edge.settings_sinks import SINK_SETTINGS
 from sranogan_edge.sinks.open import open_sink
-from sranogan_edge.spool import Spool
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.spool.retention import Retention
+from sranogan_edge.spool.spool import Spool
 
 SIDE_PX, GRID_PX = 128, 32
 THRESHOLD = 2.0

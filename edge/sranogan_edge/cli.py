@@ -16,8 +16,9 @@ from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
 from sranogan_edge.results import HEAT_MAPS
-from sranogan_edge.service_model import Loader
-from sranogan_edge.settings import (
+from sranogan_edge.service.model import Loader
+from sranogan_edge.settings.read import read_settings
+from sranogan_edge.settings.tree import (
     CalibrationSettings,
     LogSettings,
     PageSettings,
@@ -25,7 +26,6 @@ from sranogan_edge.settings import (
     Settings,
     SpoolSettings,
 )
-from sranogan_edge.settings_read import read_settings
 
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
@@ -178,7 +178,7 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
             "--json sums up files that end; it does not go with --spool, --sink, --serve, --config or a feed "
             "that goes on"
         )
-    from sranogan_edge.service_run import serve_settings
+    from sranogan_edge.service.run import serve_settings
 
     with logging_to_stderr(settings.log):
         _log.info("bundle %s; feeds %s", settings.bundle, ", ".join(map(str, settings.feeds)))

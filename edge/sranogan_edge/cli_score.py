@@ -26,7 +26,7 @@ from sranogan_edge.results import (
     summarise,
     write_summary,
 )
-from sranogan_edge.service_judge import Judge
+from sranogan_edge.service.judge import Judge
 
 __all__ = ["find_images", "score_files"]
 
@@ -88,7 +88,7 @@ def _frames(file: Path, max_pixels: int) -> tuple[Frame, ...]:
     """Decode ``file``: a DICOM object has one frame or several."""
     if begins_as_dicom(file):
         with contextlib.suppress(ModuleNotFoundError):  # decode_file says what is missing
-            from sranogan_edge.dicom_decode import DicomOptions, decode_dicom_file
+            from sranogan_edge.dicom.decode import DicomOptions, decode_dicom_file
 
             return decode_dicom_file(file, DicomOptions(max_pixels=max_pixels, max_frames=MAX_FRAMES))
     return (decode_file(file, max_pixels=max_pixels),)

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from sranogan_edge.cli_common import shown
 from sranogan_edge.errors import ExitCode, SettingsError
-from sranogan_edge.settings import Settings
-from sranogan_edge.settings_check import check_settings
-from sranogan_edge.settings_feeds import FeedSettings, VideoFeedSettings
-from sranogan_edge.settings_read import feed_settings, sink_settings
-from sranogan_edge.settings_sinks import SinkSettings
+from sranogan_edge.settings.check import check_settings
+from sranogan_edge.settings.feeds import FeedSettings, VideoFeedSettings
+from sranogan_edge.settings.read import feed_settings, sink_settings
+from sranogan_edge.settings.sinks import SinkSettings
+from sranogan_edge.settings.tree import Settings
 
 __all__ = ["feeds_of", "print_check", "sinks_of"]
 

@@ -3,7 +3,7 @@
 Pillow reads the header first, so that a file which declares too many pixels is refused before
 one of them is decoded, and it raises on truncated files, which OpenCV fills in silently. OpenCV
 decodes only what Pillow would cut to 8 bits (16-bit colour), after Pillow found the file whole.
-DICOM files go to :mod:`sranogan_edge.dicom_decode`, which needs the extra ``dicom``.
+DICOM files go to :mod:`sranogan_edge.dicom.decode`, which needs the extra ``dicom``.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXE
 
     16-bit TIFF colour in a layout that OpenCV cannot read comes back with 8 bits.
     32-bit integers are taken where they fit 16 bits. Floats are refused: they have no full scale.
-    DICOM objects of one frame decode as in :func:`sranogan_edge.dicom_decode.decode_dicom`.
+    DICOM objects of one frame decode as in :func:`sranogan_edge.dicom.decode.decode_dicom`.
 
     Args:
         data: the whole file.
@@ -134,7 +134,7 @@ def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
 
 def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> tuple[Frame, ...]:
     try:
-        from sranogan_edge.dicom_decode import DicomOptions, decode_dicom, read_bounded
+        from sranogan_edge.dicom.decode import DicomOptions, decode_dicom, read_bounded
     except ModuleNotFoundError as error:
         raise UnreadableImageError(
             f"{source}: is a DICOM file, and the package {error.name!r} that reads it is not installed. "

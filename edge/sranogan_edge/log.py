@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from sranogan_edge.settings import LogSettings
+from sranogan_edge.settings.tree import LogSettings
 
 __all__ = ["JsonLines", "log_to_stderr", "logging_to_stderr"]
 

@@ -18,7 +18,7 @@ from keras_sranogan.detector.reconstruct import Reconstructions, Reconstructor, 
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
 from keras_sranogan.training import Progress
-from sranogan_edge.bench_graphs import graph_cost
+from sranogan_edge.bench.graphs import graph_cost
 from sranogan_edge.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.errors import BundleError
 from sranogan_edge.head import head_input, input_side

@@ -19,9 +19,9 @@ from sranogan_edge.feeds import is_feed_uri, watch
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import Scorer
-from sranogan_edge.service_run import log_to_stderr, serve
-from sranogan_edge.service_scoring import Judge
-from sranogan_edge.spool import SpoolLimits
+from sranogan_edge.service.run import log_to_stderr, serve
+from sranogan_edge.service.scoring import Judge
+from sranogan_edge.spool.spool import SpoolLimits
 
 POISON = 13
 

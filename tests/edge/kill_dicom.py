@@ -17,7 +17,7 @@ import numpy as np
 import pydicom
 from pynetdicom import AE
 
-from sranogan_edge.dicom_decode import DX
+from sranogan_edge.dicom.decode import DX
 from tests.edge.kill_lives import POISON, KillReport, Lives
 
 OBJECTS_A_LIFE, MOST_OBJECTS_A_LIFE, LONGEST_LIFE_S = 10, 12, 5.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from sranogan_edge.density import Calibration
 from sranogan_edge.feeds.feed import FeedHealth
-from sranogan_edge.page_board import Board
+from sranogan_edge.page.board import Board
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import ResultLine, Scorer, error_line, result_line
 from sranogan_edge.score import HEAT_SHAPE

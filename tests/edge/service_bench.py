@@ -12,19 +12,19 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sranogan_edge.drift import DriftSettings
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import Arrival, Feed, FeedHealth
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.page_board import Board
+from sranogan_edge.page.board import Board
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import ResultLine, Scorer
-from sranogan_edge.service import Service, ServiceSettings
-from sranogan_edge.service_delivery import Reader
-from sranogan_edge.service_scoring import Judge
-from sranogan_edge.service_swap import Swap
-from sranogan_edge.service_threshold import AppliedThreshold
-from sranogan_edge.spool import Spool, SpoolLimits
+from sranogan_edge.service.delivery import Reader
+from sranogan_edge.service.loop import Service, ServiceSettings
+from sranogan_edge.service.scoring import Judge
+from sranogan_edge.service.swap import Swap
+from sranogan_edge.service.threshold import AppliedThreshold
+from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 PATIENCE_S = 60.0
 

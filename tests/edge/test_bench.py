@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sranogan_edge.bench import (
+from sranogan_edge.bench.measure import (
     BenchSettings,
     Configuration,
     Distribution,
@@ -16,7 +16,7 @@ from sranogan_edge.bench import (
     measure_peak,
     run_task,
 )
-from sranogan_edge.bench_worker import Samples, peak_mib, resident_mib
+from sranogan_edge.bench.worker import Samples, peak_mib, resident_mib
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import BackendError, BundleFormatError, BundleIntegrityError
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from sranogan_edge.bench_cli import app, configurations, write_json
+from sranogan_edge.bench.cli import app, configurations, write_json
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
@@ -133,7 +133,7 @@ def test_help_tells_the_exit_codes() -> None:
 HEEDING_INTERRUPTS = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from sranogan_edge.bench_cli import bench_main
+from sranogan_edge.bench.cli import bench_main
 sys.argv[0] = "sranogan-bench"
 bench_main()
 """

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from sranogan_edge.bench_conv import END_CHANNELS, Arithmetic, Chain, conv_chain
-from sranogan_edge.bench_peak import CHAINS, best_seconds, measure_peak, memory_bandwidth
+from sranogan_edge.bench.conv import END_CHANNELS, Arithmetic, Chain, conv_chain
+from sranogan_edge.bench.peak import CHAINS, best_seconds, measure_peak, memory_bandwidth
 from sranogan_edge.interpreter import open_graph
 
 SMALL = Chain(side=8, channels=8, kernel=3, depth=2)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sranogan_edge.bench_conv import Chain, conv_chain
-from sranogan_edge.bench_graphs import graph_cost
+from sranogan_edge.bench.conv import Chain, conv_chain
+from sranogan_edge.bench.graphs import graph_cost
 from sranogan_edge.bundle import GRAPHS, read_bundle, signature
 
 

@@ -13,12 +13,12 @@ import pytest
 from rich.console import Console
 
 from sranogan_edge.backend import open_graphs
-from sranogan_edge.bench import BenchSettings, Configuration, Measured
-from sranogan_edge.bench_graphs import GraphCost
-from sranogan_edge.bench_peak import Peak
-from sranogan_edge.bench_report import RUNS, Bench, bundle_costs, floor_ms, macs_per_frame, report
-from sranogan_edge.bench_table import print_report
-from sranogan_edge.bench_worker import Samples
+from sranogan_edge.bench.graphs import GraphCost
+from sranogan_edge.bench.measure import BenchSettings, Configuration, Measured
+from sranogan_edge.bench.peak import Peak
+from sranogan_edge.bench.report import RUNS, Bench, bundle_costs, floor_ms, macs_per_frame, report
+from sranogan_edge.bench.table import print_report
+from sranogan_edge.bench.worker import Samples
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.device import DeviceFacts
 from sranogan_edge.errors import BackendError

@@ -16,9 +16,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sranogan_edge import calibrate, calibrate_cli
 from sranogan_edge.bundle import Budget, Bundle, read_bundle
-from sranogan_edge.calibrate import (
+from sranogan_edge.density import Calibration, Density, Gaussian
+from sranogan_edge.errors import CalibrationError, DataError, ResultsError, SettingsError
+from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.score import HEAT_SHAPE
+from sranogan_edge.service.model import Loader
+from sranogan_edge.site import calibrate
+from sranogan_edge.site import cli as calibrate_cli
+from sranogan_edge.site.calibrate import (
     SiteCalibration,
     apply_calibration,
     difference,
@@ -27,11 +33,6 @@ from sranogan_edge.calibrate import (
     read_calibration,
     write_calibration,
 )
-from sranogan_edge.density import Calibration, Density, Gaussian
-from sranogan_edge.errors import CalibrationError, DataError, ResultsError, SettingsError
-from sranogan_edge.preprocess import PreprocessSpec
-from sranogan_edge.score import HEAT_SHAPE
-from sranogan_edge.service_model import Loader
 
 SECRET = b"a secret of more than thirty-two bytes"
 
@@ -223,7 +224,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_sound_digest_over_nonsense_is_refused(tmp_path: Path) -> None:
     """Contents that no calibration can have are refused, digest or not."""
-    from sranogan_edge.calibrate_file import read_body, write_body
+    from sranogan_edge.site.calibration_file import read_body, write_body
 
     file = tmp_path / "c.json"
     write_calibration(site(), file)
@@ -305,13 +306,13 @@ def test_command(detector: Scores, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     """A real bundle takes a calibration of phantoms, all statistics are there, and scoring uses it."""
     from keras_sranogan.data.phantom import render_normal
-    from sranogan_edge.drift_statistics import STATISTICS
     from sranogan_edge.pipeline import Detector
+    from sranogan_edge.site.drift_statistics import STATISTICS
 
     for number in range(12):
         cv2.imwrite(str(tmp_path / f"{number}.png"), render_normal(7, number, 96).pixels)
     out = tmp_path / "site.json"
-    command = [sys.executable, "-m", "sranogan_edge.calibrate_cli", tiny_bundle, tmp_path, "--out", out]
+    command = [sys.executable, "-m", "sranogan_edge.site.cli", tiny_bundle, tmp_path, "--out", out]
     subprocess.run([*map(str, command), "--false-alarm-rate", "0.1"], check=True, capture_output=True)
     assert set(read_calibration(out).statistics) == set(STATISTICS)
     bundle = apply_calibration(read_bundle(tiny_bundle), out)

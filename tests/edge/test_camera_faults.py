@@ -11,7 +11,7 @@ from sranogan_edge.density import Calibration
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.still import StillLimits
 from sranogan_edge.feeds.watch import WatchFeed
-from sranogan_edge.page_board import Board
+from sranogan_edge.page.board import Board
 from tests.edge.service_bench import Bench, images, wait_for
 from tests.edge.video_fakes import camera
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sranogan_edge.settings import Settings
-from sranogan_edge.settings_check import check_settings
-from sranogan_edge.settings_feeds import DicomFeedSettings
-from sranogan_edge.settings_read import read_settings
+from sranogan_edge.settings.check import check_settings
+from sranogan_edge.settings.feeds import DicomFeedSettings
+from sranogan_edge.settings.read import read_settings
+from sranogan_edge.settings.tree import Settings
 from tests.edge.page_board_fakes import filled_board
 
 if sys.version_info >= (3, 11):
@@ -182,8 +182,8 @@ def test_the_health_check_says_what_the_page_says(file: Path) -> None:
     """Its command ends with 0 while the page says that the runner lives, and with 1 where it does not."""
     for package in ("starlette", "uvicorn", "prometheus_client"):
         pytest.importorskip(package)
-    page = importlib.import_module("sranogan_edge.page")
-    access = importlib.import_module("sranogan_edge.page_access")
+    page = importlib.import_module("sranogan_edge.page.app")
+    access = importlib.import_module("sranogan_edge.page.access")
     board = filled_board()
     check = next(rest for word, rest in instructions(file) if word == "HEALTHCHECK")
     _, *arguments = json.loads(check.partition("CMD ")[2])

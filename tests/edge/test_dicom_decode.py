@@ -22,8 +22,8 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_windowing
 
 from sranogan_edge.decode import IMAGE_SUFFIXES, decode_bytes, decode_file
-from sranogan_edge.dicom_decode import CR, DX, DicomOptions, decode_dicom, decode_dicom_file
-from sranogan_edge.dicom_read import identity_of, read_object
+from sranogan_edge.dicom.decode import CR, DX, DicomOptions, decode_dicom, decode_dicom_file
+from sranogan_edge.dicom.read import identity_of, read_object
 from sranogan_edge.errors import OversizedImageError, UnreadableImageError
 from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
@@ -212,7 +212,7 @@ def test_files_decode_as_other_images_do(tmp_path: Path, make_dicom: Make) -> No
 
 def test_without_pydicom_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, make_dicom: Make) -> None:
     """Where the extra is missing, a DICOM file is refused with the pip command."""
-    for name in [name for name in sys.modules if name.startswith("sranogan_edge.dicom_")]:
+    for name in [name for name in sys.modules if name.startswith("sranogan_edge.dicom.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pydicom", None)
     monkeypatch.setitem(sys.modules, "pydicom.dataset", None)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("pydicom", reason="the extra dicom is not installed")
 import pydicom
 
-from sranogan_edge.dicom_decode import DicomOptions, decode_dicom
+from sranogan_edge.dicom.decode import DicomOptions, decode_dicom
 from sranogan_edge.errors import ImageError
 
 MEMORY_KIB = 300 * 1024  # above the start: decoders, pydicom's tables, a few copies of a budgeted image

@@ -19,7 +19,7 @@ import pydicom
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from sranogan_edge.dicom_decode import DX, DicomOptions, decode_dicom
+from sranogan_edge.dicom.decode import DX, DicomOptions, decode_dicom
 from sranogan_edge.errors import ImageError
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
 from tests.edge.dicom_archive import until

@@ -17,9 +17,9 @@ import pytest
 pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom
 
-from sranogan_edge.dicom_decode import decode_dicom
-from sranogan_edge.dicom_send import DicomDestination, send_objects
-from sranogan_edge.dicom_write import heat_map_object, report_object
+from sranogan_edge.dicom.decode import decode_dicom
+from sranogan_edge.dicom.send import DicomDestination, send_objects
+from sranogan_edge.dicom.write import heat_map_object, report_object
 from sranogan_edge.errors import DicomResultError
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
 from sranogan_edge.results import ResultLine

@@ -20,7 +20,7 @@ def test_every_metric_is_explained() -> None:
     pytest.importorskip("prometheus_client", reason="the extra page is not installed")
     from prometheus_client.parser import text_string_to_metric_families
 
-    from sranogan_edge.metrics import metrics_text
+    from sranogan_edge.page.metrics import metrics_text
     from tests.edge.page_board_fakes import filled_board
 
     there = {family.name for family in text_string_to_metric_families(metrics_text(filled_board()).decode())}

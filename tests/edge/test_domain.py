@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sranogan_edge.calibrate_site import SiteCalibration
-from sranogan_edge.domain import ALLOWANCES, DomainRule
-from sranogan_edge.drift_statistics import correlation, input_statistics
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.domain import ALLOWANCES, DomainRule
+from sranogan_edge.site.drift_statistics import correlation, input_statistics
 
 NORMAL = {  # mean and spread of a chest model's normals
     "brightness": (0.5, 0.05),

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sranogan_edge.calibrate_site import SiteCalibration
-from sranogan_edge.drift import DriftMonitor, DriftSettings
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.drift import DriftMonitor, DriftSettings
 
 NAMES = ("score", "brightness", "sharpness")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from sranogan_edge.drift_ks import critical_distance, distance, p_value
+from sranogan_edge.site.drift_ks import critical_distance, distance, p_value
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (5, 7), (20, 20), (60, 228), (200, 100)])

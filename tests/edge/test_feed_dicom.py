@@ -25,7 +25,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from sranogan_edge.dicom_decode import DX, decode_dicom
+from sranogan_edge.dicom.decode import DX, decode_dicom
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls

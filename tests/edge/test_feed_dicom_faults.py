@@ -19,7 +19,7 @@ import pydicom
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from sranogan_edge.dicom_decode import DX
+from sranogan_edge.dicom.decode import DX
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
 from tests.edge.dicom_archive import free_port, runner, until
 from tests.edge.dicom_wire import ASSOCIATE, recorded, replayed

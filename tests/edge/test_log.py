@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import pytest
 
 from sranogan_edge.log import JsonLines, log_to_stderr
-from sranogan_edge.settings import LogSettings
+from sranogan_edge.settings.tree import LogSettings
 
 SCRIPT = """
 import logging, os, subprocess, sys, warnings
 from sranogan_edge.log import logging_to_stderr
-from sranogan_edge.settings import LogSettings
+from sranogan_edge.settings.tree import LogSettings
 log = logging.getLogger("sranogan_edge.x")
 with logging_to_stderr(LogSettings("json", "info")):
     log.info("first\\nsecond")

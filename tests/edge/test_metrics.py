@@ -12,7 +12,7 @@ pytest.importorskip("prometheus_client", reason="the extra page is not installed
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from sranogan_edge.metrics import metrics_text
+from sranogan_edge.page.metrics import metrics_text
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -73,7 +73,7 @@ def test_the_rest(found: Samples) -> None:
 
 def test_temperatures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the machine tells of its temperature is there by zone."""
-    monkeypatch.setattr("sranogan_edge.metrics.temperatures", lambda: {"cpu-thermal": 51.5})
+    monkeypatch.setattr("sranogan_edge.page.metrics.temperatures", lambda: {"cpu-thermal": 51.5})
     assert (
         samples(metrics_text(filled_board(1)))["sranogan_temperature_celsius", (("zone", "cpu-thermal"),)]
         == 51.5

@@ -21,9 +21,9 @@ pytest.importorskip("httpx", reason="starlette's test client needs httpx")
 
 from starlette.testclient import TestClient
 
-from sranogan_edge.page import make_app, serving
-from sranogan_edge.page_access import Address, parse_address
-from sranogan_edge.page_board import HISTORY, THUMBNAILS, Board
+from sranogan_edge.page.access import Address, parse_address
+from sranogan_edge.page.app import make_app, serving
+from sranogan_edge.page.board import HISTORY, THUMBNAILS, Board
 
 LOCAL = Address("127.0.0.1", 8080)
 TOKEN = "0123456789abcdef"
@@ -210,7 +210,7 @@ def test_health_and_readiness(board: Board, monkeypatch: pytest.MonkeyPatch) -> 
     board.set_ready(False, "the bundle is being proven")
     assert browser.get("/readyz").status_code == 503
     now = time.time()
-    monkeypatch.setattr("sranogan_edge.page.time.time", lambda: now + 61)
+    monkeypatch.setattr("sranogan_edge.page.app.time.time", lambda: now + 61)
     assert browser.get("/healthz").status_code == 503
     board.beat()
 

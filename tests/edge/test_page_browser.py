@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sranogan_edge.density import Calibration
-from sranogan_edge.page_board import Board
+from sranogan_edge.page.board import Board
 from tests.edge.page_board_fakes import filled_board, show
 
 pytest.importorskip("starlette", reason="the extra page is not installed")
@@ -16,8 +16,8 @@ pytest.importorskip("playwright", reason="playwright is not installed: pip insta
 
 from playwright.sync_api import sync_playwright
 
-from sranogan_edge.page import serving
-from sranogan_edge.page_access import Address
+from sranogan_edge.page.access import Address
+from sranogan_edge.page.app import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

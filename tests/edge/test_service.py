@@ -14,9 +14,9 @@ import pytest
 from sranogan_edge.errors import ExitCode, FeedError, ResultsError
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.watch import WatchFeed
-from sranogan_edge.service_delivery import ResultsLog, SinkReader
-from sranogan_edge.service_notify import Notifier
-from sranogan_edge.spool import SpoolLimits
+from sranogan_edge.service.delivery import ResultsLog, SinkReader
+from sranogan_edge.service.notify import Notifier
+from sranogan_edge.spool.spool import SpoolLimits
 from tests.edge.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
 
 

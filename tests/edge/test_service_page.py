@@ -16,17 +16,17 @@ import pytest
 from sranogan_edge.density import Calibration
 from sranogan_edge.feeds import FeedHealth
 from sranogan_edge.feeds.watch import WatchFeed
-from sranogan_edge.page_board import Board
-from sranogan_edge.service import Service
-from sranogan_edge.service_delivery import ResultsLog, SinkReader
-from sranogan_edge.service_threshold import AppliedThreshold
+from sranogan_edge.page.board import Board
+from sranogan_edge.service.delivery import ResultsLog, SinkReader
+from sranogan_edge.service.loop import Service
+from sranogan_edge.service.threshold import AppliedThreshold
 from tests.edge.service_bench import Bench, Camera, Sink, fill, images, wait_for
 
 pytest.importorskip("starlette", reason="the extra page is not installed")
 pytest.importorskip("prometheus_client", reason="the extra page is not installed")
 
-from sranogan_edge.page import serving
-from sranogan_edge.page_access import Address
+from sranogan_edge.page.access import Address
+from sranogan_edge.page.app import serving
 
 
 class Page:

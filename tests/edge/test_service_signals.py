@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from sranogan_edge.service_signals import stopped_by_signals
+from sranogan_edge.service.signals import stopped_by_signals
 
 
 @pytest.fixture(autouse=True)
@@ -56,11 +56,15 @@ def test_a_signal_while_the_main_thread_holds_a_lock(number: int, what: str) -> 
 def test_the_second_one_has_its_usual_effect() -> None:
     """Who presses Ctrl-C twice does not want to wait for the object in hand."""
     told = Told()
-    with stopped_by_signals(told):
-        os.kill(os.getpid(), signal.SIGINT)
-        assert told.calls.get(timeout=60)[0] == "stop"
-        with pytest.raises(KeyboardInterrupt):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore SIGINT
+    try:
+        with stopped_by_signals(told):
             os.kill(os.getpid(), signal.SIGINT)
+            assert told.calls.get(timeout=60)[0] == "stop"
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_every_reload_counts_and_none_stops() -> None:

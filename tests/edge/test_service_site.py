@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sranogan_edge.calibrate_site import SiteCalibration
-from sranogan_edge.domain import DomainRule
-from sranogan_edge.drift import DriftSettings
 from sranogan_edge.errors import ExitCode, ImageError, ResultsError
 from sranogan_edge.feeds import Arrival, FeedHealth, open_feed
 from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine, Scorer, result_line
-from sranogan_edge.service_alarms import Alarms
-from sranogan_edge.service_delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service_judge import Judge, Site
-from sranogan_edge.service_threshold import AppliedThreshold
+from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
+from sranogan_edge.service.judge import Judge, Site
+from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.domain import DomainRule
+from sranogan_edge.site.drift import DriftSettings
 from tests.edge.service_bench import Bench, Camera, StandIn, fill, images, lines
 
 DIGEST = "c" * 64

@@ -21,19 +21,19 @@ import pytest
 from PIL import Image
 
 from sranogan_edge.bundle import Bundle, read_bundle, write_bundle
-from sranogan_edge.calibrate import fit, write_calibration
 from sranogan_edge.errors import BundleError, BundleFormatError, CalibrationError, GoldenMismatchError
 from sranogan_edge.feeds.watch import WatchFeed
-from sranogan_edge.page_board import Board
-from sranogan_edge.service import Service, ServiceSettings
-from sranogan_edge.service_alarms import Alarms
-from sranogan_edge.service_bundles import KeptBundles
-from sranogan_edge.service_delivery import ResultsLog
-from sranogan_edge.service_judge import Judge, calibrated
-from sranogan_edge.service_model import Loader
-from sranogan_edge.service_swap import Swap
-from sranogan_edge.settings import CalibrationSettings, ScoringSettings
-from sranogan_edge.spool import Spool, SpoolLimits
+from sranogan_edge.page.board import Board
+from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.bundles import KeptBundles
+from sranogan_edge.service.delivery import ResultsLog
+from sranogan_edge.service.judge import Judge, calibrated
+from sranogan_edge.service.loop import Service, ServiceSettings
+from sranogan_edge.service.model import Loader
+from sranogan_edge.service.swap import Swap
+from sranogan_edge.settings.tree import CalibrationSettings, ScoringSettings
+from sranogan_edge.site.calibrate import fit, write_calibration
+from sranogan_edge.spool.spool import Spool, SpoolLimits
 from tests.edge.service_bench import Bench, lines, wait_for
 
 XNNPACK = ScoringSettings(backend="xnnpack")

@@ -13,18 +13,18 @@ from sranogan_edge import feeds
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds import watch
 from sranogan_edge.feeds.video import VideoOptions
-from sranogan_edge.settings import LogSettings, PageSettings, ScoringSettings, Settings
-from sranogan_edge.settings_feeds import (
+from sranogan_edge.settings.feeds import (
     FEED_SETTINGS,
     DicomFeedSettings,
     FilesFeedSettings,
     VideoFeedSettings,
     WatchFeedSettings,
 )
-from sranogan_edge.settings_read import read_settings
-from sranogan_edge.settings_secret import holds_password, read_secret, without_password
-from sranogan_edge.settings_sinks import SINK_SETTINGS, MqttSinkSettings
-from sranogan_edge.settings_table import settings_tables, with_tables
+from sranogan_edge.settings.read import read_settings
+from sranogan_edge.settings.secret import holds_password, read_secret, without_password
+from sranogan_edge.settings.sinks import SINK_SETTINGS, MqttSinkSettings
+from sranogan_edge.settings.table import settings_tables, with_tables
+from sranogan_edge.settings.tree import LogSettings, PageSettings, ScoringSettings, Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 SMALL = 'bundle = "b.sranogan"\n[[feeds]]\nuri = "watch:in"\n'
@@ -303,7 +303,7 @@ def test_the_settings_know_what_the_feeds_take() -> None:
 
 
 def test_the_documented_tables_are_those_of_the_code() -> None:
-    """docs/settings.md is up to date: python -m sranogan_edge.settings_table docs/settings.md."""
+    """docs/settings.md is up to date: python -m sranogan_edge.settings.table docs/settings.md."""
     text = DOCS.read_text(encoding="utf-8")
     assert with_tables(text) == text
     tables = settings_tables()

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.settings import PageSettings, Settings
-from sranogan_edge.settings_check import check_settings
-from sranogan_edge.settings_check_parts import (
+from sranogan_edge.settings.check import check_settings
+from sranogan_edge.settings.check_parts import (
     Finding,
     existing_parent,
     folder_problem,
@@ -23,10 +22,11 @@ from sranogan_edge.settings_check_parts import (
     port_problem,
     secret_findings,
 )
-from sranogan_edge.settings_feeds import DicomFeedSettings, VideoFeedSettings, WatchFeedSettings
-from sranogan_edge.settings_read import feed_settings, sink_settings
-from sranogan_edge.settings_sinks import MqttSinkSettings
-from sranogan_edge.spool import Spool
+from sranogan_edge.settings.feeds import DicomFeedSettings, VideoFeedSettings, WatchFeedSettings
+from sranogan_edge.settings.read import feed_settings, sink_settings
+from sranogan_edge.settings.sinks import MqttSinkSettings
+from sranogan_edge.settings.tree import PageSettings, Settings
+from sranogan_edge.spool.spool import Spool
 
 NOBODY = 65534
 
@@ -53,7 +53,7 @@ def test_a_folder_of_others(tmp_path: Path) -> None:
     folder.mkdir(mode=0o555)
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from sranogan_edge.settings_check_parts import folder_problem\n"
+        "from sranogan_edge.settings.check_parts import folder_problem\n"
         "if os.geteuid() == 0: os.setresuid(*[int(sys.argv[2])] * 3)\n"
         "print(folder_problem(Path(sys.argv[1])))"
     )
@@ -67,7 +67,7 @@ def test_the_holder_of_a_spool(tmp_path: Path) -> None:
     """Another process that holds the spool is named; asking neither takes nor breaks its lock."""
     assert holder_of(tmp_path) == ""
     script = (
-        "import sys; from pathlib import Path; from sranogan_edge.spool import Spool; "
+        "import sys; from pathlib import Path; from sranogan_edge.spool.spool import Spool; "
         "s = Spool(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]

@@ -17,7 +17,7 @@ import pydicom
 from pynetdicom import AE
 
 from sranogan_edge.decode import decode_bytes
-from sranogan_edge.dicom_decode import DX
+from sranogan_edge.dicom.decode import DX
 from sranogan_edge.errors import DicomResultError, SettingsError
 from sranogan_edge.results import OUT_OF_DOMAIN, ResultLine
 from sranogan_edge.sinks.dicom import DicomSink, destination_of

@@ -26,8 +26,8 @@ from sranogan_edge.errors import (
     SpoolFullError,
     SpoolInUseError,
 )
-from sranogan_edge.retention import Retention, prune
-from sranogan_edge.spool import Cursor, Entry, Spool, SpoolLimits
+from sranogan_edge.spool.retention import Retention, prune
+from sranogan_edge.spool.spool import Cursor, Entry, Spool, SpoolLimits
 
 ROOMY = SpoolLimits(min_free_bytes=0)
 
@@ -196,7 +196,7 @@ def test_the_second_runner_is_refused(spool: Spool) -> None:
     assert refused.value.exit_code == ExitCode.CANNOT_WRITE
     script = f"""
 from pathlib import Path
-from sranogan_edge.spool import Spool
+from sranogan_edge.spool.spool import Spool
 Spool(Path({str(spool.folder)!r}))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
@@ -209,7 +209,7 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
     script = f"""
 import os, signal, sys, time
 from pathlib import Path
-from sranogan_edge.spool import Spool
+from sranogan_edge.spool.spool import Spool
 spool = Spool(Path({str(tmp_path)!r}))
 child = os.fork()
 if not child:
@@ -400,7 +400,7 @@ def test_retention_by_free_space(spool: Spool) -> None:
             return type("Free", (), {"free": free})
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("sranogan_edge.retention.shutil", Usage)
+        patched.setattr("sranogan_edge.spool.retention.shutil", Usage)
         assert prune(spool, Retention(min_free_bytes=free + 2500)) == 3
         assert prune(spool, Retention(min_free_bytes=free)) == 0
     with pytest.raises(SettingsError, match="max_count must be 0 or more"):

@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.dicom_decode import CR, DX
+from sranogan_edge.dicom.decode import CR, DX
 from sranogan_edge.errors import SettingsError
 
 __all__ = ["DicomReceiverOptions", "DicomTls"]

@@ -18,7 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from sranogan_edge.dicom_read import identity_of
+from sranogan_edge.dicom.read import identity_of
 from sranogan_edge.errors import FeedError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions
 from sranogan_edge.feeds.dicom_server import BoundedServer, TransportLimits

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.spool_files import sync_folder
-from sranogan_edge.spool_lock import FolderLock
+from sranogan_edge.spool.files import sync_folder
+from sranogan_edge.spool.lock import FolderLock
 
 __all__ = ["WatchFeed", "open_watch"]
 

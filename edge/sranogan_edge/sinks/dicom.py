@@ -16,9 +16,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from sranogan_edge.decode import is_dicom
-from sranogan_edge.dicom_read import DEFAULT_MAX_BYTES, read_object
-from sranogan_edge.dicom_send import DicomClientTls, DicomDestination, send_objects
-from sranogan_edge.dicom_write import heat_map_object, report_object
+from sranogan_edge.dicom.read import DEFAULT_MAX_BYTES, read_object
+from sranogan_edge.dicom.send import DicomClientTls, DicomDestination, send_objects
+from sranogan_edge.dicom.write import heat_map_object, report_object
 from sranogan_edge.errors import DicomRefusedError, DicomResultError, ImageError, SettingsError
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.outbox import Outbox

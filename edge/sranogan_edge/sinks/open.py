@@ -42,7 +42,7 @@ def open_sink(
         outboxes: folder for results that wait to be sent, or were refused; one file a sink.
         environ: where :data:`MQTT_PASSWORD` and :data:`WEBHOOK_SECRET` stand; None is the process's own.
         pictures: folder that the ``heat_map`` of the results lie below, for sinks that send pictures.
-        options: of this kind of sink, as in :mod:`sranogan_edge.settings_sinks`.
+        options: of this kind of sink, as in :mod:`sranogan_edge.settings.sinks`.
 
     Raises:
         MissingExtraError: a package that this sink needs is not installed.

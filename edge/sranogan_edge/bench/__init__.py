@@ -1,0 +1,1 @@
+"""``sranogan-bench``: how fast, and what the time goes to."""

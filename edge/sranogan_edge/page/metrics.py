@@ -1,0 +1,97 @@
+"""The board as Prometheus metrics. Needs the extra ``page``."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from sranogan_edge.device import temperatures
+from sranogan_edge.page.board import BUCKETS_MS, VERDICTS, Board, Snapshot
+
+__all__ = ["BoardCollector", "metrics_text"]
+
+FEED_STATES = ("starting", "running", "waiting", "stalled", "failed", "closed")
+
+
+class BoardCollector(Collector):
+    """Reads the board when Prometheus asks: nothing is counted twice."""
+
+    def __init__(self, board: Board) -> None:
+        """Watch ``board``."""
+        self._board = board
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        now = self._board.snapshot()
+        yield from _results(now)
+        yield from _feeds(now)
+        yield _gauge("sranogan_ready", "Whether images are being scored.", float(now.ready))
+        yield _gauge("sranogan_alarms", "Alarms in force.", float(len(now.alarms)))
+        yield _gauge("sranogan_queue", "Objects that wait to be scored.", float(now.queue))
+        yield _gauge(
+            "sranogan_loop_age_seconds", "Since the loop last gave a sign.", max(0.0, time.time() - now.beat)
+        )
+        about = {name.replace(" ", "_"): str(value) for name, value in now.about.items()}
+        yield InfoMetricFamily("sranogan_bundle", "What scores.", value=about)
+        heat = GaugeMetricFamily("sranogan_temperature_celsius", "Of the machine.", labels=["zone"])
+        for zone, celsius in temperatures().items():
+            heat.add_metric([zone], celsius)
+        yield heat
+
+
+def _results(now: Snapshot) -> Iterator[Metric]:
+    images = CounterMetricFamily("sranogan_images", "Images by verdict.", labels=["verdict"])
+    for verdict in VERDICTS:
+        images.add_metric([verdict], now.counts.get(verdict, 0))
+    yield images
+    stages = HistogramMetricFamily("sranogan_stage_seconds", "Time by stage.", labels=["stage"])
+    for stage, (counts, total_ms) in now.histograms.items():
+        so_far, buckets = 0, []
+        for limit, count in zip((*BUCKETS_MS, math.inf), counts, strict=True):
+            so_far += count
+            buckets.append((f"{limit / 1000:g}" if math.isfinite(limit) else "+Inf", so_far))
+        stages.add_metric([stage], buckets, total_ms / 1000)
+    yield stages
+    yield _gauge("sranogan_threshold", "Scores above it are flagged.", now.threshold)
+    judged = [entry.line.score for entry in now.entries if entry.line.score is not None]
+    if judged:
+        yield _gauge("sranogan_last_score", "Of the newest judged image.", judged[-1])
+
+
+def _feeds(now: Snapshot) -> Iterator[Metric]:
+    state = GaugeMetricFamily("sranogan_feed_state", "1 for the state it is in.", labels=["feed", "state"])
+    dropped = CounterMetricFamily("sranogan_feed_dropped", "Frames left out.", labels=["feed"])
+    again = CounterMetricFamily("sranogan_feed_reconnects", "Times opened again.", labels=["feed"])
+    last = GaugeMetricFamily(
+        "sranogan_feed_last_arrival_timestamp_seconds", "When the last image came.", labels=["feed"]
+    )
+    for name, health in now.feeds.items():
+        for one in FEED_STATES:
+            state.add_metric([name, one], float(health.state == one))
+        dropped.add_metric([name], health.dropped)
+        again.add_metric([name], health.reconnects)
+        if health.last_arrival is not None:
+            last.add_metric([name], health.last_arrival)
+    yield from (state, dropped, again, last)
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+def metrics_text(board: Board) -> bytes:
+    """Return the metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(BoardCollector(board))
+    return generate_latest(registry)

@@ -1,0 +1,1 @@
+"""The runner: feeds to spool to detector to sinks."""

@@ -1,0 +1,145 @@
+"""From the feeds to the spool: each feed in a thread of its own; frames of cameras go past the spool."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+
+from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError
+from sranogan_edge.feeds import Arrival, Feed
+from sranogan_edge.results import Scorer, error_line
+from sranogan_edge.spool.spool import Entry, Spool
+
+__all__ = ["Intake"]
+
+_log = logging.getLogger(__name__)
+_PAUSE_WHEN_FULL_S = 1.0
+_LOOK_UP_S = 0.2
+
+
+class Intake:
+    """Takes arrivals until the feeds end or it is closed.
+
+    Attributes:
+        full: why the spool takes nothing now; empty where it does.
+        error: what ended a feed that should have gone on.
+        scorer: signs the lines of objects that cannot be stored.
+    """
+
+    def __init__(self, spool: Spool, feeds: Sequence[Feed], scorer: Scorer) -> None:
+        """Take ``feeds``; nothing runs yet."""
+        self.full = ""
+        self.error: Exception | None = None
+        self.wake = threading.Event()  # set whenever there may be work
+        self.scorer = scorer
+        self._spool, self._feeds = spool, feeds
+        self._frames: queue.Queue[tuple[str, Arrival]] = queue.Queue(maxsize=1)
+        self._pending: dict[int, Callable[[bool], None]] = {}
+        self._closing = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._follow, args=(feed,), name=f"feed {feed.name}", daemon=True)
+            for feed in feeds
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return not any(thread.is_alive() for thread in self._threads) and self._frames.empty()
+
+    def frame(self) -> tuple[str, Arrival] | None:
+        """The camera frame that waits, and the name of its feed."""
+        try:
+            return self._frames.get_nowait()
+        except queue.Empty:
+            return None
+
+    def settle(self, entry: Entry) -> None:
+        """Tell the feed of an ended object."""
+        settle = self._pending.pop(entry.sequence, None)
+        if settle:
+            settle(entry.state == "done")
+
+    def close(self, within_s: float = 10.0) -> None:
+        """Close the feeds; an arrival in hand is stored or left with its feed."""
+        self._closing.set()
+        for feed in self._feeds:
+            feed.close()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(within_s)
+
+    def _follow(self, feed: Feed) -> None:
+        try:
+            for arrival in feed:
+                if arrival.frame is not None:
+                    self._offer(feed.name, arrival)
+                else:
+                    self._store(feed.name, arrival)
+                if self._closing.is_set():
+                    break
+        except Exception as error:  # to be raised where the loop runs
+            self.error = error
+        finally:
+            self.wake.set()
+
+    def _offer(self, feed: str, arrival: Arrival) -> None:
+        """Wait until the frame can be handed over; the feed drops what comes meanwhile, and counts it."""
+        while not self._closing.is_set():
+            try:
+                self._frames.put((feed, arrival), timeout=_LOOK_UP_S)
+            except queue.Full:
+                continue
+            self.wake.set()
+            return
+
+    def _store(self, feed: str, arrival: Arrival) -> None:
+        if arrival.path is None:
+            raise FeedError(f"{arrival.frame_source}: arrived without bytes and without a frame.")
+        while True:
+            try:
+                entry = self._put(feed, arrival)
+                break
+            except SpoolFullError as error:
+                if not self.full:
+                    _log.error("%s", error)
+                self.full = str(error)
+                self.wake.set()
+                if self._closing.wait(_PAUSE_WHEN_FULL_S):
+                    return
+            except FeedError as error:  # it went meanwhile; the others go on
+                _log.warning("%s", error)
+                return
+        self.full = ""
+        if entry.path is not None:
+            arrival.acknowledge()
+        self._pending[entry.sequence] = arrival.settle
+        now = self._spool.entry(entry.sequence)  # it may have ended before, or just now
+        if now.ended:
+            self.settle(now)
+        self.wake.set()
+
+    def _put(self, feed: str, arrival: Arrival) -> Entry:
+        identity, source = arrival.identity, arrival.frame_source
+        assert arrival.path is not None
+        try:
+            return self._spool.put(
+                arrival.path,
+                identity,
+                key=arrival.key,
+                source=source,
+                origin=arrival.origin,
+                received_at=arrival.received_at,
+                feed=feed,
+            )
+        except ObjectTooLargeError as error:
+            _log.error("%s: %s", source, error)
+            line = asdict(replace(error_line(source, error, self.scorer), feed=feed))
+            return self._spool.refuse(str(error), line, identity, key=arrival.key or source, source=source)

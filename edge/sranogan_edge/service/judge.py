@@ -1,0 +1,191 @@
+"""What judges images: a detector, with the site's calibration that is in force."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.density import Calibration
+from sranogan_edge.errors import CalibrationError, ImageError, SettingsError
+from sranogan_edge.frame import Frame
+from sranogan_edge.pipeline import Detector, Verdict
+from sranogan_edge.results import ResultLine, Scorer, result_line
+from sranogan_edge.site.calibration import SiteCalibration, apply_calibration, read_calibration
+from sranogan_edge.site.domain import DEFAULT_RATE, DomainRule
+from sranogan_edge.site.drift_statistics import grid_of, statistics_of
+
+__all__ = ["Answer", "Judge", "ScoresFrames", "Site", "calibrated"]
+
+_log = logging.getLogger(__name__)
+
+
+class ScoresFrames(Protocol):
+    """What judges a frame (:class:`sranogan_edge.pipeline.Detector`)."""
+
+    def score(self, frame: Frame) -> Verdict:
+        """Judge one frame; raises ImageError when it cannot be used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A site's calibration in force.
+
+    Attributes:
+        calibration: scores and statistics of its normals.
+        digest: SHA-256 of its file.
+        domain: what is not like the training data; None leaves it out.
+        measure: the statistics of a judged frame, by name.
+    """
+
+    calibration: SiteCalibration
+    digest: str
+    domain: DomainRule | None
+    measure: Callable[[Frame, Verdict], Mapping[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What is said of one object: of its frame with the highest score.
+
+    Attributes:
+        verdict: of that frame, by the threshold in force.
+        out_of_domain: why the score means nothing; empty where it does.
+        statistics: of that frame; empty without a site's calibration.
+        grid: of that frame at 32 x 32 pixels.
+        frames: how many the object has.
+        frame: number of that frame, from 1.
+        left_out: which frames could not be judged, and why; empty where all could.
+    """
+
+    verdict: Verdict
+    out_of_domain: str
+    statistics: Mapping[str, float]
+    grid: NDArray[np.float32]
+    frames: int = 1
+    frame: int = 1
+    left_out: str = ""
+
+    def line(self, source: str, scorer: Scorer, heat_map: str | None, feed: str) -> ResultLine:
+        """Return the result line."""
+        made = result_line(source, self.verdict, scorer, heat_map, out_of_domain=self.out_of_domain)
+        reasons = "; ".join(filter(None, (self.out_of_domain, self.left_out)))
+        several = self.frame if self.frames > 1 else None
+        return replace(made, reason=reasons or None, feed=feed or None, frames=self.frames, frame=several)
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A detector and what the results say of it.
+
+    Attributes:
+        detector: judges frames.
+        scorer: stands in every line.
+        max_pixels: above which a header is reason to refuse.
+        heat_limit: scale of the heat maps; None makes none.
+        calibration: p-values and threshold in force; None where the detector alone knows.
+        site: where the calibration is a site's.
+    """
+
+    detector: ScoresFrames
+    scorer: Scorer
+    max_pixels: int
+    heat_limit: float | None
+    calibration: Calibration | None = None
+    site: Site | None = None
+
+    @classmethod
+    def of(cls, detector: Detector, site: Site | None = None) -> Judge:
+        """Describe a loaded bundle; ``site`` is what was put into it (:func:`calibrated`)."""
+        bundle = detector.bundle
+        scorer = Scorer.of(detector, site.digest if site else None)
+        limit = bundle.density.heat_limit
+        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, bundle.calibration, site)
+
+    def answer(
+        self,
+        frames: Sequence[Frame],
+        threshold: float | None = None,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """Judge the frames of one object; the highest score speaks for it.
+
+        Args:
+            frames: at least one.
+            threshold: in force instead of the calibration's.
+            pulse: is called after each frame, as a sign of life.
+
+        Raises:
+            ImageError: none of the frames can be judged.
+        """
+        best: tuple[int, Verdict] | None = None
+        failed: list[ImageError] = []
+        for number, frame in enumerate(frames):
+            try:
+                verdict = self.detector.score(frame)
+            except ImageError as error:
+                failed.append(error)
+                continue
+            finally:
+                pulse()
+            if best is None or verdict.score > best[1].score:
+                best = number, verdict
+        if best is None:
+            raise failed[0]
+        left_out = f"{len(failed)} of {len(frames)} frames could not be judged: {failed[0]}" if failed else ""
+        return self._answer(frames, *best, threshold, left_out)
+
+    def _answer(
+        self, frames: Sequence[Frame], number: int, verdict: Verdict, threshold: float | None, left_out: str
+    ) -> Answer:
+        if threshold is not None:
+            verdict = replace(verdict, threshold=threshold, anomalous=verdict.score > threshold)
+        statistics: Mapping[str, float] = {}
+        outside = ""
+        if self.site:
+            statistics = self.site.measure(frames[number], verdict)
+            outside = self.site.domain.judge(statistics).message if self.site.domain else ""
+        return Answer(verdict, outside, statistics, grid_of(verdict), len(frames), number + 1, left_out)
+
+    @property
+    def threshold(self) -> float:
+        """Of the calibration in force."""
+        return self.calibration.threshold if self.calibration else math.inf
+
+
+def calibrated(
+    detector: Detector, path: Path, key: Path | None = None, domain_rate: float | None = DEFAULT_RATE
+) -> Judge:
+    """Put the calibration at ``path`` in force.
+
+    Args:
+        detector: of the bundle and the search steps that it was made with.
+        path: what ``sranogan-calibrate`` wrote.
+        key: that must have signed it; None takes any.
+        domain_rate: share of normals that may be answered "not like the training data"; None never does.
+
+    Raises:
+        CalibrationError: damaged, not signed with the key, or of another bundle or number of steps.
+    """
+    bundle = apply_calibration(detector.bundle, path, key)
+    own, site = detector.with_calibration(bundle.calibration), read_calibration(path, key)
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CalibrationError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    rule = None
+    if domain_rate is not None:
+        try:
+            rule = DomainRule.of(site, domain_rate)
+        except SettingsError as error:  # too few normals: the threshold holds all the same
+            _log.warning('%s: nothing is answered "not like the training data": %s', path, error)
+    measure = partial(statistics_of, density=bundle.density, spec=bundle.preprocess)
+    return Judge.of(own, Site(site, digest, rule, measure))

@@ -1,0 +1,230 @@
+"""The runner: feeds -> spool -> detector -> sinks, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sranogan_edge.errors import ExitCode, SpoolFullError
+from sranogan_edge.feeds import Feed
+from sranogan_edge.page.board import Board
+from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.delivery import Delivery, Reader
+from sranogan_edge.service.intake import Intake
+from sranogan_edge.service.judge import Judge
+from sranogan_edge.service.report import Report
+from sranogan_edge.service.scoring import Result, Scoring
+from sranogan_edge.service.signals import stopped_by_signals
+from sranogan_edge.service.swap import Swap
+from sranogan_edge.service.threshold import AppliedThreshold
+from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.spool.retention import Retention, prune
+from sranogan_edge.spool.spool import Spool
+
+__all__ = ["Service", "ServiceSettings", "stopped_by_signals"]
+
+_log = logging.getLogger(__name__)
+_PAUSE_WHEN_FULL_S = 0.5
+_IDLE_S = 1.0
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How the runner goes about it.
+
+    Attributes:
+        out: folder for heat maps; None makes none.
+        retention: of finished objects.
+        prune_every_s: seconds between two looks at the retention.
+        drift: how feeds are watched where a site's calibration is in force; None does not watch them.
+        bundle: the file that the judge came from, to be shown.
+    """
+
+    out: Path | None = None
+    retention: Retention = field(default_factory=Retention)
+    prune_every_s: float = 60.0
+    drift: DriftSettings | None = field(default_factory=DriftSettings)
+    bundle: Path = Path()
+
+
+class Service:
+    """One runner; :meth:`run` returns when the feeds end, or soon after :meth:`stop`."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        spool: Spool,
+        feeds: Sequence[Feed],
+        readers: Mapping[str, Reader],
+        settings: ServiceSettings | None = None,
+        *,
+        threshold: AppliedThreshold | None = None,
+        board: Board | None = None,
+        alarms: Alarms | None = None,
+        swap: Swap | None = None,
+    ) -> None:
+        """Connect the parts; nothing runs yet. The caller closes the spool.
+
+        ``readers`` take the results, by name; ``swap`` brings judges that take over from ``judge``;
+        ``threshold`` None takes up what is in the spool's folder.
+        """
+        self.settings = settings or ServiceSettings()
+        self.spool, self.feeds, self._readers, self._swap = spool, feeds, readers, swap
+        self.scored = self.failed = 0  # by this run
+        self.alarms = alarms or Alarms()
+        self._threshold = threshold or AppliedThreshold(spool.folder, judge.scorer)
+        self._report = Report(
+            judge,
+            spool,
+            feeds,
+            drift=self.settings.drift,
+            alarms=self.alarms,
+            board=board,
+            bundle=self.settings.bundle,
+        )
+        self._scoring = Scoring(spool, judge, self.settings.out, self._threshold, self._report.alive)
+        self._intake = Intake(spool, feeds, judge.scorer)
+        self._delivery: Delivery | None = None
+        self._stop = threading.Event()
+        self._pruned_at = float("-inf")
+        self._full = ""  # why nothing can be written
+
+    def stop(self) -> None:
+        """Finish the object in hand and end; may be called from any thread."""
+        self._stop.set()
+        self._intake.wake.set()
+
+    def reload(self) -> None:
+        """Look whether bundle or calibration were replaced; may be called from any thread."""
+        if self._swap:
+            self._swap.look()
+
+    def run(self) -> ExitCode:
+        """Score until told to stop (OK), or until the feeds end (SOME_FAILED where some could not be scored).
+
+        Raises:
+            SranoganError: a feed failed for good, or the spool did; all that was acknowledged is kept.
+        """
+        delivery = self._delivery = self._delivering()
+        if delivery is None:
+            return ExitCode.OK
+        try:
+            self._intake.start()
+            if self._swap:
+                self._swap.start()
+            self._report.notifier.ready()
+            self._report.ready()
+            self._loop(delivery)
+        finally:
+            self._report.notifier.stopping()
+            self._report.ready("it is stopping")
+            if self._swap:
+                self._swap.close()
+            self._intake.close()
+            delivery.close()
+        if self._intake.error and not self._stop.is_set():
+            raise self._intake.error
+        return ExitCode.SOME_FAILED if self.failed and not self._stop.is_set() else ExitCode.OK
+
+    def _delivering(self) -> Delivery | None:
+        """Begin to deliver, once the disk has room for it; None when told to stop meanwhile."""
+        while not self._stop.is_set():
+            try:
+                return Delivery(self.spool.outbox, self._readers)
+            except SpoolFullError as error:
+                self._wait_for_room(error)
+        return None
+
+    def _loop(self, delivery: Delivery) -> None:
+        while not self._stop.is_set() and not self._intake.error:
+            self._report.alive()
+            self._intake.wake.clear()
+            ended = self._intake.ended  # asked before looking for work: what came meanwhile is found
+            self._take_over()
+            worked = self._work(delivery)
+            self._tell()
+            self._prune()
+            if worked:
+                continue
+            if ended:
+                return
+            self._intake.wake.wait(min(_IDLE_S, (self._report.notifier.watchdog_s or 4.0) / 4))
+
+    def _take_over(self) -> None:
+        """Let a new judge take over, between two objects."""
+        judge = self._swap.successor() if self._swap else None
+        if judge is None or judge.scorer == self._scoring.judge.scorer:
+            return
+        before = self._scoring.judge.scorer
+        self._scoring.judge, self._intake.scorer = judge, judge.scorer
+        self._threshold.judging(judge.scorer)
+        self._report.judging(judge)
+        _log.warning(
+            "bundle %s, calibration %s took over from bundle %s, calibration %s",
+            judge.scorer.bundle[:12],
+            (judge.scorer.calibration or "its own")[:12],
+            before.bundle[:12],
+            (before.calibration or "its own")[:12],
+        )
+
+    def _work(self, delivery: Delivery) -> bool:
+        """Score a frame and an object, whichever wait; neither a camera nor a scanner holds up the other."""
+        results: list[Result] = []
+        arrival = self._intake.frame()
+        try:
+            if arrival is not None:
+                results.append(self._scoring.frame(*arrival, self._kept))
+            found = self._scoring.object(self._kept)
+        except SpoolFullError as error:  # before an object was begun, or when told to stop
+            self._wait_for_room(error)
+            found = None
+        else:
+            self._full = ""
+        results += [found] if found else []
+        for result in results:
+            self.scored, self.failed = self.scored + (not result.failed), self.failed + result.failed
+            delivery.announce()
+            self._report.result(result)
+            if result.entry:
+                self._intake.settle(result.entry)
+        return bool(results)
+
+    def _kept(self, store: Callable[[], int]) -> int:
+        """Store a result, as often as the disk is full; raises SpoolFullError when told to stop meanwhile."""
+        while True:
+            try:
+                return store()
+            except SpoolFullError as error:
+                if self._stop.is_set():
+                    raise
+                self._wait_for_room(error)
+
+    def _wait_for_room(self, error: SpoolFullError) -> None:
+        self._full = str(error)
+        self._report.alive()
+        self._tell()
+        self._report.notifier.status(str(error))
+        self._pruned_at = float("-inf")
+        self._prune()
+        self._stop.wait(_PAUSE_WHEN_FULL_S)
+
+    def _tell(self) -> None:
+        troubles = self._delivery.troubles if self._delivery else {}
+        self._report.tell(troubles, self._full or self._intake.full)
+
+    def _prune(self) -> None:
+        now = time.monotonic()
+        if now - self._pruned_at < (1.0 if self._intake.full else self.settings.prune_every_s):
+            return
+        self._pruned_at = now
+        try:
+            removed = prune(self.spool, self.settings.retention)
+        except SpoolFullError:  # not even room to note what goes: somebody else must free some
+            return
+        if removed:
+            _log.info("retention removed %d finished objects", removed)
+        self._report.status(self.scored, self.failed)

@@ -1,0 +1,127 @@
+"""What the runner tells of itself while it works: alarms, the live page's board, word to systemd."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sranogan_edge.feeds import Feed
+from sranogan_edge.page.board import Board
+from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.judge import Judge
+from sranogan_edge.service.notify import Notifier
+from sranogan_edge.service.scoring import Result
+from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.site.drift_feeds import FeedsDrift
+from sranogan_edge.spool.spool import Spool
+
+__all__ = ["Report", "about"]
+
+EVERY_S = 1.0
+_ALARMING = ("stalled", "failed")
+
+
+def about(judge: Judge, bundle: Path) -> dict[str, str]:
+    """What scores, for people, by name."""
+    scorer, site = judge.scorer, judge.site
+    found = {
+        "bundle": f"{bundle.name} ({scorer.bundle[:12]}, {scorer.steps} search steps)",
+        "backend": scorer.backend,
+        "calibration": "the bundle's own",
+    }
+    if site:
+        made = site.calibration
+        found["calibration"] = f"{made.images} normals of this site, {made.made} ({site.digest[:12]})"
+    if scorer.backend_fallback:
+        found["not on the GPU"] = scorer.backend_fallback
+    return found
+
+
+class Report:
+    """Takes in what happens, and tells it once a second."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        spool: Spool,
+        feeds: Sequence[Feed],
+        *,
+        drift: DriftSettings | None,
+        alarms: Alarms,
+        board: Board | None,
+        bundle: Path,
+    ) -> None:
+        """Watch ``feeds`` for drift by the calibration of ``judge``, and show all on ``board``."""
+        self.notifier = Notifier()
+        self._spool, self._feeds, self._settings = spool, feeds, drift
+        self._alarms, self._board, self._bundle = alarms, board, bundle
+        self._drift = FeedsDrift(judge, drift)
+        self._told_at = float("-inf")
+        self._why_not = "starting"
+
+    def judging(self, judge: Judge) -> None:
+        """Another judge is in force: what was seen before it says nothing about its feeds."""
+        self._alarms.keep_only("drift", set())
+        self._drift = FeedsDrift(judge, self._settings)
+        if self._board and judge.calibration:
+            self._board.recalibrated(judge.calibration, judge.heat_limit or 1.0, about(judge, self._bundle))
+
+    def ready(self, why_not: str = "") -> None:
+        """Images are being scored, or ``why_not``; a full disk is another reason why not."""
+        self._why_not = why_not
+        if self._board:
+            self._board.set_ready(not why_not, why_not)
+
+    def alive(self) -> None:
+        """Give a sign of life."""
+        self.notifier.alive()
+        if self._board:
+            self._board.beat()
+
+    def result(self, result: Result) -> None:
+        """Take in one result."""
+        answer, feed = result.answer, result.line.feed or ""
+        if answer:
+            reasons = self._drift.add(feed, answer, of_camera=result.entry is None)
+            self._alarms.note(f"drift {feed}", *reasons)
+        if self._board:
+            self._board.scored(
+                result.line,
+                result.verdict,
+                feed=feed,
+                out_of_domain=answer.out_of_domain if answer else "",
+            )
+
+    def tell(self, sinks: Mapping[str, str], disk: str, *, now: bool = False) -> None:
+        """Renew alarms and board, at most once a second.
+
+        Args:
+            sinks: why results do not arrive, by sink.
+            disk: why the spool takes nothing; empty where it does.
+            now: without waiting for the second to pass.
+        """
+        if not now and time.monotonic() - self._told_at < EVERY_S:
+            return
+        self._told_at = time.monotonic()
+        health = {feed.name: feed.health for feed in self._feeds}
+        for name, found in health.items():
+            bad = found.state in _ALARMING
+            self._alarms.note(f"feed {name}", *([f"{name}: {found.message or found.state}"] if bad else []))
+        self._alarms.keep_only("sink", set(sinks))
+        for name, why in sinks.items():
+            self._alarms.note(f"sink {name}", f"{name}: {why}")
+        self._alarms.note("disk", *filter(None, [disk]))
+        if self._board:
+            self._board.set_feeds(health)
+            self._board.set_queue(self._spool.waiting())
+            self._board.set_alarms(self._alarms.now)
+            why_not = self._why_not or disk
+            self._board.set_ready(not why_not, why_not)
+
+    def status(self, scored: int, failed: int) -> None:
+        """Tell systemd one line."""
+        alarms = self._alarms.now
+        more = f"; {len(alarms)} alarms, the first: {alarms[0]}" if alarms else ""
+        waiting = self._spool.waiting()
+        self.notifier.status(f"{scored} scored, {failed} failed, {waiting} wait{more}")

@@ -1,0 +1,162 @@
+"""One object or frame, from its bytes to its stored result."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import cv2
+
+from sranogan_edge.decode import decode_frames
+from sranogan_edge.errors import ImageError
+from sranogan_edge.feeds import Arrival
+from sranogan_edge.frame import Frame
+from sranogan_edge.pipeline import Verdict
+from sranogan_edge.results import HEAT_MAPS, ResultLine, error_line, overlay
+from sranogan_edge.service.judge import Answer, Judge, ScoresFrames
+from sranogan_edge.service.threshold import AppliedThreshold
+from sranogan_edge.spool.spool import Entry, Spool
+
+__all__ = ["Judge", "Result", "ScoresFrames", "Scoring"]
+
+_log = logging.getLogger(__name__)
+_STEM_CHARACTERS = 48
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What became of one object or frame.
+
+    Attributes:
+        number: of the stored result.
+        line: the result.
+        answer: None where it could not be judged.
+        entry: the object; None for a camera's frame.
+    """
+
+    number: int
+    line: ResultLine
+    answer: Answer | None
+    entry: Entry | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be judged."""
+        return self.answer is None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The answer's."""
+        return self.answer.verdict if self.answer else None
+
+
+class Scoring:
+    """Scores what waits in the spool, one at a time, and camera frames.
+
+    Attributes:
+        judge: may be replaced between two objects.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        judge: Judge,
+        out: Path | None,
+        threshold: AppliedThreshold,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Score with ``judge`` by ``threshold``; heat maps go below ``out``; ``pulse`` is a sign of life."""
+        self.judge = judge
+        self._spool, self._out = spool, out
+        self._threshold, self._pulse = threshold, pulse
+        self._any_exhausted = True  # an earlier run may have left some
+
+    def object(self, keep: Callable[[Callable[[], int]], int]) -> Result | None:
+        """Score the next object; None where none waits.
+
+        Args:
+            keep: calls what stores the result, again while the disk is full.
+        """
+        if self._any_exhausted:
+            for entry in self._spool.exhausted():
+                return self._bury(entry, keep)
+            self._any_exhausted = False
+        begun = self._spool.next()
+        if begun is None:
+            return None
+        try:
+            answer = self._answer(self._decoded(begun))
+        except ImageError as error:
+            line = self._error_line(begun.source, error, begun.feed)
+            return self._ended(begun, line, None, keep, dead=str(error))
+        except (Exception, MemoryError) as error:  # of the device, the runtime, or ours: tried again
+            _log.exception("%s: attempt %d failed", begun.source, begun.attempts)
+            failure = f"{type(error).__name__}: {error}"
+            keep(lambda: self._spool.give_back(begun, failure))
+            self._any_exhausted = begun.attempts >= self._spool.limits.max_attempts
+            return self.object(keep)
+        heat = self._heat_map(begun, answer.verdict)
+        return self._ended(
+            begun, answer.line(begun.source, self.judge.scorer, heat, begun.feed), answer, keep
+        )
+
+    def frame(self, feed: str, arrival: Arrival, keep: Callable[[Callable[[], int]], int]) -> Result:
+        """Score a camera's frame; it is not tried again."""
+        assert arrival.frame is not None
+        answer: Answer | None = None
+        try:
+            answer = self._answer((arrival.frame,))
+            line = answer.line(arrival.frame_source, self.judge.scorer, None, feed)
+        except ImageError as error:
+            line = self._error_line(arrival.frame_source, error, feed)
+        number = keep(lambda: self._spool.outbox.record(asdict(line), arrival.identity))
+        return Result(number, line, answer, None)
+
+    def _answer(self, frames: tuple[Frame, ...]) -> Answer:
+        return self.judge.answer(frames, self._threshold.value, self._pulse)
+
+    def _decoded(self, entry: Entry) -> tuple[Frame, ...]:
+        assert entry.path is not None
+        return decode_frames(entry.path.read_bytes(), source=entry.source, max_pixels=self.judge.max_pixels)
+
+    def _bury(self, entry: Entry, keep: Callable[[Callable[[], int]], int]) -> Result:
+        reason = (
+            f"{entry.source}: given up after {entry.attempts} attempts; each ended the runner or failed"
+            f"{f' ({entry.reason})' if entry.reason else ''}. Its bytes are in the spool's dead/."
+        )
+        _log.error("%s", reason)
+        line = self._error_line(entry.source, ImageError(reason), entry.feed)
+        return self._ended(entry, line, None, keep, dead=reason)
+
+    def _error_line(self, source: str, error: Exception, feed: str) -> ResultLine:
+        return replace(error_line(source, error, self.judge.scorer), feed=feed or None)
+
+    def _ended(
+        self,
+        entry: Entry,
+        line: ResultLine,
+        answer: Answer | None,
+        keep: Callable[[Callable[[], int]], int],
+        dead: str | None = None,
+    ) -> Result:
+        number = keep(lambda: self._spool.finish(entry, asdict(line), dead=dead))
+        return Result(number, line, answer, self._spool.entry(entry.sequence))
+
+    def _heat_map(self, entry: Entry, verdict: Verdict) -> str | None:
+        """Save the heat map; a disk that does not take it costs the picture, not the result."""
+        if self._out is None or self.judge.heat_limit is None:
+            return None
+        stem = re.sub(r"[^\w.-]", "_", Path(entry.source).stem)[:_STEM_CHARACTERS]
+        relative = f"{HEAT_MAPS}/{entry.sequence:08d}-{stem}.png"
+        picture = overlay(verdict.reconstruction.x, verdict.heat, self.judge.heat_limit)
+        try:
+            (self._out / HEAT_MAPS).mkdir(exist_ok=True)
+            (self._out / relative).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        except OSError as error:
+            _log.warning("%s: no heat map (%s)", entry.source, error.strerror or error)
+            (self._out / relative).unlink(missing_ok=True)
+            return None
+        return relative

@@ -1,0 +1,194 @@
+"""Another bundle, or calibration, in place of the one in use: proven beside it, then it takes over.
+
+The file that the runner was started with is watched. What replaces it is copied, read, its digests checked,
+and its golden cases scored on the backend in use, all in a thread of its own while the other one goes on
+scoring. It takes over between two objects. What is refused changes nothing, but raises an alarm.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from sranogan_edge.bundle_archive import MAX_BUNDLE_BYTES
+from sranogan_edge.errors import BundleError, SpoolError, SranoganError
+from sranogan_edge.pipeline import Detector
+from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.bundles import KeptBundles, digest_of
+from sranogan_edge.service.judge import Judge
+from sranogan_edge.service.model import Loader
+
+__all__ = ["Swap"]
+
+_log = logging.getLogger(__name__)
+_SETTLE_S = 2.0  # a file that nobody wrote to for so long is complete
+_Look = tuple[object, ...]
+
+
+class Swap:
+    """Judges of one bundle's file, one after the other."""
+
+    def __init__(
+        self,
+        bundle: Path,
+        loader: Loader,
+        kept: KeptBundles,
+        alarms: Alarms,
+        *,
+        every_s: float | None = 10.0,
+        settle_s: float = _SETTLE_S,
+    ) -> None:
+        """Watch ``bundle`` and the calibration of ``loader``; nothing is read yet.
+
+        Args:
+            bundle: the file that is replaced.
+            loader: makes judges.
+            kept: copies of the bundles in use.
+            alarms: is told what is refused.
+            every_s: seconds between two looks; None looks when :meth:`look` is called only.
+            settle_s: a file that did not change for so long is complete.
+        """
+        self._bundle, self._loader, self._kept, self._alarms = bundle, loader, kept, alarms
+        self._every_s, self._settle_s = every_s, settle_s
+        self._detector: Detector | None = None  # of the bundle in use, without a site's calibration
+        self._known: _Look = ()
+        self._asked, self._closing = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._successor: Judge | None = None
+        self._thread = threading.Thread(target=self._watch, name="bundle", daemon=True)
+
+    def first(self) -> Judge:
+        """Return the judge to start with.
+
+        Where the bundle is refused, or its calibration, the one that this spool's runner had in use last
+        goes on, with an alarm.
+
+        Raises:
+            BundleError: refused, and there is none to go on with.
+            BackendError: the backend is missing or fails.
+        """
+        self._known = self._look()
+        try:
+            return self._proven(at_start=True)
+        except BundleError as error:
+            self._kept.discard()
+            try:
+                judge = self._go_on()
+            except SranoganError:
+                raise error from None
+            self._alarms.note("bundle", f"{error} The one that was in use before goes on.")
+            return judge
+
+    def _go_on(self) -> Judge:
+        detector = self._loader.detector(self._kept.in_use)
+        judge = self._judge(detector, may_be_void=self._kept.is_void(detector.bundle.sha256))
+        self._detector = detector
+        return judge
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def look(self) -> None:
+        """Look now, and read what is there even if it was refused before; from any thread."""
+        self._asked.set()
+
+    def close(self, within_s: float = 30.0) -> None:
+        """End; what is being proven is left."""
+        self._closing.set()
+        self._asked.set()
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+
+    def successor(self) -> Judge | None:
+        """Return what is to take over now, once."""
+        with self._lock:
+            found, self._successor = self._successor, None
+        return found
+
+    def _watch(self) -> None:
+        seen, since = self._known, time.monotonic()
+        while not self._closing.is_set():
+            pause = self._every_s if seen == self._known else self._settle_s
+            asked = self._asked.wait(pause)
+            self._asked.clear()
+            if self._closing.is_set():
+                return
+            now = self._look()
+            if now != seen:
+                seen, since = now, time.monotonic()
+            complete = time.monotonic() - since >= self._settle_s
+            if asked or (seen != self._known and complete):
+                self._known = seen
+                self._try()
+
+    def _try(self) -> None:
+        try:
+            judge = self._proven(at_start=False)
+        except Exception as error:  # whatever a file can do to us: the one in use goes on
+            self._kept.discard()
+            told = str(error) if isinstance(error, SranoganError) else f"{type(error).__name__}: {error}"
+            self._alarms.note("bundle", f"{told} The one in use goes on.")
+            return
+        self._alarms.note("bundle")
+        with self._lock:
+            self._successor = judge
+
+    def _proven(self, *, at_start: bool) -> Judge:
+        before = self._detector
+        detector = self._read(before)
+        sha256 = detector.bundle.sha256
+        is_new = before is None or sha256 != before.bundle.sha256
+        judge = self._judge(detector, may_be_void=(is_new and not at_start) or self._kept.is_void(sha256))
+        self._detector = detector
+        if is_new:
+            self._keep()
+        return judge
+
+    def _judge(self, detector: Detector, *, may_be_void: bool) -> Judge:
+        """Put the site's calibration in force; one of another bundle is void where that took over from it."""
+        if not may_be_void:
+            judge, why = self._loader.judge(detector), ""
+        else:
+            judge, why = self._loader.judge_or_why_not(detector)
+        self._alarms.note("calibration", *filter(None, [why]))
+        self._kept.note_void(detector.bundle.sha256 if why else "")
+        return judge
+
+    def _read(self, before: Detector | None) -> Detector:
+        """Return the proven detector of the file that is there; the one in use where it is the same."""
+        path = self._bundle
+        if path.is_file() and path.stat().st_size <= MAX_BUNDLE_BYTES:
+            try:
+                path = self._kept.stage()
+            except SpoolError as error:
+                if before is not None:
+                    raise
+                _log.error("%s", error)  # it starts all the same; there is nothing to go back to
+        if before is not None and digest_of(path) == before.bundle.sha256:
+            self._kept.discard()
+            return before
+        try:
+            return self._loader.detector(path, before.bundle.steps if before else None)
+        except SranoganError as error:  # people know the file by its own name
+            raise type(error)(str(error).replace(str(self._kept.staged), str(self._bundle))) from error
+
+    def _keep(self) -> None:
+        try:
+            self._kept.promote()
+        except OSError as error:
+            _log.error("%s: cannot be kept (%s)", self._bundle, error.strerror or error)
+
+    def _look(self) -> _Look:
+        files = [self._bundle, self._loader.calibration.file]
+        return tuple(_stat(file) if file else None for file in files)
+
+
+def _stat(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

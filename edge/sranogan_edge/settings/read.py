@@ -1,0 +1,148 @@
+"""Settings from a TOML file and the environment: strict, and all that is wrong is said at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.feeds import feed_kind
+from sranogan_edge.settings.feeds import FEED_SETTINGS, FeedSettings
+from sranogan_edge.settings.lines import KeyPath, key_lines, line_of
+from sranogan_edge.settings.secret import holds_password
+from sranogan_edge.settings.sinks import SINK_SETTINGS
+from sranogan_edge.settings.tree import Settings
+from sranogan_edge.settings.values import FromEnvironment, Problem, Reading, build
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["PREFIX", "feed_settings", "read_settings", "sink_settings"]
+
+PREFIX = "SRANOGAN_"
+MAX_BYTES = 2**20
+_TOP_LEVEL = {"bundle", "out", "domain", "drift"}  # the only variables without a section that are settings
+
+
+def read_settings(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the TOML file at ``path``, and let the variables ``SRANOGAN_SECTION__KEY`` override it.
+
+    Relative paths, also those in URIs, start from the folder of the file.
+
+    Raises:
+        SettingsError: it cannot be read, or something in it is wrong; the message has a line for each.
+    """
+    text = _text_of(path)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            f"{path}: not TOML: {error}. Text stands in quotes, lists in brackets: see docs/settings.md."
+        ) from error
+    reading = Reading(path.resolve().parent, _chosen)
+    _override(table, os.environ if environ is None else environ, reading)
+    settings = build(Settings, table, (), reading)
+    if reading.problems:
+        lines = key_lines(text)
+        found = sorted(reading.problems, key=lambda one: line_of(one.path, lines) or 0)
+        raise SettingsError("\n".join(_described(one, path, lines) for one in found))
+    return cast("Settings", settings)
+
+
+def feed_settings(uri: str) -> type[FeedSettings]:
+    """Return the class of settings that the feed ``uri`` has; raises FeedError."""
+    return FEED_SETTINGS[feed_kind(uri)]
+
+
+def sink_settings(uri: str) -> type:
+    """Return the class of settings that the sink ``uri`` has; raises SettingsError."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not rest or scheme not in SINK_SETTINGS:
+        raise SettingsError(
+            "no such sink. There are jsonl:FOLDER, sqlite:FILE, mqtt://HOST, mqtts://HOST, "
+            "https://HOST/PATH, dicom://HOST:PORT/CALLED_AE"
+        )
+    return SINK_SETTINGS[scheme]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise SettingsError(f"{path}: more than {MAX_BYTES:,} bytes are no settings. Check the path.")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: the settings cannot be read ({error.strerror or error}). Check the path and its mode."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not text in UTF-8 ({error}). Save it as UTF-8.") from error
+
+
+def _described(problem: Problem, path: Path, lines: dict[KeyPath, int]) -> str:
+    if isinstance(problem.value, FromEnvironment):
+        return f"environment: {problem}."
+    line = line_of(problem.path, lines)
+    return f"{path}{f':{line}' if line else ''}: {problem}."
+
+
+def _chosen(kind: type, entry: dict[str, Any], base: Path) -> tuple[type, dict[str, Any]]:
+    """Return the class of a feed or sink, and its table with the paths in the URI made absolute."""
+    stated = entry.get("uri")
+    uri = stated.text if isinstance(stated, FromEnvironment) else stated
+    if not isinstance(uri, str) or not uri:
+        return kind, entry
+    if not isinstance(stated, FromEnvironment) and holds_password(uri):
+        raise SettingsError(
+            "a password stands in the settings. Write it into a file that only the service's user may read, "
+            "and name that with password_file; or give the whole URI by environment variable"
+        )
+    chosen = feed_settings(uri) if kind is FeedSettings else sink_settings(uri)
+    return chosen, {**entry, "uri": _with_base(uri, kind is FeedSettings, base)}
+
+
+def _with_base(uri: str, is_feed: bool, base: Path) -> str:
+    scheme, _, rest = uri.partition(":")
+    if is_feed and feed_kind(uri) in ("files", "video"):
+        return str(base / Path(uri).expanduser())
+    if scheme in (("watch",) if is_feed else ("jsonl", "sqlite")):
+        return f"{scheme}:{base / Path(rest).expanduser()}"
+    return uri
+
+
+def _override(table: dict[str, Any], environ: Mapping[str, str], reading: Reading) -> None:
+    """Put the variables ``SRANOGAN_A__0__B`` into ``table``."""
+    for variable, text in sorted(environ.items()):
+        parts = variable.removeprefix(PREFIX).lower().split("__")
+        if not variable.startswith(PREFIX) or (len(parts) == 1 and parts[0] not in _TOP_LEVEL):
+            continue
+        path: KeyPath = tuple(int(part) if part.isdecimal() else part for part in parts)
+        if not _put(table, path, FromEnvironment(variable, text)):
+            cure = "Count feeds and sinks from 0, without a gap: SRANOGAN_FEEDS__0__URI"
+            reading.note(path, FromEnvironment(variable, text), f"nothing to override there. {cure}")
+
+
+def _put(table: Any, path: KeyPath, value: FromEnvironment) -> bool:
+    for position, part in enumerate(path):
+        last = position == len(path) - 1
+        if isinstance(table, dict) and isinstance(part, str):
+            if last:
+                table[part] = value
+            elif part not in table:
+                table[part] = [] if isinstance(path[position + 1], int) else {}
+            table = table[part]
+        elif isinstance(table, list) and isinstance(part, int) and part <= len(table):
+            if part == len(table):
+                table.append(value if last else {})
+            elif last:
+                table[part] = value
+            table = table[part]
+        else:
+            return False
+    return True

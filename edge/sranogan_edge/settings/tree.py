@@ -1,0 +1,236 @@
+"""What a running service is told: one frozen tree of settings, whoever wrote it (a file, a command line).
+
+``settings.read`` makes it from TOML and the environment, ``docs/settings.md`` is generated from the
+docstrings here and in ``settings.feeds`` and ``settings.sinks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sranogan_edge.errors import MissingExtraError, SettingsError
+from sranogan_edge.settings.feeds import FeedSettings, FilesFeedSettings
+from sranogan_edge.settings.secret import read_secret
+from sranogan_edge.settings.sinks import SinkSettings
+from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.spool.entry import SpoolLimits
+from sranogan_edge.spool.retention import Retention
+
+if TYPE_CHECKING:
+    from sranogan_edge.page.access import Address
+
+__all__ = [
+    "PAGE_TOKEN",
+    "CalibrationSettings",
+    "DomainSettings",
+    "LogSettings",
+    "PageSettings",
+    "ScoringSettings",
+    "Settings",
+    "SpoolSettings",
+    "SwapSettings",
+]
+
+PAGE_TOKEN = "SRANOGAN_PAGE_TOKEN"
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """How an image is scored.
+
+    Attributes:
+        backend: what runs the graphs: auto, xnnpack, gpu, tflite-runtime, delegate:PATH, onnx.
+        threads: of the CPU.
+        steps: of the search, one of the bundle's budgets; none takes its default.
+        budget_ms: the most milliseconds that an image may take, in 95 of 100; the largest step budget that
+            keeps to it, measured at start-up, is taken.
+        bundle_key_file: the key that must have signed the bundle: an Ed25519 public key in PEM, or a secret;
+            none takes any.
+    """
+
+    backend: str = "auto"
+    threads: int = 1
+    steps: int | None = None
+    budget_ms: float | None = None
+    bundle_key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.budget_ms is not None:
+            raise SettingsError(
+                "steps and budget_ms both choose the number of search steps; give one of them"
+            )
+        if self.threads < 1:
+            raise SettingsError(f"threads must be 1 or more; received {self.threads}")
+        for name, value in (("steps", self.steps), ("budget_ms", self.budget_ms)):
+            if value is not None and value < 0:
+                raise SettingsError(f"{name} must be 0 or more; received {value}")
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """This site's calibration, which replaces the bundle's p-values and threshold.
+
+    Attributes:
+        file: what sranogan-calibrate wrote; none takes the bundle's own, without drift and domain checks.
+        key_file: the key that must have signed it: an Ed25519 public key in PEM, or a secret; none takes any.
+    """
+
+    file: Path | None = None
+    key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.key_file and not self.file:
+            raise SettingsError("key_file verifies a calibration, and no file is named; name both or none")
+
+
+@dataclass(frozen=True)
+class DomainSettings:
+    """What is answered "not like the training data" (needs a calibration).
+
+    Attributes:
+        rate: share of normals that may be answered so.
+    """
+
+    rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 1:
+            raise SettingsError(f"rate must be between 0 and 1; received {self.rate}")
+
+
+@dataclass(frozen=True)
+class SpoolSettings(SpoolLimits):
+    """Where objects wait on disk, and what is accepted.
+
+    Attributes:
+        folder: of the spool; on a disk of this machine, not on a network share. None is OUT/spool.
+        max_object_bytes: larger objects are refused.
+        min_free_bytes: objects are refused when the disk would have less; results may still be written.
+        max_attempts: an object that ended the runner this often while it was scored is dead-lettered.
+    """
+
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_object_bytes < 1 or self.max_attempts < 1 or self.min_free_bytes < 0:
+            raise SettingsError(
+                "max_object_bytes and max_attempts must be 1 or more, min_free_bytes 0 or more; received "
+                f"{self.max_object_bytes}, {self.max_attempts}, {self.min_free_bytes}"
+            )
+
+
+@dataclass(frozen=True)
+class PageSettings:
+    """The live page, and /metrics, /healthz, /readyz beside it.
+
+    Attributes:
+        serve: HOST:PORT to listen on, or PORT for this machine alone; none serves nothing.
+        token_file: file with the token that visitors must know, needed where others can reach the address;
+            none reads the environment variable SRANOGAN_PAGE_TOKEN.
+    """
+
+    serve: str | None = None
+    token_file: Path | None = None
+
+    def address(self, environ: Mapping[str, str] | None = None) -> Address | None:
+        """Where to listen, with the token; None serves nothing.
+
+        Raises:
+            MissingExtraError: the packages of the extra ``page`` are not installed.
+            SettingsError: no address, or no good token where one is needed.
+        """
+        if self.serve is None:
+            return None
+        try:
+            from sranogan_edge.page.access import parse_address
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f'the live page needs the package {error.name}. Run: pip install "sranogan-edge[page]"'
+            ) from error
+        return parse_address(self.serve, read_secret(self.token_file, PAGE_TOKEN, environ))
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What happens, to standard error, where the service manager keeps it.
+
+    Attributes:
+        format: text, or json for one object a line.
+        level: the least that is told.
+    """
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True)
+class SwapSettings:
+    """A new bundle takes over without a stop.
+
+    Attributes:
+        every_s: seconds between two looks whether the bundle's file was replaced; none never looks.
+        keep: bundles before this one that stay in the spool's folder, for a way back.
+    """
+
+    every_s: float | None = 10.0
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        if (self.every_s is not None and self.every_s <= 0) or self.keep < 1:
+            raise SettingsError(
+                f"every_s must be above 0, keep 1 or more; received {self.every_s}, {self.keep}"
+            )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of a running service.
+
+    Attributes:
+        bundle: what sranogan-export wrote (NAME.sranogan).
+        feeds: where images come from.
+        out: folder for results.jsonl and heat maps.
+        sinks: where results go beside results.jsonl.
+        scoring: how an image is scored.
+        calibration: of this site.
+        domain: what is not like the training data; none leaves it out.
+        drift: whether the feed still looks as at the calibration; none leaves it out.
+        spool: where objects wait.
+        retention: how long finished objects stay in the spool.
+        page: the live page.
+        log: what is told.
+        swap: of the bundle, without a stop.
+    """
+
+    bundle: Path
+    feeds: tuple[FeedSettings, ...]
+    out: Path = Path("scores")
+    sinks: tuple[SinkSettings, ...] = ()
+    scoring: ScoringSettings = field(default_factory=ScoringSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+    domain: DomainSettings | None = field(default_factory=DomainSettings)
+    drift: DriftSettings | None = field(default_factory=DriftSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    retention: Retention = field(default_factory=Retention)
+    page: PageSettings = field(default_factory=PageSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    swap: SwapSettings = field(default_factory=SwapSettings)
+
+    def __post_init__(self) -> None:
+        if not self.feeds:
+            raise SettingsError('no feed is named. Add [[feeds]] with uri = "watch:/srv/in", for example')
+        for name, uris in (
+            ("feeds", [f.uri for f in self.feeds if not isinstance(f, FilesFeedSettings)]),
+            ("sinks", [s.uri for s in self.sinks]),
+        ):
+            twice = sorted({uri for uri in uris if uris.count(uri) > 1})
+            if twice:
+                raise SettingsError(f"{name}: {', '.join(twice)} is named twice. Leave one out")
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where the spool is."""
+        return self.spool.folder or self.out / "spool"

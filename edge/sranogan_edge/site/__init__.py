@@ -1,0 +1,1 @@
+"""One site's normals: calibration, drift, out of domain."""

@@ -1,0 +1,192 @@
+"""Calibration on site: p-value and threshold refitted to a scanner's own normals, without retraining.
+
+The bundle stays as it is. Its held-out scores are replaced by those of local normals; the threshold and
+the p-values then hold for this scanner (split conformal: images that are exchangeable with the local
+normals are flagged at most at the false-alarm rate, on average over such calibrations).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sranogan_edge.decode import decode_bytes
+from sranogan_edge.density import RANK_ROUNDING, Calibration
+from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
+from sranogan_edge.pipeline import Detector
+from sranogan_edge.site import drift_ks
+from sranogan_edge.site.calibration import (
+    SiteCalibration,
+    apply_calibration,
+    read_calibration,
+    write_calibration,
+)
+from sranogan_edge.site.drift_statistics import column, statistics_of
+
+__all__ = [
+    "SiteCalibration",
+    "apply_calibration",
+    "difference",
+    "fit",
+    "normals_needed",
+    "read_calibration",
+    "too_few",
+    "write_calibration",
+]
+
+ODD_P_VALUE = (
+    0.01  # local normals whose scores are this unlikely to be like the bundle's own are worth a word
+)
+MOST_UNREADABLE = 0.1
+
+
+def normals_needed(false_alarm_rate: float) -> int:
+    """The fewest normals for a finite threshold: ceil(1 / rate) - 1."""
+    if not 0 < false_alarm_rate < 1:
+        raise SettingsError(f"the false-alarm rate must be between 0 and 1; received {false_alarm_rate!r}")
+    return math.ceil(1 / false_alarm_rate - RANK_ROUNDING) - 1
+
+
+def too_few(images: int, false_alarm_rate: float, source: str) -> str:
+    """Say how many normals are missing, and which rate these would do for."""
+    needed, enough_for = normals_needed(false_alarm_rate), math.ceil(1000 / (images + 1)) / 1000
+    return (
+        f"{source}: {images} normals that can be used, and a false-alarm rate of {false_alarm_rate:g} needs "
+        f"at least {needed}. Add {needed - images}, or ask for a rate of {enough_for:g} or more with "
+        "--false-alarm-rate."
+    )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Statistics of images, and what they were.
+
+    Attributes:
+        rows: statistics, one mapping an image.
+        digests: SHA-256 of each scored file.
+        unreadable: messages of those that could not be scored.
+        twice: names of the files that have the same bytes as an earlier one.
+    """
+
+    rows: list[Mapping[str, float]]
+    digests: list[str]
+    unreadable: list[str]
+    twice: list[str]
+
+    @property
+    def statistics(self) -> dict[str, tuple[float, ...]]:
+        """By name."""
+        return {name: column(self.rows, name) for name in self.rows[0]}
+
+
+def score_all(detector: Detector, files: Iterable[Path]) -> Scored:
+    """Score ``files``, each content once; raises DataError where more than a tenth cannot be scored."""
+    found = Scored([], [], [], [])
+    seen: set[str] = set()
+    for file in files:
+        try:
+            digest, row = _score(detector, file, seen)
+        except ImageError as error:
+            found.unreadable.append(str(error))
+            continue
+        if row is None:
+            found.twice.append(str(file))
+            continue
+        found.rows.append(row)
+        found.digests.append(digest)
+    tried = len(found.rows) + len(found.unreadable)
+    if not found.rows or len(found.unreadable) > MOST_UNREADABLE * tried:
+        first = found.unreadable[0] if found.unreadable else "there were none"
+        raise DataError(
+            f"{len(found.unreadable)} of {tried} images could not be scored; a calibration takes at most a "
+            f"tenth. The first: {first}"
+        )
+    return found
+
+
+def _score(detector: Detector, file: Path, seen: set[str]) -> tuple[str, Mapping[str, float] | None]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"{file}: cannot be read ({error.strerror or error}).") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest in seen:
+        return digest, None
+    seen.add(digest)
+    spec = detector.bundle.preprocess
+    frame = decode_bytes(data, source=str(file), max_pixels=spec.max_pixels)
+    return digest, statistics_of(frame, detector.score(frame), detector.bundle.density, spec)
+
+
+def fit(
+    detector: Detector,
+    files: Iterable[Path],
+    *,
+    false_alarm_rate: float,
+    source: str,
+    usual: Iterable[Path] = (),
+    told: Callable[[str], None] = lambda message: None,
+) -> SiteCalibration:
+    """Score local normals, and return the calibration that follows.
+
+    Args:
+        detector: set to the step budget that will be used.
+        files: images of normals from this scanner, none of which the bundle was trained on.
+        false_alarm_rate: the share of normals that may be flagged.
+        source: what to call where they came from.
+        usual: images as they usually come, for the drift monitor.
+        told: is called with what the user should know, in plain words.
+
+    Raises:
+        DataError: too few normals for the rate, or too many images that cannot be scored.
+    """
+    needed = normals_needed(false_alarm_rate)
+    scored = score_all(detector, files)
+    for message in scored.unreadable:
+        told(f"not used: {message}")
+    for name in scored.twice:
+        told(f"not used: {name} has the same bytes as another file")
+    if len(scored.rows) < needed:
+        raise DataError(too_few(len(scored.rows), false_alarm_rate, source))
+    others = list(usual)
+    usual_scored = score_all(detector, others).statistics if others else {}
+    site = SiteCalibration(
+        bundle=detector.bundle.sha256,
+        steps=detector.bundle.steps,
+        backend=detector.backend.label,
+        false_alarm_rate=false_alarm_rate,
+        statistics=scored.statistics,
+        images_sha256=hashlib.sha256("".join(sorted(scored.digests)).encode()).hexdigest(),
+        source=source,
+        skipped=len(scored.unreadable) + len(scored.twice),
+        usual=usual_scored,
+        made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+    odd = difference(site, detector.bundle.calibration)
+    if odd:
+        told(odd)
+    return site
+
+
+def difference(site: SiteCalibration, own: Calibration) -> str | None:
+    """Say in plain words how local normals score unlike the bundle's own; None where they do not."""
+    local = np.asarray(site.statistics["score"])
+    gap = drift_ks.distance(local, own.scores)
+    if drift_ks.p_value(gap, len(local), len(own.scores)) >= ODD_P_VALUE:
+        return None
+    median, usual = float(np.median(local)), float(np.median(own.scores))
+    flagged = float((local > own.threshold).mean())
+    way = "higher" if median > usual else "lower" if median < usual else "otherwise"
+    return (
+        f"these normals score {way} than the normals of the training: half of them above {median:.2f}, "
+        f"there above {usual:.2f}. The bundle's own threshold would flag {flagged:.0%} of them, instead of "
+        f"{own.false_alarm_rate:.0%}. The new threshold allows for that, but finds less where it is far "
+        "higher: look at a few of these images (exposure, export, position, is each one normal?), and train "
+        "on images of this scanner if they are in order."
+    )

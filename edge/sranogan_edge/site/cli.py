@@ -1,0 +1,111 @@
+"""``sranogan-calibrate``: parse, call, return an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sranogan_edge.cli_common import run, say, shown
+from sranogan_edge.cli_score import find_images
+from sranogan_edge.errors import DataError
+from sranogan_edge.interpreter import BACKENDS
+from sranogan_edge.log import log_to_stderr
+from sranogan_edge.service.model import Loader
+from sranogan_edge.settings.tree import ScoringSettings
+from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
+
+EXIT_CODES = """
+Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 too few
+normals for the rate, or too many images that cannot be scored; 5 the bundle was refused; 6 the file
+cannot be written; 8 the backend is missing or fails; 130 interrupted.
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_CODES)
+def calibrate(
+    bundle: Annotated[Path, typer.Argument(help="The bundle (NAME.sranogan).")],
+    normals: Annotated[Path, typer.Argument(help="Folder of this scanner's normal images.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write [default: beside the bundle, .calibration.json].")
+    ] = None,
+    false_alarm_rate: Annotated[
+        float, typer.Option(help="Share of normals that may be flagged; needs 1 / rate - 1 normals.")
+    ] = 0.05,
+    usual: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images as they usually come, healthy and ill: the drift monitor's."),
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(help="Key file: an Ed25519 private key in PEM, or a secret for HMAC.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
+    ] = None,
+) -> None:
+    """Refit p-values and threshold of a bundle to this scanner's own normals, without retraining.
+
+    The bundle is not changed: give the file to sranogan-score with --calibration.
+    """
+
+    def call() -> None:
+        target = out or bundle.with_suffix(".calibration.json")
+        _calibrate(
+            bundle, normals, target, false_alarm_rate, usual, sign, ScoringSettings(backend, threads, steps)
+        )
+
+    run(call)
+
+
+def _calibrate(
+    bundle: Path,
+    normals: Path,
+    out: Path,
+    false_alarm_rate: float,
+    usual: Path | None,
+    sign: Path | None,
+    options: ScoringSettings,
+) -> None:
+    console = Console()
+    needed, files = normals_needed(false_alarm_rate), find_images([normals])
+    console.print(f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} normals")
+    if len(files) < needed:  # before minutes are spent on scoring
+        raise DataError(too_few(len(files), false_alarm_rate, str(normals)))
+    log_to_stderr(text="%(message)s")
+    detector = Loader(options).detector(bundle)
+    site = fit(
+        detector,
+        files,
+        false_alarm_rate=false_alarm_rate,
+        source=str(normals),
+        usual=find_images([usual]) if usual else (),
+        told=say,
+    )
+    write_calibration(site, out, sign)
+    own = detector.bundle.calibration.threshold
+    console.print(
+        f"{site.images} normals, {site.skipped} not used; {site.steps} search steps on {site.backend}",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"threshold {site.calibration.threshold:.3f} (the bundle's own: {own:.3f}); written to "
+        f"{shown(str(out))}{', signed' if sign else ''}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def calibrate_main() -> None:
+    """Entry point of ``sranogan-calibrate``."""
+    app(prog_name="sranogan-calibrate")
+
+
+if __name__ == "__main__":
+    calibrate_main()

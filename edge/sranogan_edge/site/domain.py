@@ -1,0 +1,119 @@
+"""Out of domain: "not like the training data", instead of a confident score.
+
+A score says how far an image is from normals; a photograph is far, and so is severe illness. What tells them
+apart are signs that illness moves little and a wrong image moves far: first of all the likeness to the mean
+normal image (position, inversion), then brightness, contrast and sharpness, then how far the residual and the
+head's features are beyond the farthest of the local normals.
+
+The reach of a sign is its distance from the normals' median, in units of the distance that their most extreme
+value has (or the conformal quantile, where there are enough for one); an image is out of domain where a sign
+reaches farther than its allowance. The allowances are all above 1, so that at most ``rate`` of normals are
+answered so (a union of conformal tests); they were chosen where ill films are not (docs/bad-input.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sranogan_edge.density import RANK_ROUNDING
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.drift_statistics import STATISTICS
+
+__all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule"]
+
+DEFAULT_RATE = 0.01
+ALLOWANCES: Mapping[tuple[str, int], float] = {
+    ("likeness", -1): 1.25,
+    ("brightness", -1): 1.5,
+    ("brightness", 1): 1.5,
+    ("contrast", -1): 2.0,
+    ("contrast", 1): 2.0,
+    ("sharpness", -1): 2.0,
+    ("sharpness", 1): 2.0,
+    ("residual", 1): 3.0,
+    ("head", 1): 5.0,
+}
+_SMALLEST_SPREAD = 1e-6  # of normals that are all alike
+
+
+@dataclass(frozen=True)
+class DomainAnswer:
+    """Whether an image is like the training data at all.
+
+    Attributes:
+        inside: whether its score means anything.
+        reach: of the farthest sign, in units of its allowance: above 1 is outside.
+        reasons: why it is outside, one sentence each; empty inside.
+    """
+
+    inside: bool
+    reach: float
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """For people; empty inside."""
+        return "" if self.inside else f"not like the training data: {'; '.join(self.reasons)}"
+
+
+@dataclass(frozen=True)
+class DomainRule:
+    """Limits of the signs, from a site's normals.
+
+    Attributes:
+        limits: by sign and side (-1 below, 1 above): the median of normals, and where its allowance ends.
+        rate: the share of normals that may be called out of domain.
+    """
+
+    limits: Mapping[tuple[str, int], tuple[float, float]]
+    rate: float
+
+    @classmethod
+    def of(cls, site: SiteCalibration, rate: float = DEFAULT_RATE) -> DomainRule:
+        """Set the limits by the normals of ``site``.
+
+        The rate is kept by the conformal quantiles alone where there are at least 9 / rate - 1 normals; with
+        fewer it is 9 / (n + 1) that they keep to, and the allowances are what makes it smaller.
+
+        Raises:
+            SettingsError: a rate outside (0, 1), or fewer than 20 normals.
+        """
+        if not 0 < rate < 1:
+            raise SettingsError(f"the share out of domain must be between 0 and 1; received {rate!r}")
+        if site.images < 20:
+            raise SettingsError(
+                f"{site.images} normals are too few to say what is not like them; calibrate with at least 20"
+            )
+        signs = {sign: allowed for sign, allowed in ALLOWANCES.items() if sign[0] in site.statistics}
+        limits = {
+            (name, side): _limit(np.asarray(site.statistics[name]), side, rate / len(signs), allowed)
+            for (name, side), allowed in signs.items()
+        }
+        return cls(limits, rate)
+
+    def judge(self, statistics: Mapping[str, float]) -> DomainAnswer:
+        """Answer for the statistics of one image."""
+        reach, reasons = -math.inf, []
+        for (name, side), (median, limit) in self.limits.items():
+            found = (statistics[name] - median) / (limit - median)
+            reach = max(reach, found)
+            if not found <= 1:
+                word = "below" if side < 0 else "above"
+                reasons.append(
+                    f"{STATISTICS[name]} {statistics[name]:.3g}, {word} {limit:.3g} (usual {median:.3g})"
+                )
+        return DomainAnswer(not reasons, reach, tuple(reasons))
+
+
+def _limit(values: np.ndarray, side: int, rate: float, allowance: float) -> tuple[float, float]:
+    """Return the median of ``values`` and the point that lies ``allowance`` times as far as their extreme."""
+    ordered = np.sort(side * values)
+    rank = math.ceil((len(ordered) + 1) * (1 - rate) - RANK_ROUNDING)
+    median, extreme = float(np.median(ordered)), float(ordered[min(rank, len(ordered)) - 1])
+    reach = max(extreme - median, _SMALLEST_SPREAD)
+    return side * median, side * (median + allowance * reach)

@@ -1,0 +1,1 @@
+"""Objects and results on disk until they are done with."""

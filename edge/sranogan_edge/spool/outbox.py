@@ -1,0 +1,83 @@
+"""The results of a spool on their way to the sinks: numbered, kept until every sink has them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sranogan_edge.spool.database import SpoolDatabase
+from sranogan_edge.spool.entry import Cursor, StoredResult
+from sranogan_edge.spool.files import SpoolFiles
+
+__all__ = ["Outbox", "append_result"]
+
+
+class Outbox:
+    """Reads and numbers results; each sink has a cursor of its own."""
+
+    def __init__(self, database: SpoolDatabase, files: SpoolFiles) -> None:
+        """Share the spool's database and folders."""
+        self._db, self._files = database, files
+
+    def record(self, line: Mapping[str, Any], identity: Mapping[str, str]) -> int:
+        """Store the result of a frame that was never an object (a camera's); returns its number."""
+        with self._db.transaction(durable=False) as db:
+            return append_result(db, None, identity, line)
+
+    def results(self, after: int = 0, limit: int = 100) -> list[StoredResult]:
+        """Return up to ``limit`` results after number ``after``, in order."""
+        rows = self._db.rows(
+            "SELECT r.number, r.sequence, r.identity, r.line, o.name FROM results r "
+            "LEFT JOIN objects o USING (sequence) WHERE r.number > ? ORDER BY r.number LIMIT ?",
+            after,
+            limit,
+        )
+        return [
+            StoredResult(
+                row["number"],
+                row["sequence"],
+                json.loads(row["identity"]),
+                json.loads(row["line"]),
+                self._files.path(row["name"]) if row["name"] else None,
+            )
+            for row in rows
+        ]
+
+    def cursor(self, sink: str) -> Cursor:
+        """Return how far ``sink`` is; a new one starts with the oldest result that is kept."""
+        rows = self._db.rows("SELECT number, offset FROM cursors WHERE sink = ?", sink)
+        if rows:
+            return Cursor(rows[0]["number"], rows[0]["offset"])
+        self.advance(sink, Cursor())
+        return Cursor()
+
+    def advance(self, sink: str, to: Cursor) -> None:
+        """Keep how far ``sink`` is. After a power cut it may be a little behind: results come again."""
+        with self._db.transaction(durable=False) as db:
+            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (sink, to.number, to.offset))
+
+    def forget_sinks(self, kept: Iterable[str]) -> None:
+        """Drop the cursors of all other sinks: they would hold back the retention for ever."""
+        names = json.dumps(sorted(kept))
+        with self._db.transaction() as db:
+            db.execute("DELETE FROM cursors WHERE sink NOT IN (SELECT value FROM json_each(?))", (names,))
+
+    def remove_frames(self, keep: int) -> None:
+        """Remove camera results that every sink has, all but the newest ``keep``."""
+        with self._db.transaction(durable=False) as db:
+            db.execute(
+                "DELETE FROM results WHERE sequence IS NULL AND number <= MIN("
+                "(SELECT COALESCE(MIN(number), 0) FROM cursors), (SELECT MAX(number) FROM results) - ?)",
+                (keep,),
+            )
+
+
+def append_result(
+    db: sqlite3.Connection, sequence: int | None, identity: Mapping[str, str], line: Mapping[str, Any]
+) -> int:
+    """Write one result inside a transaction; returns its number."""
+    values = (sequence, json.dumps(dict(identity)), json.dumps(dict(line), allow_nan=False))
+    written = db.execute("INSERT INTO results (sequence, identity, line) VALUES (?, ?, ?)", values)
+    return written.lastrowid or 0
