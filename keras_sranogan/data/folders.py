@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.data.dicom_patient import DICOM_SUFFIXES, patient_of
 from keras_sranogan.data.source import Item
 from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES, decode_file
@@ -76,12 +77,12 @@ class FileSource:
 class FolderSource(FileSource):
     """A folder of normals (split ``train``), of ``{train,val,test}/CLASS``, or of ``CLASS`` (``test``).
 
-    Groups come from the columns ``file`` and ``patient`` of ``index.csv`` at the root, else from the
-    file names of the Kermany chest X-rays, else every file is its own.
+    Groups come from the columns ``file`` and ``patient`` of ``index.csv`` at the root, else from a DICOM
+    header, else from the file names of the Kermany chest X-rays, else every file is its own.
     """
 
     def __init__(self, root: Path, normal_class: str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
-        """List the images below ``root``; none is opened.
+        """List the images below ``root``; of DICOM files the header is read.
 
         Raises:
             DataError: no images, no known layout, or no class called ``normal_class``.
@@ -256,9 +257,15 @@ def _group_namer(root: Path) -> Callable[[str], str]:
 
     def group_of(key: str) -> str:
         name = key.rpartition("/")[2]
-        return patients.get(key) or patients.get(name) or _group_from_name(key)
+        return (
+            patients.get(key) or patients.get(name) or _group_from_header(root / key) or _group_from_name(key)
+        )
 
     return group_of
+
+
+def _group_from_header(path: Path) -> str:
+    return patient_of(path) if path.suffix.lower() in DICOM_SUFFIXES else ""
 
 
 def _group_from_name(key: str) -> str:

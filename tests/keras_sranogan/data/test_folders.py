@@ -119,8 +119,8 @@ def test_classes_without_split_and_with_a_typo_are_not_taken_for_normals(tmp_pat
     ("files", "reason"),
     [
         ([], r"no images.*found an empty folder.*train/NORMAL"),
-        (["scan.dcm", "readme.md"], r"no images.*\.png.*found readme\.md, scan\.dcm"),
-        (["train/NORMAL/scan.dcm"], r"'NORMAL' holds no images.*Put the normals there"),
+        (["scan.raw", "readme.md"], r"no images.*\.png.*found readme\.md, scan\.raw"),
+        (["train/NORMAL/scan.raw"], r"'NORMAL' holds no images.*Put the normals there"),
         (["train/a.png", "val/NORMAL/b.png"], r"train: 1 image\(s\) such as a\.png lie outside of any class"),
         (["train/a.txt"], r"train: no class folders\. Expected such as train/NORMAL"),
     ],
@@ -225,3 +225,22 @@ def test_real_patients_do_not_stand_on_both_sides() -> None:
     assert not {item.group for item in train} & {item.group for item in val}
     assert len({item.group for item in train}) < len(train)
     assert source.frame(val[0]).pixels.shape[:2] == (224, 224)
+
+
+def test_dicom_normals_are_split_by_patient(tmp_path: Path) -> None:
+    """The header says who a film is of; the number itself is not passed on."""
+    pydicom = pytest.importorskip("pydicom", reason="the extra sranogan-edge[dicom] is not installed")
+    for name, patient in (("a.dcm", "77"), ("b.dcm", "77"), ("c.dcm", "78"), ("d.dcm", ""), ("e.dcm", None)):
+        film = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm"))
+        if patient is None:
+            del film.PatientID
+        else:
+            film.PatientID = patient
+        film.save_as(tmp_path / name)
+    (tmp_path / "f.dcm").write_bytes(b"no DICOM file")
+    source = open_source(str(tmp_path))
+    a, b, c, d, e, f = (item.group for item in source.items("train"))
+    assert a == b
+    assert len({a, c, d, e, f}) == 5
+    assert not any(group == "77" for group in (a, c, d, e, f))
+    assert source.frame(source.items("train")[0]).pixels.shape[:2] == (128, 128)
