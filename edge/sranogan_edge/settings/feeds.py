@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.still import StillLimits
-from sranogan_edge.settings.secret import read_secret, without_password
+from sranogan_edge.settings.place import PlaceSettings
+from sranogan_edge.settings.secret import read_secret
 
 __all__ = [
     "FEED_SETTINGS",
@@ -23,25 +24,12 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class FeedSettings:
+class FeedSettings(PlaceSettings):
     """One feed.
 
     Attributes:
         uri: see docs/feeds.md; a password in it is refused.
     """
-
-    uri: str
-
-    def __str__(self) -> str:
-        return without_password(self.uri)
-
-    def options(self) -> dict[str, Any]:
-        """What :func:`sranogan_edge.feeds.open_feed` takes beside the URI: all that is not the default."""
-        return {
-            one.name: getattr(self, one.name)
-            for one in fields(self)
-            if one.name != "uri" and getattr(self, one.name) != _default(one)
-        }
 
     def address(self) -> str:
         """The URI to open; may hold a password, so it is not to be shown."""
@@ -172,10 +160,6 @@ class VideoFeedSettings(FeedSettings):
             return self.uri
         user, at, rest = self.uri.partition("@")
         return f"{user}:{quote(read_secret(self.password_file, ''), safe='')}{at}{rest}"
-
-
-def _default(one: Any) -> Any:
-    return one.default if one.default_factory is MISSING else one.default_factory()
 
 
 FEED_SETTINGS: Mapping[str, type[FeedSettings]] = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sranogan_edge.settings.secret import read_secret, without_password
+from sranogan_edge.settings.place import PlaceSettings
+from sranogan_edge.settings.secret import read_secret
 
 __all__ = [
     "SINK_SETTINGS",
@@ -21,25 +22,12 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class SinkSettings:
+class SinkSettings(PlaceSettings):
     """One sink.
 
     Attributes:
         uri: see docs/sinks.md; a password in it is refused.
     """
-
-    uri: str
-
-    def __str__(self) -> str:
-        return without_password(self.uri)
-
-    def options(self) -> dict[str, Any]:
-        """What :func:`sranogan_edge.sinks.open.open_sink` takes beside the URI: all but defaults."""
-        return {
-            one.name: getattr(self, one.name)
-            for one in fields(self)
-            if one.name != "uri" and getattr(self, one.name) != one.default
-        }
 
     def secrets(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """Secrets that this sink uses, by the variable that ``open_sink`` looks for in its ``environ``."""
