@@ -6,18 +6,8 @@ import json
 import time
 from collections.abc import Callable
 
-from sranogan_edge.results import ResultLine
-
 SECRET = b"0123456789abcdef"
 PATIENCE_S = 60.0
-
-
-def line(number: int) -> ResultLine:
-    """The line of a judged image."""
-    stamp = "2026-01-01T12:00:00Z"
-    return ResultLine(
-        f"{number}.png", 1.0, 0.5, "normal", 2.0, 1.0, {}, None, None, "ab", 4, "LiteRT", None, stamp
-    )
 
 
 def names(bodies: list[bytes]) -> list[str]:

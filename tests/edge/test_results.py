@@ -11,7 +11,6 @@ import pytest
 
 from sranogan_edge.errors import ResultsError, UnreadableImageError
 from sranogan_edge.results import (
-    ResultLine,
     ResultsFolder,
     Scorer,
     error_line,
@@ -19,29 +18,9 @@ from sranogan_edge.results import (
     summarise,
     write_summary,
 )
+from tests.edge.result_lines import line
 
 SCORER = Scorer("ab", 4, "LiteRT", "the GPU hangs")
-
-
-def line(number: int = 0, **changes: Any) -> ResultLine:
-    """The line of a judged image."""
-    values: dict[str, Any] = {
-        "file": f"{number}.png",
-        "score": 1.0 + number,
-        "p_value": 0.5,
-        "verdict": "normal",
-        "threshold": 2.0,
-        "anogan_score": 100.0,
-        "milliseconds": {"search": 2.0 + number, "total": 4.0},
-        "heat_map": None,
-        "error": None,
-        "bundle": "ab",
-        "steps": 4,
-        "backend": "LiteRT",
-        "backend_fallback": None,
-        "scored_at": "2026-01-01T00:00:00Z",
-    }
-    return ResultLine(**{**values, **changes})
 
 
 def lines_in(folder: Path) -> list[dict[str, Any]]:

@@ -14,35 +14,14 @@ import pytest
 
 from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import ResultsError, SettingsError
-from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.database import SqliteSink, export_csv
 from sranogan_edge.sinks.jsonl import JsonlSink
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.sinks.sink import record_key
 from sranogan_edge.sinks.to_csv import main as export_command
+from tests.edge.result_lines import line
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
-
-
-def line(number: int = 0, **changes: Any) -> ResultLine:
-    """The line of a judged image."""
-    values: dict[str, Any] = {
-        "file": f"{number}.png",
-        "score": 1.0 + number,
-        "p_value": 0.5,
-        "verdict": "normal",
-        "threshold": 2.0,
-        "anogan_score": 100.0,
-        "milliseconds": {"search": 2.0, "total": 4.0},
-        "heat_map": None,
-        "error": None,
-        "bundle": "ab",
-        "steps": 4,
-        "backend": "LiteRT",
-        "backend_fallback": None,
-        "scored_at": "2026-01-01T12:00:00Z",
-    }
-    return ResultLine(**{**values, **changes})
 
 
 def lines_in(path: Path) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.sinks.courier import Courier, RefusedError, UnreachableError
 from sranogan_edge.sinks.outbox import Outbox
-from tests.edge.remote_results import Clock, files, line, names
+from tests.edge.remote_results import Clock, files, names
+from tests.edge.result_lines import line
 
 
 class Line:

@@ -23,7 +23,8 @@ from sranogan_edge.sinks.sink import record_of
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
 
 from sranogan_edge.sinks.mqtt import MqttOptions, MqttTransport, discovery_messages
-from tests.edge.remote_results import PATIENCE_S, SECRET, files, line, names, wait_until
+from tests.edge.remote_results import PATIENCE_S, SECRET, files, names, wait_until
+from tests.edge.result_lines import line
 
 Service = Callable[[str], str]
 

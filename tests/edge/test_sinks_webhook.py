@@ -21,7 +21,8 @@ from sranogan_edge.sinks.outbox import Outbox
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the extra 'webhook')")
 
 from sranogan_edge.sinks.webhook import WebhookOptions, WebhookTransport, sign, signature_is_valid
-from tests.edge.remote_results import PATIENCE_S, SECRET, Clock, line, names, wait_until
+from tests.edge.remote_results import PATIENCE_S, SECRET, Clock, names, wait_until
+from tests.edge.result_lines import line
 
 
 class Hook(BaseHTTPRequestHandler):

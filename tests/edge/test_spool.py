@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from sranogan_edge.errors import (
 )
 from sranogan_edge.spool.retention import Retention, prune
 from sranogan_edge.spool.spool import Cursor, Entry, Spool, SpoolLimits
+from tests.edge.conftest import file_system
 
 ROOMY = SpoolLimits(min_free_bytes=0)
 
@@ -43,18 +43,8 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 @pytest.fixture
 def megabyte() -> Iterator[Path]:
     """Give a file system of 1 MiB."""
-    with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
-        try:
-            done = subprocess.run(mount, capture_output=True, text=True, check=False)
-        except OSError as error:
-            pytest.skip(f"no mount command: {error}")
-        if done.returncode:
-            pytest.skip(f"mounting a small tmpfs is not allowed here: {done.stderr.strip()}")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
+    with file_system("1m") as folder:
+        yield folder
 
 
 def reopened(spool: Spool) -> Spool:
