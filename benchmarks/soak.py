@@ -199,7 +199,8 @@ def soak(frames: int, bundle: Path | None, root: Path, limit_s: float = math.inf
         "calibration": str(calibrate(bundle, root)) if bundle else "",
     }
     samples = list(watched(task, frames, root, limit_s))
-    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    files = sorted(out.glob("results*.jsonl"))  # results.jsonl itself sorts last
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     assert [line["number"] for line in lines] == list(range(1, len(lines) + 1))
     late = settled(samples)
     images = [one.images for one in late]

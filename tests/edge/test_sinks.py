@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -81,7 +81,7 @@ def test_files_rotate_by_age(tmp_path: Path) -> None:
     sink.write(line(1))
     clock.now += 1000
     sink.write(line(2))
-    assert lines_in(tmp_path / "results-20260102T121000Z-0000.jsonl") == ["0.png", "1.png"]
+    assert lines_in(tmp_path / "results-000001-20260102T121000Z.jsonl") == ["0.png", "1.png"]
     clock.now -= 10 * 86_400
     sink.write(line(3))
     clock.now += 86_500
@@ -125,9 +125,8 @@ def test_a_full_disk_leaves_whole_lines(
         if failing == "fsync":
             patch.setattr(os, "fsync", full)
         else:
-            file = sink._file
-            assert file is not None
-            sink._file = cast("Any", HalfFull(file))
+            real = Path.open
+            patch.setattr(Path, "open", lambda *a, **k: HalfFull(real(*a, **k)))
         with pytest.raises(ResultsError, match="No space left on device"):
             sink.write(line(1))
     assert lines_of(tmp_path) == ["0.png"]
@@ -148,6 +147,9 @@ class HalfFull:
         taken = int(self.file.write(bytes(data)[: self.room]))
         self.room = 0
         return taken
+
+    def seek(self, *to: int) -> int:
+        return int(self.file.seek(*to))
 
     def truncate(self, size: int) -> None:
         self.file.truncate(size)

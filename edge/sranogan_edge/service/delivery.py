@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Protocol
 
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.results import ResultLine
+from sranogan_edge.sinks.jsonl_files import JsonlFiles, Rotation
 from sranogan_edge.sinks.sink import ObjectSink, Sink, SinkHealth
 from sranogan_edge.spool.outbox import Outbox
 from sranogan_edge.spool.spool import Cursor, StoredResult
@@ -76,51 +76,53 @@ class ResultsLog:
     """``results.jsonl``: each result exactly once, also across kills.
 
     The cursor holds the length of the file, so what a killed run wrote beyond it is cut off and written
-    again. A line has ``number`` and ``identity`` beside the fields of :class:`ResultLine`.
+    again. A step to another place (a full file is closed, somebody took the file away) is a step of its own:
+    it is kept before anything is written there. A line has ``number`` and ``identity`` beside the fields of
+    :class:`ResultLine`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rotation: Rotation | None = None) -> None:
         """Try that ``path`` can be written to; raises ResultsError where not."""
-        self.path = path
+        self.path, self._rotation = path, rotation or Rotation()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("ab").close()
+            self._files = JsonlFiles(path, self._rotation.keep)
         except OSError as error:
             raise self._failed(error) from error
 
     def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
-        """Append all of them, or none."""
+        """Append all of them, or none; or go to another place first."""
         text = "".join(
             json.dumps({**r.line, "number": r.number, "identity": dict(r.identity)}, allow_nan=False) + "\n"
             for r in results
         ).encode()
         try:
-            with self.path.open("r+b" if self.path.exists() else "w+b", buffering=0) as file:
-                file.truncate(at.offset)
-                file.seek(at.offset)
-                left = memoryview(text)
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
+            place = self._place(at)
+            if place != at.offset:
+                return Cursor(at.number, place), None
+            return Cursor(results[-1].number, self._files.append(text, place)), None
         except OSError as error:
             return at, self._failed(error)
-        return Cursor(results[-1].number, at.offset + len(text)), None
 
-    def start(self, at: Cursor) -> Cursor:
-        """Where to write: at the cursor, or at the end of a file that somebody else began or replaced."""
+    def begin(self) -> Cursor:
+        """Where to write in a file that this spool never wrote to: behind what is there."""
         try:
-            with self.path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                if at.number == 0 or size < at.offset:
-                    return Cursor(at.number, size)
-                file.seek(max(0, at.offset - 1))
-                follows_line = at.offset == 0 or file.read(1) == b"\n"
-        except OSError:
-            return at
-        return at if follows_line else Cursor(at.number, size)
+            return Cursor(0, self._files.end())
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def is_turn(self, at: Cursor) -> bool:
+        """Whether ``at`` ends a file, or begins one: a power cut must not take us back behind it."""
+        return at.offset == 0 or at.offset >= self._rotation.max_bytes
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _place(self, at: Cursor) -> int:
+        place = self._files.place(at.offset)
+        if place < self._rotation.max_bytes:
+            return place
+        self._files.turn()
+        return 0
 
     def _failed(self, error: OSError) -> ResultsError:
         return ResultsError(
@@ -156,11 +158,14 @@ class Delivery:
             thread.start()
 
     def _registered(self, name: str, reader: Reader) -> Cursor:
-        at = self._outbox.cursor(name)
-        if isinstance(reader, ResultsLog):
-            at = reader.start(at)
-            self._outbox.advance(name, at)
+        known = self._outbox.cursor(name)
+        at = known or (reader.begin() if isinstance(reader, ResultsLog) else Cursor())
+        self._advance(name, reader, at)
         return at
+
+    def _advance(self, name: str, reader: Reader, to: Cursor) -> None:
+        durable = isinstance(reader, ResultsLog) and reader.is_turn(to)
+        self._outbox.advance(name, to, durable=durable)
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -212,7 +217,7 @@ class Delivery:
                 return at, None, False
             reached, error = reader.take(results, at)
             if reached != at:
-                self._outbox.advance(name, reached)
+                self._advance(name, reader, reached)
         except Exception as trouble:  # of the spool (a full disk): the results come again
             return at, trouble, True
         return reached, error, True

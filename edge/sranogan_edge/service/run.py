@@ -22,6 +22,7 @@ from sranogan_edge.service.model import Loader
 from sranogan_edge.service.report import about
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
+from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.spool.spool import Spool, SpoolLimits
@@ -43,7 +44,7 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
     address = settings.page.address(known)
     with ExitStack() as parts:
         folder, out = settings.spool_folder, settings.out
-        log = ResultsLog(out / "results.jsonl")
+        log = ResultsLog(out / "results.jsonl", settings.results)
         spool = Spool(folder, settings.spool)
         parts.callback(spool.close)
         alarms = Alarms()
@@ -80,9 +81,11 @@ def serve(
     Results go to ``out/results.jsonl`` and to ``sinks`` (see :func:`sranogan_edge.sinks.open.open_sink`).
 
     Raises:
+        SettingsError: two of them would write to one file.
         SpoolInUseError: another runner holds the spool or a watched folder.
         SranoganError: a feed cannot be opened, or the spool or ``out`` cannot be written to.
     """
+    refuse_shared_files(out / "results.jsonl", sinks)
     with ExitStack() as parts:
         readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
         held = Spool(spool, limits)

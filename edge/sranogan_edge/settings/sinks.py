@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sranogan_edge.errors import SettingsError
 from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.secret import read_secret
 
@@ -18,6 +19,7 @@ __all__ = [
     "SinkSettings",
     "SqliteSinkSettings",
     "WebhookSinkSettings",
+    "refuse_shared_files",
 ]
 
 
@@ -156,3 +158,20 @@ SINK_SETTINGS: Mapping[str, type[SinkSettings]] = {
     "dicom": DicomSinkSettings,
     "dicoms": DicomSinkSettings,
 }
+
+
+def refuse_shared_files(log: Path, uris: Sequence[str]) -> None:
+    """Refuse sinks that write to one file, or to the runner's own ``log``: each would cut the other's lines.
+
+    Raises:
+        SettingsError: there are such sinks.
+    """
+    writers = {log.resolve(): "the runner"}
+    for uri in uris:
+        scheme, _, rest = uri.partition(":")
+        if scheme not in ("jsonl", "sqlite"):
+            continue
+        file = (Path(rest) / "results.jsonl" if scheme == "jsonl" else Path(rest)).resolve()
+        if file in writers:
+            raise SettingsError(f"sinks: {uri} writes to {file}, as {writers[file]} does. Name another place")
+        writers[file] = uri

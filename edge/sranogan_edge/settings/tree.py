@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from sranogan_edge.errors import MissingExtraError, SettingsError
 from sranogan_edge.settings.feeds import FeedSettings, FilesFeedSettings
 from sranogan_edge.settings.secret import read_secret
-from sranogan_edge.settings.sinks import SinkSettings
+from sranogan_edge.settings.sinks import SinkSettings, refuse_shared_files
+from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.spool.entry import SpoolLimits
 from sranogan_edge.spool.retention import Retention
@@ -199,6 +200,7 @@ class Settings:
         domain: what is not like the training data; none leaves it out.
         drift: whether the feed still looks as at the calibration; none leaves it out.
         spool: where objects wait.
+        results: how much of results.jsonl is kept.
         retention: how long finished objects stay in the spool.
         page: the live page.
         log: what is told.
@@ -214,6 +216,7 @@ class Settings:
     domain: DomainSettings | None = field(default_factory=DomainSettings)
     drift: DriftSettings | None = field(default_factory=DriftSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    results: Rotation = field(default_factory=Rotation)
     retention: Retention = field(default_factory=Retention)
     page: PageSettings = field(default_factory=PageSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -229,6 +232,7 @@ class Settings:
             twice = sorted({uri for uri in uris if uris.count(uri) > 1})
             if twice:
                 raise SettingsError(f"{name}: {', '.join(twice)} is named twice. Leave one out")
+        refuse_shared_files(self.out / "results.jsonl", [sink.uri for sink in self.sinks])
 
     @property
     def spool_folder(self) -> Path:

@@ -45,17 +45,17 @@ class Outbox:
             for row in rows
         ]
 
-    def cursor(self, sink: str) -> Cursor:
-        """Return how far ``sink`` is; a new one starts with the oldest result that is kept."""
+    def cursor(self, sink: str) -> Cursor | None:
+        """Return how far ``sink`` is; None where it is new here."""
         rows = self._db.rows("SELECT number, offset FROM cursors WHERE sink = ?", sink)
-        if rows:
-            return Cursor(rows[0]["number"], rows[0]["offset"])
-        self.advance(sink, Cursor())
-        return Cursor()
+        return Cursor(rows[0]["number"], rows[0]["offset"]) if rows else None
 
-    def advance(self, sink: str, to: Cursor) -> None:
-        """Keep how far ``sink`` is. After a power cut it may be a little behind: results come again."""
-        with self._db.transaction(durable=False) as db:
+    def advance(self, sink: str, to: Cursor, *, durable: bool = False) -> None:
+        """Keep how far ``sink`` is; from the first time on, what it lacks is kept for it.
+
+        Unless ``durable``, it may be a little behind after a power cut: results come again.
+        """
+        with self._db.transaction(durable=durable) as db:
             db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (sink, to.number, to.offset))
 
     def forget_sinks(self, kept: Iterable[str]) -> None:
