@@ -134,6 +134,20 @@ def test_somebody_else_turns_the_file_while_it_runs(spool: Spool, tmp_path: Path
     assert numbers(tmp_path) == [*range(1, 51), *extra, 51, 52]
 
 
+def test_a_file_that_comes_back(spool: Spool, tmp_path: Path) -> None:
+    """While its disk was away results went elsewhere; what stands in it then is gone on with, not cut."""
+    log, away = tmp_path / "results.jsonl", tmp_path / "away"
+    record(spool, 1, 3)
+    deliver(spool, ResultsLog(log))
+    log.rename(away)
+    record(spool, 4, 4)
+    deliver(spool, ResultsLog(log))  # the cursor is behind one line; all lines are of one length
+    away.replace(log)
+    record(spool, 5, 5)
+    deliver(spool, ResultsLog(log))
+    assert numbers(tmp_path) == [1, 2, 3, 5]
+
+
 def test_the_place_is_safe_before_and_after_a_turn(spool: Spool, tmp_path: Path) -> None:
     """A power cut cannot take the cursor back behind a turn; all other steps cost no fsync."""
     log = ResultsLog(tmp_path / "results.jsonl", Rotation(1000))

@@ -81,11 +81,15 @@ class ResultsLog:
     :class:`ResultLine`.
     """
 
-    def __init__(self, path: Path, rotation: Rotation | None = None) -> None:
-        """Try that ``path`` can be written to; raises ResultsError where not."""
+    def __init__(
+        self, path: Path, rotation: Rotation | None = None, *, must_be_writable: bool = True
+    ) -> None:
+        """Try that ``path`` can be written to; raises ResultsError where it must and is not."""
         self.path, self._rotation = path, rotation or Rotation()
+        self._files = JsonlFiles(path, self._rotation.keep)
         try:
-            self._files = JsonlFiles(path, self._rotation.keep)
+            if must_be_writable:
+                self._files.prepare()
         except OSError as error:
             raise self._failed(error) from error
 
@@ -96,7 +100,7 @@ class ResultsLog:
             for r in results
         ).encode()
         try:
-            place = self._place(at)
+            place = self._place(at, results[0].number)
             if place != at.offset:
                 return Cursor(at.number, place), None
             return Cursor(results[-1].number, self._files.append(text, place)), None
@@ -117,8 +121,8 @@ class ResultsLog:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _place(self, at: Cursor) -> int:
-        place = self._files.place(at.offset)
+    def _place(self, at: Cursor, number: int) -> int:
+        place = self._files.place(at.offset, lambda line: _number_in(line) == number)
         if place < self._rotation.max_bytes:
             return place
         self._files.turn()
@@ -129,6 +133,13 @@ class ResultsLog:
             f"cannot write results to {self.path}: {error.strerror or error}. They are kept in the spool; "
             "free some space, correct the permissions, or name another folder with --out."
         )
+
+
+def _number_in(line: bytes) -> object:
+    try:
+        return json.loads(line)["number"]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 class Delivery:

@@ -60,6 +60,7 @@ class JsonlSink:
         self._sync, self._now = sync, now
         try:
             self._files = JsonlFiles(self.path, keep, sync=sync, now=now)
+            self._files.prepare()
             self._whole: int | None = self._files.end()
             self._begun = _first_line_at(self.path, now()) if self._whole else now()
         except OSError as error:

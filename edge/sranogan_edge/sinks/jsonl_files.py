@@ -47,7 +47,7 @@ class JsonlFiles:
     def __init__(
         self, path: Path, keep: int | None, *, sync: bool = True, now: Callable[[], float] = time.time
     ) -> None:
-        """Make the folder of ``path`` and the file, so that a place that cannot be written to is known now.
+        """Nothing is looked at yet.
 
         Args:
             path: of the file that is written.
@@ -57,9 +57,12 @@ class JsonlFiles:
         """
         self.path = path
         self._keep, self._sync, self._now = keep, sync, now
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("ab").close()
-        _sync_folder(path.parent)
+
+    def prepare(self) -> None:
+        """Make the folder and the file, so that a place that cannot be written to is known now."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.open("ab").close()
+        _sync_folder(self.path.parent)
 
     def end(self) -> int:
         """Return the bytes of whole lines; what stands behind the last line break is cut off."""
@@ -82,14 +85,19 @@ class JsonlFiles:
                 os.fsync(file.fileno())
         return whole
 
-    def place(self, at: int) -> int:
-        """Return ``at`` where a line can begin there; else the end: somebody else replaced the file."""
-        if at == 0:
-            return 0
+    def place(self, at: int, is_ours: Callable[[bytes], bool]) -> int:
+        """Return ``at`` where we can go on there; else the end: somebody else replaced or shortened the file.
+
+        Args:
+            at: where the last line ends that was answered for.
+            is_ours: whether a whole line that follows is one that we are about to write again.
+        """
         with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
-            file.seek(at - 1)
-            if file.read(1) == b"\n":
-                return at
+            file.seek(max(0, at - 1))
+            if at == 0 or file.read(1) == b"\n":
+                line = file.readline()
+                if not line.endswith(b"\n") or is_ours(line):
+                    return at
         return self.end()
 
     def append(self, data: bytes, at: int | None = None) -> int:
