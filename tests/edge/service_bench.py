@@ -24,6 +24,7 @@ from sranogan_edge.service.scoring import Judge
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.spool.retention import Retention
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 PATIENCE_S = 60.0
@@ -99,12 +100,13 @@ class Bench:
         self.service: Service | None = None
         self.threshold: AppliedThreshold | None = None
         self.drift: DriftSettings | None = None
+        self.retention, self.prune_every_s = Retention(), 60.0
         self.board: Board | None = None
         self.swap: Swap | None = None
 
     def build(self, *feeds: Feed, **readers: Reader) -> Service:
         """Connect the parts."""
-        settings = ServiceSettings(out=self.root, drift=self.drift)
+        settings = ServiceSettings(self.root, self.retention, self.prune_every_s, drift=self.drift)
         self.service = Service(
             self.judge,
             self.spool,

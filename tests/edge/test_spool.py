@@ -20,12 +20,11 @@ from sranogan_edge.errors import (
     ExitCode,
     FeedError,
     ObjectTooLargeError,
-    SettingsError,
     SpoolError,
     SpoolFullError,
     SpoolInUseError,
 )
-from sranogan_edge.spool.retention import Retention, prune
+from sranogan_edge.spool.retention import Pruner, Retention
 from sranogan_edge.spool.spool import Cursor, Entry, Spool, SpoolLimits
 from tests.edge.conftest import file_system
 
@@ -353,70 +352,6 @@ def test_sinks_have_cursors_of_their_own(spool: Spool) -> None:
     again.close()
 
 
-def ended(spool: Spool, count: int) -> None:
-    """Let ``count`` objects arrive and end."""
-    for _ in range(count):
-        spool.put(bytes(1000), {})
-        spool.finish(claimed(spool), {})
-
-
-def test_retention_by_count_and_age(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest finished go, bytes and results; what is not done, and what a sink lacks, stays."""
-    ended(spool, 5)
-    spool.put(b"waits", {})
-    everything = Retention(max_age_s=0.0, max_count=0, min_free_bytes=1 << 60)
-    spool.outbox.advance("slow", Cursor(3))
-    assert prune(spool, Retention(max_count=4)) == 0  # the slow sink lacks two of the five: three may go
-    assert prune(spool, Retention(max_count=2)) == 1
-    assert [r.number for r in spool.outbox.results()] == [2, 3, 4, 5]
-    assert prune(spool, Retention(max_age_s=1000.0)) == 0
-    monkeypatch.setattr(spool, "_opened", spool._opened - 2000)  # half an hour later
-    assert prune(spool, Retention(max_age_s=1000.0)) == 2
-    assert prune(spool, everything) == 0
-    spool.outbox.forget_sinks([])
-    assert prune(spool, everything) == 2
-    assert spool.counts() == {"received": 1, "scoring": 0, "done": 0, "dead": 0}
-    assert len(stored(spool.folder)) == 1
-
-
-def test_retention_by_free_space(spool: Spool) -> None:
-    """As many of the oldest go as give the bytes that are missing."""
-    ended(spool, 6)
-    free = 10_000
-
-    class Usage:
-        @staticmethod
-        def disk_usage(folder: Path) -> object:
-            return type("Free", (), {"free": free})
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("sranogan_edge.spool.retention.shutil", Usage)
-        assert prune(spool, Retention(min_free_bytes=free + 2500)) == 3
-        assert prune(spool, Retention(min_free_bytes=free)) == 0
-    with pytest.raises(SettingsError, match="max_count must be 0 or more"):
-        Retention(max_count=-1)
-
-
-def test_retention_waits_for_the_original(spool: Spool, tmp_path: Path) -> None:
-    """While a feed holds the file, its key stays known."""
-    original = tmp_path / "film"
-    original.write_bytes(b"x")
-    spool.put(original, {}, key="film", origin=original)
-    spool.finish(claimed(spool), {})
-    assert prune(spool, Retention(max_count=0)) == 0
-    original.unlink()
-    assert prune(spool, Retention(max_count=0)) == 1
-
-
-def test_frames_are_kept_by_number(spool: Spool) -> None:
-    """Camera results go, all but the newest."""
-    for number in range(10):
-        spool.outbox.record({"n": number}, {})
-    spool.outbox.advance("all", Cursor(9))
-    prune(spool, Retention(max_frames=4))
-    assert [r.line["n"] for r in spool.outbox.results()] == [6, 7, 8, 9]
-
-
 @pytest.mark.parametrize("jump", [-20 * 365 * 86_400, 20 * 365 * 86_400])
 def test_a_clock_that_jumps(spool: Spool, monkeypatch: pytest.MonkeyPatch, jump: int) -> None:
     """Neither the order nor the ages follow it."""
@@ -427,14 +362,15 @@ def test_a_clock_that_jumps(spool: Spool, monkeypatch: pytest.MonkeyPatch, jump:
     assert claimed(spool).sequence == 1
     spool.finish(spool.entry(1), {})
     assert claimed(spool).sequence == 2
-    assert prune(spool, Retention(max_age_s=3600.0)) == 0
+    assert Pruner(spool, Retention(max_age_s=3600.0)).prune() == 0
     assert [r.sequence for r in spool.outbox.results()] == [1]
 
 
 def test_the_age_goes_on_over_restarts(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time in use adds up."""
     monkeypatch.setattr(spool, "_opened", spool._opened - 500)
-    ended(spool, 1)
+    spool.put(b"x", {})
+    spool.finish(claimed(spool), {})
     again = reopened(spool)
     assert 500 <= again.uptime() < 600
     again.close()

@@ -22,7 +22,7 @@ from sranogan_edge.service.signals import stopped_by_signals
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.site.drift import DriftSettings
-from sranogan_edge.spool.retention import Retention, prune
+from sranogan_edge.spool.retention import Pruner, Retention
 from sranogan_edge.spool.spool import Spool
 
 __all__ = ["Service", "ServiceSettings", "stopped_by_signals"]
@@ -90,6 +90,7 @@ class Service:
         self._intake = Intake(spool, feeds, judge.scorer)
         self._delivery: Delivery | None = None
         self._stop = threading.Event()
+        self._pruner = Pruner(spool, self.settings.retention, self.settings.out)
         self._pruned_at = float("-inf")
         self._full = ""  # why nothing can be written
 
@@ -218,13 +219,22 @@ class Service:
 
     def _prune(self) -> None:
         now = time.monotonic()
-        if now - self._pruned_at < (1.0 if self._intake.full else self.settings.prune_every_s):
+        soon = self._intake.full or self._pruner.unfinished
+        if now - self._pruned_at < (_IDLE_S if soon else self.settings.prune_every_s):
             return
         self._pruned_at = now
         try:
-            removed = prune(self.spool, self.settings.retention)
+            removed = self._pruner.prune()
         except SpoolFullError:  # not even room to note what goes: somebody else must free some
             return
         if removed:
             _log.info("retention removed %d finished objects", removed)
+        self.alarms.note("lost frames", *([self._lost()] if self._pruner.lost else []))
         self._report.status(self.scored, self.failed)
+
+    def _lost(self) -> str:
+        sinks, many = ", ".join(self.spool.outbox.lacking()), self._pruner.lost_in_all
+        return (
+            f"{sinks}: {many} results of camera frames were let go before they were taken "
+            "(retention.max_waiting_frames). Mend this sink, or take it out."
+        )

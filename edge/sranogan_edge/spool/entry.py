@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["STATES", "Cursor", "Entry", "SpoolLimits", "State", "StoredResult", "storable"]
+__all__ = ["STATES", "Cursor", "Ended", "Entry", "SpoolLimits", "State", "StoredResult", "storable"]
 
 State = Literal["received", "scoring", "done", "dead"]
 STATES: tuple[State, ...] = ("received", "scoring", "done", "dead")
@@ -64,6 +64,23 @@ class Entry:
     def ended(self) -> bool:
         """Whether it has its result."""
         return self.state in ("done", "dead")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An object that retention may remove.
+
+    Attributes:
+        sequence: of the object.
+        age_s: seconds of use of the spool since it was finished.
+        size: in bytes.
+        heat_map: path of its heat map, relative to the results folder; None without one.
+    """
+
+    sequence: int
+    age_s: float
+    size: int
+    heat_map: str | None
 
 
 @dataclass(frozen=True)

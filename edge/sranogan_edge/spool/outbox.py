@@ -64,14 +64,45 @@ class Outbox:
         with self._db.transaction() as db:
             db.execute("DELETE FROM cursors WHERE sink NOT IN (SELECT value FROM json_each(?))", (names,))
 
-    def remove_frames(self, keep: int) -> None:
-        """Remove camera results that every sink has, all but the newest ``keep``."""
-        with self._db.transaction(durable=False) as db:
-            db.execute(
-                "DELETE FROM results WHERE sequence IS NULL AND number <= MIN("
-                "(SELECT COALESCE(MIN(number), 0) FROM cursors), (SELECT MAX(number) FROM results) - ?)",
-                (keep,),
-            )
+    def taken(self) -> int | None:
+        """Return the number up to which every sink has the results; None without any sink."""
+        found = self._db.rows("SELECT MIN(number) FROM cursors")[0][0]
+        return None if found is None else int(found)
+
+    def lacking(self) -> list[str]:
+        """Return the sinks that have the fewest results."""
+        rows = self._db.rows(
+            "SELECT sink FROM cursors WHERE number = (SELECT MIN(number) FROM cursors) ORDER BY sink"
+        )
+        return [row[0] for row in rows]
+
+    def remove_frames(self, keep: int, keep_waiting: int | None, most: int) -> tuple[int, int]:
+        """Remove results of camera frames, the oldest, ``most`` of them.
+
+        Args:
+            keep: of the newest results, the frames stay.
+            keep_waiting: of so many more, those that a sink lacks stay; None lets none go that a sink lacks.
+            most: the rest is for the next call.
+
+        Returns:
+            How many were removed, and how many of them a sink had not read.
+        """
+        newest = self._db.rows("SELECT COALESCE(MAX(number), 0) FROM results")[0][0]
+        taken = self.taken()
+        taken = newest if taken is None else taken
+        last = min(taken, newest - keep)
+        if keep_waiting is not None:
+            last = max(last, newest - max(keep, keep_waiting))
+        rows = self._db.rows(
+            "SELECT number FROM results WHERE sequence IS NULL AND number <= ? ORDER BY number LIMIT ?",
+            last,
+            most,
+        )
+        numbers = [row[0] for row in rows]
+        if numbers:
+            with self._db.transaction(durable=False) as db:
+                db.execute("DELETE FROM results WHERE sequence IS NULL AND number <= ?", (numbers[-1],))
+        return len(numbers), sum(number > taken for number in numbers)
 
 
 def append_result(

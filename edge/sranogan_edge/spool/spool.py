@@ -12,20 +12,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from sranogan_edge.errors import SpoolError
-from sranogan_edge.spool.database import SpoolDatabase
+from sranogan_edge.spool.database import ENDED, SpoolDatabase
 from sranogan_edge.spool.entry import STATES, Cursor, Entry, SpoolLimits, State, StoredResult, storable
 from sranogan_edge.spool.files import SpoolFiles
+from sranogan_edge.spool.finished import Finished
 from sranogan_edge.spool.lock import FolderLock
 from sranogan_edge.spool.outbox import Outbox, append_result
 
 __all__ = ["Cursor", "Entry", "Spool", "SpoolLimits", "State", "StoredResult"]
-
-_ENDED = "('done', 'dead')"
 
 
 class Spool:
@@ -45,6 +44,7 @@ class Spool:
         try:
             self._db = SpoolDatabase(folder / "spool.sqlite")
             self.outbox = Outbox(self._db, self._files)
+            self.finished = Finished(self._db, self._files, self.uptime)
             self._uptime = float(self._db.rows("SELECT seconds FROM uptime")[0][0])
             self._recover()
         except BaseException:
@@ -200,7 +200,7 @@ class Spool:
         with self._db.transaction() as db:
             changed = db.execute(
                 f"UPDATE objects SET state = ?, reason = ?, finished_uptime = ? WHERE sequence = ? "
-                f"AND state NOT IN {_ENDED}",
+                f"AND state NOT IN {ENDED}",
                 storable(("done" if dead is None else "dead", dead or "", self.uptime(), entry.sequence)),
             ).rowcount
             if changed != 1:
@@ -224,33 +224,6 @@ class Spool:
     def uptime(self) -> float:
         """Seconds that this spool was in use, over all runs: ages count in these, whatever the clock does."""
         return self._uptime + (time.monotonic() - self._opened)
-
-    def ended(self) -> list[tuple[int, float, int, str]]:
-        """Objects that retention may remove, oldest first: sequence, age in seconds, bytes, origin.
-
-        They have their result, and every sink has it.
-        """
-        rows = self._db.rows(
-            "SELECT o.sequence, o.finished_uptime, o.size, o.origin FROM objects o "
-            f"JOIN results r USING (sequence) WHERE o.state IN {_ENDED} "
-            "AND r.number <= (SELECT COALESCE(MIN(number), r.number) FROM cursors) ORDER BY r.number"
-        )
-        now = self.uptime()
-        return [(row[0], now - row[1], row[2], row[3]) for row in rows]
-
-    def remove(self, sequences: Iterable[int]) -> None:
-        """Remove ended objects: entries and results first, then the bytes."""
-        wanted = json.dumps(list(sequences))
-        chosen = f"sequence IN (SELECT value FROM json_each(?)) AND state IN {_ENDED}"
-        names = [row[0] for row in self._db.rows(f"SELECT name FROM objects WHERE {chosen}", wanted)]
-        with self._db.transaction() as db:
-            db.execute(
-                f"DELETE FROM results WHERE sequence IN (SELECT sequence FROM objects WHERE {chosen})",
-                (wanted,),
-            )
-            db.execute(f"DELETE FROM objects WHERE {chosen}", (wanted,))
-        for name in filter(None, names):
-            self._files.remove(name)
 
     def _bury(self, entry: Entry) -> None:
         if entry.path:
