@@ -155,6 +155,7 @@ class Delivery:
         self._wake = threading.Condition()
         self._closing = False
         self.failing: dict[str, str] = {}  # by reader: why it does not take results now
+        self._reached: dict[str, int] = {}  # by reader: the last result that it has
         outbox.forget_sinks(self._readers)
         self._threads = [
             threading.Thread(
@@ -177,12 +178,19 @@ class Delivery:
     def _advance(self, name: str, reader: Reader, to: Cursor) -> None:
         durable = isinstance(reader, ResultsLog) and reader.is_turn(to)
         self._outbox.advance(name, to, durable=durable)
+        self._reached[name] = to.number
 
     @property
     def troubles(self) -> dict[str, str]:
         """By reader: why its results do not arrive now."""
         own = {name: r.trouble for name, r in self._readers.items() if isinstance(r, SinkReader)}
         return {**{name: why for name, why in own.items() if why}, **self.failing}
+
+    @property
+    def behind(self) -> list[str]:
+        """The readers that have the fewest results."""
+        reached = dict(self._reached)
+        return sorted(name for name, number in reached.items() if number == min(reached.values()))
 
     def announce(self) -> None:
         """There are new results."""

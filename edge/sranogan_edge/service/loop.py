@@ -233,7 +233,8 @@ class Service:
         self._report.status(self.scored, self.failed)
 
     def _lost(self) -> str:
-        sinks, many = ", ".join(self.spool.outbox.lacking()), self._pruner.lost_in_all
+        behind = self._delivery.behind if self._delivery else []
+        sinks, many = ", ".join(behind), self._pruner.lost_in_all
         return (
             f"{sinks}: {many} results of camera frames were let go before they were taken "
             "(retention.max_waiting_frames). Mend this sink, or take it out."

@@ -69,13 +69,6 @@ class Outbox:
         found = self._db.rows("SELECT MIN(number) FROM cursors")[0][0]
         return None if found is None else int(found)
 
-    def lacking(self) -> list[str]:
-        """Return the sinks that have the fewest results."""
-        rows = self._db.rows(
-            "SELECT sink FROM cursors WHERE number = (SELECT MIN(number) FROM cursors) ORDER BY sink"
-        )
-        return [row[0] for row in rows]
-
     def remove_frames(self, keep: int, keep_waiting: int | None, most: int) -> tuple[int, int]:
         """Remove results of camera frames, the oldest, ``most`` of them.
 
