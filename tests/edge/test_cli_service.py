@@ -117,6 +117,20 @@ def test_a_stop_is_exit_code_0(tiny_bundle: Path, tmp_path: Path) -> None:
     assert "ended with exit code 0" in told.splitlines()[-1]
 
 
+def test_a_page_that_cannot_be_served_holds_up_nothing(
+    tiny_bundle: Path, study: Path, tmp_path: Path
+) -> None:
+    """Films are scored while the page's port is in use; the log says so, and the exit code is 0."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        page = f"127.0.0.1:{holder.getsockname()[1]}"
+        done = score(tiny_bundle, study, "--out", tmp_path / "out", "--serve", page)
+    assert done.exit_code == ExitCode.OK, done.output
+    assert f"cannot listen on {page}" in done.output
+    assert len(lines_in(tmp_path / "out")) == 3
+
+
 def test_a_start_that_fails_is_told_as_json(tmp_path: Path) -> None:
     """The error is the last object of the log, and the exit code is that of the error."""
     (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none.sranogan", feed="."))

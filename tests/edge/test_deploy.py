@@ -182,7 +182,7 @@ def test_the_health_check_says_what_the_page_says(file: Path) -> None:
     """Its command ends with 0 while the page says that the runner lives, and with 1 where it does not."""
     for package in ("starlette", "uvicorn", "prometheus_client"):
         pytest.importorskip(package)
-    page = importlib.import_module("sranogan_edge.page.app")
+    page = importlib.import_module("sranogan_edge.page.server")
     access = importlib.import_module("sranogan_edge.page.access")
     board = filled_board()
     check = next(rest for word, rest in instructions(file) if word == "HEALTHCHECK")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,9 +24,12 @@ pytest.importorskip("httpx", reason="starlette's test client needs httpx")
 
 from starlette.testclient import TestClient
 
+from sranogan_edge.page import server
 from sranogan_edge.page.access import Address, parse_address
-from sranogan_edge.page.app import make_app, serving
+from sranogan_edge.page.app import make_app
 from sranogan_edge.page.board import HISTORY, THUMBNAILS, Board
+from sranogan_edge.page.server import serving
+from sranogan_edge.service.alarms import Alarms
 
 LOCAL = Address("127.0.0.1", 8080)
 TOKEN = "0123456789abcdef"
@@ -247,6 +253,17 @@ def test_other_machines_need_a_token(host: str) -> None:
     assert parse_address(f"{host}:8080", TOKEN).token == TOKEN
 
 
+def answer(url: str) -> str:
+    """What the page says; waits until it is there."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=10) as told:
+                return str(told.read().decode())
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail("the page did not come up")
+
+
 @pytest.fixture
 def served(board: Board) -> Iterator[str]:
     """Serve the board on a port of the system's choice."""
@@ -256,14 +273,7 @@ def served(board: Board) -> Iterator[str]:
 
 def test_served(served: str) -> None:
     """The page is there over a real socket."""
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(f"{served}api/state", timeout=10) as answer:
-                assert answer.status == 200
-            return
-        except ConnectionError:
-            time.sleep(0.05)
-    pytest.fail("the page did not come up")
+    assert json.loads(answer(f"{served}api/state"))["ready"] is True
 
 
 def test_the_end_is_clean(board: Board) -> None:
@@ -277,14 +287,62 @@ def test_the_end_is_clean(board: Board) -> None:
         pass
 
 
-def test_a_port_in_use(served: str, board: Board) -> None:
-    """A port that is taken is an error before anything is scored."""
-    port = int(served.rstrip("/").rpartition(":")[2])
-    with (
-        pytest.raises(SettingsError, match="Choose another port"),
-        serving(board, Address("127.0.0.1", port)),
-    ):
-        pytest.fail("served twice")
+def test_a_port_in_use(
+    board: Board, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A port that is taken is an alarm, told once; the page is there as soon as the port is free."""
+    monkeypatch.setattr("sranogan_edge.page.server.RETRY_S", 0.01)
+    tries: list[Address] = []
+    listening = server._listening
+    monkeypatch.setattr(server, "_listening", lambda asked: (tries.append(asked), listening(asked))[1])
+    alarms = Alarms()
+    with socket.socket() as holder, caplog.at_level(logging.INFO):
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with serving(board, Address("127.0.0.1", port), alarms) as url:
+            while len(tries) < 4:
+                time.sleep(0.01)
+            (alarm,) = alarms.now
+            assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in alarm
+            holder.close()
+            assert answer(f"{url}healthz") == "ok\n"
+            assert alarms.now == ()
+    assert [record.levelname for record in caplog.records if "nobody can see" in record.message] == [
+        "WARNING",
+        "INFO",
+    ]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.9", "no-such-host.invalid", "a" * 70])
+def test_an_address_that_is_not_there(board: Board, host: str) -> None:
+    """An address that this machine does not have (yet) ends nothing."""
+    alarms = Alarms()
+    with serving(board, Address(host, 8080, TOKEN), alarms) as url:
+        assert url == f"http://{host}:8080/"
+        assert f"cannot listen on {host}:8080" in alarms.now[0]
+    assert not any(thread.name == "page" for thread in threading.enumerate())
+
+
+def test_a_server_that_fails_is_started_again(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the web server ends neither the runner nor the page."""
+    monkeypatch.setattr("sranogan_edge.page.server.RETRY_S", 0.01)
+    run, faults = server.uvicorn.Server.run, [RuntimeError("no event loop")]
+
+    def run_or_fail(own: Any, listeners: Any) -> None:
+        if faults:
+            raise faults.pop()
+        run(own, listeners)
+
+    monkeypatch.setattr(server.uvicorn.Server, "run", run_or_fail)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alarms = Alarms()
+    with serving(board, Address("127.0.0.1", port), alarms) as url:
+        assert answer(f"{url}healthz") == "ok\n"
+        assert not faults
+        assert not alarms.now
 
 
 def test_written_and_read_at_once() -> None:

@@ -17,7 +17,7 @@ pytest.importorskip("playwright", reason="playwright is not installed: pip insta
 from playwright.sync_api import sync_playwright
 
 from sranogan_edge.page.access import Address
-from sranogan_edge.page.app import serving
+from sranogan_edge.page.server import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

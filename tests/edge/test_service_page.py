@@ -26,7 +26,7 @@ pytest.importorskip("starlette", reason="the extra page is not installed")
 pytest.importorskip("prometheus_client", reason="the extra page is not installed")
 
 from sranogan_edge.page.access import Address
-from sranogan_edge.page.app import serving
+from sranogan_edge.page.server import serving
 
 
 class Page:

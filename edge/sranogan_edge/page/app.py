@@ -6,13 +6,9 @@ for once a second.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +19,6 @@ from sranogan_edge.errors import SettingsError, SranoganError
 from sranogan_edge.page.board import Board, Entry, Snapshot
 
 try:
-    import uvicorn
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.requests import Request
@@ -37,14 +32,13 @@ except ImportError as missing:
         f"the live page needs the package {missing.name}. Install it with: pip install 'sranogan-edge[page]'"
     ) from missing
 
-__all__ = ["make_app", "serving", "state_of"]
+__all__ = ["make_app", "state_of"]
 
 ASSETS = Path(__file__).with_name("assets")
 STALE_S = 60.0  # without a sign of the loop for so long, /healthz says no
 CHART_POINTS = 300
 RESULTS_AT_ONCE = 50
 MAX_BODY_BYTES = 1024
-STOP_S = 5.0
 
 
 def make_app(board: Board, address: Address) -> Starlette:
@@ -184,48 +178,3 @@ def state_of(now: Snapshot) -> dict[str, Any]:
         "latest": shown[-1].to_dict() if shown else None,
         "history": [[one.number, _finite(one.line.score), one.verdict] for one in shown],
     }
-
-
-@contextlib.contextmanager
-def serving(board: Board, address: Address) -> Iterator[str]:
-    """Serve the page from a thread of its own while the block runs; gives its URL.
-
-    Raises:
-        SettingsError: the address cannot be listened on.
-    """
-    listener = _listen(address)
-    port = listener.getsockname()[1]
-    config = uvicorn.Config(
-        make_app(board, address), log_level="warning", access_log=False, server_header=False, lifespan="off",
-        timeout_graceful_shutdown=int(STOP_S), limit_concurrency=64,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="page", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{f'[{address.host}]' if ':' in address.host else address.host}:{port}/"
-    finally:
-        server.should_exit = True
-        thread.join(2 * STOP_S)
-        listener.close()
-
-
-def _listen(address: Address) -> socket.socket:
-    try:
-        family, kind, protocol, _, target = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(target)
-            listener.listen(64)  # from now on visitors wait instead of being refused
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise SettingsError(
-            f"--serve {address.host}:{address.port}: cannot listen there ({error.strerror or error}). Choose "
-            "another port, or stop what uses it."
-        ) from error
-    return listener

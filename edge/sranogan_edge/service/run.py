@@ -58,10 +58,9 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
             judge, spool, feeds, readers, how, threshold=threshold, board=board, alarms=alarms, swap=swap
         )
         if board and address:
-            from sranogan_edge.page.app import serving
+            from sranogan_edge.page.server import serving
 
-            url = parts.enter_context(serving(board, address))
-            _log.info("the live page is at %s", url)
+            parts.enter_context(serving(board, address, alarms))
         with stopped_by_signals(service):
             return service.run()
 
