@@ -209,16 +209,29 @@ def test_a_token_is_asked_for(board: Board) -> None:
     assert browser.get("/api/state").status_code == 200  # by the cookie
 
 
-def test_health_and_readiness(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_and_readiness(board: Board) -> None:
     """Alive is a loop that gave a sign lately; ready is what the runner says."""
     browser = client(board)
     assert browser.get("/healthz").text == "ok\n"
     board.set_ready(False, "the bundle is being proven")
     assert browser.get("/readyz").status_code == 503
-    now = time.time()
-    monkeypatch.setattr("sranogan_edge.page.app.time.time", lambda: now + 61)
-    assert browser.get("/healthz").status_code == 503
+    board._beat -= 61
+    assert browser.get("/healthz").text == "no sign for 61 s\n"
     board.beat()
+    assert browser.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("set_by_s", [-86_400, 3_600])
+def test_health_does_not_go_by_the_clock(
+    board: Board, monkeypatch: pytest.MonkeyPatch, set_by_s: float
+) -> None:
+    """A clock that is set neither hides a loop that hangs nor accuses one that works."""
+    browser, now = client(board), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + set_by_s)
+    assert browser.get("/healthz").status_code == 200
+    board._beat -= 61
+    assert browser.get("/healthz").status_code == 503
+    assert browser.get("/api/state").json()["beat_age"] >= 61
 
 
 @pytest.mark.parametrize(

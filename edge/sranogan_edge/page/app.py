@@ -136,7 +136,7 @@ class _Shown:
         return Response(metrics_text(self._board), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def health(self, request: Request) -> Response:
-        age = time.time() - self._board.snapshot().beat
+        age = self._board.snapshot().beat_age_s
         good = age < STALE_S
         return PlainTextResponse("ok\n" if good else f"no sign for {age:.0f} s\n", 200 if good else 503)
 
@@ -162,7 +162,7 @@ def state_of(now: Snapshot) -> dict[str, Any]:
         "about": {name: str(value) for name, value in now.about.items()},
         "ready": now.ready,
         "not_ready_because": now.not_ready_because,
-        "beat_age": max(0.0, time.time() - now.beat),
+        "beat_age": now.beat_age_s,
         "threshold": _finite(now.threshold),
         "can_set_threshold": now.can_set_threshold,
         "calibration_version": now.calibration_version,

@@ -126,7 +126,7 @@ class Snapshot:
     entries: tuple[Entry, ...]
     latencies: Mapping[str, tuple[float, ...]]
     histograms: Mapping[str, tuple[tuple[int, ...], float]]
-    beat: float
+    beat_age_s: float
     can_set_threshold: bool
     calibration_version: int
 
@@ -165,7 +165,7 @@ class Board:
         self._feeds: dict[str, FeedHealth] = {}
         self._alarms: tuple[str, ...] = ()
         self._ready, self._because = False, "starting"
-        self._queue, self._number, self._beat = 0, 0, time.time()
+        self._queue, self._number, self._beat = 0, 0, time.monotonic()
         self._version = 0  # of the calibration
         self._live: tuple[int, Verdict] | None = None
 
@@ -227,13 +227,13 @@ class Board:
                 self._histograms.setdefault(stage, Histogram()).add(taken)
             if verdict is not None:
                 self._live = (self._number, verdict)
-            self._beat = time.time()
+            self._beat = time.monotonic()
 
     def set_feeds(self, feeds: Mapping[str, FeedHealth]) -> None:
         """Show the feeds' health, by name."""
         with self._lock:
             self._feeds = dict(feeds)
-            self._beat = time.time()
+            self._beat = time.monotonic()
 
     def set_alarms(self, reasons: tuple[str, ...]) -> None:
         """Show what is wrong (drift, disk, sinks), one sentence each; empty when all is well."""
@@ -253,7 +253,7 @@ class Board:
     def beat(self) -> None:
         """Say that the loop is alive; /healthz fails when it has not for a while."""
         with self._lock:
-            self._beat = time.time()
+            self._beat = time.monotonic()
 
     def snapshot(self) -> Snapshot:
         """Return all of it at this moment."""
@@ -273,7 +273,7 @@ class Board:
                 histograms={
                     stage: (tuple(one.counts), one.total_ms) for stage, one in self._histograms.items()
                 },
-                beat=self._beat,
+                beat_age_s=time.monotonic() - self._beat,
                 can_set_threshold=self._on_threshold is not None,
                 calibration_version=self._version,
             )
