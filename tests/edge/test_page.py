@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import cv2
@@ -28,6 +29,7 @@ from sranogan_edge.page import server
 from sranogan_edge.page.access import Address, parse_address
 from sranogan_edge.page.app import make_app
 from sranogan_edge.page.board import HISTORY, THUMBNAILS, Board
+from sranogan_edge.page.connections import CONNECTIONS
 from sranogan_edge.page.server import serving
 from sranogan_edge.service.alarms import Alarms
 
@@ -39,6 +41,17 @@ SAME = {"X-Sranogan": "1"}
 def client(board: Board, address: Address = LOCAL, host: str = "127.0.0.1") -> TestClient:
     """A browser on ``host``."""
     return TestClient(make_app(board, address), base_url=f"http://{host}:8080", follow_redirects=False)
+
+
+def answer(url: str) -> str:
+    """What the page says; waits until it is there."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=10) as told:
+                return str(told.read().decode())
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail("the page did not come up")
 
 
 @pytest.fixture
@@ -191,6 +204,13 @@ def test_a_foreign_name_for_this_machine(board: Board) -> None:
     assert client(board, host="localhost").get("/api/state").status_code == 200
 
 
+def test_the_address_that_was_asked_for(board: Board) -> None:
+    """The page answers to its own address, whichever of this machine's own that is."""
+    with serving(board, Address("127.0.0.2", 0)) as url:
+        assert json.loads(answer(f"{url}api/state"))["ready"] is True
+    assert client(board, Address("::1", 8080), host="[::1]").get("/api/state").status_code == 200
+
+
 def test_a_token_is_asked_for(board: Board) -> None:
     """Other machines see nothing without the token, but whether it runs; with it, they see all."""
     address = Address("0.0.0.0", 8080, TOKEN)
@@ -264,17 +284,6 @@ def test_other_machines_need_a_token(host: str) -> None:
     with pytest.raises(SettingsError, match="has 4 characters"):
         parse_address(f"{host}:8080", "1234")
     assert parse_address(f"{host}:8080", TOKEN).token == TOKEN
-
-
-def answer(url: str) -> str:
-    """What the page says; waits until it is there."""
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(url, timeout=10) as told:
-                return str(told.read().decode())
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail("the page did not come up")
 
 
 @pytest.fixture
@@ -356,6 +365,33 @@ def test_a_server_that_fails_is_started_again(board: Board, monkeypatch: pytest.
         assert answer(f"{url}healthz") == "ok\n"
         assert not faults
         assert not alarms.now
+
+
+def test_silent_visitors_hold_up_nobody(served: str) -> None:
+    """However many connections say nothing or half of something, the next request is answered."""
+    port = int(served.rstrip("/").rpartition(":")[2])
+    with ExitStack() as visitors:
+        for number in range(3 * CONNECTIONS):
+            one = visitors.enter_context(socket.create_connection(("127.0.0.1", port)))
+            if number % 2:
+                one.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+        with urllib.request.urlopen(f"{served}healthz", timeout=10) as told:
+            assert told.read() == b"ok\n"
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /", b"POST /api/threshold HTTP/1.1\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_a_silent_visitor_is_sent_away(board: Board, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """A connection without a whole request is closed after a while."""
+    monkeypatch.setattr("sranogan_edge.page.connections.REQUEST_S", 0.05)
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        port = int(url.rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
+            visitor.sendall(said)
+            with suppress(ConnectionResetError):
+                while visitor.recv(1000):
+                    pass
 
 
 def test_written_and_read_at_once() -> None:

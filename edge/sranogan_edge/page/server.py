@@ -16,6 +16,8 @@ from sranogan_edge.service.alarms import Alarms
 
 try:
     import uvicorn
+
+    from sranogan_edge.page.connections import BoundedHttp
 except ImportError as missing:
     raise SettingsError(
         "the live page needs the package uvicorn. Install it with: pip install 'sranogan-edge[page]'"
@@ -82,7 +84,7 @@ class _Server:
     def _serve(self, listener: socket.socket) -> None:
         config = uvicorn.Config(
             self._app, log_level="warning", access_log=False, server_header=False, lifespan="off",
-            timeout_graceful_shutdown=int(STOP_S), limit_concurrency=64,
+            timeout_graceful_shutdown=int(STOP_S), http=BoundedHttp, ws="none",
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
         self._uvicorn.should_exit = self._stopping.is_set()
