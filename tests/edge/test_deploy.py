@@ -34,6 +34,8 @@ UNIT = DEPLOY / "sranogan.service"
 BASES = {"python", "nvcr.io/nvidia/l4t-jetpack"}
 MOST_EXPOSED = 1.1  # of 10; what edge/deploy/README.md states
 BESIDE_OBJECTS_BYTES = 400e6
+THREADS_A_CONNECTION = 2  # pynetdicom's association and its upper layer
+OTHER_THREADS = 400  # as the unit states
 
 
 def project() -> dict[str, Any]:
@@ -104,6 +106,20 @@ def test_memory_and_folders_fit_the_unit(example: Settings) -> None:
     watched = [Path(feed.uri.partition(":")[2]) for feed in example.feeds if feed.uri.startswith("watch:")]
     for folder in (example.out, example.spool_folder, *watched):
         assert str(folder).startswith(writable), folder
+
+
+def test_the_threads_fit_the_unit_and_the_container(example: Settings) -> None:
+    """Connections that scanners leave waiting leave threads for all else."""
+    yaml = pytest.importorskip("yaml")
+    receiver = pytest.importorskip("sranogan_edge.feeds.dicom_receiver")
+    waiting = sum(
+        THREADS_A_CONNECTION * (feed.max_associations + receiver._SPARE_CONNECTIONS)
+        for feed in example.feeds
+        if isinstance(feed, DicomFeedSettings)
+    )
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["sranogan"]
+    for limit in (int(unit()["TasksMax"][0]), service["pids_limit"]):
+        assert waiting + OTHER_THREADS <= limit
 
 
 def test_the_unit_fits_the_package() -> None:
