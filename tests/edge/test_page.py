@@ -145,9 +145,9 @@ def test_the_threshold_is_applied_and_judged_by(board: Board) -> None:
     board = Board(
         Calibration((0.0, 1.0, 2.0), 0.3), 1.0, on_threshold=lambda value, by: told.append((value, by))
     )
-    assert client(board).post("/api/threshold", json={"threshold": 1.5}, headers=SAME).json() == {
-        "threshold": 1.5
-    }
+    browser = client(board)
+    asked = {"threshold": 1.5, "calibration_version": browser.get("/api/calibration").json()["version"]}
+    assert browser.post("/api/threshold", json=asked, headers=SAME).json() == {"threshold": 1.5}
     assert told == [(1.5, "testclient")]
     verdict = fake_verdict(1, 1.7, 2.0)
     assert not verdict.anomalous
@@ -156,15 +156,37 @@ def test_the_threshold_is_applied_and_judged_by(board: Board) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scores", "about"), [((0.0, 1.0, 2.0), {"bundle": "new"}), ((0.0, 1.0, 2.5), {"bundle": "old"})]
+)
+def test_a_threshold_of_another_calibration_is_refused(
+    scores: tuple[float, ...], about: dict[str, str]
+) -> None:
+    """What was chosen before bundle or calibration changed is not applied, and the answer says why."""
+    told: list[float] = []
+    first = Calibration((0.0, 1.0, 2.0), 0.3)
+    board = Board(first, 1.0, {"bundle": "old"}, on_threshold=lambda value, by: told.append(value))
+    browser = client(board)
+    asked = {"threshold": 1.5, "calibration_version": browser.get("/api/state").json()["calibration_version"]}
+    board.recalibrated(Calibration(scores, 0.3), 1.0, about)
+    answer = browser.post("/api/threshold", json=asked, headers=SAME)
+    assert answer.status_code == 409
+    assert "has taken over since you chose" in answer.json()["error"]
+    assert not told
+    board.recalibrated(first, 1.0, {"bundle": "old"})  # and back: as after a restart, it is the same
+    assert browser.post("/api/threshold", json=asked, headers=SAME).status_code == 200
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "{}",
+        '{"threshold": 1}',
         "[]",
         "",
         "no",
-        '{"threshold": "1"}',
-        '{"threshold": NaN}',
-        '{"threshold": true}',
+        '{"threshold": "1", "calibration_version": "0"}',
+        '{"threshold": NaN, "calibration_version": "0"}',
+        '{"threshold": true, "calibration_version": "0"}',
         "[" * 900,
         "\xff",
     ],
@@ -185,9 +207,8 @@ def test_too_long(board: Board) -> None:
 
 def test_previews_only(board: Board) -> None:
     """Where the runner does not let it, the page cannot set the threshold."""
-    answer = client(filled_board(3, settable=False)).post(
-        "/api/threshold", json={"threshold": 1.0}, headers=SAME
-    )
+    asked = {"threshold": 1.0, "calibration_version": ""}
+    answer = client(filled_board(3, settable=False)).post("/api/threshold", json=asked, headers=SAME)
     assert answer.status_code == 400
     assert "calibrate instead" in answer.json()["error"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sranogan_edge.device import temperatures
-from sranogan_edge.errors import SettingsError, SranoganError
+from sranogan_edge.errors import SettingsError, SranoganError, StaleThresholdError
 from sranogan_edge.page.board import Board, Entry, Snapshot
 
 try:
@@ -84,6 +84,7 @@ class _Shown:
                 "scores": [round(score, 4) for score in own.scores],
                 "threshold": _finite(own.threshold),
                 "false_alarm_rate": own.false_alarm_rate,
+                "version": now.calibration_version,
             }
         )
 
@@ -112,10 +113,14 @@ class _Shown:
             if len(body) > MAX_BODY_BYTES:
                 return PlainTextResponse("too long\n", 413)
         try:
-            value = json.loads(body)["threshold"]
+            asked = json.loads(body)
+            value, version = asked["threshold"], str(asked["calibration_version"])
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"a threshold must be a number; received {value!r}")
-            self._board.set_threshold(float(value), request.client.host if request.client else "")
+            by = request.client.host if request.client else ""
+            self._board.set_threshold(float(value), by, version=version)
+        except StaleThresholdError as error:
+            return JSONResponse({"error": str(error)}, 409)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError, SranoganError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({"threshold": self._board.threshold})

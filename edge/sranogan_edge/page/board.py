@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 import time
@@ -10,13 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from sranogan_edge.density import Calibration
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
+from sranogan_edge.page.entry import Entry, Picture, grey, png
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay
 
@@ -24,77 +24,8 @@ __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
 
 HISTORY = 1000  # results that the page can search
 THUMBNAILS = 200  # of them, so many keep their picture
-THUMBNAIL_SIDE_PX = 192
 LATENCIES = 200  # images that the latencies shown are over
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """An image with its heat map, small in memory; a PNG is made of it when somebody looks.
-
-    Attributes:
-        grey: ``(S, S)`` uint8.
-        heat: ``(S, S)`` float16, standard deviations off the normals.
-        heat_limit: of the bundle that made it.
-    """
-
-    grey: NDArray[np.uint8]
-    heat: NDArray[np.float16]
-    heat_limit: float
-
-    @classmethod
-    def of(cls, verdict: Verdict, heat_limit: float) -> Picture:
-        """Keep what ``verdict`` shows."""
-        return cls(_grey(verdict.reconstruction.x), verdict.heat.astype(np.float16), heat_limit)
-
-    def png(self) -> bytes:
-        """Draw it, ``THUMBNAIL_SIDE_PX`` a side."""
-        x = self.grey[..., None].astype(np.float32)
-        x /= 255
-        whole = overlay(x, self.heat.astype(np.float32), self.heat_limit)
-        side = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
-        return _png(np.asarray(cv2.resize(whole, side, interpolation=cv2.INTER_AREA), np.uint8))
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One result as the page shows it.
-
-    Attributes:
-        number: counts the results of this runner from 1.
-        line: as the sinks got it.
-        verdict: one of :data:`VERDICTS`.
-        feed: name of the feed that it came from.
-        reason: why it is out of domain, or the error; else empty.
-        shown_at: Unix time in seconds.
-        picture: of the image with its heat map; None where there is none, or no longer.
-    """
-
-    number: int
-    line: ResultLine
-    verdict: str
-    feed: str
-    reason: str
-    shown_at: float
-    picture: Picture | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        line = self.line
-        return {
-            "number": self.number,
-            "file": line.file,
-            "feed": self.feed,
-            "verdict": self.verdict,
-            "score": line.score,
-            "p_value": line.p_value,
-            "threshold": line.threshold,
-            "milliseconds": dict(line.milliseconds),
-            "reason": self.reason,
-            "time": self.shown_at,
-            "picture": self.picture is not None,
-        }
 
 
 @dataclass
@@ -128,7 +59,7 @@ class Snapshot:
     histograms: Mapping[str, tuple[tuple[int, ...], float]]
     beat_age_s: float
     can_set_threshold: bool
-    calibration_version: int
+    calibration_version: str
 
 
 class Board:
@@ -166,7 +97,8 @@ class Board:
         self._alarms: tuple[str, ...] = ()
         self._ready, self._because = False, "starting"
         self._queue, self._number, self._beat = 0, 0, time.monotonic()
-        self._version = 0  # of the calibration
+        self._version = _version_of(calibration, self._about)
+        self._applying = threading.Lock()  # what is applied is for the calibration that was looked at
         self._live: tuple[int, Verdict] | None = None
 
     def judged(self, verdict: Verdict) -> Verdict:
@@ -180,10 +112,16 @@ class Board:
         with self._lock:
             return self._threshold
 
-    def set_threshold(self, threshold: float, by: str = "") -> None:
+    def set_threshold(self, threshold: float, by: str = "", *, version: str | None = None) -> None:
         """Put ``threshold`` in force.
 
+        Args:
+            threshold: scores above it are flagged.
+            by: who did.
+            version: ``calibration_version`` of the snapshot that it was chosen by; None: the one in force.
+
         Raises:
+            StaleThresholdError: another calibration is in force than it was chosen by.
             SettingsError: it is no number, or may not be set.
             ResultsError: it cannot be kept, and is not in force.
         """
@@ -191,15 +129,21 @@ class Board:
             raise SettingsError(f"a threshold must be a finite number; received {threshold!r}")
         if self._on_threshold is None:
             raise SettingsError("this runner does not let the page set the threshold; calibrate instead")
-        self._on_threshold(threshold, by)
-        with self._lock:
-            self._threshold = threshold
+        with self._applying:
+            if version is not None and version != self._version:
+                raise StaleThresholdError(
+                    "another bundle or calibration has taken over since you chose, and scores mean something "
+                    "else now. Look at the new preview, and apply again."
+                )
+            self._on_threshold(threshold, by)
+            with self._lock:
+                self._threshold = threshold
 
     def recalibrated(self, calibration: Calibration, heat_limit: float, about: Mapping[str, Any]) -> None:
         """Another bundle or calibration is in force, with its own threshold."""
-        with self._lock:
+        with self._applying, self._lock:
             self._calibration, self._heat_limit, self._about = calibration, heat_limit, dict(about)
-            self._threshold, self._version = calibration.threshold, self._version + 1
+            self._threshold, self._version = calibration.threshold, _version_of(calibration, about)
 
     def scored(
         self, line: ResultLine, verdict: Verdict | None, *, feed: str = "", out_of_domain: str = ""
@@ -286,13 +230,11 @@ class Board:
             return None
         made = live[1].reconstruction
         if kind == "heat":
-            return _png(overlay(made.x, live[1].heat, limit))
-        return _png(_grey(made.x if kind == "frame" else made.resolved))
+            return png(overlay(made.x, live[1].heat, limit))
+        return png(grey(made.x if kind == "frame" else made.resolved))
 
 
-def _grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.asarray(np.rint(image[..., 0].clip(0, 1) * 255), np.uint8)
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    return bytes(cv2.imencode(".png", image)[1].tobytes())
+def _version_of(calibration: Calibration, about: Mapping[str, Any]) -> str:
+    """Name what thresholds are chosen by: the same after a restart, another with another bundle."""
+    seen = repr((calibration.scores, calibration.false_alarm_rate, sorted(about.items())))
+    return hashlib.sha256(seen.encode()).hexdigest()[:16]
