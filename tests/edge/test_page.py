@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import socket
@@ -386,6 +387,23 @@ def test_a_server_that_fails_is_started_again(board: Board, monkeypatch: pytest.
         assert answer(f"{url}healthz") == "ok\n"
         assert not faults
         assert not alarms.now
+
+
+@pytest.mark.parametrize(("proxy", "logged"), [("127.0.0.1", "203.0.113.7"), ("127.0.0.3", "127.0.0.3")])
+def test_who_is_behind_a_proxy(proxy: str, logged: str) -> None:
+    """A proxy on this machine's address says who applied a threshold; nobody else is believed."""
+    told: list[str] = []
+    board = Board(Calibration((0.0, 1.0), 0.5), 1.0, on_threshold=lambda value, by: told.append(by))
+    asked = {"threshold": 1, "calibration_version": board.snapshot().calibration_version}
+    headers = {**SAME, "X-Forwarded-For": "203.0.113.7"}
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        answer(url)
+        port = int(url.rstrip("/").rpartition(":")[2])
+        visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=(proxy, 0))
+        visitor.request("POST", "/api/threshold", json.dumps(asked), headers)
+        assert visitor.getresponse().status == 200
+        visitor.close()
+    assert told == [logged]
 
 
 def test_silent_visitors_hold_up_nobody(served: str) -> None:

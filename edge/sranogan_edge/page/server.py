@@ -27,6 +27,7 @@ __all__ = ["serving"]
 
 RETRY_S = 5.0  # between two tries to listen
 STOP_S = 5.0
+PROXIES = ["127.0.0.1", "::1"]  # whose X-Forwarded-For is believed: a web server with TLS on this machine
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class _Server:
         config = uvicorn.Config(
             self._app, log_level="warning", access_log=False, server_header=False, lifespan="off",
             timeout_graceful_shutdown=int(STOP_S), http=BoundedHttp, ws="none",
+            forwarded_allow_ips=PROXIES,
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
         self._uvicorn.should_exit = self._stopping.is_set()
