@@ -20,6 +20,7 @@ import pytest
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import SettingsError
 from tests.edge.page_board_fakes import fake_verdict, filled_board, show
+from tests.edge.result_lines import line
 
 pytest.importorskip("starlette", reason="the extra page is not installed")
 pytest.importorskip("httpx", reason="starlette's test client needs httpx")
@@ -28,7 +29,7 @@ from starlette.testclient import TestClient
 
 from sranogan_edge.page import server
 from sranogan_edge.page.access import Address, parse_address
-from sranogan_edge.page.app import make_app
+from sranogan_edge.page.app import CHART_POINTS, make_app
 from sranogan_edge.page.board import HISTORY, THUMBNAILS, Board
 from sranogan_edge.page.connections import CONNECTIONS
 from sranogan_edge.page.server import serving
@@ -138,6 +139,27 @@ def test_memory_is_bounded() -> None:
     assert sum(bool(one.picture) for one in entries) <= THUMBNAILS
     assert sum(bool(one.picture) for one in entries[:-THUMBNAILS]) == 0
     assert board.snapshot().counts["normal"] == 1 + THUMBNAILS + 20 + HISTORY
+
+
+def test_what_is_not_normal_stays_longer() -> None:
+    """A camera's normals push out normals only; older ones that were flagged are kept, so many of them."""
+    board = Board(Calibration((0.0, 1.0), 0.5), 1.0)
+    for number in range(3 * HISTORY):
+        board.scored(line(number, verdict="anomalous" if number % 2 else "normal"), None)
+    entries = board.snapshot().entries
+    assert [one.number for one in entries] == sorted(one.number for one in entries)
+    assert len(entries) == 2 * HISTORY
+    assert {one.verdict for one in entries[:HISTORY]} == {"anomalous"}
+    assert len(client(board).get("/api/state").json()["history"]) == CHART_POINTS
+
+
+def test_the_chart_shows_scores_that_compare() -> None:
+    """After a change of bundle or calibration the chart begins anew; the results can still be searched."""
+    board = Board(Calibration((0.0, 1.0), 0.5), 1.0)
+    for number in range(9):
+        board.scored(line(number, calibration="new" if number > 6 else None), None)
+    assert [one[0] for one in client(board).get("/api/state").json()["history"]] == [8, 9]
+    assert client(board).get("/api/results").json()["found"] == 9
 
 
 def test_the_threshold_is_applied_and_judged_by(board: Board) -> None:

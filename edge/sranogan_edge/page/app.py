@@ -133,9 +133,9 @@ class _Shown:
     def picture(self, request: Request) -> Response:
         number = request.path_params["number"]
         for entry in self._board.snapshot().entries:
-            if entry.number == number and entry.picture:
-                return Response(entry.picture.png(), media_type="image/png")
-        return PlainTextResponse("its picture is no longer in memory\n", 404)
+            if entry.number == number and (png := entry.png()):
+                return Response(png, media_type="image/png")
+        return PlainTextResponse("its picture is no longer kept\n", 404)
 
     def metrics(self, request: Request) -> Response:
         return Response(metrics_text(self._board), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -161,7 +161,8 @@ def _finite(value: float | None) -> float | None:
 
 def state_of(now: Snapshot) -> dict[str, Any]:
     """Return what the page shows, ready for JSON."""
-    shown = now.entries[-CHART_POINTS:]
+    alike = [one for one in now.entries if one.scale == now.entries[-1].scale]  # their scores compare
+    shown = alike[-CHART_POINTS:]
     return {
         "time": time.time(),
         "about": {name: str(value) for name, value in now.about.items()},

@@ -7,8 +7,9 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.page.entry import Entry, Picture, grey, png
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay
+from sranogan_edge.results import HEAT_MAPS, OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay, scored_at_s
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
 
-HISTORY = 1000  # results that the page can search
+HISTORY = 1000  # results that the page can search; of those before, so many that are not normal
 THUMBNAILS = 200  # of them, so many keep their picture
 LATENCIES = 200  # images that the latencies shown are over
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -73,6 +74,8 @@ class Board:
         *,
         threshold: float | None = None,
         on_threshold: Callable[[float, str], None] | None = None,
+        earlier: Sequence[ResultLine] = (),
+        out: Path | None = None,
     ) -> None:
         """Begin, not ready yet.
 
@@ -83,13 +86,17 @@ class Board:
             threshold: in force; the calibration's where left out.
             on_threshold: is called when a threshold is applied on the page, with the threshold and who did
                 (in the web server's thread); without it the slider only previews.
+            earlier: results of earlier runs, the oldest first; shown, but not counted.
+            out: the folder that heat maps are in, below ``HEAT_MAPS``.
         """
         self._lock = threading.Lock()
         self._calibration, self._heat_limit = calibration, heat_limit
         self._about = dict(about or {})
         self._threshold = calibration.threshold if threshold is None else threshold
         self._on_threshold = on_threshold
-        self._entries: deque[Entry] = deque(maxlen=HISTORY)
+        self._out = out
+        self._entries: deque[Entry] = deque()
+        self._before: deque[Entry] = deque(maxlen=HISTORY)  # older ones that are not normal
         self._latencies: dict[str, deque[float]] = {}
         self._histograms: dict[str, Histogram] = {}
         self._counts = dict.fromkeys(VERDICTS, 0)
@@ -100,6 +107,10 @@ class Board:
         self._version = _version_of(calibration, self._about)
         self._applying = threading.Lock()  # what is applied is for the calibration that was looked at
         self._live: tuple[int, Verdict] | None = None
+        for line in earlier:
+            self._show(
+                line, line.verdict, line.feed or "", line.error or line.reason or "", scored_at_s(line)
+            )
 
     def judged(self, verdict: Verdict) -> Verdict:
         """Return ``verdict`` by the threshold in force."""
@@ -159,12 +170,7 @@ class Board:
         picture = None if verdict is None else Picture.of(verdict, self._heat_limit)
         kind = OUT_OF_DOMAIN if out_of_domain else line.verdict
         with self._lock:
-            self._number += 1
-            reason = out_of_domain or line.error or ""
-            if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
-                place = len(self._entries) - THUMBNAILS
-                self._entries[place] = replace(self._entries[place], picture=None)
-            self._entries.append(Entry(self._number, line, kind, feed, reason, time.time(), picture))
+            self._show(line, kind, feed, out_of_domain or line.error or "", time.time(), picture)
             self._counts[kind] = self._counts.get(kind, 0) + 1
             for stage, taken in line.milliseconds.items():
                 self._latencies.setdefault(stage, deque(maxlen=LATENCIES)).append(taken)
@@ -172,6 +178,21 @@ class Board:
             if verdict is not None:
                 self._live = (self._number, verdict)
             self._beat = time.monotonic()
+
+    def _show(
+        self, line: ResultLine, kind: str, feed: str, reason: str, at: float, picture: Picture | None = None
+    ) -> None:
+        """Put a result into the history; inside the lock."""
+        if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
+            place = len(self._entries) - THUMBNAILS
+            self._entries[place] = replace(self._entries[place], picture=None)
+        if len(self._entries) >= HISTORY:
+            oldest = self._entries.popleft()
+            if oldest.verdict != "normal":
+                self._before.append(oldest)
+        self._number += 1
+        saved = self._out / HEAT_MAPS / Path(line.heat_map).name if self._out and line.heat_map else None
+        self._entries.append(Entry(self._number, line, kind, feed, reason, at, picture, saved))
 
     def set_feeds(self, feeds: Mapping[str, FeedHealth]) -> None:
         """Show the feeds' health, by name."""
@@ -212,7 +233,7 @@ class Board:
                 feeds=dict(self._feeds),
                 alarms=self._alarms,
                 queue=self._queue,
-                entries=tuple(self._entries),
+                entries=(*self._before, *self._entries),
                 latencies={stage: tuple(taken) for stage, taken in self._latencies.items()},
                 histograms={
                     stage: (tuple(one.counts), one.total_ms) for stage, one in self._histograms.items()

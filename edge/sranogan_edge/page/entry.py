@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -50,13 +51,14 @@ class Entry:
     """One result as the page shows it.
 
     Attributes:
-        number: counts the results of this runner from 1.
+        number: counts the results that the page has seen from 1.
         line: as the sinks got it.
         verdict: one of :data:`VERDICTS`.
         feed: name of the feed that it came from.
         reason: why it is out of domain, or the error; else empty.
         shown_at: Unix time in seconds.
-        picture: of the image with its heat map; None where there is none, or no longer.
+        picture: of the image with its heat map; None where there is none in memory, or no longer.
+        saved: file of the heat map; None where none was written. It may be gone.
     """
 
     number: int
@@ -66,6 +68,21 @@ class Entry:
     reason: str
     shown_at: float
     picture: Picture | None = None
+    saved: Path | None = None
+
+    @property
+    def scale(self) -> tuple[str, int, str | None]:
+        """Scores compare within it: bundle, steps, calibration."""
+        return self.line.bundle, self.line.steps, self.line.calibration
+
+    def png(self) -> bytes | None:
+        """Draw or read the picture; None where there is none."""
+        if self.picture:
+            return self.picture.png()
+        try:
+            return self.saved.read_bytes() if self.saved else None
+        except (OSError, ValueError):  # gone, or a name that no file can have
+            return None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -81,7 +98,7 @@ class Entry:
             "milliseconds": dict(line.milliseconds),
             "reason": self.reason,
             "time": self.shown_at,
-            "picture": self.picture is not None,
+            "picture": self.picture is not None or (self.saved is not None and self.saved.is_file()),
         }
 
 

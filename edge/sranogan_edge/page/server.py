@@ -84,8 +84,8 @@ class _Server:
 
     def _serve(self, listener: socket.socket) -> None:
         config = uvicorn.Config(
-            self._app, log_level="warning", access_log=False, server_header=False, lifespan="off",
-            timeout_graceful_shutdown=int(STOP_S), http=BoundedHttp, ws="none",
+            self._app, log_config=None, log_level="warning", access_log=False, server_header=False,
+            lifespan="off", timeout_graceful_shutdown=int(STOP_S), http=BoundedHttp, ws="none",
             forwarded_allow_ips=PROXIES,
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
