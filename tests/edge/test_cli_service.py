@@ -126,7 +126,7 @@ def test_a_page_that_cannot_be_served_holds_up_nothing(
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         page = f"127.0.0.1:{holder.getsockname()[1]}"
-        command = [SCORE, tiny_bundle, study, "--out", tmp_path / "out", "--serve", page]
+        command = [str(SCORE), str(tiny_bundle), str(study), "--out", str(tmp_path / "out"), "--serve", page]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == ExitCode.OK, done.stderr
     assert f"cannot listen on {page}" in done.stderr

@@ -25,6 +25,7 @@ from tests.edge.result_lines import line
 pytest.importorskip("starlette", reason="the extra page is not installed")
 pytest.importorskip("httpx", reason="starlette's test client needs httpx")
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from sranogan_edge.page import server
@@ -360,7 +361,12 @@ def test_a_port_in_use(
     monkeypatch.setattr("sranogan_edge.page.server.RETRY_S", 0.01)
     tries: list[Address] = []
     listening = server._listening
-    monkeypatch.setattr(server, "_listening", lambda asked: (tries.append(asked), listening(asked))[1])
+
+    def counted(asked: Address) -> socket.socket:
+        tries.append(asked)
+        return listening(asked)
+
+    monkeypatch.setattr(server, "_listening", counted)
     alarms = Alarms()
     with socket.socket() as holder, caplog.at_level(logging.INFO):
         holder.bind(("127.0.0.1", 0))
@@ -393,14 +399,14 @@ def test_an_address_that_is_not_there(board: Board, host: str) -> None:
 def test_a_server_that_fails_is_started_again(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever ends the web server ends neither the runner nor the page."""
     monkeypatch.setattr("sranogan_edge.page.server.RETRY_S", 0.01)
-    run, faults = server.uvicorn.Server.run, [RuntimeError("no event loop")]
+    run, faults = uvicorn.Server.run, [RuntimeError("no event loop")]
 
     def run_or_fail(own: Any, listeners: Any) -> None:
         if faults:
             raise faults.pop()
         run(own, listeners)
 
-    monkeypatch.setattr(server.uvicorn.Server, "run", run_or_fail)
+    monkeypatch.setattr(uvicorn.Server, "run", run_or_fail)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
