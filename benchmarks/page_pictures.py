@@ -26,8 +26,8 @@ from sranogan_edge.bundle import read_bundle
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.page.access import Address
-from sranogan_edge.page.app import serving
 from sranogan_edge.page.board import Board
+from sranogan_edge.page.server import serving
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.results import Scorer, result_line
 from sranogan_edge.site.calibration import SiteCalibration

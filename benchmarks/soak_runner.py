@@ -21,8 +21,8 @@ from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.video import VideoFeed, open_video
 from sranogan_edge.frame import Frame
 from sranogan_edge.page.access import parse_address
-from sranogan_edge.page.app import serving
 from sranogan_edge.page.board import Board
+from sranogan_edge.page.server import serving
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import Scorer
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader

@@ -36,6 +36,10 @@ class SettingsError(SranoganError):
     exit_code = ExitCode.USAGE
 
 
+class StaleThresholdError(SettingsError):
+    """A threshold was chosen by another calibration than the one that is in force; it was not applied."""
+
+
 class DataError(SranoganError):
     """A data source cannot be used: missing, empty, mislabelled, or too much of it unreadable."""
 

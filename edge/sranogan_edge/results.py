@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import json
 import math
@@ -55,6 +56,11 @@ class ResultLine:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def scored_at_s(line: ResultLine) -> float:
+    """When ``line`` was scored, in Unix seconds; ValueError or TypeError where it does not say."""
+    return float(calendar.timegm(time.strptime(line.scored_at, "%Y-%m-%dT%H:%M:%SZ")))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,41 @@ def test_a_stop_is_exit_code_0(tiny_bundle: Path, tmp_path: Path) -> None:
     assert service.returncode == ExitCode.OK, told
     assert "the live page is at http://127.0.0.1:" in told
     assert "ended with exit code 0" in told.splitlines()[-1]
+
+
+def test_a_page_that_cannot_be_served_holds_up_nothing(
+    tiny_bundle: Path, study: Path, tmp_path: Path
+) -> None:
+    """Films are scored while the page's port is in use; the log says so, and the exit code is 0."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        page = f"127.0.0.1:{holder.getsockname()[1]}"
+        command = [str(SCORE), str(tiny_bundle), str(study), "--out", str(tmp_path / "out"), "--serve", page]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert f"cannot listen on {page}" in done.stderr
+    assert len(lines_in(tmp_path / "out")) == 3
+
+
+def test_the_page_remembers_the_run_before(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
+    """A second start shows the results of the first, with their heat maps, though it scores nothing."""
+    more = ["--out", str(tmp_path / "out"), "--serve", "127.0.0.1:0"]
+    subprocess.run([SCORE, tiny_bundle, study, *more], capture_output=True, timeout=120, check=True)
+    (tmp_path / "in").mkdir()
+    command = [str(SCORE), str(tiny_bundle), f"watch:{tmp_path / 'in'}", *more]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as service:
+        assert service.stderr
+        url = next(text.split()[-1] for text in service.stderr if "the live page is at" in text)
+        with urllib.request.urlopen(f"{url}api/results", timeout=30) as answer:
+            found = json.load(answer)["results"]
+        service.send_signal(signal.SIGTERM)
+        service.communicate(timeout=60)
+    assert sorted((Path(one["file"]).name, one["picture"]) for one in found) == [
+        ("IM00001", True),
+        ("film.dcm", True),
+        ("two.dcm", True),
+    ]
 
 
 def test_a_start_that_fails_is_told_as_json(tmp_path: Path) -> None:

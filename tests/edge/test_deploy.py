@@ -34,6 +34,8 @@ UNIT = DEPLOY / "sranogan.service"
 BASES = {"python", "nvcr.io/nvidia/l4t-jetpack"}
 MOST_EXPOSED = 1.1  # of 10; what edge/deploy/README.md states
 BESIDE_OBJECTS_BYTES = 400e6
+THREADS_A_CONNECTION = 2  # pynetdicom's association and its upper layer
+OTHER_THREADS = 400  # as the unit states
 
 
 def project() -> dict[str, Any]:
@@ -104,6 +106,20 @@ def test_memory_and_folders_fit_the_unit(example: Settings) -> None:
     watched = [Path(feed.uri.partition(":")[2]) for feed in example.feeds if feed.uri.startswith("watch:")]
     for folder in (example.out, example.spool_folder, *watched):
         assert str(folder).startswith(writable), folder
+
+
+def test_the_threads_fit_the_unit_and_the_container(example: Settings) -> None:
+    """Connections that scanners leave waiting leave threads for all else."""
+    yaml = pytest.importorskip("yaml")
+    receiver = pytest.importorskip("sranogan_edge.feeds.dicom_receiver")
+    waiting = sum(
+        THREADS_A_CONNECTION * (feed.max_associations + receiver._SPARE_CONNECTIONS)
+        for feed in example.feeds
+        if isinstance(feed, DicomFeedSettings)
+    )
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["sranogan"]
+    for limit in (int(unit()["TasksMax"][0]), service["pids_limit"]):
+        assert waiting + OTHER_THREADS <= limit
 
 
 def test_the_unit_fits_the_package() -> None:
@@ -182,7 +198,7 @@ def test_the_health_check_says_what_the_page_says(file: Path) -> None:
     """Its command ends with 0 while the page says that the runner lives, and with 1 where it does not."""
     for package in ("starlette", "uvicorn", "prometheus_client"):
         pytest.importorskip(package)
-    page = importlib.import_module("sranogan_edge.page.app")
+    page = importlib.import_module("sranogan_edge.page.server")
     access = importlib.import_module("sranogan_edge.page.access")
     board = filled_board()
     check = next(rest for word, rest in instructions(file) if word == "HEALTHCHECK")
@@ -191,7 +207,7 @@ def test_the_health_check_says_what_the_page_says(file: Path) -> None:
         command = [part.replace("http://127.0.0.1:8080/", url) for part in arguments]
         assert command != arguments
         for age_s, code in ((0.0, 0), (3600.0, 1)):
-            board._beat = time.time() - age_s
+            board._beat = time.monotonic() - age_s
             done = subprocess.run([sys.executable, *command], capture_output=True, timeout=30, check=False)
             assert done.returncode == code, done.stderr
 

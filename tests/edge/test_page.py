@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import logging
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,15 +20,21 @@ import pytest
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import SettingsError
 from tests.edge.page_board_fakes import fake_verdict, filled_board, show
+from tests.edge.result_lines import line
 
 pytest.importorskip("starlette", reason="the extra page is not installed")
 pytest.importorskip("httpx", reason="starlette's test client needs httpx")
 
+import uvicorn
 from starlette.testclient import TestClient
 
+from sranogan_edge.page import server
 from sranogan_edge.page.access import Address, parse_address
-from sranogan_edge.page.app import make_app, serving
+from sranogan_edge.page.app import CHART_POINTS, make_app
 from sranogan_edge.page.board import HISTORY, THUMBNAILS, Board
+from sranogan_edge.page.connections import CONNECTIONS
+from sranogan_edge.page.server import serving
+from sranogan_edge.service.alarms import Alarms
 
 LOCAL = Address("127.0.0.1", 8080)
 TOKEN = "0123456789abcdef"
@@ -33,6 +44,17 @@ SAME = {"X-Sranogan": "1"}
 def client(board: Board, address: Address = LOCAL, host: str = "127.0.0.1") -> TestClient:
     """A browser on ``host``."""
     return TestClient(make_app(board, address), base_url=f"http://{host}:8080", follow_redirects=False)
+
+
+def answer(url: str) -> str:
+    """What the page says; waits until it is there."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=10) as told:
+                return str(told.read().decode())
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail("the page did not come up")
 
 
 @pytest.fixture
@@ -120,15 +142,36 @@ def test_memory_is_bounded() -> None:
     assert board.snapshot().counts["normal"] == 1 + THUMBNAILS + 20 + HISTORY
 
 
+def test_what_is_not_normal_stays_longer() -> None:
+    """A camera's normals push out normals only; older ones that were flagged are kept, so many of them."""
+    board = Board(Calibration((0.0, 1.0), 0.5), 1.0)
+    for number in range(3 * HISTORY):
+        board.scored(line(number, verdict="anomalous" if number % 2 else "normal"), None)
+    entries = board.snapshot().entries
+    assert [one.number for one in entries] == sorted(one.number for one in entries)
+    assert len(entries) == 2 * HISTORY
+    assert {one.verdict for one in entries[:HISTORY]} == {"anomalous"}
+    assert len(client(board).get("/api/state").json()["history"]) == CHART_POINTS
+
+
+def test_the_chart_shows_scores_that_compare() -> None:
+    """After a change of bundle or calibration the chart begins anew; the results can still be searched."""
+    board = Board(Calibration((0.0, 1.0), 0.5), 1.0)
+    for number in range(9):
+        board.scored(line(number, calibration="new" if number > 6 else None), None)
+    assert [one[0] for one in client(board).get("/api/state").json()["history"]] == [8, 9]
+    assert client(board).get("/api/results").json()["found"] == 9
+
+
 def test_the_threshold_is_applied_and_judged_by(board: Board) -> None:
     """A new threshold is told to the runner and holds for the next image."""
     told: list[tuple[float, str]] = []
     board = Board(
         Calibration((0.0, 1.0, 2.0), 0.3), 1.0, on_threshold=lambda value, by: told.append((value, by))
     )
-    assert client(board).post("/api/threshold", json={"threshold": 1.5}, headers=SAME).json() == {
-        "threshold": 1.5
-    }
+    browser = client(board)
+    asked = {"threshold": 1.5, "calibration_version": browser.get("/api/calibration").json()["version"]}
+    assert browser.post("/api/threshold", json=asked, headers=SAME).json() == {"threshold": 1.5}
     assert told == [(1.5, "testclient")]
     verdict = fake_verdict(1, 1.7, 2.0)
     assert not verdict.anomalous
@@ -137,15 +180,37 @@ def test_the_threshold_is_applied_and_judged_by(board: Board) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scores", "about"), [((0.0, 1.0, 2.0), {"bundle": "new"}), ((0.0, 1.0, 2.5), {"bundle": "old"})]
+)
+def test_a_threshold_of_another_calibration_is_refused(
+    scores: tuple[float, ...], about: dict[str, str]
+) -> None:
+    """What was chosen before bundle or calibration changed is not applied, and the answer says why."""
+    told: list[float] = []
+    first = Calibration((0.0, 1.0, 2.0), 0.3)
+    board = Board(first, 1.0, {"bundle": "old"}, on_threshold=lambda value, by: told.append(value))
+    browser = client(board)
+    asked = {"threshold": 1.5, "calibration_version": browser.get("/api/state").json()["calibration_version"]}
+    board.recalibrated(Calibration(scores, 0.3), 1.0, about)
+    answer = browser.post("/api/threshold", json=asked, headers=SAME)
+    assert answer.status_code == 409
+    assert "has taken over since you chose" in answer.json()["error"]
+    assert not told
+    board.recalibrated(first, 1.0, {"bundle": "old"})  # and back: as after a restart, it is the same
+    assert browser.post("/api/threshold", json=asked, headers=SAME).status_code == 200
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "{}",
+        '{"threshold": 1}',
         "[]",
         "",
         "no",
-        '{"threshold": "1"}',
-        '{"threshold": NaN}',
-        '{"threshold": true}',
+        '{"threshold": "1", "calibration_version": "0"}',
+        '{"threshold": NaN, "calibration_version": "0"}',
+        '{"threshold": true, "calibration_version": "0"}',
         "[" * 900,
         "\xff",
     ],
@@ -166,9 +231,8 @@ def test_too_long(board: Board) -> None:
 
 def test_previews_only(board: Board) -> None:
     """Where the runner does not let it, the page cannot set the threshold."""
-    answer = client(filled_board(3, settable=False)).post(
-        "/api/threshold", json={"threshold": 1.0}, headers=SAME
-    )
+    asked = {"threshold": 1.0, "calibration_version": ""}
+    answer = client(filled_board(3, settable=False)).post("/api/threshold", json=asked, headers=SAME)
     assert answer.status_code == 400
     assert "calibrate instead" in answer.json()["error"]
 
@@ -183,6 +247,13 @@ def test_a_foreign_name_for_this_machine(board: Board) -> None:
     """A name that was pointed at 127.0.0.1 is not answered, so that no other page can read this one."""
     assert client(board, host="evil.example").get("/api/state").status_code == 421
     assert client(board, host="localhost").get("/api/state").status_code == 200
+
+
+def test_the_address_that_was_asked_for(board: Board) -> None:
+    """The page answers to its own address, whichever of this machine's own that is."""
+    with serving(board, Address("127.0.0.2", 0)) as url:
+        assert json.loads(answer(f"{url}api/state"))["ready"] is True
+    assert client(board, Address("::1", 8080), host="[::1]").get("/api/state").status_code == 200
 
 
 def test_a_token_is_asked_for(board: Board) -> None:
@@ -203,16 +274,29 @@ def test_a_token_is_asked_for(board: Board) -> None:
     assert browser.get("/api/state").status_code == 200  # by the cookie
 
 
-def test_health_and_readiness(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_and_readiness(board: Board) -> None:
     """Alive is a loop that gave a sign lately; ready is what the runner says."""
     browser = client(board)
     assert browser.get("/healthz").text == "ok\n"
     board.set_ready(False, "the bundle is being proven")
     assert browser.get("/readyz").status_code == 503
-    now = time.time()
-    monkeypatch.setattr("sranogan_edge.page.app.time.time", lambda: now + 61)
-    assert browser.get("/healthz").status_code == 503
+    board._beat -= 61
+    assert browser.get("/healthz").text == "no sign for 61 s\n"
     board.beat()
+    assert browser.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("set_by_s", [-86_400, 3_600])
+def test_health_does_not_go_by_the_clock(
+    board: Board, monkeypatch: pytest.MonkeyPatch, set_by_s: float
+) -> None:
+    """A clock that is set neither hides a loop that hangs nor accuses one that works."""
+    browser, now = client(board), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + set_by_s)
+    assert browser.get("/healthz").status_code == 200
+    board._beat -= 61
+    assert browser.get("/healthz").status_code == 503
+    assert browser.get("/api/state").json()["beat_age"] >= 61
 
 
 @pytest.mark.parametrize(
@@ -256,14 +340,7 @@ def served(board: Board) -> Iterator[str]:
 
 def test_served(served: str) -> None:
     """The page is there over a real socket."""
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(f"{served}api/state", timeout=10) as answer:
-                assert answer.status == 200
-            return
-        except ConnectionError:
-            time.sleep(0.05)
-    pytest.fail("the page did not come up")
+    assert json.loads(answer(f"{served}api/state"))["ready"] is True
 
 
 def test_the_end_is_clean(board: Board) -> None:
@@ -277,14 +354,111 @@ def test_the_end_is_clean(board: Board) -> None:
         pass
 
 
-def test_a_port_in_use(served: str, board: Board) -> None:
-    """A port that is taken is an error before anything is scored."""
+def test_a_port_in_use(
+    board: Board, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A port that is taken is an alarm, told once; the page is there as soon as the port is free."""
+    monkeypatch.setattr("sranogan_edge.page.server.RETRY_S", 0.01)
+    tries: list[Address] = []
+    listening = server._listening
+
+    def counted(asked: Address) -> socket.socket:
+        tries.append(asked)
+        return listening(asked)
+
+    monkeypatch.setattr(server, "_listening", counted)
+    alarms = Alarms()
+    with socket.socket() as holder, caplog.at_level(logging.INFO):
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with serving(board, Address("127.0.0.1", port), alarms) as url:
+            while len(tries) < 4:
+                time.sleep(0.01)
+            (alarm,) = alarms.now
+            assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in alarm
+            holder.close()
+            assert answer(f"{url}healthz") == "ok\n"
+            assert alarms.now == ()
+    assert [record.levelname for record in caplog.records if "nobody can see" in record.message] == [
+        "WARNING",
+        "INFO",
+    ]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.9", "no-such-host.invalid", "a" * 70])
+def test_an_address_that_is_not_there(board: Board, host: str) -> None:
+    """An address that this machine does not have (yet) ends nothing."""
+    alarms = Alarms()
+    with serving(board, Address(host, 8080, TOKEN), alarms) as url:
+        assert url == f"http://{host}:8080/"
+        assert f"cannot listen on {host}:8080" in alarms.now[0]
+    assert not any(thread.name == "page" for thread in threading.enumerate())
+
+
+def test_a_server_that_fails_is_started_again(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the web server ends neither the runner nor the page."""
+    monkeypatch.setattr("sranogan_edge.page.server.RETRY_S", 0.01)
+    run, faults = uvicorn.Server.run, [RuntimeError("no event loop")]
+
+    def run_or_fail(own: Any, listeners: Any) -> None:
+        if faults:
+            raise faults.pop()
+        run(own, listeners)
+
+    monkeypatch.setattr(uvicorn.Server, "run", run_or_fail)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alarms = Alarms()
+    with serving(board, Address("127.0.0.1", port), alarms) as url:
+        assert answer(f"{url}healthz") == "ok\n"
+        assert not faults
+        assert not alarms.now
+
+
+@pytest.mark.parametrize(("proxy", "logged"), [("127.0.0.1", "203.0.113.7"), ("127.0.0.3", "127.0.0.3")])
+def test_who_is_behind_a_proxy(proxy: str, logged: str) -> None:
+    """A proxy on this machine's address says who applied a threshold; nobody else is believed."""
+    told: list[str] = []
+    board = Board(Calibration((0.0, 1.0), 0.5), 1.0, on_threshold=lambda value, by: told.append(by))
+    asked = {"threshold": 1, "calibration_version": board.snapshot().calibration_version}
+    headers = {**SAME, "X-Forwarded-For": "203.0.113.7"}
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        answer(url)
+        port = int(url.rstrip("/").rpartition(":")[2])
+        visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=(proxy, 0))
+        visitor.request("POST", "/api/threshold", json.dumps(asked), headers)
+        assert visitor.getresponse().status == 200
+        visitor.close()
+    assert told == [logged]
+
+
+def test_silent_visitors_hold_up_nobody(served: str) -> None:
+    """However many connections say nothing or half of something, the next request is answered."""
     port = int(served.rstrip("/").rpartition(":")[2])
-    with (
-        pytest.raises(SettingsError, match="Choose another port"),
-        serving(board, Address("127.0.0.1", port)),
-    ):
-        pytest.fail("served twice")
+    with ExitStack() as visitors:
+        for number in range(3 * CONNECTIONS):
+            one = visitors.enter_context(socket.create_connection(("127.0.0.1", port)))
+            if number % 2:
+                one.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+        with urllib.request.urlopen(f"{served}healthz", timeout=10) as told:
+            assert told.read() == b"ok\n"
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /", b"POST /api/threshold HTTP/1.1\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_a_silent_visitor_is_sent_away(board: Board, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """A connection without a whole request is closed after a while."""
+    monkeypatch.setattr("sranogan_edge.page.connections.REQUEST_S", 0.05)
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        port = int(url.rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as visitor:
+            visitor.sendall(said)
+            with suppress(ConnectionResetError):
+                while visitor.recv(1000):
+                    pass
 
 
 def test_written_and_read_at_once() -> None:

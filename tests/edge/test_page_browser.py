@@ -17,7 +17,7 @@ pytest.importorskip("playwright", reason="playwright is not installed: pip insta
 from playwright.sync_api import sync_playwright
 
 from sranogan_edge.page.access import Address
-from sranogan_edge.page.app import serving
+from sranogan_edge.page.server import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -117,6 +117,29 @@ def test_the_threshold_is_previewed_then_applied(browser: Browser) -> None:
         until(page, "document.querySelector('#preview').textContent.startsWith('Move it')")
         assert told == [board.threshold]
         assert board.threshold == pytest.approx(before - 0.06)
+        page.close()
+
+
+def test_a_threshold_of_another_calibration_is_refused(browser: Browser) -> None:
+    """The page says why it was not applied, and shows the calibration that is in force."""
+    told: list[float] = []
+    board = Board(Calibration((0.0, 0.5, 1.0), 0.3), 1.0, on_threshold=lambda value, by: told.append(value))
+    show(board, 0, 0.2)
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        page = opened(browser, url)
+        page.focus("#slider")
+        page.keyboard.press("ArrowLeft")
+        board.recalibrated(Calibration((7.0, 8.0, 9.0, 10.0), 0.3), 1.0, {"bundle": "new"})
+        until(page, "document.querySelector('#bundle').textContent === 'new'")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        until(page, "document.querySelector('#preview').textContent.includes('has taken over')")
+        page.wait_for_timeout(1500)  # the state came again: the reason is still there
+        assert page.inner_text("#preview").startswith("Not applied: another bundle or calibration")
+        assert page.input_value("#slider") == f"{board.threshold:g}"
+        assert not told
+        page.keyboard.press("ArrowLeft")
+        assert "Would flag" in page.inner_text("#preview")
         page.close()
 
 

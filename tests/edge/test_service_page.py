@@ -26,7 +26,7 @@ pytest.importorskip("starlette", reason="the extra page is not installed")
 pytest.importorskip("prometheus_client", reason="the extra page is not installed")
 
 from sranogan_edge.page.access import Address
-from sranogan_edge.page.app import serving
+from sranogan_edge.page.server import serving
 
 
 class Page:
@@ -65,7 +65,8 @@ class Page:
 
     def apply(self, threshold: float) -> Any:
         """Press the button."""
-        data = json.dumps({"threshold": threshold}).encode()
+        version = self.state()["calibration_version"]
+        data = json.dumps({"threshold": threshold, "calibration_version": version}).encode()
         request = urllib.request.Request(f"{self.url}api/threshold", data, {"X-Sranogan": "1"}, method="POST")
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())

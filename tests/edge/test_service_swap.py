@@ -21,7 +21,13 @@ import pytest
 from PIL import Image
 
 from sranogan_edge.bundle import Bundle, read_bundle, write_bundle
-from sranogan_edge.errors import BundleError, BundleFormatError, CalibrationError, GoldenMismatchError
+from sranogan_edge.errors import (
+    BundleError,
+    BundleFormatError,
+    CalibrationError,
+    GoldenMismatchError,
+    StaleThresholdError,
+)
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.page.board import Board
 from sranogan_edge.service.alarms import Alarms
@@ -137,7 +143,8 @@ def test_a_new_bundle_takes_over_while_images_are_scored(place: Place, others: P
     feed = WatchFeed(watched, settle_s=0.02, poll_s=0.01)
     settings = ServiceSettings(bundle=place.file)
     board = Board(bundle.calibration, 1.0, on_threshold=lambda value, by: None)
-    board.set_threshold(-9.0)
+    before = board.snapshot().calibration_version
+    board.set_threshold(-9.0, version=before)
     service = Service(
         judge, spool, [feed], {"log": log}, settings, board=board, alarms=place.alarms, swap=swap
     )
@@ -161,7 +168,9 @@ def test_a_new_bundle_takes_over_while_images_are_scored(place: Place, others: P
     assert all(line["error"] is None for line in lines(log.path))
     shown = board.snapshot()
     assert second[:12] in shown.about["bundle"]
-    assert (shown.calibration_version, shown.threshold) == (1, bundle.calibration.threshold)
+    assert shown.threshold == bundle.calibration.threshold
+    with pytest.raises(StaleThresholdError, match="has taken over since you chose"):
+        board.set_threshold(-9.0, version=before)
 
 
 @pytest.mark.parametrize(("name", "why"), [("garbage", "not a bundle"), ("wrong", "golden case 1 of ")])

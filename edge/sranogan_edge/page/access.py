@@ -109,9 +109,10 @@ class Access:
     def _refusal(self, request: Request) -> Response | None:
         if request.url.path in OPEN_PATHS:
             return None
-        if not self._address.token and request.url.hostname not in _LOCAL_NAMES:
+        names = (self._address.host.lower(), *_LOCAL_NAMES)
+        if not self._address.token and request.url.hostname not in names:
             # a name that someone points at 127.0.0.1, so that a foreign page could read this one
-            return PlainTextResponse("open the page as http://127.0.0.1 or http://localhost\n", 421)
+            return PlainTextResponse(f"open the page as http://{names[0]} or http://localhost\n", 421)
         if request.method not in ("GET", "HEAD") and not _same_origin(request.headers, request):
             return PlainTextResponse("changes must come from the page itself\n", 403)
         return self._without_token(request) if self._address.token else None

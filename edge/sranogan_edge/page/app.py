@@ -6,24 +6,19 @@ for once a second.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sranogan_edge.device import temperatures
-from sranogan_edge.errors import SettingsError, SranoganError
+from sranogan_edge.errors import SettingsError, SranoganError, StaleThresholdError
 from sranogan_edge.page.board import Board, Entry, Snapshot
 
 try:
-    import uvicorn
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.requests import Request
@@ -37,14 +32,13 @@ except ImportError as missing:
         f"the live page needs the package {missing.name}. Install it with: pip install 'sranogan-edge[page]'"
     ) from missing
 
-__all__ = ["make_app", "serving", "state_of"]
+__all__ = ["make_app", "state_of"]
 
 ASSETS = Path(__file__).with_name("assets")
 STALE_S = 60.0  # without a sign of the loop for so long, /healthz says no
 CHART_POINTS = 300
 RESULTS_AT_ONCE = 50
 MAX_BODY_BYTES = 1024
-STOP_S = 5.0
 
 
 def make_app(board: Board, address: Address) -> Starlette:
@@ -90,6 +84,7 @@ class _Shown:
                 "scores": [round(score, 4) for score in own.scores],
                 "threshold": _finite(own.threshold),
                 "false_alarm_rate": own.false_alarm_rate,
+                "version": now.calibration_version,
             }
         )
 
@@ -118,10 +113,14 @@ class _Shown:
             if len(body) > MAX_BODY_BYTES:
                 return PlainTextResponse("too long\n", 413)
         try:
-            value = json.loads(body)["threshold"]
+            asked = json.loads(body)
+            value, version = asked["threshold"], str(asked["calibration_version"])
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"a threshold must be a number; received {value!r}")
-            self._board.set_threshold(float(value), request.client.host if request.client else "")
+            by = request.client.host if request.client else ""
+            self._board.set_threshold(float(value), by, version=version)
+        except StaleThresholdError as error:
+            return JSONResponse({"error": str(error)}, 409)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError, SranoganError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({"threshold": self._board.threshold})
@@ -134,15 +133,15 @@ class _Shown:
     def picture(self, request: Request) -> Response:
         number = request.path_params["number"]
         for entry in self._board.snapshot().entries:
-            if entry.number == number and entry.picture:
-                return Response(entry.picture.png(), media_type="image/png")
-        return PlainTextResponse("its picture is no longer in memory\n", 404)
+            if entry.number == number and (png := entry.png()):
+                return Response(png, media_type="image/png")
+        return PlainTextResponse("its picture is no longer kept\n", 404)
 
     def metrics(self, request: Request) -> Response:
         return Response(metrics_text(self._board), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def health(self, request: Request) -> Response:
-        age = time.time() - self._board.snapshot().beat
+        age = self._board.snapshot().beat_age_s
         good = age < STALE_S
         return PlainTextResponse("ok\n" if good else f"no sign for {age:.0f} s\n", 200 if good else 503)
 
@@ -162,13 +161,14 @@ def _finite(value: float | None) -> float | None:
 
 def state_of(now: Snapshot) -> dict[str, Any]:
     """Return what the page shows, ready for JSON."""
-    shown = now.entries[-CHART_POINTS:]
+    alike = [one for one in now.entries if one.scale == now.entries[-1].scale]  # their scores compare
+    shown = alike[-CHART_POINTS:]
     return {
         "time": time.time(),
         "about": {name: str(value) for name, value in now.about.items()},
         "ready": now.ready,
         "not_ready_because": now.not_ready_because,
-        "beat_age": max(0.0, time.time() - now.beat),
+        "beat_age": now.beat_age_s,
         "threshold": _finite(now.threshold),
         "can_set_threshold": now.can_set_threshold,
         "calibration_version": now.calibration_version,
@@ -184,48 +184,3 @@ def state_of(now: Snapshot) -> dict[str, Any]:
         "latest": shown[-1].to_dict() if shown else None,
         "history": [[one.number, _finite(one.line.score), one.verdict] for one in shown],
     }
-
-
-@contextlib.contextmanager
-def serving(board: Board, address: Address) -> Iterator[str]:
-    """Serve the page from a thread of its own while the block runs; gives its URL.
-
-    Raises:
-        SettingsError: the address cannot be listened on.
-    """
-    listener = _listen(address)
-    port = listener.getsockname()[1]
-    config = uvicorn.Config(
-        make_app(board, address), log_level="warning", access_log=False, server_header=False, lifespan="off",
-        timeout_graceful_shutdown=int(STOP_S), limit_concurrency=64,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="page", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{f'[{address.host}]' if ':' in address.host else address.host}:{port}/"
-    finally:
-        server.should_exit = True
-        thread.join(2 * STOP_S)
-        listener.close()
-
-
-def _listen(address: Address) -> socket.socket:
-    try:
-        family, kind, protocol, _, target = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(target)
-            listener.listen(64)  # from now on visitors wait instead of being refused
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise SettingsError(
-            f"--serve {address.host}:{address.port}: cannot listen there ({error.strerror or error}). Choose "
-            "another port, or stop what uses it."
-        ) from error
-    return listener

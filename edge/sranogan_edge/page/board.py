@@ -2,99 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from sranogan_edge.density import Calibration
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
+from sranogan_edge.page.entry import Entry, Picture, grey, png
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay
+from sranogan_edge.results import HEAT_MAPS, OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay, scored_at_s
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
 
-HISTORY = 1000  # results that the page can search
+HISTORY = 1000  # results that the page can search; of those before, so many that are not normal
 THUMBNAILS = 200  # of them, so many keep their picture
-THUMBNAIL_SIDE_PX = 192
 LATENCIES = 200  # images that the latencies shown are over
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """An image with its heat map, small in memory; a PNG is made of it when somebody looks.
-
-    Attributes:
-        grey: ``(S, S)`` uint8.
-        heat: ``(S, S)`` float16, standard deviations off the normals.
-        heat_limit: of the bundle that made it.
-    """
-
-    grey: NDArray[np.uint8]
-    heat: NDArray[np.float16]
-    heat_limit: float
-
-    @classmethod
-    def of(cls, verdict: Verdict, heat_limit: float) -> Picture:
-        """Keep what ``verdict`` shows."""
-        return cls(_grey(verdict.reconstruction.x), verdict.heat.astype(np.float16), heat_limit)
-
-    def png(self) -> bytes:
-        """Draw it, ``THUMBNAIL_SIDE_PX`` a side."""
-        x = self.grey[..., None].astype(np.float32)
-        x /= 255
-        whole = overlay(x, self.heat.astype(np.float32), self.heat_limit)
-        side = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
-        return _png(np.asarray(cv2.resize(whole, side, interpolation=cv2.INTER_AREA), np.uint8))
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One result as the page shows it.
-
-    Attributes:
-        number: counts the results of this runner from 1.
-        line: as the sinks got it.
-        verdict: one of :data:`VERDICTS`.
-        feed: name of the feed that it came from.
-        reason: why it is out of domain, or the error; else empty.
-        shown_at: Unix time in seconds.
-        picture: of the image with its heat map; None where there is none, or no longer.
-    """
-
-    number: int
-    line: ResultLine
-    verdict: str
-    feed: str
-    reason: str
-    shown_at: float
-    picture: Picture | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        line = self.line
-        return {
-            "number": self.number,
-            "file": line.file,
-            "feed": self.feed,
-            "verdict": self.verdict,
-            "score": line.score,
-            "p_value": line.p_value,
-            "threshold": line.threshold,
-            "milliseconds": dict(line.milliseconds),
-            "reason": self.reason,
-            "time": self.shown_at,
-            "picture": self.picture is not None,
-        }
 
 
 @dataclass
@@ -126,9 +58,9 @@ class Snapshot:
     entries: tuple[Entry, ...]
     latencies: Mapping[str, tuple[float, ...]]
     histograms: Mapping[str, tuple[tuple[int, ...], float]]
-    beat: float
+    beat_age_s: float
     can_set_threshold: bool
-    calibration_version: int
+    calibration_version: str
 
 
 class Board:
@@ -142,6 +74,8 @@ class Board:
         *,
         threshold: float | None = None,
         on_threshold: Callable[[float, str], None] | None = None,
+        earlier: Sequence[ResultLine] = (),
+        out: Path | None = None,
     ) -> None:
         """Begin, not ready yet.
 
@@ -152,22 +86,31 @@ class Board:
             threshold: in force; the calibration's where left out.
             on_threshold: is called when a threshold is applied on the page, with the threshold and who did
                 (in the web server's thread); without it the slider only previews.
+            earlier: results of earlier runs, the oldest first; shown, but not counted.
+            out: the folder that heat maps are in, below ``HEAT_MAPS``.
         """
         self._lock = threading.Lock()
         self._calibration, self._heat_limit = calibration, heat_limit
         self._about = dict(about or {})
         self._threshold = calibration.threshold if threshold is None else threshold
         self._on_threshold = on_threshold
-        self._entries: deque[Entry] = deque(maxlen=HISTORY)
+        self._out = out
+        self._entries: deque[Entry] = deque()
+        self._before: deque[Entry] = deque(maxlen=HISTORY)  # older ones that are not normal
         self._latencies: dict[str, deque[float]] = {}
         self._histograms: dict[str, Histogram] = {}
         self._counts = dict.fromkeys(VERDICTS, 0)
         self._feeds: dict[str, FeedHealth] = {}
         self._alarms: tuple[str, ...] = ()
         self._ready, self._because = False, "starting"
-        self._queue, self._number, self._beat = 0, 0, time.time()
-        self._version = 0  # of the calibration
+        self._queue, self._number, self._beat = 0, 0, time.monotonic()
+        self._version = _version_of(calibration, self._about)
+        self._applying = threading.Lock()  # what is applied is for the calibration that was looked at
         self._live: tuple[int, Verdict] | None = None
+        for line in earlier:
+            self._show(
+                line, line.verdict, line.feed or "", line.error or line.reason or "", scored_at_s(line)
+            )
 
     def judged(self, verdict: Verdict) -> Verdict:
         """Return ``verdict`` by the threshold in force."""
@@ -180,10 +123,16 @@ class Board:
         with self._lock:
             return self._threshold
 
-    def set_threshold(self, threshold: float, by: str = "") -> None:
+    def set_threshold(self, threshold: float, by: str = "", *, version: str | None = None) -> None:
         """Put ``threshold`` in force.
 
+        Args:
+            threshold: scores above it are flagged.
+            by: who did.
+            version: ``calibration_version`` of the snapshot that it was chosen by; None: the one in force.
+
         Raises:
+            StaleThresholdError: another calibration is in force than it was chosen by.
             SettingsError: it is no number, or may not be set.
             ResultsError: it cannot be kept, and is not in force.
         """
@@ -191,15 +140,21 @@ class Board:
             raise SettingsError(f"a threshold must be a finite number; received {threshold!r}")
         if self._on_threshold is None:
             raise SettingsError("this runner does not let the page set the threshold; calibrate instead")
-        self._on_threshold(threshold, by)
-        with self._lock:
-            self._threshold = threshold
+        with self._applying:
+            if version is not None and version != self._version:
+                raise StaleThresholdError(
+                    "another bundle or calibration has taken over since you chose, and scores mean something "
+                    "else now. Look at the new preview, and apply again."
+                )
+            self._on_threshold(threshold, by)
+            with self._lock:
+                self._threshold = threshold
 
     def recalibrated(self, calibration: Calibration, heat_limit: float, about: Mapping[str, Any]) -> None:
         """Another bundle or calibration is in force, with its own threshold."""
-        with self._lock:
+        with self._applying, self._lock:
             self._calibration, self._heat_limit, self._about = calibration, heat_limit, dict(about)
-            self._threshold, self._version = calibration.threshold, self._version + 1
+            self._threshold, self._version = calibration.threshold, _version_of(calibration, about)
 
     def scored(
         self, line: ResultLine, verdict: Verdict | None, *, feed: str = "", out_of_domain: str = ""
@@ -215,25 +170,35 @@ class Board:
         picture = None if verdict is None else Picture.of(verdict, self._heat_limit)
         kind = OUT_OF_DOMAIN if out_of_domain else line.verdict
         with self._lock:
-            self._number += 1
-            reason = out_of_domain or line.error or ""
-            if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
-                place = len(self._entries) - THUMBNAILS
-                self._entries[place] = replace(self._entries[place], picture=None)
-            self._entries.append(Entry(self._number, line, kind, feed, reason, time.time(), picture))
+            self._show(line, kind, feed, out_of_domain or line.error or "", time.time(), picture)
             self._counts[kind] = self._counts.get(kind, 0) + 1
             for stage, taken in line.milliseconds.items():
                 self._latencies.setdefault(stage, deque(maxlen=LATENCIES)).append(taken)
                 self._histograms.setdefault(stage, Histogram()).add(taken)
             if verdict is not None:
                 self._live = (self._number, verdict)
-            self._beat = time.time()
+            self._beat = time.monotonic()
+
+    def _show(
+        self, line: ResultLine, kind: str, feed: str, reason: str, at: float, picture: Picture | None = None
+    ) -> None:
+        """Put a result into the history; inside the lock."""
+        if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
+            place = len(self._entries) - THUMBNAILS
+            self._entries[place] = replace(self._entries[place], picture=None)
+        if len(self._entries) >= HISTORY:
+            oldest = self._entries.popleft()
+            if oldest.verdict != "normal":
+                self._before.append(oldest)
+        self._number += 1
+        saved = self._out / HEAT_MAPS / Path(line.heat_map).name if self._out and line.heat_map else None
+        self._entries.append(Entry(self._number, line, kind, feed, reason, at, picture, saved))
 
     def set_feeds(self, feeds: Mapping[str, FeedHealth]) -> None:
         """Show the feeds' health, by name."""
         with self._lock:
             self._feeds = dict(feeds)
-            self._beat = time.time()
+            self._beat = time.monotonic()
 
     def set_alarms(self, reasons: tuple[str, ...]) -> None:
         """Show what is wrong (drift, disk, sinks), one sentence each; empty when all is well."""
@@ -253,7 +218,7 @@ class Board:
     def beat(self) -> None:
         """Say that the loop is alive; /healthz fails when it has not for a while."""
         with self._lock:
-            self._beat = time.time()
+            self._beat = time.monotonic()
 
     def snapshot(self) -> Snapshot:
         """Return all of it at this moment."""
@@ -268,12 +233,12 @@ class Board:
                 feeds=dict(self._feeds),
                 alarms=self._alarms,
                 queue=self._queue,
-                entries=tuple(self._entries),
+                entries=(*self._before, *self._entries),
                 latencies={stage: tuple(taken) for stage, taken in self._latencies.items()},
                 histograms={
                     stage: (tuple(one.counts), one.total_ms) for stage, one in self._histograms.items()
                 },
-                beat=self._beat,
+                beat_age_s=time.monotonic() - self._beat,
                 can_set_threshold=self._on_threshold is not None,
                 calibration_version=self._version,
             )
@@ -286,13 +251,11 @@ class Board:
             return None
         made = live[1].reconstruction
         if kind == "heat":
-            return _png(overlay(made.x, live[1].heat, limit))
-        return _png(_grey(made.x if kind == "frame" else made.resolved))
+            return png(overlay(made.x, live[1].heat, limit))
+        return png(grey(made.x if kind == "frame" else made.resolved))
 
 
-def _grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.asarray(np.rint(image[..., 0].clip(0, 1) * 255), np.uint8)
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    return bytes(cv2.imencode(".png", image)[1].tobytes())
+def _version_of(calibration: Calibration, about: Mapping[str, Any]) -> str:
+    """Name what thresholds are chosen by: the same after a restart, another with another bundle."""
+    seen = repr((calibration.scores, calibration.false_alarm_rate, sorted(about.items())))
+    return hashlib.sha256(seen.encode()).hexdigest()[:16]

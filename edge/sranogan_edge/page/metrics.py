@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -39,9 +38,7 @@ class BoardCollector(Collector):
         yield _gauge("sranogan_ready", "Whether images are being scored.", float(now.ready))
         yield _gauge("sranogan_alarms", "Alarms in force.", float(len(now.alarms)))
         yield _gauge("sranogan_queue", "Objects that wait to be scored.", float(now.queue))
-        yield _gauge(
-            "sranogan_loop_age_seconds", "Since the loop last gave a sign.", max(0.0, time.time() - now.beat)
-        )
+        yield _gauge("sranogan_loop_age_seconds", "Since the loop last gave a sign.", now.beat_age_s)
         about = {name.replace(" ", "_"): str(value) for name, value in now.about.items()}
         yield InfoMetricFamily("sranogan_bundle", "What scores.", value=about)
         heat = GaugeMetricFamily("sranogan_temperature_celsius", "Of the machine.", labels=["zone"])

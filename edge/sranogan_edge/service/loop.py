@@ -162,8 +162,8 @@ class Service:
             return
         before = self._scoring.judge.scorer
         self._scoring.judge, self._intake.scorer = judge, judge.scorer
+        self._report.judging(judge)  # first: from now on the page takes no threshold for the scorer before
         self._threshold.judging(judge.scorer)
-        self._report.judging(judge)
         _log.warning(
             "bundle %s, calibration %s took over from bundle %s, calibration %s",
             judge.scorer.bundle[:12],

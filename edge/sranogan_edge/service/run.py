@@ -13,6 +13,7 @@ from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds import Feed, open_feed
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.page.board import Board
+from sranogan_edge.page.recall import recalled
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.bundles import KeptBundles
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
@@ -53,16 +54,15 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
         readers = {"results.jsonl": log, **_sinks(settings, parts, known)}
         feeds = _feeds(settings, parts)
         threshold = AppliedThreshold(folder, judge.scorer)
-        board = _board(judge, settings.bundle, threshold) if address else None
+        board = _board(judge, settings, threshold) if address else None
         how = ServiceSettings(out, settings.retention, drift=settings.drift, bundle=settings.bundle)
         service = Service(
             judge, spool, feeds, readers, how, threshold=threshold, board=board, alarms=alarms, swap=swap
         )
         if board and address:
-            from sranogan_edge.page.app import serving
+            from sranogan_edge.page.server import serving
 
-            url = parts.enter_context(serving(board, address))
-            _log.info("the live page is at %s", url)
+            parts.enter_context(serving(board, address, alarms))
         with stopped_by_signals(service):
             return service.run()
 
@@ -127,12 +127,14 @@ def _swap(settings: Settings, spool: Path, alarms: Alarms) -> Swap:
     return Swap(settings.bundle, loader, kept, alarms, every_s=settings.swap.every_s)
 
 
-def _board(judge: Judge, bundle: Path, threshold: AppliedThreshold) -> Board:
+def _board(judge: Judge, settings: Settings, threshold: AppliedThreshold) -> Board:
     assert judge.calibration
     return Board(
         judge.calibration,
         judge.heat_limit or 1.0,
-        about(judge, bundle),
+        about(judge, settings.bundle),
         threshold=threshold.value,
         on_threshold=threshold.apply,
+        earlier=recalled(settings.out / "results.jsonl"),
+        out=settings.out,
     )

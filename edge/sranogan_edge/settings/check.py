@@ -140,7 +140,7 @@ def _page(context: _Context) -> Iterator[Finding]:
         yield Finding("page", "none", "note", "no page, no /metrics, no /healthz")
         return
     try:
-        import sranogan_edge.page.app  # noqa: F401  # says which package is missing
+        import sranogan_edge.page.server  # noqa: F401  # says which package is missing
 
         address = page.address(context.environ)
     except SranoganError as error:

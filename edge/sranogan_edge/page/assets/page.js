@@ -2,7 +2,7 @@
 const $ = (id) => document.getElementById(id);
 const CLASS = { "normal": "normal", "anomalous": "anomalous", "out of domain": "outside", "error": "error" };
 const WORDS = { "out of domain": "not like the training data", "error": "could not be judged" };
-let state = null, calibration = null, preview = null, shownNumber = null, before = null;
+let state = null, calibration = null, preview = null, chosenBy = null, refused = "", shownNumber = null, before = null;
 
 function element(tag, className, text) {
   const made = document.createElement(tag);
@@ -47,9 +47,8 @@ async function refresh() {
     const answer = await fetch("api/state");
     if (!answer.ok) throw new Error(answer.status === 401 ? "this page needs its token" : `answer ${answer.status}`);
     state = await answer.json();
-    const version = state.calibration_version;
-    if (calibration === null || calibration.version !== version) {
-      calibration = { ...(await (await fetch("api/calibration")).json()), version };
+    if (calibration === null || calibration.version !== state.calibration_version) {
+      calibration = await (await fetch("api/calibration")).json();
     }
     show();
   } catch (error) {
@@ -158,31 +157,31 @@ function showThreshold() {
   $("apply").disabled = preview === null || !state.can_set_threshold;
   $("undo").disabled = preview === null;
   if (preview === null) {
-    setText("preview", state.can_set_threshold ? "Move it to see what it would flag; nothing changes until it is applied."
-      : "Move it to see what it would flag. This runner takes its threshold from the calibration.");
+    setText("preview", refused || (state.can_set_threshold ? "Move it to see what it would flag; nothing changes until it is applied."
+      : "Move it to see what it would flag. This runner takes its threshold from the calibration."));
     return;
   }
   const judged = state.history.filter((one) => one[1] !== null && one[2] !== "out of domain");
   const flagged = judged.filter((one) => one[1] > preview).length;
   const now = judged.filter((one) => state.threshold !== null && one[1] > state.threshold).length;
   const normals = calibration.scores.filter((score) => score > preview).length / calibration.scores.length;
-  setText("preview", `Would flag ${flagged} of the last ${judged.length} images (now ${now}), and ${(100 * normals).toFixed(1)} % of the `
+  setText("preview", refused || `Would flag ${flagged} of the last ${judged.length} images (now ${now}), and ${(100 * normals).toFixed(1)} % of the `
     + `${calibration.scores.length} normals of the calibration. Not applied.`);
 }
-$("slider").addEventListener("input", () => { if (!state) return; preview = Number($("slider").value); showThreshold(); draw(); });
-$("undo").addEventListener("click", () => { preview = null; $("slider").blur(); showThreshold(); draw(); });
+$("slider").addEventListener("input", () => { if (!state) return; preview = Number($("slider").value); chosenBy = calibration.version; refused = ""; showThreshold(); draw(); });
+$("undo").addEventListener("click", () => { preview = null; refused = ""; $("slider").blur(); showThreshold(); draw(); });
 $("apply").addEventListener("click", async () => {
-  const answer = await fetch("api/threshold", { method: "POST", headers: { "X-Sranogan": "1" }, body: JSON.stringify({ threshold: preview }) });
+  const body = JSON.stringify({ threshold: preview, calibration_version: chosenBy });
+  const answer = await fetch("api/threshold", { method: "POST", headers: { "X-Sranogan": "1" }, body });
   if (!answer.ok) {
     const text = await answer.text();
     let message = text;
     try { message = JSON.parse(text).error; } catch { /* plain text */ }
-    setText("preview", `Not applied: ${message}`);
-    return;
+    refused = `Not applied: ${message}`; // stays until the slider is moved
   }
-  preview = null;
-  $("slider").focus();
+  if (answer.ok || answer.status === 409) preview = null; // 409: chosen by what is no longer in force
   await refresh();
+  $("slider").focus();
 });
 
 /* chart */

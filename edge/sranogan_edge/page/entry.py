@@ -1,0 +1,112 @@
+"""One result as the page shows it, with its picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.pipeline import Verdict
+from sranogan_edge.results import ResultLine, overlay
+
+__all__ = ["Entry", "Picture", "grey", "png"]
+
+THUMBNAIL_SIDE_PX = 192
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image with its heat map, small in memory; a PNG is made of it when somebody looks.
+
+    Attributes:
+        grey: ``(S, S)`` uint8.
+        heat: ``(S, S)`` float16, standard deviations off the normals.
+        heat_limit: of the bundle that made it.
+    """
+
+    grey: NDArray[np.uint8]
+    heat: NDArray[np.float16]
+    heat_limit: float
+
+    @classmethod
+    def of(cls, verdict: Verdict, heat_limit: float) -> Picture:
+        """Keep what ``verdict`` shows."""
+        return cls(grey(verdict.reconstruction.x), verdict.heat.astype(np.float16), heat_limit)
+
+    def png(self) -> bytes:
+        """Draw it, ``THUMBNAIL_SIDE_PX`` a side."""
+        x = self.grey[..., None].astype(np.float32)
+        x /= 255
+        whole = overlay(x, self.heat.astype(np.float32), self.heat_limit)
+        side = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
+        return png(np.asarray(cv2.resize(whole, side, interpolation=cv2.INTER_AREA), np.uint8))
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One result as the page shows it.
+
+    Attributes:
+        number: counts the results that the page has seen from 1.
+        line: as the sinks got it.
+        verdict: one of :data:`VERDICTS`.
+        feed: name of the feed that it came from.
+        reason: why it is out of domain, or the error; else empty.
+        shown_at: Unix time in seconds.
+        picture: of the image with its heat map; None where there is none in memory, or no longer.
+        saved: file of the heat map; None where none was written. It may be gone.
+    """
+
+    number: int
+    line: ResultLine
+    verdict: str
+    feed: str
+    reason: str
+    shown_at: float
+    picture: Picture | None = None
+    saved: Path | None = None
+
+    @property
+    def scale(self) -> tuple[str, int, str | None]:
+        """Scores compare within it: bundle, steps, calibration."""
+        return self.line.bundle, self.line.steps, self.line.calibration
+
+    def png(self) -> bytes | None:
+        """Draw or read the picture; None where there is none."""
+        if self.picture:
+            return self.picture.png()
+        try:
+            return self.saved.read_bytes() if self.saved else None
+        except (OSError, ValueError):  # gone, or a name that no file can have
+            return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        line = self.line
+        return {
+            "number": self.number,
+            "file": line.file,
+            "feed": self.feed,
+            "verdict": self.verdict,
+            "score": line.score,
+            "p_value": line.p_value,
+            "threshold": line.threshold,
+            "milliseconds": dict(line.milliseconds),
+            "reason": self.reason,
+            "time": self.shown_at,
+            "picture": self.picture is not None or (self.saved is not None and self.saved.is_file()),
+        }
+
+
+def grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return ``image`` ``(S, S, 1)`` in [0, 1] as ``(S, S)`` uint8."""
+    return np.asarray(np.rint(image[..., 0].clip(0, 1) * 255), np.uint8)
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """Return ``image`` as the bytes of a PNG."""
+    return bytes(cv2.imencode(".png", image)[1].tobytes())
