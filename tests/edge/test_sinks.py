@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any, cast
 
@@ -277,6 +278,15 @@ def test_a_csv_export_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert (tmp_path / "out.csv").read_text() == "old"
     assert not (tmp_path / "none.sqlite").exists()
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_csv_export_to_a_read_only_disk(tmp_path: Path, disk: Path) -> None:
+    """It is answered in our words, though what was begun there cannot be removed either."""
+    SqliteSink(tmp_path / "results.sqlite").write(line(0))
+    (disk / "out.csv.part").write_text("of an earlier attempt")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(ResultsError, match=r"cannot export .* Read-only file system"):
+        export_csv(tmp_path / "results.sqlite", disk / "out.csv")
 
 
 def test_pauses_double_and_differ() -> None:

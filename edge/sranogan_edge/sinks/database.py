@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sqlite3
@@ -133,7 +134,8 @@ def export_csv(database: Path, path: Path) -> int:
             source.close()
         temporary.replace(path)
     except (OSError, sqlite3.Error) as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that is read-only by now keeps it
+            temporary.unlink(missing_ok=True)
         raise ResultsError(
             f"cannot export {database} to {path}: {error}. Check that the database exists and that there is "
             "room for the table."
