@@ -39,9 +39,9 @@ class Reader(Protocol):
 class SinkReader:
     """Hands results to a sink, each at least once; after a crash the last few may come again."""
 
-    def __init__(self, sink: Sink) -> None:
-        """Take ``sink``."""
-        self._sink = sink
+    def __init__(self, sink: Sink, cursor: str = "") -> None:
+        """Take ``sink``; its place is kept under ``cursor``, or else under its name."""
+        self._sink, self.cursor = sink, cursor
 
     @property
     def trouble(self) -> str:
@@ -142,7 +142,7 @@ class Delivery:
         self._wake = threading.Condition()
         self._closing = False
         self.failing: dict[str, str] = {}  # by reader: why it does not take results now
-        outbox.forget_sinks(self._readers)
+        outbox.forget_sinks(_cursor_of(name, reader) for name, reader in self._readers.items())
         self._threads = [
             threading.Thread(
                 target=self._carry,
@@ -156,10 +156,10 @@ class Delivery:
             thread.start()
 
     def _registered(self, name: str, reader: Reader) -> Cursor:
-        at = self._outbox.cursor(name)
+        at = self._outbox.cursor(_cursor_of(name, reader))
         if isinstance(reader, ResultsLog):
             at = reader.start(at)
-            self._outbox.advance(name, at)
+            self._outbox.advance(_cursor_of(name, reader), at)
         return at
 
     @property
@@ -212,7 +212,12 @@ class Delivery:
                 return at, None, False
             reached, error = reader.take(results, at)
             if reached != at:
-                self._outbox.advance(name, reached)
+                self._outbox.advance(_cursor_of(name, reader), reached)
         except Exception as trouble:  # of the spool (a full disk): the results come again
             return at, trouble, True
         return reached, error, True
+
+
+def _cursor_of(name: str, reader: Reader) -> str:
+    """What the place of ``reader`` is kept under in the spool."""
+    return (reader.cursor if isinstance(reader, SinkReader) else "") or name

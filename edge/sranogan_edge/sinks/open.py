@@ -16,13 +16,18 @@ from sranogan_edge.sinks.jsonl import JsonlSink
 from sranogan_edge.sinks.outbox import Outbox
 from sranogan_edge.sinks.sink import Sink
 
-__all__ = ["MQTT_PASSWORD", "WEBHOOK_SECRET", "open_sink"]
+__all__ = ["MQTT_PASSWORD", "WEBHOOK_SECRET", "open_sink", "sink_key"]
 
 MQTT_PASSWORD, WEBHOOK_SECRET = "SRANOGAN_MQTT_PASSWORD", "SRANOGAN_WEBHOOK_SECRET"
 EXAMPLES = (
     "jsonl:FOLDER, sqlite:FILE, mqtt://[USER@]HOST[:PORT][/TOPIC], mqtts://HOST, https://HOST/PATH, "
     "dicom://[OUR_AE@]HOST:PORT/CALLED_AE, dicoms://HOST:PORT/CALLED_AE"
 )
+
+
+def sink_key(uri: str) -> str:
+    """Name the sink ``uri`` in the spool's folder, where no secret of it is to be read."""
+    return hashlib.sha256(uri.encode()).hexdigest()[:16]
 
 
 def open_sink(
@@ -51,7 +56,7 @@ def open_sink(
     """
     environ = os.environ if environ is None else environ
     scheme, colon, rest = uri.partition(":")
-    outbox = outboxes / f"outbox-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.sqlite"
+    outbox = outboxes / f"outbox-{sink_key(uri)}.sqlite"
     try:
         if colon and rest and scheme == "jsonl":
             return JsonlSink(Path(rest), **options)
