@@ -14,6 +14,7 @@ import pytest
 
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.service.delivery import SinkReader
 from sranogan_edge.service.run import _sinks, serve
 from sranogan_edge.settings.feeds import VideoFeedSettings
 from sranogan_edge.settings.sinks import WebhookSinkSettings
@@ -28,14 +29,14 @@ ENVIRON = {"SRANOGAN_WEBHOOK_SECRET": SECRET.decode()}
 
 
 class Hook(BaseHTTPRequestHandler):
-    """Takes everything, and counts by path and query."""
+    """Takes what does not end in /400, and notes path and query."""
 
     got: list[str]
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.got.append(self.path)
-        self.send_response(200)
+        self.send_response(400 if self.path.endswith("/400") else 200)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -77,6 +78,32 @@ def test_tokens_are_told_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert all(one.startswith("http://127.0.0.1:9/hook") for one in told)
     assert "alarm: http://127.0.0.1:9/hook (2): http://127.0.0.1:9/hook cannot be reached" in caplog.text
     assert "geheim" not in caplog.text + str(told)
+    bench.spool.close()
+
+
+def test_what_is_lost_or_refused_is_an_alarm(tmp_path: Path, hook: tuple[str, list[str]]) -> None:
+    """It says how many, stays after the sink works again, and the next run begins without it."""
+    url, _ = hook
+    sinks = (
+        WebhookSinkSettings("http://127.0.0.1:9/away", max_waiting=2),
+        WebhookSinkSettings(f"{url}/400"),
+        WebhookSinkSettings(url),
+    )
+    settings = Settings(tmp_path, (VideoFeedSettings("camera:0"),), tmp_path, sinks)
+    bench, watched = Bench(tmp_path), images(tmp_path / "watched", 10, 20, 30, 40, 50)
+    with ExitStack() as parts:
+        service = bench.build(
+            WatchFeed(watched, settle_s=0.05, poll_s=0.02), **_sinks(settings, parts, ENVIRON)
+        )
+        stop = bench.in_background(service)
+        said = ("http://127.0.0.1:9/away: 3 results are lost", f"{url}/400: 5 results were refused for good")
+        wait_until(lambda: all(any(one.startswith(what) for one in service.alarms.now) for what in said))
+        assert not any(one.startswith(f"{url}: ") for one in service.alarms.now)
+        assert stop() == ExitCode.OK
+    with ExitStack() as parts:
+        readers = _sinks(settings, parts, ENVIRON)
+        found = [reader.health for reader in readers.values() if isinstance(reader, SinkReader)]
+        assert [(one.waiting, one.lost, one.refused) for one in found] == [(2, 0, 0), (0, 0, 0), (0, 0, 0)]
     bench.spool.close()
 
 

@@ -19,6 +19,7 @@ from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay
+from sranogan_edge.sinks.sink import SinkHealth
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
 
@@ -50,8 +51,7 @@ class Picture:
 
     def png(self) -> bytes:
         """Draw it, ``THUMBNAIL_SIDE_PX`` a side."""
-        x = self.grey[..., None].astype(np.float32)
-        x /= 255
+        x = self.grey[..., None].astype(np.float32) / np.float32(255)
         whole = overlay(x, self.heat.astype(np.float32), self.heat_limit)
         side = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
         return _png(np.asarray(cv2.resize(whole, side, interpolation=cv2.INTER_AREA), np.uint8))
@@ -121,6 +121,7 @@ class Snapshot:
     calibration: Calibration
     counts: Mapping[str, int]
     feeds: Mapping[str, FeedHealth]
+    sinks: Mapping[str, SinkHealth]
     alarms: tuple[str, ...]
     queue: int
     entries: tuple[Entry, ...]
@@ -155,14 +156,14 @@ class Board:
         """
         self._lock = threading.Lock()
         self._calibration, self._heat_limit = calibration, heat_limit
-        self._about = dict(about or {})
+        self._about, self._on_threshold = dict(about or {}), on_threshold
         self._threshold = calibration.threshold if threshold is None else threshold
-        self._on_threshold = on_threshold
         self._entries: deque[Entry] = deque(maxlen=HISTORY)
         self._latencies: dict[str, deque[float]] = {}
         self._histograms: dict[str, Histogram] = {}
         self._counts = dict.fromkeys(VERDICTS, 0)
         self._feeds: dict[str, FeedHealth] = {}
+        self._sinks: dict[str, SinkHealth] = {}
         self._alarms: tuple[str, ...] = ()
         self._ready, self._because = False, "starting"
         self._queue, self._number, self._beat = 0, 0, time.time()
@@ -218,8 +219,7 @@ class Board:
             self._number += 1
             reason = out_of_domain or line.error or ""
             if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
-                place = len(self._entries) - THUMBNAILS
-                self._entries[place] = replace(self._entries[place], picture=None)
+                self._entries[-THUMBNAILS] = replace(self._entries[-THUMBNAILS], picture=None)
             self._entries.append(Entry(self._number, line, kind, feed, reason, time.time(), picture))
             self._counts[kind] = self._counts.get(kind, 0) + 1
             for stage, taken in line.milliseconds.items():
@@ -229,10 +229,10 @@ class Board:
                 self._live = (self._number, verdict)
             self._beat = time.time()
 
-    def set_feeds(self, feeds: Mapping[str, FeedHealth]) -> None:
-        """Show the feeds' health, by name."""
+    def set_feeds(self, feeds: Mapping[str, FeedHealth], sinks: Mapping[str, SinkHealth]) -> None:
+        """Show how feeds and sinks fare, by name."""
         with self._lock:
-            self._feeds = dict(feeds)
+            self._feeds, self._sinks = dict(feeds), dict(sinks)
             self._beat = time.time()
 
     def set_alarms(self, reasons: tuple[str, ...]) -> None:
@@ -266,6 +266,7 @@ class Board:
                 calibration=self._calibration,
                 counts=dict(self._counts),
                 feeds=dict(self._feeds),
+                sinks=dict(self._sinks),
                 alarms=self._alarms,
                 queue=self._queue,
                 entries=tuple(self._entries),

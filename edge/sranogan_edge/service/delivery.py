@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -44,10 +45,10 @@ class SinkReader:
         self._sink, self.cursor = sink, cursor
 
     @property
-    def trouble(self) -> str:
-        """Why what it took does not arrive where it belongs; empty where it does."""
+    def health(self) -> SinkHealth:
+        """How the sink says that it fares; all well where it says nothing."""
         health = getattr(self._sink, "health", None)
-        return health.message if isinstance(health, SinkHealth) and health.state == "failing" else ""
+        return health if isinstance(health, SinkHealth) else SinkHealth()
 
     def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
         """Write and flush one by one."""
@@ -163,10 +164,14 @@ class Delivery:
         return at
 
     @property
-    def troubles(self) -> dict[str, str]:
-        """By reader: why its results do not arrive now."""
-        own = {name: r.trouble for name, r in self._readers.items() if isinstance(r, SinkReader)}
-        return {**{name: why for name, why in own.items() if why}, **self.failing}
+    def health(self) -> dict[str, SinkHealth]:
+        """How each reader fares; why it takes no results now goes before its own trouble."""
+        found = {}
+        for name, reader in self._readers.items():
+            health = reader.health if isinstance(reader, SinkReader) else SinkHealth()
+            why = self.failing.get(name)
+            found[name] = replace(health, state="failing", message=why) if why else health
+        return found
 
     def announce(self) -> None:
         """There are new results."""

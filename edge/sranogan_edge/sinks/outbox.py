@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS refused (
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
 INSERT OR IGNORE INTO counts VALUES ('lost', 0), ('sent', 0), ('refused', 0);
 """
-MAX_WAITING = 1_000_000  # of about 1 KB each
+MAX_WAITING = 1_000_000  # of about 1 KB each: nine hours of 30 frames a second
 PATIENCE_S = 10.0
 
 
@@ -51,9 +51,9 @@ class Outbox:
     Attributes:
         path: of the file; None where it is in memory.
         limit: number of messages that may wait.
-        sent: messages that arrived, ever.
-        lost: messages that were let go because the outbox was full, ever.
-        refused: messages that the receiver will never take, ever.
+        sent: messages that arrived since it was opened; the table ``counts`` has these three of all times.
+        lost: messages that were let go because the outbox was full.
+        refused: messages that the receiver will never take.
     """
 
     def __init__(self, path: Path | None, limit: int = MAX_WAITING) -> None:
@@ -64,8 +64,9 @@ class Outbox:
             SettingsError: ``limit`` is below 1.
         """
         if limit < 1:
-            raise SettingsError(f"an outbox must hold at least 1 message; received {limit}")
+            raise SettingsError(f"max_waiting must be 1 or more; received {limit}")
         self.path, self.limit = path, limit
+        self.sent = self.lost = self.refused = 0
         self._lock = threading.Lock()
         try:
             if path:
@@ -75,11 +76,9 @@ class Outbox:
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA wal_autocheckpoint=100")  # pages: a log of 0.4 MB, not of 4
             self._database.executescript(_SCHEMA)
-            counts = dict(self._database.execute("SELECT name, number FROM counts"))
             self._length: int = self._database.execute("SELECT COUNT(*) FROM waiting").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
-        self.sent, self.lost, self.refused = (int(counts[name]) for name in ("sent", "lost", "refused"))
 
     def __len__(self) -> int:
         return self._length

@@ -28,10 +28,10 @@ class SinkHealth:
 
     Attributes:
         state: ``failing`` keeps what it cannot take and tries again.
-        written: results that arrived where they belong.
+        written: results that arrived where they belong, since it was opened.
         waiting: results that are kept for later.
-        lost: the oldest of those, let go because no more could be kept.
-        refused: results that the other side will never take (a webhook's 400); they are kept apart.
+        lost: the oldest of those, let go since it was opened because no more may be kept.
+        refused: results since then that the other side will never take (a webhook's 400), kept apart.
         message: why it fails; empty where all is well.
     """
 
