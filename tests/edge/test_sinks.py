@@ -18,7 +18,7 @@ from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.sinks.database import SqliteSink, export_csv
 from sranogan_edge.sinks.jsonl import JsonlSink
 from sranogan_edge.sinks.open import open_sink
-from sranogan_edge.sinks.sink import record_key
+from sranogan_edge.sinks.sink import record_key, record_of
 from sranogan_edge.sinks.to_csv import main as export_command
 from tests.edge.result_lines import line
 
@@ -225,6 +225,18 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="not a database"):
         SqliteSink(tmp_path / "results.sqlite")
     assert (tmp_path / "results.sqlite").read_bytes().startswith(b"something else")
+
+
+def test_each_field_has_its_column(tmp_path: Path) -> None:
+    """A row holds the whole result, and the table no more than that and the key."""
+    written = line(3, backend_fallback="no driver", frames=4, frame=2, feed="dicom:11112")
+    SqliteSink(tmp_path / "results.sqlite").write(written)
+    with sqlite3.connect(tmp_path / "results.sqlite") as database:
+        database.row_factory = sqlite3.Row
+        row = dict(database.execute("SELECT * FROM results").fetchone())
+    assert row.pop("id") == 1
+    row["milliseconds"] = json.loads(row["milliseconds"])
+    assert row == record_of(written)
 
 
 def test_csv_export(tmp_path: Path) -> None:

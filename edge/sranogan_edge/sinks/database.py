@@ -7,6 +7,7 @@ import csv
 import json
 import sqlite3
 import threading
+from dataclasses import fields
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
@@ -15,24 +16,7 @@ from sranogan_edge.sinks.sink import record_of
 
 __all__ = ["COLUMNS", "SqliteSink", "export_csv"]
 
-COLUMNS = (
-    "file",
-    "score",
-    "p_value",
-    "verdict",
-    "threshold",
-    "anogan_score",
-    "heat_map",
-    "error",
-    "bundle",
-    "steps",
-    "backend",
-    "scored_at",
-    "calibration",
-    "reason",
-    "feed",
-    "frame",
-)
+COLUMNS = tuple(one.name for one in fields(ResultLine) if one.name != "milliseconds")  # that one is JSON
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute such a cell
 PATIENCE_S = 10.0  # for another program that reads or exports
 
