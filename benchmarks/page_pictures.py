@@ -119,7 +119,7 @@ def show_feeds(board: Board, alarm: bool) -> None:
         if alarm
         else FeedHealth("running", now, 3, 0)
     )
-    board.set_feeds({"camera:/dev/video0": camera, "dicom:11112": FeedHealth("waiting", now - 41)})
+    board.set_feeds({"camera:/dev/video0": camera, "dicom:11112": FeedHealth("waiting", now - 41)}, {})
     board.set_alarms(ALARMS if alarm else ())
 
 

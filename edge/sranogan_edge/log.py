@@ -66,7 +66,8 @@ def log_to_stderr(
     root.setLevel(max(level, logging.WARNING))  # libraries tell much that is no event here
     logging.getLogger(_OURS).setLevel(level)
     logging.getLogger(_LIBRARIES).setLevel(logging.INFO)
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # receiver and sink say it in their own words
+    for name in ("pynetdicom", "urllib3"):  # feeds and sinks say it in their own words, without tokens
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(True)
 
 

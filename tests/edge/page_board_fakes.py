@@ -14,6 +14,7 @@ from sranogan_edge.page.board import Board
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import ResultLine, Scorer, error_line, result_line
 from sranogan_edge.score import HEAT_SHAPE
+from sranogan_edge.sinks.sink import SinkHealth
 
 STAGES = {"preprocess": 0.7, "search": 9.4, "reconstruct": 3.1, "features": 1.2, "residual": 2.0, "head": 1.1}
 SCORER = Scorer("b" * 64, 4, "ai-edge-litert 2.3.0 (XNNPACK)")
@@ -76,7 +77,8 @@ def filled_board(
         else FeedHealth("running", time.time() - 0.2, 3, 0)
     )
     scanner = FeedHealth("waiting", time.time() - 41, 0, 0)
-    board.set_feeds({"camera:/dev/video0": camera, "dicom:11112": scanner})
+    broker = SinkHealth("failing", waiting=120, lost=3, message="no broker") if alarm else SinkHealth()
+    board.set_feeds({"camera:/dev/video0": camera, "dicom:11112": scanner}, {"mqtt://broker": broker})
     board.set_queue(2)
     return board
 

@@ -51,6 +51,14 @@ def test_feeds(found: Samples) -> None:
     assert found["sranogan_feed_state", (camera, ("state", "running"))] == 0
 
 
+def test_sinks(found: Samples) -> None:
+    """What waits for each sink, what it lost, and what it was refused."""
+    broker = (("sink", "mqtt://broker"),)
+    assert found["sranogan_sink_waiting", broker] == 120
+    assert found["sranogan_sink_lost_total", broker] == 3
+    assert found["sranogan_sink_refused_total", broker] == 0
+
+
 def test_latencies_are_a_histogram(found: Samples) -> None:
     """Buckets are cumulative, in seconds, and end with all judged images."""
     buckets = [

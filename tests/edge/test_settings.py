@@ -22,7 +22,7 @@ from sranogan_edge.settings.feeds import (
 )
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.secret import holds_password, read_secret, without_password
-from sranogan_edge.settings.sinks import SINK_SETTINGS, MqttSinkSettings
+from sranogan_edge.settings.sinks import SINK_SETTINGS, MqttSinkSettings, WebhookSinkSettings
 from sranogan_edge.settings.table import settings_tables, with_tables
 from sranogan_edge.settings.tree import LogSettings, PageSettings, ScoringSettings, Settings
 
@@ -282,6 +282,20 @@ def test_passwords_are_found_and_hidden() -> None:
     assert not holds_password("rtsp://u@h:1/x")
     assert not holds_password("https://h:443/a@b")
     assert without_password("rtsp://u:p@h:1/x user-pw=3 !") == "rtsp://u:...@h:1/x user-pw=... !"
+    assert without_password("'https://h/p?token=3' and") == "'https://h/p?...' and"
+    assert without_password("dicom:11112?calling=A") == "dicom:11112?calling=A"
+
+
+def test_a_place_that_is_named_twice_is_told_without_its_secrets(tmp_path: Path) -> None:
+    """Two that differ in a query only are two; of one that stands twice, password and query are not shown."""
+    camera = VideoFeedSettings("rtsp://me:geheim@camera/1?x=geheim")
+    with pytest.raises(SettingsError, match=r"rtsp://me:\.\.\.@camera/1\?\.\.\. is named twice") as twice:
+        Settings(tmp_path, (camera, camera))
+    assert "geheim" not in str(twice.value)
+    hooks = tuple(WebhookSinkSettings(f"https://h/p?token={token}") for token in "ab")
+    assert Settings(tmp_path, (VideoFeedSettings("camera:0"),), sinks=hooks).sinks == hooks
+    with pytest.raises(SettingsError, match=r"https://h/p\?\.\.\. is named twice"):
+        Settings(tmp_path, (camera,), sinks=(*hooks, hooks[0]))
 
 
 def test_the_settings_know_what_the_feeds_take() -> None:

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.sinks.database import SqliteSink, export_csv
 from sranogan_edge.sinks.jsonl import JsonlSink
 from sranogan_edge.sinks.open import open_sink
-from sranogan_edge.sinks.sink import record_key
+from sranogan_edge.sinks.sink import record_key, record_of
 from sranogan_edge.sinks.to_csv import main as export_command
 from tests.edge.result_lines import line
 
@@ -228,6 +229,18 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     assert (tmp_path / "results.sqlite").read_bytes().startswith(b"something else")
 
 
+def test_each_field_has_its_column(tmp_path: Path) -> None:
+    """A row holds the whole result, and the table no more than that and the key."""
+    written = line(3, backend_fallback="no driver", frames=4, frame=2, feed="dicom:11112")
+    SqliteSink(tmp_path / "results.sqlite").write(written)
+    with sqlite3.connect(tmp_path / "results.sqlite") as database:
+        database.row_factory = sqlite3.Row
+        row = dict(database.execute("SELECT * FROM results").fetchone())
+    assert row.pop("id") == 1
+    row["milliseconds"] = json.loads(row["milliseconds"])
+    assert row == record_of(written)
+
+
 def test_csv_export(tmp_path: Path) -> None:
     """Every row with its header; a name that a spreadsheet would compute is made harmless; odd bytes pass."""
     sink = SqliteSink(tmp_path / "results.sqlite")
@@ -279,6 +292,15 @@ def test_a_csv_export_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert (tmp_path / "out.csv").read_text() == "old"
     assert not (tmp_path / "none.sqlite").exists()
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_csv_export_to_a_read_only_disk(tmp_path: Path, disk: Path) -> None:
+    """It is answered in our words, though what was begun there cannot be removed either."""
+    SqliteSink(tmp_path / "results.sqlite").write(line(0))
+    (disk / "out.csv.part").write_text("of an earlier attempt")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(ResultsError, match=r"cannot export .* Read-only file system"):
+        export_csv(tmp_path / "results.sqlite", disk / "out.csv")
 
 
 def test_pauses_double_and_differ() -> None:

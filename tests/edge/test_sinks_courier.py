@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from sranogan_edge.errors import ResultsError, SettingsError
+from sranogan_edge.service.delivery import Delivery, SinkReader
 from sranogan_edge.sinks.courier import Courier, RefusedError, UnreachableError
 from sranogan_edge.sinks.outbox import Outbox
-from tests.edge.remote_results import Clock, files, names
+from sranogan_edge.spool.spool import Spool, SpoolLimits
+from tests.edge.remote_results import Clock, files, names, wait_until
 from tests.edge.result_lines import line
+from tests.edge.service_bench import Sink
 
 
 class Line:
@@ -33,24 +40,39 @@ class Line:
         self.closed = True
 
 
-def test_a_broker_that_is_gone_for_an_hour() -> None:
-    """A result a second, an hour long: tries get rare, all wait, then arrive once, in order."""
+@pytest.fixture
+def quick_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where there is one: a real disk takes minutes to have 100,000 results for sure."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("rate", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_a_broker_that_is_gone_for_an_hour(quick_folder: Path, rate: int) -> None:
+    """So many results a second, an hour long: tries get rare, all wait on the disk, then arrive in order."""
     clock, transport = Clock(), Line()
-    courier = Courier(transport, Outbox(None), clock=clock, start=False)
+    courier = Courier(transport, Outbox(quick_folder / "outbox.sqlite"), clock=clock, start=False)
     transport.error = UnreachableError("no broker")
-    for number in range(3600):
-        clock.now += 1
+    count = 3600 * rate
+    for number in range(count):
+        clock.now += 1 / rate
         courier.write(line(number))
         courier.pump()
     assert transport.tries < 40
-    assert (courier.health.state, courier.health.waiting) == ("failing", 3600)
+    assert (courier.health.state, courier.health.waiting) == ("failing", count)
     assert courier.health.message == "no broker"
+    courier.close()
     transport.error = None
-    clock.now += courier.pump()
+    courier = Courier(transport, Outbox(quick_folder / "outbox.sqlite"), clock=clock, start=False)
+    assert courier.health.waiting == count
     courier.pump()
-    assert names(transport.got) == files(3600)
+    assert names(transport.got) == files(count)
     health = courier.health
-    assert (health.state, health.written, health.waiting, health.lost) == ("ok", 3600, 0, 0)
+    assert (health.state, health.written, health.waiting, health.lost) == ("ok", count, 0, 0)
+    courier.close()
 
 
 def test_results_wait_across_a_restart(tmp_path: Path) -> None:
@@ -76,12 +98,13 @@ def test_an_outbox_has_a_limit(tmp_path: Path) -> None:
         for number in part:
             outbox.put(str(number), b"%d" % number)
         assert len(outbox) == 10
-        assert outbox.lost == part[-1] + 1 - 10
+        ever = outbox._database.execute("SELECT number FROM counts WHERE name = 'lost'").fetchone()[0]
+        assert (outbox.lost, ever) == ((5, 5) if part[0] == 0 else (10, 15))
         first = outbox.first()
         assert first is not None
         assert first.body == b"%d" % (part[-1] - 9)
         outbox.close()
-    with pytest.raises(SettingsError, match="at least 1"):
+    with pytest.raises(SettingsError, match="max_waiting must be 1 or more"):
         Outbox(None, limit=0)
 
 
@@ -113,38 +136,50 @@ def test_a_library_that_raises_anything_stops_nothing() -> None:
     assert names(transport.got) == ["0.png"]
 
 
-def test_a_full_disk_below_the_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results stay in memory, the newest of them, and go to the disk once it takes them."""
-    outbox, transport = Outbox(None), Line()
-    courier = Courier(transport, outbox, start=False)
-
-    def full(key: str, body: bytes) -> None:
-        raise ResultsError("database or disk is full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(outbox, "put", full)
-        for number in range(1100):
-            courier.write(line(number))
-        assert (courier.health.waiting, courier.health.lost) == (1000, 100)
-        assert "disk is full" in courier.health.message
-    courier.pump()
-    assert names(transport.got) == files(1100, 100)
+def test_what_an_outbox_cannot_take_waits_in_the_spool(tmp_path: Path) -> None:
+    """The sink fails with the outbox's reason, the other goes on; all arrives once there is room again."""
+    outbox, transport, other = Outbox(tmp_path / "outbox.sqlite"), Line(), Sink()
+    outbox._database.execute("PRAGMA max_page_count = 1")  # SQLite lets it grow no more: "disk is full"
+    courier = Courier(transport, outbox)
+    spool = Spool(tmp_path / "spool", SpoolLimits(min_free_bytes=0))
+    transport.error = UnreachableError("no broker")
+    delivery = Delivery(spool.outbox, {"broker": SinkReader(courier), "other": SinkReader(other)})
+    for number in range(300):
+        spool.outbox.record(asdict(line(number)), {})
+    delivery.announce()
+    wait_until(lambda: len(other.lines) == 300)
+    wait_until(lambda: "disk is full" in delivery.failing.get("broker", ""))
+    assert courier.health.waiting == spool.outbox.cursor("broker").number < 300
+    spool.outbox.remove_frames(0)
+    assert len(spool.outbox.results(0, 300)) == 300 - courier.health.waiting
+    transport.error = None
+    with outbox._lock:
+        outbox._database.execute("PRAGMA max_page_count = 1000000")
+    wait_until(lambda: len(transport.got) == 300)
+    assert names(transport.got) == files(300)
+    wait_until(lambda: {one.state for one in delivery.health.values()} == {"ok"})
+    delivery.close()
+    spool.close()
 
 
 def test_a_really_full_disk_below_the_outbox(small_disk: Path) -> None:
-    """SQLite's own error is answered the same way; after space is freed everything arrives."""
+    """SQLite's own error names the outbox, and what it took is in it; after space is freed it goes on."""
     subprocess.run(["mount", "-o", "remount,size=256k", str(small_disk)], check=True)
-    outbox, transport = Outbox(small_disk / "outbox.sqlite"), Line()
-    transport.error = UnreachableError("no broker")
-    clock = Clock()
-    courier = Courier(transport, outbox, clock=clock, start=False)
-    for number in range(300):
-        courier.write(line(number))
-    assert courier.health.waiting == 300
-    assert len(outbox) < 300
+    transport, clock = Line(), Clock()
+    courier = Courier(transport, Outbox(small_disk / "outbox.sqlite"), clock=clock, start=False)
+
+    def fill() -> None:
+        for number in range(300):
+            courier.write(line(number))
+
+    with pytest.raises(ResultsError, match=r"outbox\.sqlite fails: database or disk is full"):
+        fill()
+    stored = courier.health.waiting
+    assert 0 < stored < 300
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-    transport.error = None
-    for _ in range(2):
+    for number in range(stored, 300):
+        courier.write(line(number))
+    for _ in range(2):  # what a full disk did not let it note is noted then
         clock.now += 600
         courier.pump()
     assert names(transport.got) == files(300)

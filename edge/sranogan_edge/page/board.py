@@ -20,6 +20,7 @@ from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.page.entry import Entry, Picture, grey, png
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import HEAT_MAPS, OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay, scored_at_s
+from sranogan_edge.sinks.sink import SinkHealth
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
 
@@ -53,6 +54,7 @@ class Snapshot:
     calibration: Calibration
     counts: Mapping[str, int]
     feeds: Mapping[str, FeedHealth]
+    sinks: Mapping[str, SinkHealth]
     alarms: tuple[str, ...]
     queue: int
     entries: tuple[Entry, ...]
@@ -91,9 +93,8 @@ class Board:
         """
         self._lock = threading.Lock()
         self._calibration, self._heat_limit = calibration, heat_limit
-        self._about = dict(about or {})
+        self._about, self._on_threshold = dict(about or {}), on_threshold
         self._threshold = calibration.threshold if threshold is None else threshold
-        self._on_threshold = on_threshold
         self._out = out
         self._entries: deque[Entry] = deque()
         self._before: deque[Entry] = deque(maxlen=HISTORY)  # older ones that are not normal
@@ -101,6 +102,7 @@ class Board:
         self._histograms: dict[str, Histogram] = {}
         self._counts = dict.fromkeys(VERDICTS, 0)
         self._feeds: dict[str, FeedHealth] = {}
+        self._sinks: dict[str, SinkHealth] = {}
         self._alarms: tuple[str, ...] = ()
         self._ready, self._because = False, "starting"
         self._queue, self._number, self._beat = 0, 0, time.monotonic()
@@ -194,10 +196,10 @@ class Board:
         saved = self._out / HEAT_MAPS / Path(line.heat_map).name if self._out and line.heat_map else None
         self._entries.append(Entry(self._number, line, kind, feed, reason, at, picture, saved))
 
-    def set_feeds(self, feeds: Mapping[str, FeedHealth]) -> None:
-        """Show the feeds' health, by name."""
+    def set_feeds(self, feeds: Mapping[str, FeedHealth], sinks: Mapping[str, SinkHealth]) -> None:
+        """Show how feeds and sinks fare, by name."""
         with self._lock:
-            self._feeds = dict(feeds)
+            self._feeds, self._sinks = dict(feeds), dict(sinks)
             self._beat = time.monotonic()
 
     def set_alarms(self, reasons: tuple[str, ...]) -> None:
@@ -231,6 +233,7 @@ class Board:
                 calibration=self._calibration,
                 counts=dict(self._counts),
                 feeds=dict(self._feeds),
+                sinks=dict(self._sinks),
                 alarms=self._alarms,
                 queue=self._queue,
                 entries=(*self._before, *self._entries),

@@ -35,6 +35,7 @@ class BoardCollector(Collector):
         now = self._board.snapshot()
         yield from _results(now)
         yield from _feeds(now)
+        yield from _sinks(now)
         yield _gauge("sranogan_ready", "Whether images are being scored.", float(now.ready))
         yield _gauge("sranogan_alarms", "Alarms in force.", float(len(now.alarms)))
         yield _gauge("sranogan_queue", "Objects that wait to be scored.", float(now.queue))
@@ -81,6 +82,17 @@ def _feeds(now: Snapshot) -> Iterator[Metric]:
         if health.last_arrival is not None:
             last.add_metric([name], health.last_arrival)
     yield from (state, dropped, again, last)
+
+
+def _sinks(now: Snapshot) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("sranogan_sink_waiting", "Results that wait in its outbox.", labels=["sink"])
+    lost = CounterMetricFamily("sranogan_sink_lost", "Results let go: its outbox was full.", labels=["sink"])
+    refused = CounterMetricFamily("sranogan_sink_refused", "Results that it never takes.", labels=["sink"])
+    for name, health in now.sinks.items():
+        waiting.add_metric([name], health.waiting)
+        lost.add_metric([name], health.lost)
+        refused.add_metric([name], health.refused)
+    yield from (waiting, lost, refused)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -39,15 +40,15 @@ class Reader(Protocol):
 class SinkReader:
     """Hands results to a sink, each at least once; after a crash the last few may come again."""
 
-    def __init__(self, sink: Sink) -> None:
-        """Take ``sink``."""
-        self._sink = sink
+    def __init__(self, sink: Sink, cursor: str = "") -> None:
+        """Take ``sink``; its place is kept under ``cursor``, or else under its name."""
+        self._sink, self.cursor = sink, cursor
 
     @property
-    def trouble(self) -> str:
-        """Why what it took does not arrive where it belongs; empty where it does."""
+    def health(self) -> SinkHealth:
+        """How the sink says that it fares; all well where it says nothing."""
         health = getattr(self._sink, "health", None)
-        return health.message if isinstance(health, SinkHealth) and health.state == "failing" else ""
+        return health if isinstance(health, SinkHealth) else SinkHealth()
 
     def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
         """Write and flush one by one."""
@@ -156,7 +157,7 @@ class Delivery:
         self._closing = False
         self.failing: dict[str, str] = {}  # by reader: why it does not take results now
         self._reached: dict[str, int] = {}  # by reader: the last result that it has
-        outbox.forget_sinks(self._readers)
+        outbox.forget_sinks(_cursor_of(name, reader) for name, reader in self._readers.items())
         self._threads = [
             threading.Thread(
                 target=self._carry,
@@ -170,21 +171,25 @@ class Delivery:
             thread.start()
 
     def _registered(self, name: str, reader: Reader) -> Cursor:
-        known = self._outbox.cursor(name)
+        known = self._outbox.cursor(_cursor_of(name, reader))
         at = known or (reader.begin() if isinstance(reader, ResultsLog) else Cursor())
         self._advance(name, reader, at)
         return at
 
     def _advance(self, name: str, reader: Reader, to: Cursor) -> None:
         durable = isinstance(reader, ResultsLog) and reader.is_turn(to)
-        self._outbox.advance(name, to, durable=durable)
+        self._outbox.advance(_cursor_of(name, reader), to, durable=durable)
         self._reached[name] = to.number
 
     @property
-    def troubles(self) -> dict[str, str]:
-        """By reader: why its results do not arrive now."""
-        own = {name: r.trouble for name, r in self._readers.items() if isinstance(r, SinkReader)}
-        return {**{name: why for name, why in own.items() if why}, **self.failing}
+    def health(self) -> dict[str, SinkHealth]:
+        """How each reader fares; why it takes no results now goes before its own trouble."""
+        found = {}
+        for name, reader in self._readers.items():
+            health = reader.health if isinstance(reader, SinkReader) else SinkHealth()
+            why = self.failing.get(name)
+            found[name] = replace(health, state="failing", message=why) if why else health
+        return found
 
     @property
     def behind(self) -> list[str]:
@@ -240,3 +245,8 @@ class Delivery:
         except Exception as trouble:  # of the spool (a full disk): the results come again
             return at, trouble, True
         return reached, error, True
+
+
+def _cursor_of(name: str, reader: Reader) -> str:
+    """What the place of ``reader`` is kept under in the spool."""
+    return (reader.cursor if isinstance(reader, SinkReader) else "") or name

@@ -214,8 +214,8 @@ class Service:
         self._stop.wait(_PAUSE_WHEN_FULL_S)
 
     def _tell(self) -> None:
-        troubles = self._delivery.troubles if self._delivery else {}
-        self._report.tell(troubles, self._full or self._intake.full)
+        sinks = self._delivery.health if self._delivery else {}
+        self._report.tell(sinks, self._full or self._intake.full)
 
     def _prune(self) -> None:
         now = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sranogan_edge.feeds import Feed
@@ -12,6 +12,7 @@ from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.scoring import Result
+from sranogan_edge.sinks.sink import SinkHealth
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.site.drift_feeds import FeedsDrift
 from sranogan_edge.spool.spool import Spool
@@ -93,11 +94,11 @@ class Report:
                 out_of_domain=answer.out_of_domain if answer else "",
             )
 
-    def tell(self, sinks: Mapping[str, str], disk: str, *, now: bool = False) -> None:
+    def tell(self, sinks: Mapping[str, SinkHealth], disk: str, *, now: bool = False) -> None:
         """Renew alarms and board, at most once a second.
 
         Args:
-            sinks: why results do not arrive, by sink.
+            sinks: how they fare, by name.
             disk: why the spool takes nothing; empty where it does.
             now: without waiting for the second to pass.
         """
@@ -108,12 +109,11 @@ class Report:
         for name, found in health.items():
             bad = found.state in _ALARMING
             self._alarms.note(f"feed {name}", *([f"{name}: {found.message or found.state}"] if bad else []))
-        self._alarms.keep_only("sink", set(sinks))
-        for name, why in sinks.items():
-            self._alarms.note(f"sink {name}", f"{name}: {why}")
+        for name, sink in sinks.items():
+            self._alarms.note(f"sink {name}", *(f"{name}: {why}" for why in _wrong(sink)))
         self._alarms.note("disk", *filter(None, [disk]))
         if self._board:
-            self._board.set_feeds(health)
+            self._board.set_feeds(health, sinks)
             self._board.set_queue(self._spool.waiting())
             self._board.set_alarms(self._alarms.now)
             why_not = self._why_not or disk
@@ -125,3 +125,13 @@ class Report:
         more = f"; {len(alarms)} alarms, the first: {alarms[0]}" if alarms else ""
         waiting = self._spool.waiting()
         self.notifier.status(f"{scored} scored, {failed} failed, {waiting} wait{more}")
+
+
+def _wrong(sink: SinkHealth) -> Iterator[str]:
+    """Why a sink fails, and what it has not got and will not get."""
+    if sink.state == "failing":
+        yield sink.message
+    if sink.lost:
+        yield f"{sink.lost} results are lost: more waited than max_waiting"
+    if sink.refused:
+        yield f"{sink.refused} results were refused for good and set apart; docs/sinks.md says where"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds import Feed, open_feed
+from sranogan_edge.feeds.video_source import without_credentials
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.page.board import Board
 from sranogan_edge.page.recall import recalled
@@ -25,7 +26,7 @@ from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.open import open_sink, sink_key
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 __all__ = ["log_to_stderr", "serve", "serve_settings"]
@@ -90,8 +91,9 @@ def serve(
         readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
         held = Spool(spool, limits)
         parts.callback(held.close)
-        for sink in sinks:
-            readers[sink] = SinkReader(open_sink(sink, spool / "sinks", pictures=out))
+        for sink in dict.fromkeys(sinks):
+            opened = open_sink(sink, spool / "sinks", pictures=out)
+            readers[_name(sink, readers)] = SinkReader(opened, sink_key(sink))
         feeds = []
         for uri in uris:
             feeds.append(open_feed(uri))
@@ -109,8 +111,18 @@ def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str]) -> 
         outboxes = settings.spool_folder / "sinks"
         opened = open_sink(sink.uri, outboxes, environ=secrets, pictures=settings.out, **options)
         parts.callback(opened.close)
-        readers[sink.uri] = SinkReader(opened)
+        readers[_name(sink.uri, readers)] = SinkReader(opened, sink_key(sink.uri))
     return readers
+
+
+def _name(uri: str, taken: Container[str]) -> str:
+    """What a sink is called in log, alarms and metrics: a number tells apart what differs in secrets only."""
+    name = shown = without_credentials(uri)
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{shown} ({number})"
+    return name
 
 
 def _feeds(settings: Settings, parts: ExitStack) -> list[Feed]:

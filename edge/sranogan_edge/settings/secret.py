@@ -15,6 +15,7 @@ MAX_BYTES = 64 * 1024
 _PASSWORD = re.compile(
     r"(?P<user>//[^/\s@:]*:)[^/\s@]+(?=@)|(?P<name>\b(?:user-pw|password|proxy-pw)=)\S+", re.IGNORECASE
 )
+_QUERY = re.compile(r"(://[^\s?'\"]*\?)[^\s'\"]+")
 
 
 def read_secret(file: Path | None, variable: str, environ: Mapping[str, str] | None = None) -> str:
@@ -51,5 +52,6 @@ def holds_password(uri: str) -> bool:
 
 
 def without_password(text: str) -> str:
-    """Return ``text`` with dots where a URI has its password."""
-    return _PASSWORD.sub(lambda found: f"{found['user'] or found['name']}...", text)
+    """Return ``text`` with dots where a URI has its password, and its query, which often holds one."""
+    text = _PASSWORD.sub(lambda found: f"{found['user'] or found['name']}...", text)
+    return _QUERY.sub(r"\1...", text)

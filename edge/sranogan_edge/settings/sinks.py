@@ -10,6 +10,7 @@ from typing import Any
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.secret import read_secret
+from sranogan_edge.sinks.outbox import MAX_WAITING
 
 __all__ = [
     "SINK_SETTINGS",
@@ -75,6 +76,8 @@ class MqttSinkSettings(SinkSettings):
         cert_file: this device's certificate, where the broker asks for one.
         key_file: of that certificate.
         discovery: topic prefix of Home Assistant's discovery, usually homeassistant; none is without.
+        max_waiting: results that wait in the outbox while the broker is away, about 1 KB each; beyond it the
+            oldest is let go and counted as lost.
     """
 
     password_file: Path | None = None
@@ -83,6 +86,7 @@ class MqttSinkSettings(SinkSettings):
     cert_file: Path | None = None
     key_file: Path | None = None
     discovery: str | None = None
+    max_waiting: int = MAX_WAITING
 
     def options(self) -> dict[str, Any]:
         """Without the password."""
@@ -104,6 +108,8 @@ class WebhookSinkSettings(SinkSettings):
         connect_s: longest time to reach the server.
         answer_s: longest time without a byte of its answer.
         allow_http: plain http:// to other machines too: anybody on the way can read the results.
+        max_waiting: results that wait in the outbox while the server is away, about 1 KB each; beyond it the
+            oldest is let go and counted as lost.
     """
 
     secret_file: Path | None = None
@@ -111,6 +117,7 @@ class WebhookSinkSettings(SinkSettings):
     connect_s: float = 5.0
     answer_s: float = 10.0
     allow_http: bool = False
+    max_waiting: int = MAX_WAITING
 
     def options(self) -> dict[str, Any]:
         """Without the secret."""

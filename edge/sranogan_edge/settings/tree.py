@@ -225,11 +225,12 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.feeds:
             raise SettingsError('no feed is named. Add [[feeds]] with uri = "watch:/srv/in", for example')
-        for name, uris in (
-            ("feeds", [f.uri for f in self.feeds if not isinstance(f, FilesFeedSettings)]),
-            ("sinks", [s.uri for s in self.sinks]),
+        for name, places in (
+            ("feeds", [feed for feed in self.feeds if not isinstance(feed, FilesFeedSettings)]),
+            ("sinks", self.sinks),
         ):
-            twice = sorted({uri for uri in uris if uris.count(uri) > 1})
+            uris = [place.uri for place in places]
+            twice = sorted({str(place) for place in places if uris.count(place.uri) > 1})
             if twice:
                 raise SettingsError(f"{name}: {', '.join(twice)} is named twice. Leave one out")
         refuse_shared_files(self.out / "results.jsonl", [sink.uri for sink in self.sinks])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,8 +16,8 @@ from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
 
 __all__ = ["Courier", "RefusedError", "Transport", "UnreachableError"]
 
-IN_MEMORY = 1000  # results held while even the outbox cannot be written
 LEAVING_S = 15.0  # a transport's own time limits end before
+LAST_TRY_S = 5.0  # to send what waits when it is closed
 IDLE_S = 60.0
 
 
@@ -52,8 +51,9 @@ class Transport(Protocol):
 class Courier:
     """A sink whose results wait in ``outbox`` and go out by ``transport`` in a thread of its own.
 
-    Nothing that happens there reaches the feed: :meth:`write` only adds to the outbox. Results arrive in
-    order and at least once; a receiver knows a repeat by its ``key``.
+    Nothing that happens there reaches the feed: :meth:`write` only adds to the outbox, and what that cannot
+    take stays with the caller. Results arrive in order and at least once; a receiver knows a repeat by its
+    ``key``.
     """
 
     def __init__(
@@ -70,10 +70,7 @@ class Courier:
         self._backoff = Backoff(*retry_s)
         self._next_try = 0.0
         self._message = ""
-        self._unstored: deque[tuple[str, bytes]] = deque()
-        self._lost = 0
         self._arrived: int | None = None
-        self._lock = threading.Lock()  # of what could not be stored
         self._wake, self._closing = threading.Event(), threading.Event()
         self._idle = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True) if start else None
@@ -82,42 +79,33 @@ class Courier:
 
     @property
     def health(self) -> SinkHealth:
-        """How it fares; may be read from any thread until it is closed."""
-        outbox = self._outbox
+        """How it fares; may be read from any thread."""
         state: SinkState = "closed" if self._closing.is_set() else "failing" if self._message else "ok"
-        if state == "closed":
-            return SinkHealth(state, waiting=len(outbox), lost=self._lost, message=self._message)
-        waiting = len(outbox) + len(self._unstored)
-        lost = outbox.lost + self._lost
-        return SinkHealth(state, outbox.sent, waiting, lost, outbox.refused, self._message)
+        outbox = self._outbox
+        return SinkHealth(state, outbox.sent, len(outbox), outbox.lost, outbox.refused, self._message)
 
     def write(self, line: ResultLine) -> None:
-        """Have one result on the disk, to be sent soon; never raises ResultsError."""
+        """Have one result on the disk, to be sent soon; raises ResultsError where it cannot."""
         record = record_of(line)
-        with self._lock:
-            self._unstored.append((record["key"], json.dumps(record, allow_nan=False).encode()))
-        self._store()
+        self._outbox.put(record["key"], json.dumps(record, allow_nan=False).encode())
         self._wake.set()
 
-    def flush(self, patience_s: float = 5.0) -> None:
-        """Wait until all is sent, while that works and no longer than ``patience_s``."""
-        self._store()
-        self._wake.set()
-        with self._idle:
-            self._idle.wait_for(lambda: not len(self._outbox) or bool(self._message), patience_s)
+    def flush(self) -> None:
+        """Nothing is held in memory: each result is on the disk when it is written."""
 
     def close(self) -> None:
         """Send what can be sent at once; the rest stays in the outbox for the next start."""
         if self._closing.is_set():
             return
         if self._thread:
-            self.flush()
+            self._wake.set()
+            with self._idle:
+                self._idle.wait_for(lambda: not len(self._outbox) or bool(self._message), LAST_TRY_S)
         self._closing.set()
         self._wake.set()
         if self._thread:
             self._thread.join(LEAVING_S)
         self._transport.close()
-        self._store()
         self._outbox.close()
 
     def pump(self) -> float:
@@ -127,7 +115,6 @@ class Courier:
             return self._next_try - now
         while not self._closing.is_set():
             try:
-                self._store()
                 message = self._outbox.first()
                 if message is None:
                     self._succeeded()
@@ -170,16 +157,3 @@ class Courier:
                 self._closing.wait(pause_s)  # new results must not hurry a broken line
             else:
                 self._wake.wait(pause_s)
-
-    def _store(self) -> None:
-        """Move what came in to the disk; where that fails, it stays in memory, the newest of it."""
-        with self._lock:
-            try:
-                while self._unstored:
-                    self._outbox.put(*self._unstored[0])
-                    self._unstored.popleft()
-            except ResultsError as error:
-                self._message = str(error)
-                while len(self._unstored) > IN_MEMORY:
-                    self._unstored.popleft()
-                    self._lost += 1

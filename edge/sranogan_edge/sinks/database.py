@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sqlite3
 import threading
+from dataclasses import fields
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
@@ -14,24 +16,7 @@ from sranogan_edge.sinks.sink import record_of
 
 __all__ = ["COLUMNS", "SqliteSink", "export_csv"]
 
-COLUMNS = (
-    "file",
-    "score",
-    "p_value",
-    "verdict",
-    "threshold",
-    "anogan_score",
-    "heat_map",
-    "error",
-    "bundle",
-    "steps",
-    "backend",
-    "scored_at",
-    "calibration",
-    "reason",
-    "feed",
-    "frame",
-)
+COLUMNS = tuple(one.name for one in fields(ResultLine) if one.name != "milliseconds")  # that one is JSON
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute such a cell
 PATIENCE_S = 10.0  # for another program that reads or exports
 
@@ -133,7 +118,8 @@ def export_csv(database: Path, path: Path) -> int:
             source.close()
         temporary.replace(path)
     except (OSError, sqlite3.Error) as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that is read-only by now keeps it
+            temporary.unlink(missing_ok=True)
         raise ResultsError(
             f"cannot export {database} to {path}: {error}. Check that the database exists and that there is "
             "room for the table."

@@ -159,9 +159,7 @@ def destination_of(
         parts = urlsplit(uri)
         host, port, called = parts.hostname, parts.port, unquote(parts.path[1:])
     except ValueError as error:
-        raise SettingsError(
-            f"{uri}: not the address of a DICOM archive ({error}). Write {_EXAMPLE}"
-        ) from error
+        raise SettingsError(f"not the address of a DICOM archive ({error}). Write {_EXAMPLE}") from error
     if not host or not port or not called or parts.password is not None or parts.query:
         raise SettingsError(
             f"a DICOM archive's address has a host, a port, its AE title, and no password, as in {_EXAMPLE}"

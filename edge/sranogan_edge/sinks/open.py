@@ -13,16 +13,21 @@ from sranogan_edge.errors import MissingExtraError, SettingsError
 from sranogan_edge.sinks.courier import Courier, Transport
 from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
-from sranogan_edge.sinks.outbox import Outbox
+from sranogan_edge.sinks.outbox import MAX_WAITING, Outbox
 from sranogan_edge.sinks.sink import Sink
 
-__all__ = ["MQTT_PASSWORD", "WEBHOOK_SECRET", "open_sink"]
+__all__ = ["MQTT_PASSWORD", "WEBHOOK_SECRET", "open_sink", "sink_key"]
 
 MQTT_PASSWORD, WEBHOOK_SECRET = "SRANOGAN_MQTT_PASSWORD", "SRANOGAN_WEBHOOK_SECRET"
 EXAMPLES = (
     "jsonl:FOLDER, sqlite:FILE, mqtt://[USER@]HOST[:PORT][/TOPIC], mqtts://HOST, https://HOST/PATH, "
     "dicom://[OUR_AE@]HOST:PORT/CALLED_AE, dicoms://HOST:PORT/CALLED_AE"
 )
+
+
+def sink_key(uri: str) -> str:
+    """Name the sink ``uri`` in the spool's folder, where no secret of it is to be read."""
+    return hashlib.sha256(uri.encode()).hexdigest()[:16]
 
 
 def open_sink(
@@ -51,16 +56,15 @@ def open_sink(
     """
     environ = os.environ if environ is None else environ
     scheme, colon, rest = uri.partition(":")
-    outbox = outboxes / f"outbox-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.sqlite"
+    outbox = outboxes / f"outbox-{sink_key(uri)}.sqlite"
     try:
         if colon and rest and scheme == "jsonl":
             return JsonlSink(Path(rest), **options)
         if colon and rest and scheme == "sqlite":
             return SqliteSink(Path(rest), **options)
-        if scheme in ("mqtt", "mqtts") and rest.startswith("//"):
-            return Courier(_mqtt(uri, environ, options), Outbox(outbox))
-        if scheme in ("http", "https") and rest.startswith("//"):
-            return Courier(_webhook(uri, environ, options), Outbox(outbox))
+        if scheme in _TRANSPORTS and rest.startswith("//"):
+            limit = options.pop("max_waiting", MAX_WAITING)
+            return Courier(_TRANSPORTS[scheme](uri, environ, options), Outbox(outbox, limit))
         if scheme in ("dicom", "dicoms") and rest.startswith("//"):
             return _dicom(uri, outbox, pictures, options)
     except TypeError as error:
@@ -103,6 +107,9 @@ def _webhook(uri: str, environ: Mapping[str, str], options: Mapping[str, Any]) -
             "openssl rand -hex 32"
         )
     return WebhookTransport(WebhookOptions(uri, secret.encode(), **options))
+
+
+_TRANSPORTS = {"mqtt": _mqtt, "mqtts": _mqtt, "http": _webhook, "https": _webhook}
 
 
 def _dicom(uri: str, outbox: Path, pictures: Path | None, options: Mapping[str, Any]) -> Sink:

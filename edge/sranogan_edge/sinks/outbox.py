@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError, SettingsError
 
-__all__ = ["Message", "Outbox"]
+__all__ = ["MAX_WAITING", "Message", "Outbox"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -21,8 +21,9 @@ CREATE TABLE IF NOT EXISTS refused (
   id INTEGER PRIMARY KEY, key TEXT, body BLOB NOT NULL, reason TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
-INSERT OR IGNORE INTO counts VALUES ('lost', 0), ('sent', 0);
+INSERT OR IGNORE INTO counts VALUES ('lost', 0), ('sent', 0), ('refused', 0);
 """
+MAX_WAITING = 1_000_000  # of about 1 KB each: nine hours of 30 frames a second
 PATIENCE_S = 10.0
 
 
@@ -45,10 +46,17 @@ class Outbox:
     """First in, first out, in an SQLite file; it survives the process and a power cut.
 
     When it is full, the oldest message is let go and counted. What the receiver refuses for good is moved to
-    the table ``refused``, as many as may wait.
+    the table ``refused``, of which the newest stay, as many as may wait.
+
+    Attributes:
+        path: of the file; None where it is in memory.
+        limit: number of messages that may wait.
+        sent: messages that arrived since it was opened; the table ``counts`` has these three of all times.
+        lost: messages that were let go because the outbox was full.
+        refused: messages that the receiver will never take.
     """
 
-    def __init__(self, path: Path | None, limit: int = 100_000) -> None:
+    def __init__(self, path: Path | None, limit: int = MAX_WAITING) -> None:
         """Open ``path``, made where it is missing; None keeps it in memory.
 
         Raises:
@@ -56,8 +64,9 @@ class Outbox:
             SettingsError: ``limit`` is below 1.
         """
         if limit < 1:
-            raise SettingsError(f"an outbox must hold at least 1 message; received {limit}")
+            raise SettingsError(f"max_waiting must be 1 or more; received {limit}")
         self.path, self.limit = path, limit
+        self.sent = self.lost = self.refused = 0
         self._lock = threading.Lock()
         try:
             if path:
@@ -67,27 +76,12 @@ class Outbox:
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA wal_autocheckpoint=100")  # pages: a log of 0.4 MB, not of 4
             self._database.executescript(_SCHEMA)
+            self._length: int = self._database.execute("SELECT COUNT(*) FROM waiting").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
-        self._length = self._number("SELECT COUNT(*) FROM waiting")
 
     def __len__(self) -> int:
         return self._length
-
-    @property
-    def lost(self) -> int:
-        """Messages that were let go because the outbox was full, ever."""
-        return self._number("SELECT number FROM counts WHERE name = 'lost'")
-
-    @property
-    def sent(self) -> int:
-        """Messages that arrived, ever."""
-        return self._number("SELECT number FROM counts WHERE name = 'sent'")
-
-    @property
-    def refused(self) -> int:
-        """Messages that the receiver will never take."""
-        return self._number("SELECT COUNT(*) FROM refused")
 
     def put(self, key: str, body: bytes) -> None:
         """Add a message, on the disk before this returns; one of a key that waits already is left out.
@@ -95,84 +89,87 @@ class Outbox:
         Raises:
             ResultsError: the disk does not take it.
         """
-        try:
-            with self._lock, self._on_disk(), self._database as database:
-                added = database.execute(
-                    "INSERT OR IGNORE INTO waiting (key, body) VALUES (?, ?)", (key, body)
-                )
-                excess = self._length + added.rowcount - self.limit
-                if excess > 0:
-                    oldest = "SELECT id FROM waiting ORDER BY id LIMIT ?"
-                    database.execute(f"DELETE FROM waiting WHERE id IN ({oldest})", (excess,))
-                    database.execute("UPDATE counts SET number = number + ? WHERE name = 'lost'", (excess,))
-            self._length += added.rowcount - max(0, excess)
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        with self._transaction(on_disk=True) as database:
+            statement = "INSERT OR IGNORE INTO waiting (key, body) VALUES (?, ?)"
+            length = self._length + database.execute(statement, (key, body)).rowcount
+            excess = max(0, length - self.limit)
+            if excess:
+                oldest = "SELECT id FROM waiting ORDER BY id LIMIT ?"
+                database.execute(f"DELETE FROM waiting WHERE id IN ({oldest})", (excess,))
+                _count(database, "lost", excess)
+            database.commit()
+            self._length, self.lost = length - excess, self.lost + excess
 
     def first(self) -> Message | None:
         """Return the oldest message; raises ResultsError where it cannot be read."""
-        try:
-            with self._lock:
-                row = self._database.execute(
-                    "SELECT id, key, body FROM waiting ORDER BY id LIMIT 1"
-                ).fetchone()
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        with self._transaction() as database:
+            row = database.execute("SELECT id, key, body FROM waiting ORDER BY id LIMIT 1").fetchone()
         return Message(*row) if row else None
 
     def done(self, message: Message) -> None:
         """Forget a message that arrived; raises ResultsError where that cannot be noted."""
-        self._remove(message, "UPDATE counts SET number = number + 1 WHERE name = 'sent'", ())
+        with self._transaction() as database:
+            gone = _forget(database, message)
+            _count(database, "sent", gone)
+            database.commit()
+            self._length, self.sent = self._length - gone, self.sent + gone
 
     def refuse(self, message: Message, reason: str) -> None:
         """Set a message apart that will never be taken; raises ResultsError where that cannot be noted."""
-        values = (message.key, message.body, reason)
-        self._remove(message, "INSERT INTO refused (key, body, reason) VALUES (?, ?, ?)", values)
-        self._remove(
-            message, "DELETE FROM refused WHERE id <= (SELECT MAX(id) FROM refused) - ?", (self.limit,)
-        )
+        with self._transaction() as database:
+            gone = _forget(database, message)
+            self._set_apart(database, message.key, message.body, reason)
+            self._length -= gone
 
     def set_apart(self, key: str, body: bytes, reason: str) -> None:
         """Put a message that never waited here beside the refused ones; raises ResultsError."""
-        try:
-            with self._lock, self._database as database:
-                database.execute(
-                    "INSERT INTO refused (key, body, reason) VALUES (?, ?, ?)", (key, body, reason)
-                )
-                database.execute(
-                    "DELETE FROM refused WHERE id <= (SELECT MAX(id) FROM refused) - ?", (self.limit,)
-                )
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        with self._transaction() as database:
+            self._set_apart(database, key, body, reason)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._database.close()
 
-    def _remove(self, message: Message, instead: str, values: tuple[object, ...]) -> None:
-        try:
-            with self._lock, self._database as database:
-                database.execute(instead, values)
-                gone = database.execute("DELETE FROM waiting WHERE id = ?", (message.id,)).rowcount
-            self._length -= gone
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+    def _set_apart(self, database: sqlite3.Connection, key: str, body: bytes, reason: str) -> None:
+        database.execute("INSERT INTO refused (key, body, reason) VALUES (?, ?, ?)", (key, body, reason))
+        old = "SELECT MAX(id) FROM refused"
+        database.execute(f"DELETE FROM refused WHERE id <= ({old}) - ?", (self.limit,))
+        _count(database, "refused", 1)
+        database.commit()
+        self.refused += 1
 
     @contextmanager
-    def _on_disk(self) -> Iterator[None]:
-        """Wait for the disk: for what comes in. That a message arrived may be forgotten; it is sent again."""
-        self._database.execute("PRAGMA synchronous=FULL")
-        try:
-            yield
-        finally:
-            self._database.execute("PRAGMA synchronous=NORMAL")
+    def _transaction(self, *, on_disk: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give the database to one thread; what is not committed is taken back.
 
-    def _number(self, query: str) -> int:
+        Args:
+            on_disk: wait for the disk, for what comes in. That a message arrived may be forgotten: it is
+                sent again.
+
+        Raises:
+            ResultsError: SQLite failed.
+        """
         with self._lock:
-            return int(self._database.execute(query).fetchone()[0])
+            try:
+                self._database.execute(f"PRAGMA synchronous={'FULL' if on_disk else 'NORMAL'}")
+                yield self._database
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+            finally:
+                with suppress(sqlite3.Error):
+                    self._database.rollback()
 
     def _failed(self, error: Exception) -> ResultsError:
         return ResultsError(
             f"the outbox {self.path} fails: {error}. Free some space, or name another folder."
         )
+
+
+def _forget(database: sqlite3.Connection, message: Message) -> int:
+    """Take ``message`` out; returns 0 where it was let go meanwhile, else 1."""
+    return database.execute("DELETE FROM waiting WHERE id = ?", (message.id,)).rowcount
+
+
+def _count(database: sqlite3.Connection, name: str, number: int) -> None:
+    database.execute("UPDATE counts SET number = number + ? WHERE name = ?", (number, name))

@@ -1,8 +1,8 @@
 """What every place for results has in common: write, flush, close, and how it fares.
 
-Sinks on this machine (JSONL, SQLite) have a result on the disk before ``write`` returns, and raise
-``ResultsError`` where they cannot: the spool holds what they could not take.
-Sinks beyond it (MQTT, webhook) put it into an outbox on the disk first and send it from there.
+Sinks on this machine (JSONL, SQLite) have a result on the disk before ``write`` returns.
+Sinks beyond it (MQTT, webhook) have it in an outbox on the disk by then, and send it from there.
+All raise ``ResultsError`` where they cannot: the spool holds what they could not take.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class SinkHealth:
 
     Attributes:
         state: ``failing`` keeps what it cannot take and tries again.
-        written: results that arrived where they belong.
+        written: results that arrived where they belong, since it was opened.
         waiting: results that are kept for later.
-        lost: the oldest of those, let go because no more could be kept.
-        refused: results that the other side will never take (a webhook's 400); they are kept apart.
+        lost: the oldest of those, let go since it was opened because no more may be kept.
+        refused: results since then that the other side will never take (a webhook's 400), kept apart.
         message: why it fails; empty where all is well.
     """
 
@@ -47,7 +47,7 @@ class Sink(Protocol):
     """A place for results."""
 
     def write(self, line: ResultLine) -> None:
-        """Take one result."""
+        """Take one result; raises ResultsError where it cannot be kept."""
 
     def flush(self) -> None:
         """Have all that was taken on disk."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
 from sranogan_edge.sinks.courier import RefusedError, UnreachableError
@@ -46,7 +46,7 @@ class WebhookOptions:
         allow_http: plain ``http://`` to other machines too: anybody on the way can read the results.
     """
 
-    url: str
+    url: str = field(repr=False)
     secret: bytes = field(repr=False)
     ca_file: Path | None = None
     connect_s: float = 5.0
@@ -93,7 +93,9 @@ class WebhookTransport:
             raise SettingsError(f"{options.ca_file}: no such certificate file")
         self._options, self._now = options, now
         parts = urlsplit(options.url)
-        self._name = f"{parts.scheme}://{parts.netloc}{parts.path}"  # a query may hold a token
+        self._name = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        values = [part.partition("=")[2] or part for part in parts.query.split("&") if part]
+        self._hidden = [*values, *map(unquote_plus, values)]  # a query may hold a token
         self._pool = urllib3.PoolManager(
             ca_certs=str(options.ca_file) if options.ca_file else None,
             timeout=urllib3.Timeout(connect=options.connect_s, read=options.answer_s),
@@ -114,10 +116,11 @@ class WebhookTransport:
             answer = self._pool.request(
                 "POST", self._options.url, body=body, headers=headers, redirect=False, preload_content=False
             )
-            text = answer.read(ANSWER_BYTES).decode(errors="replace")
+            longest = ANSWER_BYTES + max(map(len, self._hidden), default=0)  # no value is cut in two
+            text = self._masked(answer.read(longest).decode(errors="replace"))[:ANSWER_BYTES]
             answer.close()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise UnreachableError(f"{self._name} cannot be reached: {error}") from error
+            raise UnreachableError(f"{self._name} cannot be reached: {self._masked(str(error))}") from error
         self._judge(answer.status, text, answer.headers.get("Retry-After", ""))
 
     def close(self) -> None:
@@ -132,3 +135,9 @@ class WebhookTransport:
             raise RefusedError(said)
         wait_s = min(float(retry_after), LONGEST_RETRY_AFTER_S) if retry_after.isdigit() else None
         raise UnreachableError(said, wait_s)
+
+    def _masked(self, text: str) -> str:
+        """Return ``text`` with dots for the values of the address's query, which a server may repeat."""
+        for value in self._hidden:
+            text = text.replace(value, "." * len(value))
+        return text
