@@ -15,8 +15,8 @@ from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
-from sranogan_edge.results import HEAT_MAPS
 from sranogan_edge.service.model import Loader
+from sranogan_edge.settings.folders import own_folders
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
@@ -165,7 +165,7 @@ def _refuse_beside_config(context: typer.Context) -> None:
 
 
 def _score_files(settings: Settings, json: Path | None) -> ExitCode:
-    files = find_images([Path(feed.uri) for feed in settings.feeds], without=settings.out / HEAT_MAPS)
+    files = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))

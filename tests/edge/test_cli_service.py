@@ -141,7 +141,7 @@ def test_check_config(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
 
 def test_check_config_of_what_would_not_run(tmp_path: Path) -> None:
     """A bad part is exit code 2, with its error as one whole line that can be copied."""
-    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none", feed="watch:none"))
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="missing", feed="watch:none"))
     done = score("--config", tmp_path / "s.toml", "--check-config")
     assert done.exit_code == ExitCode.USAGE
     assert (
@@ -194,3 +194,28 @@ def test_a_bad_file_tells_all_at_once(tmp_path: Path) -> None:
     assert done.exit_code == ExitCode.USAGE
     assert len(done.stderr.splitlines()) == 4
     assert f"{tmp_path}/s.toml:1: bundel = 3: unknown key" in done.stderr
+
+
+def test_a_folder_with_the_results_inside_is_scored_once(
+    tiny_bundle: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The current folder holds spool and heat maps of the first run: a second one finds nothing new."""
+    monkeypatch.chdir(study)
+    for _ in range(2):
+        done = score(tiny_bundle, ".", "--sink", "jsonl:lines")
+        assert done.exit_code == ExitCode.OK, done.output
+    assert len(lines_in(study / "scores")) == 3
+    assert score(tiny_bundle, ".").exit_code == ExitCode.OK  # the spool's objects are DICOM by content
+    assert len(lines_in(study / "scores")) == 3
+
+
+def test_the_current_folder_is_not_watched_with_the_results_inside(
+    tiny_bundle: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The defaults would have the runner take its own files; it says so and touches nothing."""
+    monkeypatch.chdir(study)
+    before = sorted(study.rglob("*"))
+    done = score(tiny_bundle, "watch:.")
+    assert done.exit_code == ExitCode.USAGE
+    assert "out (scores), spool (scores/spool) would be taken as images and moved" in done.stderr
+    assert sorted(study.rglob("*")) == before

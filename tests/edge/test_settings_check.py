@@ -178,12 +178,14 @@ def _findings(settings: Settings) -> dict[str, Finding]:
 def test_a_refused_bundle_and_the_rest(tmp_path: Path, busy_port: int) -> None:
     """All parts are looked at although the bundle is bad, and nothing is made."""
     (tmp_path / "b").write_bytes(b"no bundle")
-    feed = WatchFeedSettings(f"watch:{tmp_path}")
+    (tmp_path / "in").mkdir()
+    feed = WatchFeedSettings(f"watch:{tmp_path / 'in'}")
     page = PageSettings(f"127.0.0.1:{busy_port}")
     found = _findings(Settings(tmp_path / "b", (feed,), out=tmp_path / "out", page=page))
     assert found["bundle"].state == found["page"].state == "error"
     assert {found[what].state for what in ("out", "spool", "feed", "sink", "log")} == {"ok"}
-    assert os.listdir(tmp_path) == ["b"]
+    assert sorted(os.listdir(tmp_path)) == ["b", "in"]
+    assert os.listdir(tmp_path / "in") == []
 
 
 def test_a_page_for_others_needs_its_token(tmp_path: Path) -> None:
