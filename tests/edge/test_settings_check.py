@@ -17,18 +17,20 @@ from sranogan_edge.settings.check_parts import (
     existing_parent,
     folder_problem,
     holder_of,
+    limit_problem,
     look_at_feed,
     look_at_sink,
     port_problem,
     secret_findings,
 )
 from sranogan_edge.settings.feeds import DicomFeedSettings, VideoFeedSettings, WatchFeedSettings
-from sranogan_edge.settings.read import feed_settings, sink_settings
+from sranogan_edge.settings.read import feed_settings, read_settings, sink_settings
 from sranogan_edge.settings.sinks import MqttSinkSettings
-from sranogan_edge.settings.tree import PageSettings, Settings
+from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
 from sranogan_edge.spool.spool import Spool
 
 NOBODY = 65534
+DEPLOY = Path(__file__).parents[2] / "edge" / "deploy"
 
 
 @pytest.fixture
@@ -127,6 +129,18 @@ def test_a_port_in_use_by_the_running_service_is_no_error(busy_port: int) -> Non
     feed = DicomFeedSettings(f"dicom:127.0.0.1:{busy_port}", calling=("A",))
     assert look_at_feed(feed, "").state == "error"
     assert look_at_feed(feed, "99").state == "note"
+
+
+def test_limits_that_contradict_each_other(tmp_path: Path) -> None:
+    """A feed that takes what the spool refuses is a warning; defaults and shipped settings are well."""
+    feed = DicomFeedSettings("dicom:0", any_caller=True, max_object_bytes=2000)
+    spool = SpoolSettings(max_object_bytes=1999)
+    found = check_settings(Settings(tmp_path / "b", (feed,), out=tmp_path / "out", spool=spool), {})
+    (told,) = [one.message for one in found if one.state == "warning"]
+    assert "up to 2,000 bytes, and those above 1,999 are then refused. Lower" in told
+    assert limit_problem(DicomFeedSettings("dicom:0", any_caller=True), SpoolSettings()) == ""
+    shipped = read_settings(DEPLOY / "sranogan.toml", {})
+    assert [limit_problem(one, shipped.spool) for one in shipped.feeds] == [""] * len(shipped.feeds)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,9 @@ class Intake:
                 _log.warning("%s", error)
                 return
         self.full = ""
-        if entry.path is not None:
+        if entry.path is None:
+            arrival.refuse(entry.reason)
+        else:
             arrival.acknowledge()
         self._pending[entry.sequence] = arrival.settle
         now = self._spool.entry(entry.sequence)  # it may have ended before, or just now
