@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.spool.spool import SpoolLimits
 from tests.edge.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -74,6 +77,40 @@ def test_an_image_that_is_too_large(tmp_path: Path) -> None:
     assert len(errors) == 1
     assert "3,000 bytes, above the limit" in errors[0]
     bench.spool.close()
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """Give a folder, and be a user for whom files of mode 0 are closed: root may read everything."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        was = os.geteuid()
+        if was == 0:
+            os.chown(folder, NOBODY, -1)
+            os.seteuid(NOBODY)
+        yield Path(folder)
+        os.seteuid(was)
+
+
+def test_files_that_may_not_be_read(as_nobody: Path) -> None:
+    """Each has its line and counts as failed; one that stays where it is is scored once it may be read."""
+    folder, watched = images(as_nobody / "in", 40, 50), images(as_nobody / "watched", 20, 30)
+    for closed in (folder / "50.png", watched / "30.png"):
+        closed.chmod(0)
+    bench, log = Bench(as_nobody), as_nobody / "results.jsonl"
+    service = bench.build(open_feed(str(folder)), log=ResultsLog(log))
+    assert service.run() == ExitCode.SOME_FAILED
+    assert (service.scored, service.failed) == (1, 1)
+    (folder / "50.png").chmod(0o600)
+    assert bench.build(open_feed(str(folder)), log=ResultsLog(log)).run() == ExitCode.OK
+    feed = WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    stop = bench.in_background(bench.build(feed, log=ResultsLog(log)))
+    wait_for(lambda: (watched / "done" / "20.png").exists() and (watched / "failed" / "30.png").exists())
+    assert stop() == ExitCode.OK
+    bench.spool.close()
+    found = [(Path(r["file"]).name, r["score"]) for r in lines(log)]
+    assert set(found) == {("40.png", 40), ("50.png", None), ("50.png", 50), ("20.png", 20), ("30.png", None)}
+    assert len(found) == 5
+    assert all("(Permission denied)" in r["error"] for r in lines(log) if r["score"] is None)
 
 
 def test_a_fault_is_tried_again_and_a_lasting_one_dead_lettered(bench: Bench) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError
 from sranogan_edge.feeds import Arrival, Feed
 from sranogan_edge.results import Scorer, error_line
+from sranogan_edge.service.scoring import Result
 from sranogan_edge.spool.spool import Entry, Spool
 
 __all__ = ["Intake"]
@@ -37,6 +40,7 @@ class Intake:
         self.scorer = scorer
         self._spool, self._feeds = spool, feeds
         self._frames: queue.Queue[tuple[str, Arrival]] = queue.Queue(maxsize=1)
+        self._refused: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._pending: dict[int, Callable[[bool], None]] = {}
         self._closing = threading.Event()
         self._threads = [
@@ -60,6 +64,14 @@ class Intake:
             return self._frames.get_nowait()
         except queue.Empty:
             return None
+
+    def refused(self) -> list[Result]:
+        """Results of objects that could not be stored, since they were last asked for."""
+        found = []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self._refused.get_nowait())
+        return found
 
     def settle(self, entry: Entry) -> None:
         """Tell the feed of an ended object."""
@@ -114,10 +126,9 @@ class Intake:
                 self.wake.set()
                 if self._closing.wait(_PAUSE_WHEN_FULL_S):
                     return
-            except FeedError as error:  # it went meanwhile; the others go on
-                _log.warning("%s", error)
-                return
         self.full = ""
+        if entry is None:
+            return
         if entry.path is None:
             arrival.refuse(entry.reason)
         else:
@@ -128,20 +139,41 @@ class Intake:
             self.settle(now)
         self.wake.set()
 
-    def _put(self, feed: str, arrival: Arrival) -> Entry:
-        identity, source = arrival.identity, arrival.frame_source
+    def _put(self, feed: str, arrival: Arrival) -> Entry | None:
+        """Store an arrival, or its refusal; None where its file went meanwhile."""
         assert arrival.path is not None
         try:
             return self._spool.put(
                 arrival.path,
-                identity,
+                arrival.identity,
                 key=arrival.key,
-                source=source,
+                source=arrival.frame_source,
                 origin=arrival.origin,
                 received_at=arrival.received_at,
                 feed=feed,
             )
         except ObjectTooLargeError as error:
+            return self._refuse(feed, arrival, error, arrival.key)
+        except FeedError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                _log.warning("%s", error)
+                return None
+            # one that its feed moves away is done with; one that stays is another object once it can be read
+            return self._refuse(feed, arrival, error, arrival.key if arrival.origin else "")
+
+    def _refuse(self, feed: str, arrival: Arrival, error: Exception, key: str) -> Entry:
+        source = arrival.frame_source
+        line = replace(error_line(source, error, self.scorer), feed=feed)
+        entry, number = self._spool.refuse(
+            str(error),
+            asdict(line),
+            arrival.identity,
+            key=key or uuid.uuid4().hex,
+            source=source,
+            origin=arrival.origin,
+            feed=feed,
+        )
+        if number is not None:
             _log.error("%s: %s", source, error)
-            line = asdict(replace(error_line(source, error, self.scorer), feed=feed))
-            return self._spool.refuse(str(error), line, identity, key=arrival.key or source, source=source)
+            self._refused.put(Result(number, line, None, entry))
+        return entry

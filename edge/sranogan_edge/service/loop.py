@@ -17,7 +17,7 @@ from sranogan_edge.service.delivery import Delivery, Reader
 from sranogan_edge.service.intake import Intake
 from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.report import Report
-from sranogan_edge.service.scoring import Result, Scoring
+from sranogan_edge.service.scoring import Scoring
 from sranogan_edge.service.signals import stopped_by_signals
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
@@ -173,7 +173,7 @@ class Service:
 
     def _work(self, delivery: Delivery) -> bool:
         """Score a frame and an object, whichever wait; neither a camera nor a scanner holds up the other."""
-        results: list[Result] = []
+        results = self._intake.refused()
         arrival = self._intake.frame()
         try:
             if arrival is not None:
