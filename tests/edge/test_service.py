@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.errors import ExitCode, FeedError, ResultsError
-from sranogan_edge.feeds import open_feed
+from sranogan_edge.errors import ExitCode, FeedError, ResultsError, SpoolError
+from sranogan_edge.feeds import Feed, open_feed
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.notify import Notifier
@@ -140,12 +140,48 @@ def test_frames_of_a_camera(bench: Bench) -> None:
 
 
 def test_a_feed_that_fails_for_good(bench: Bench) -> None:
-    """The runner ends with its error; what came before is scored and delivered."""
+    """The only one ends the runner with its error; what came before is scored and delivered."""
     log = bench.root / "results.jsonl"
     with pytest.raises(FeedError, match="unplugged"):
-        bench.build(Camera(1, FeedError("unplugged")), log=ResultsLog(log)).run()
-    bench.build(log=ResultsLog(log)).run()
-    assert len(lines(log)) <= 1
+        bench.build(Camera(3, FeedError("unplugged")), log=ResultsLog(log)).run()
+    assert [r["score"] for r in lines(log)] == [1, 2, 3]
+
+
+def test_a_feed_that_fails_ends_alone(bench: Bench) -> None:
+    """A film that cannot be read is an alarm and an exit code; scanners and folders go on."""
+    log = bench.root / "results.jsonl"
+    (bench.root / "film.mp4").write_bytes(bytes(5000))
+
+    def failing() -> tuple[Feed, Feed]:
+        return open_feed(str(bench.root / "film.mp4")), Camera(2, FeedError("unplugged"))
+
+    files = open_feed(str(images(bench.root / "in", 10, 20)))
+    assert bench.build(*failing(), files, log=ResultsLog(log)).run() == ExitCode.SOME_FAILED
+    assert sorted(r["score"] for r in lines(log)) == [1, 2, 10, 20]
+    with pytest.raises(FeedError):
+        bench.build(*failing(), log=ResultsLog(log)).run()
+    watched = images(bench.root / "watched", 30)
+    feed = WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    service = bench.build(*failing(), feed, log=ResultsLog(log))
+    stop = bench.in_background(service)
+    wait_for(lambda: len(service.alarms.now) == 2)
+    assert all(word in " ".join(service.alarms.now) for word in ("cannot be opened", "unplugged"))
+    images(watched, 40)
+    wait_for((watched / "done" / "40.png").exists)
+    assert stop() == ExitCode.OK
+
+
+def test_a_spool_that_fails_ends_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not a feed's own trouble is not left to the others."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise SpoolError("the disk is gone")
+
+    monkeypatch.setattr(bench.spool, "put", broken)
+    watched = images(bench.root / "watched")
+    feeds = open_feed(str(images(bench.root / "in", 10))), WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    with pytest.raises(SpoolError, match="the disk is gone"):
+        bench.build(*feeds, log=ResultsLog(bench.root / "results.jsonl")).run()
 
 
 def test_a_sink_that_fails_holds_up_nobody(bench: Bench) -> None:

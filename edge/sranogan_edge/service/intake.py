@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError
 from sranogan_edge.feeds import Arrival, Feed
 from sranogan_edge.results import Scorer, error_line
+from sranogan_edge.service.frames import Frames
 from sranogan_edge.service.scoring import Result
 from sranogan_edge.spool.spool import Entry, Spool
 
@@ -20,7 +21,6 @@ __all__ = ["Intake"]
 
 _log = logging.getLogger(__name__)
 _PAUSE_WHEN_FULL_S = 1.0
-_LOOK_UP_S = 0.2
 
 
 class Intake:
@@ -28,18 +28,20 @@ class Intake:
 
     Attributes:
         full: why the spool takes nothing now; empty where it does.
-        error: what ended a feed that should have gone on.
+        failures: what ended a feed that should have gone on, by its name; the others go on.
+        error: what ends them all: of the spool, or ours.
         scorer: signs the lines of objects that cannot be stored.
     """
 
     def __init__(self, spool: Spool, feeds: Sequence[Feed], scorer: Scorer) -> None:
         """Take ``feeds``; nothing runs yet."""
         self.full = ""
+        self.failures: dict[str, FeedError] = {}
         self.error: Exception | None = None
         self.wake = threading.Event()  # set whenever there may be work
         self.scorer = scorer
         self._spool, self._feeds = spool, feeds
-        self._frames: queue.Queue[tuple[str, Arrival]] = queue.Queue(maxsize=1)
+        self._frames = Frames(feeds, self.wake.set)
         self._refused: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._pending: dict[int, Callable[[bool], None]] = {}
         self._closing = threading.Event()
@@ -56,14 +58,11 @@ class Intake:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come."""
-        return not any(thread.is_alive() for thread in self._threads) and self._frames.empty()
+        return not any(thread.is_alive() for thread in self._threads) and not self._frames
 
     def frame(self) -> tuple[str, Arrival] | None:
-        """The camera frame that waits, and the name of its feed."""
-        try:
-            return self._frames.get_nowait()
-        except queue.Empty:
-            return None
+        """The camera frame whose turn it is, the newest of its feed, and the feed's name."""
+        return self._frames.take()
 
     def refused(self) -> list[Result]:
         """Results of objects that could not be stored, since they were last asked for."""
@@ -82,6 +81,7 @@ class Intake:
     def close(self, within_s: float = 10.0) -> None:
         """Close the feeds; an arrival in hand is stored or left with its feed."""
         self._closing.set()
+        self._frames.close()
         for feed in self._feeds:
             feed.close()
         for thread in self._threads:
@@ -92,25 +92,18 @@ class Intake:
         try:
             for arrival in feed:
                 if arrival.frame is not None:
-                    self._offer(feed.name, arrival)
+                    self._frames.offer(feed, arrival)
                 else:
                     self._store(feed.name, arrival)
                 if self._closing.is_set():
                     break
+        except FeedError as error:
+            _log.error("feed %s ended: %s", feed.name, error)
+            self.failures[feed.name] = error
         except Exception as error:  # to be raised where the loop runs
             self.error = error
         finally:
             self.wake.set()
-
-    def _offer(self, feed: str, arrival: Arrival) -> None:
-        """Wait until the frame can be handed over; the feed drops what comes meanwhile, and counts it."""
-        while not self._closing.is_set():
-            try:
-                self._frames.put((feed, arrival), timeout=_LOOK_UP_S)
-            except queue.Full:
-                continue
-            self.wake.set()
-            return
 
     def _store(self, feed: str, arrival: Arrival) -> None:
         if arrival.path is None:

@@ -104,10 +104,13 @@ class Service:
             self._swap.look()
 
     def run(self) -> ExitCode:
-        """Score until told to stop (OK), or until the feeds end (SOME_FAILED where some could not be scored).
+        """Score until told to stop (OK), or until the feeds end.
+
+        Returns:
+            SOME_FAILED where some could not be scored, or one feed of several failed for good.
 
         Raises:
-            SranoganError: a feed failed for good, or the spool did; all that was acknowledged is kept.
+            SranoganError: every feed failed for good, or the spool did; all that was acknowledged is kept.
         """
         delivery = self._delivery = self._delivering()
         if delivery is None:
@@ -126,9 +129,14 @@ class Service:
                 self._swap.close()
             self._intake.close()
             delivery.close()
-        if self._intake.error and not self._stop.is_set():
+        if self._stop.is_set():
+            return ExitCode.OK
+        failures = self._intake.failures
+        if self._intake.error:
             raise self._intake.error
-        return ExitCode.SOME_FAILED if self.failed and not self._stop.is_set() else ExitCode.OK
+        if failures and all(feed.name in failures for feed in self.feeds):
+            raise next(iter(failures.values()))
+        return ExitCode.SOME_FAILED if self.failed or failures else ExitCode.OK
 
     def _delivering(self) -> Delivery | None:
         """Begin to deliver, once the disk has room for it; None when told to stop meanwhile."""
@@ -214,7 +222,7 @@ class Service:
 
     def _tell(self) -> None:
         troubles = self._delivery.troubles if self._delivery else {}
-        self._report.tell(troubles, self._full or self._intake.full)
+        self._report.tell(troubles, self._full or self._intake.full, dict(self._intake.failures))
 
     def _prune(self) -> None:
         now = time.monotonic()
