@@ -219,3 +219,27 @@ def test_the_current_folder_is_not_watched_with_the_results_inside(
     assert done.exit_code == ExitCode.USAGE
     assert "out (scores), spool (scores/spool) would be taken as images and moved" in done.stderr
     assert sorted(study.rglob("*")) == before
+
+
+def test_files_are_not_scored_over_the_results_of_a_runner(
+    tiny_bundle: Path, study: Path, tmp_path: Path
+) -> None:
+    """While a runner has its spool in the folder, its results stay as they are."""
+    out = tmp_path / "out"
+    script = (
+        "import sys; from pathlib import Path; from sranogan_edge.spool.spool import Spool; "
+        "s = Spool(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(out / "spool")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as runner:
+        assert runner.stdout
+        assert runner.stdin
+        assert runner.stdout.readline() == b"held\n"
+        (out / "results.jsonl").write_text("{}\n")
+        done = score(tiny_bundle, study, "--out", out)
+        assert done.exit_code == ExitCode.CANNOT_WRITE
+        assert f"the runner of process {runner.pid} keeps its results there" in done.stderr
+        runner.stdin.close()
+    assert (out / "results.jsonl").read_text() == "{}\n"
+    assert score(tiny_bundle, study, "--out", out).exit_code == ExitCode.OK
+    assert len(lines_in(out)) == 3
