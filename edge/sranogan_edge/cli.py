@@ -11,12 +11,13 @@ import typer
 from sranogan_edge.cli_common import run
 from sranogan_edge.cli_score import find_images, score_files
 from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
-from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
+from sranogan_edge.errors import ExitCode, ResultsError, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
-from sranogan_edge.results import HEAT_MAPS
 from sranogan_edge.service.model import Loader
+from sranogan_edge.settings.check_parts import holder_of
+from sranogan_edge.settings.folders import own_folders
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
@@ -31,10 +32,10 @@ EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
 error; 1 something unexpected: an error of ours, with a traceback; 2 wrong usage or settings, or no
 step budget is fast enough; 3 there was nothing to score, or a feed cannot be opened; 4 some images
-could not be scored (each has its line with the error); 5 the bundle or the calibration was refused:
-damaged, of another version, or its golden cases score otherwise here; 6 results or the spool cannot
-be written, or another runner holds the spool; 8 the backend that was asked for is missing or fails;
-130 interrupted.
+could not be scored (each has its line with the error), or one feed of several ended with an error;
+5 the bundle or the calibration was refused: damaged, of another version, or its golden cases score
+otherwise here; 6 results or the spool cannot be written, or another runner holds the spool; 8 the
+backend that was asked for is missing or fails; 130 interrupted.
 """
 
 _log = logging.getLogger("sranogan_edge.cli")
@@ -166,7 +167,12 @@ def _refuse_beside_config(context: typer.Context) -> None:
 
 
 def _score_files(settings: Settings, json: Path | None) -> ExitCode:
-    files = find_images([Path(feed.uri) for feed in settings.feeds], without=settings.out / HEAT_MAPS)
+    if holder := holder_of(settings.spool_folder):
+        raise ResultsError(
+            f"{settings.out}: the runner of process {holder} keeps its results there, and these would begin "
+            "results.jsonl anew. Name another folder with --out."
+        )
+    files = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -34,10 +35,10 @@ _STEM_CHARACTERS = 48  # of an image's name in its heat map's: 4 bytes each at m
 _MOST_SHOWN = 20
 
 
-def find_images(paths: list[Path], without: Path | None = None) -> list[Path]:
+def find_images(paths: list[Path], without: Sequence[Path] = ()) -> list[Path]:
     """Return files as named, and the images inside folders (sub-folders too), sorted by folder.
 
-    Images below the folder ``without`` are left out: an earlier call's heat maps are no input.
+    Images below the folders ``without`` are left out: an earlier call's heat maps are no input.
 
     Raises:
         DataError: nothing was found.
@@ -45,8 +46,7 @@ def find_images(paths: list[Path], without: Path | None = None) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            wanted = without.resolve() if without else None
-            found += [p for p in images_below(path) if wanted is None or wanted not in p.resolve().parents]
+            found += images_below(path, without)
         else:
             found.append(path)
     if not found:

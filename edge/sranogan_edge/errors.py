@@ -128,7 +128,11 @@ class SpoolInUseError(SpoolError):
     """Another runner holds the spool; the message names its process."""
 
 
-class ObjectTooLargeError(SpoolError):
+class ObjectRefusedError(SpoolError):
+    """One object will not be stored, however often it is sent; the message says why."""
+
+
+class ObjectTooLargeError(ObjectRefusedError):
     """One object is larger than the spool accepts; it was not stored."""
 
 

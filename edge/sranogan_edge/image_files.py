@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sranogan_edge.decode import IMAGE_SUFFIXES, is_dicom
@@ -13,14 +13,17 @@ _INDEX = "DICOMDIR"  # of a DICOM disc; begins as an image does and holds none
 _HEAD_BYTES = 132
 
 
-def images_below(folder: Path) -> Iterator[Path]:
+def images_below(folder: Path, without: Sequence[Path] = ()) -> Iterator[Path]:
     """Yield the images in ``folder`` and its sub-folders, in the order of their names.
 
     A file is one by its suffix, or where it begins as a DICOM file: their names are often bare numbers.
-    Hidden files are left out.
+    Hidden files are left out, and all below the folders ``without``.
     """
+    unwanted = {path.resolve() for path in without}
     for path in sorted(folder.rglob("*")):
-        if not path.name.startswith(".") and _is_image(path):
+        if path.name.startswith(".") or (unwanted and not unwanted.isdisjoint(path.resolve().parents)):
+            continue
+        if _is_image(path):
             yield path
 
 

@@ -311,7 +311,7 @@ def test_find_images_leaves_heat_maps_out(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = find_images([tmp_path], without=tmp_path / "scores" / "heat_maps")
+    found = find_images([tmp_path], without=[tmp_path / "scores" / "heat_maps"])
     assert [str(path.relative_to(tmp_path)) for path in found] == [
         "a.png",
         "b.JPG",
@@ -319,7 +319,7 @@ def test_find_images_leaves_heat_maps_out(tmp_path: Path) -> None:
         "sub/c.tif",
     ]
     with pytest.raises(DataError, match="no images in"):
-        find_images([tmp_path / "scores" / "heat_maps"], without=tmp_path / "scores" / "heat_maps")
+        find_images([tmp_path / "scores" / "heat_maps"], without=[tmp_path / "scores" / "heat_maps"])
 
 
 def test_as_a_real_process(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_check_config(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
 
 def test_check_config_of_what_would_not_run(tmp_path: Path) -> None:
     """A bad part is exit code 2, with its error as one whole line that can be copied."""
-    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none", feed="watch:none"))
+    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="missing", feed="watch:none"))
     done = score("--config", tmp_path / "s.toml", "--check-config")
     assert done.exit_code == ExitCode.USAGE
     assert (
@@ -230,3 +230,52 @@ def test_a_bad_file_tells_all_at_once(tmp_path: Path) -> None:
     assert done.exit_code == ExitCode.USAGE
     assert len(done.stderr.splitlines()) == 4
     assert f"{tmp_path}/s.toml:1: bundel = 3: unknown key" in done.stderr
+
+
+def test_a_folder_with_the_results_inside_is_scored_once(
+    tiny_bundle: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The current folder holds spool and heat maps of the first run: a second one finds nothing new."""
+    monkeypatch.chdir(study)
+    for _ in range(2):
+        done = score(tiny_bundle, ".", "--sink", "jsonl:lines")
+        assert done.exit_code == ExitCode.OK, done.output
+    assert len(lines_in(study / "scores")) == 3
+    assert score(tiny_bundle, ".").exit_code == ExitCode.OK  # the spool's objects are DICOM by content
+    assert len(lines_in(study / "scores")) == 3
+
+
+def test_the_current_folder_is_not_watched_with_the_results_inside(
+    tiny_bundle: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The defaults would have the runner take its own files; it says so and touches nothing."""
+    monkeypatch.chdir(study)
+    before = sorted(study.rglob("*"))
+    done = score(tiny_bundle, "watch:.")
+    assert done.exit_code == ExitCode.USAGE
+    assert "out (scores), spool (scores/spool) would be taken as images and moved" in done.stderr
+    assert sorted(study.rglob("*")) == before
+
+
+def test_files_are_not_scored_over_the_results_of_a_runner(
+    tiny_bundle: Path, study: Path, tmp_path: Path
+) -> None:
+    """While a runner has its spool in the folder, its results stay as they are."""
+    out = tmp_path / "out"
+    script = (
+        "import sys; from pathlib import Path; from sranogan_edge.spool.spool import Spool; "
+        "s = Spool(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(out / "spool")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as runner:
+        assert runner.stdout
+        assert runner.stdin
+        assert runner.stdout.readline() == b"held\n"
+        (out / "results.jsonl").write_text("{}\n")
+        done = score(tiny_bundle, study, "--out", out)
+        assert done.exit_code == ExitCode.CANNOT_WRITE
+        assert f"the runner of process {runner.pid} keeps its results there" in done.stderr
+        runner.stdin.close()
+    assert (out / "results.jsonl").read_text() == "{}\n"
+    assert score(tiny_bundle, study, "--out", out).exit_code == ExitCode.OK
+    assert len(lines_in(out)) == 3

@@ -28,7 +28,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from sranogan_edge.dicom.decode import DX, decode_dicom
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds import open_feed
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls
+from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls, open_dicom
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 Make = Callable[..., bytes]
@@ -161,6 +161,15 @@ def test_an_object_above_the_limit_ends_its_association(make_dicom: Make) -> Non
         assert association.send_c_store(pydicom.dcmread(io.BytesIO(large))).get("Status") is None
         assert until(lambda: association.is_aborted)
         assert send(receiver.port, make_dicom(IMAGE)) == 0x0000
+    assert len(shelf.kept) == 1
+
+
+def test_an_object_just_above_the_limit_is_refused_for_good(make_dicom: Make) -> None:
+    """One that the connection's room for headers lets through is answered; the association goes on."""
+    shelf = Shelf()
+    with receiving(shelf, max_object_bytes=IMAGE.nbytes) as receiver:
+        assert send(receiver.port, make_dicom(IMAGE)) == 0xC001
+        assert send(receiver.port, make_dicom(IMAGE[:32])) == 0x0000
     assert len(shelf.kept) == 1
 
 
@@ -325,6 +334,16 @@ def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
     assert statuses == [0x0000, 0xA700, 0x0000]
     assert len(set(keys)) == 1
     assert feed.health.state == "closed"
+
+
+def test_what_is_given_up_is_let_go(make_dicom: Make) -> None:
+    """While the spool takes nothing, what was answered "try again" does not stay in memory."""
+    feed = open_dicom("127.0.0.1:0?calling=XRAY1", acknowledge_s=0.1)
+    statuses = [send(feed.receiver.port, make_dicom(IMAGE)) for _ in range(3)]
+    assert statuses == [0xA700] * 3
+    assert len(feed._waiting) == 0
+    feed.close()
+    assert list(feed) == []
 
 
 @pytest.mark.parametrize("uri", ["dicom:x?calling=A", "dicom:1", "dicom:1?path=/etc", "dicom:1?calling=,A"])

@@ -20,9 +20,12 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from sranogan_edge.dicom.decode import DX
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
+from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, open_dicom
+from sranogan_edge.service.delivery import ResultsLog
+from sranogan_edge.spool.spool import SpoolLimits
 from tests.edge.dicom_archive import free_port, runner, until
 from tests.edge.dicom_wire import ASSOCIATE, recorded, replayed
+from tests.edge.service_bench import Bench, lines
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 OPTIONS = DicomReceiverOptions(0, "127.0.0.1", any_caller=True, idle_s=1.0)
@@ -106,3 +109,19 @@ def test_broken_objects_are_answered_and_dead_lettered(make_dicom: Make, tmp_pat
     notes = sorted((tmp_path / "spool" / "dead").glob("*.txt"))
     assert len(notes) == len(FAULTS)
     assert all("instance_uid: " in note.read_text() and "reason: " in note.read_text() for note in notes)
+
+
+def test_an_object_above_the_spools_limit_is_refused_at_once(make_dicom: Make, tmp_path: Path) -> None:
+    """The scanner hears that sending it again is of no use, each time; it has one line, which says why."""
+    bench = Bench(tmp_path, SpoolLimits(max_object_bytes=4000, min_free_bytes=0))
+    feed = open_dicom("127.0.0.1:0?calling=XRAY1", acknowledge_s=600.0)
+    log = ResultsLog(tmp_path / "results.jsonl")
+    stop = bench.in_background(bench.build(feed, log=log))
+    large = make_dicom(np.zeros((64, 64), np.uint16))
+    assert store(feed.receiver.port, large, large, make_dicom(IMAGE[:8, :8])) == [0xC001, 0xC001, 0x0000]
+    assert until(lambda: len(lines(log.path)) == 2)
+    stop()
+    errors = [line["error"] for line in lines(log.path)]
+    assert "above the limit of 4,000" in errors[0]
+    assert errors[1] is None
+    bench.spool.close()

@@ -82,6 +82,15 @@ def test_files_come_in_order_and_once(tmp_path: Path) -> None:
         FilesFeed(tmp_path / "none")
 
 
+def test_files_without_the_runners_own(tmp_path: Path) -> None:
+    """Folders that are to be left out are, whatever they are called by; others of their name are not."""
+    for name in ("a.png", "out/heat_maps/a.png", "out/b.png", "heat_maps/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    feed = open_feed(str(tmp_path), without=[tmp_path / "out" / ".." / "out" / "heat_maps"])
+    assert [Path(a.frame_source).name for a in feed] == ["a.png", "c.png", "b.png"]
+
+
 def test_a_closed_feed_ends(tmp_path: Path) -> None:
     """Closing ends it after the file in hand."""
     for name in "abc":

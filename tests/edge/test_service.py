@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.errors import ExitCode, FeedError, ResultsError
+from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
@@ -100,15 +100,6 @@ def test_frames_of_a_camera(bench: Bench) -> None:
     assert [r["score"] for r in found if r["identity"]] == list(range(1, 31))
     assert len(found) == 31
     assert bench.spool.counts()["done"] == 1
-
-
-def test_a_feed_that_fails_for_good(bench: Bench) -> None:
-    """The runner ends with its error; what came before is scored and delivered."""
-    log = bench.root / "results.jsonl"
-    with pytest.raises(FeedError, match="unplugged"):
-        bench.build(Camera(1, FeedError("unplugged")), log=ResultsLog(log)).run()
-    bench.build(log=ResultsLog(log)).run()
-    assert len(lines(log)) <= 1
 
 
 def test_a_sink_that_fails_holds_up_nobody(bench: Bench) -> None:

@@ -17,18 +17,20 @@ from sranogan_edge.settings.check_parts import (
     existing_parent,
     folder_problem,
     holder_of,
+    limit_problem,
     look_at_feed,
     look_at_sink,
     port_problem,
     secret_findings,
 )
 from sranogan_edge.settings.feeds import DicomFeedSettings, VideoFeedSettings, WatchFeedSettings
-from sranogan_edge.settings.read import feed_settings, sink_settings
+from sranogan_edge.settings.read import feed_settings, read_settings, sink_settings
 from sranogan_edge.settings.sinks import MqttSinkSettings
-from sranogan_edge.settings.tree import PageSettings, Settings
+from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
 from sranogan_edge.spool.spool import Spool
 
 NOBODY = 65534
+DEPLOY = Path(__file__).parents[2] / "edge" / "deploy"
 
 
 @pytest.fixture
@@ -129,6 +131,18 @@ def test_a_port_in_use_by_the_running_service_is_no_error(busy_port: int) -> Non
     assert look_at_feed(feed, "99").state == "note"
 
 
+def test_limits_that_contradict_each_other(tmp_path: Path) -> None:
+    """A feed that takes what the spool refuses is a warning; defaults and shipped settings are well."""
+    feed = DicomFeedSettings("dicom:0", any_caller=True, max_object_bytes=2000)
+    spool = SpoolSettings(max_object_bytes=1999)
+    found = check_settings(Settings(tmp_path / "b", (feed,), out=tmp_path / "out", spool=spool), {})
+    (told,) = [one.message for one in found if one.state == "warning"]
+    assert "up to 2,000 bytes, and those above 1,999 are then refused. Lower" in told
+    assert limit_problem(DicomFeedSettings("dicom:0", any_caller=True), SpoolSettings()) == ""
+    shipped = read_settings(DEPLOY / "sranogan.toml", {})
+    assert [limit_problem(one, shipped.spool) for one in shipped.feeds] == [""] * len(shipped.feeds)
+
+
 @pytest.mark.parametrize(
     ("uri", "state", "told"),
     [
@@ -178,12 +192,14 @@ def _findings(settings: Settings) -> dict[str, Finding]:
 def test_a_refused_bundle_and_the_rest(tmp_path: Path, busy_port: int) -> None:
     """All parts are looked at although the bundle is bad, and nothing is made."""
     (tmp_path / "b").write_bytes(b"no bundle")
-    feed = WatchFeedSettings(f"watch:{tmp_path}")
+    (tmp_path / "in").mkdir()
+    feed = WatchFeedSettings(f"watch:{tmp_path / 'in'}")
     page = PageSettings(f"127.0.0.1:{busy_port}")
     found = _findings(Settings(tmp_path / "b", (feed,), out=tmp_path / "out", page=page))
     assert found["bundle"].state == found["page"].state == "error"
     assert {found[what].state for what in ("out", "spool", "feed", "sink", "log")} == {"ok"}
-    assert os.listdir(tmp_path) == ["b"]
+    assert sorted(os.listdir(tmp_path)) == ["b", "in"]
+    assert os.listdir(tmp_path / "in") == []
 
 
 def test_a_page_for_others_needs_its_token(tmp_path: Path) -> None:

@@ -149,8 +149,10 @@ def test_what_an_outbox_cannot_take_waits_in_the_spool(tmp_path: Path) -> None:
     delivery.announce()
     wait_until(lambda: len(other.lines) == 300)
     wait_until(lambda: "disk is full" in delivery.failing.get("broker", ""))
-    assert courier.health.waiting == spool.outbox.cursor("broker").number < 300
-    spool.outbox.remove_frames(0)
+    reached = spool.outbox.cursor("broker")
+    assert reached
+    assert courier.health.waiting == reached.number < 300
+    spool.outbox.remove_frames(0, None, 1000)
     assert len(spool.outbox.results(0, 300)) == 300 - courier.health.waiting
     transport.error = None
     with outbox._lock:

@@ -291,9 +291,13 @@ def test_what_is_refused(tmp_path: Path) -> None:
         spool.put(bytes(11), {})
     with pytest.raises(FeedError, match="cannot be read"):
         spool.put(tmp_path / "none", {})
-    dead = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
-    assert (dead.state, dead.path, dead.reason) == ("dead", None, "too large")
-    assert spool.refuse("too large", {"error": "x"}, {}, key="k", source="s").sequence == dead.sequence
+    dead, number = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
+    assert (dead.state, dead.path, dead.reason, number) == ("dead", None, "too large", 1)
+    again, number = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
+    assert (again.sequence, number) == (dead.sequence, None)
+    with pytest.raises(ValueError, match="JSON"):  # what cannot be written leaves no half of it
+        spool.refuse("too large", {"score": float("nan")}, {}, key="k2", source="s")
+    assert spool.find("k2") is None
     spool.close()
     greedy = Spool(tmp_path / "greedy", SpoolLimits(min_free_bytes=1 << 60))
     with pytest.raises(SpoolFullError, match="the reserve of"):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import queue
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.errors import FeedError, ObjectRefusedError, SettingsError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions, DicomTls
 from sranogan_edge.feeds.dicom_receiver import DicomReceiver, Store
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
@@ -25,13 +26,47 @@ _LOOK_S = 0.2  # how soon an iteration notices that the feed was closed
 
 @dataclass(eq=False)
 class _Waiting:
-    """An object between its arrival and the spool's word that it is on disk."""
+    """An object between its arrival and the spool's word that it is on disk, or never will be."""
 
     data: bytes
     identity: Mapping[str, str]
     received_at: float
-    stored: threading.Event = field(default_factory=threading.Event)
-    given_up: bool = False
+    answered: threading.Event = field(default_factory=threading.Event)
+    refused: str = ""  # why; empty: it is on disk
+
+    def refuse(self, reason: str) -> None:
+        """Answer that it will not be stored."""
+        self.refused = reason
+        self.answered.set()
+
+
+class _Queue:
+    """Objects in the order of their arrival; one that is given up is gone at once, with its bytes."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._waiting: deque[_Waiting] = deque()
+        self._change = threading.Condition()
+
+    def put(self, waiting: _Waiting) -> None:
+        """Add one."""
+        with self._change:
+            self._waiting.append(waiting)
+            self._change.notify()
+
+    def get(self, within_s: float) -> _Waiting | None:
+        """Take the oldest; None where none came in time."""
+        with self._change:
+            self._change.wait_for(lambda: self._waiting, within_s)
+            return self._waiting.popleft() if self._waiting else None
+
+    def remove(self, waiting: _Waiting) -> None:
+        """Take one out, if it is there still."""
+        with self._change, suppress(ValueError):
+            self._waiting.remove(waiting)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
 
 class DicomFeed:
@@ -44,7 +79,7 @@ class DicomFeed:
     def __init__(self, options: DicomReceiverOptions, *, acknowledge_s: float = 30.0) -> None:
         """Listen; an object that is not acknowledged within ``acknowledge_s`` is answered 0xA700."""
         self.name = f"dicom:{options.port}"
-        self._waiting: queue.Queue[_Waiting] = queue.Queue()
+        self._waiting = _Queue()
         self._acknowledge_s = acknowledge_s
         self._health = FeedHealth("waiting")
         self._closed = threading.Event()
@@ -61,19 +96,18 @@ class DicomFeed:
         with tempfile.TemporaryDirectory(prefix="sranogan-dicom-") as folder:
             path = Path(folder) / "object.dcm"
             while not self._closed.is_set():
-                try:
-                    waiting = self._waiting.get(timeout=_LOOK_S)
-                except queue.Empty:
+                waiting = self._waiting.get(_LOOK_S)
+                if waiting is None:
                     continue
-                if waiting.given_up:
-                    continue
-                sequence += 1
                 try:
                     path.write_bytes(waiting.data)
                 except OSError as error:  # no Success is sent: the scanner tries again
                     self._health = replace(self._health, state="stalled", message=f"{folder}: {error}")
                     continue
-                yield self._arrival(waiting, path, sequence)
+                sequence += 1
+                arrival = self._arrival(waiting, path, sequence)
+                waiting.data = b""  # they are in the file
+                yield arrival
 
     def close(self) -> None:
         """Stop listening; objects that are not acknowledged by now stay with their senders."""
@@ -90,20 +124,23 @@ class DicomFeed:
             sequence=sequence,
             path=path,
             identity=waiting.identity,
-            acknowledge=waiting.stored.set,
+            acknowledge=waiting.answered.set,
+            refuse=waiting.refuse,
             key=f"dicom:{uid}:{hashlib.sha256(waiting.data).hexdigest()}",
         )
 
     def _hand_over(self, data: bytes, identity: Mapping[str, str]) -> None:
         waiting = _Waiting(data, identity, time.time())
         self._waiting.put(waiting)
-        if not waiting.stored.wait(self._acknowledge_s):
-            waiting.given_up = True
+        if not waiting.answered.wait(self._acknowledge_s):
+            self._waiting.remove(waiting)
             self._health = replace(self._health, state="stalled", message="the spool did not take an object")
             raise FeedError(
                 f"{self.name}: an object was not on disk after {self._acknowledge_s:g} s. Free some space; "
                 "the sender was told to try again."
             )
+        if waiting.refused:
+            raise ObjectRefusedError(waiting.refused)
 
 
 def open_dicom(address: str, **options: Any) -> DicomFeed:

@@ -44,6 +44,7 @@ class DicomReceiverOptions:
     """Who may send what, how much, for how long.
 
     Memory is bounded by ``max_associations`` x ``max_object_bytes`` x 3 (as received, joined, handed over).
+    An object that is given up is let go.
 
     Attributes:
         port: to listen on; 0 takes a free one.
@@ -53,7 +54,7 @@ class DicomReceiverOptions:
         any_caller: lets every AE title send; then ``calling`` stays empty.
         sop_classes: UIDs of the kinds of object that are taken.
         max_associations: at once; more are rejected for now ("local limit exceeded"), and may try again.
-        max_object_bytes: of one object; a larger one ends its association.
+        max_object_bytes: of one object; a larger one is refused, a much larger one ends its association.
         idle_s: without a byte, after which an association is aborted.
         handshake_s: in which a connection must ask for an association.
         pdu_s: in which a PDU that has begun must be complete.

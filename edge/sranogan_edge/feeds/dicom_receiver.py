@@ -19,13 +19,14 @@ from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from sranogan_edge.dicom.read import identity_of
-from sranogan_edge.errors import FeedError
+from sranogan_edge.errors import FeedError, ObjectRefusedError, ObjectTooLargeError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions
 from sranogan_edge.feeds.dicom_server import BoundedServer, TransportLimits
 
 __all__ = ["DicomReceiver", "Store"]
 
 SUCCESS, INVALID_UID, OUT_OF_RESOURCES, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0x0117, 0xA700, 0xA900, 0xC000
+REFUSED = 0xC001  # failures of ours: PS3.4, B.2.3, leaves 0xCxxx to the receiver
 _LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)  # rejected for now, by the provider: PS3.8, 9.3.4
 _PDU_BYTES = 2**16
 _OVERHEAD_BYTES = 2**20  # PDU and command headers of an object
@@ -39,7 +40,12 @@ class Store(Protocol):
     """Keeps an object; its bytes must survive a power cut once this returns."""
 
     def __call__(self, data: bytes, identity: Mapping[str, str]) -> None:
-        """Store the bytes of a DICOM file; any exception tells the sender to try again later."""
+        """Store the bytes of a DICOM file.
+
+        Raises:
+            ObjectRefusedError: they will never be stored; the sender is told not to try again.
+            Exception: any other tells the sender to try again later.
+        """
 
 
 class DicomReceiver:
@@ -159,19 +165,29 @@ class DicomReceiver:
         peer: Any = event.assoc.requestor
         try:
             data = event.encoded_dataset()
+            self._check_size(len(data))
             header = dcmread(io.BytesIO(data), stop_before_pixels=True)
             status, reason = _judge(event.request, header)
+        except ObjectRefusedError as error:
+            status, reason = REFUSED, str(error)
         except Exception as error:  # bytes from outside: whatever they make pydicom raise
             status, reason = NOT_UNDERSTOOD, f"{type(error).__name__}: {error}"
         if status == SUCCESS:
             sender = {"calling_ae": str(peer.ae_title).strip(), "address": str(peer.address_info.address)}
             try:
                 self._store(data, {**identity_of(header), **sender})
+            except ObjectRefusedError as error:
+                status, reason = REFUSED, str(error)
             except Exception as error:  # whatever the reason, the sender keeps the object and tries again
                 status, reason = OUT_OF_RESOURCES, f"{type(error).__name__}: {error}"
         if status != SUCCESS:
             _log.warning("DICOM: an object of %r was answered 0x%04X: %s", peer.ae_title, status, reason)
         return status
+
+    def _check_size(self, size: int) -> None:
+        """The connection's limit has room for headers, which a small object leaves unused."""
+        if size > self.options.max_object_bytes:
+            raise ObjectTooLargeError(f"{size:,} bytes, above the feed's {self.options.max_object_bytes:,}")
 
     def _forget_dead(self) -> None:
         for association in [known for known in self._open if not known.is_alive()]:

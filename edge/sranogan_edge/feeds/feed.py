@@ -27,6 +27,14 @@ def _not_moved(scored: bool) -> None:
     pass
 
 
+def _never() -> bool:
+    return False
+
+
+def _not_answered(reason: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, eq=False)
 class Arrival:
     """One image that came in.
@@ -39,6 +47,9 @@ class Arrival:
         frame: decoded, for feeds that bring frames (cameras).
         identity: what the sender calls it (``study_uid``, ``series_uid``, ``instance_uid``, ...).
         acknowledge: to be called once the spool holds the object; a scanner is then answered "success".
+        refuse: to be called with the reason where the spool will never take it, however often it is sent.
+        outdated: whether its feed has a newer frame to give in its place; never, where every frame is wanted.
+        leave_out: to be called where that was done: it will not be scored.
         key: two arrivals of one key are one object, which is scored once; empty: an object of its own.
         settle: to be called with True once it was scored, with False once it was dead-lettered.
         origin: a file that stays where it is until ``settle`` moves it; while it is there, the spool keeps
@@ -52,6 +63,9 @@ class Arrival:
     frame: Frame | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
     acknowledge: Callable[[], None] = _nothing
+    refuse: Callable[[str], None] = _not_answered
+    outdated: Callable[[], bool] = _never
+    leave_out: Callable[[], None] = _nothing
     key: str = ""
     settle: Callable[[bool], None] = _not_moved
     origin: Path | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sranogan_edge.errors import FeedError
@@ -20,11 +20,11 @@ class FilesFeed:
     run goes on where it was. Files stay where they are.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Take ``path``; raises FeedError where nothing is there."""
+    def __init__(self, path: Path, without: Sequence[Path] = ()) -> None:
+        """Take ``path``, without all below the folders ``without``; raises FeedError where it is missing."""
         if not path.exists():
             raise FeedError(f"{path}: no such file or folder. Check the path.")
-        self.path = path
+        self.path, self._without = path, without
         self.name = str(path)
         self.health = FeedHealth()
         self._closed = False
@@ -51,9 +51,9 @@ class FilesFeed:
         self._closed = True
 
     def _files(self) -> list[Path]:
-        return list(images_below(self.path)) if self.path.is_dir() else [self.path]
+        return list(images_below(self.path, self._without)) if self.path.is_dir() else [self.path]
 
 
-def open_files(path: str) -> FilesFeed:
-    """Open a file or folder; raises FeedError where it is missing."""
-    return FilesFeed(Path(path))
+def open_files(path: str, *, without: Sequence[Path] = ()) -> FilesFeed:
+    """Open a file or folder: see :class:`FilesFeed`; raises FeedError where it is missing."""
+    return FilesFeed(Path(path), without)

@@ -118,6 +118,7 @@ class VideoFeed:
         self._last_arrival: float | None = None
         self._opened = 0
         self._given = 0  # by the present decoder
+        self._sequence = 0
         self._shape: tuple[int, ...] = ()
         self._past = VideoCounts()  # of the decoders before
 
@@ -128,9 +129,8 @@ class VideoFeed:
         if process is None:
             return past
         read, thinned, given = process.counters.read, process.counters.thinned, self._given
-        may_drop = self.source.live or self.options.real_time
         waiting = 1  # the newest has not been asked for yet
-        dropped = max(0, read - thinned - given - waiting) if may_drop else 0
+        dropped = max(0, read - thinned - given - waiting) if self._may_drop else 0
         return VideoCounts(
             past.read + read, past.given + given, past.thinned + thinned, past.dropped + dropped
         )
@@ -162,6 +162,10 @@ class VideoFeed:
         process = self._process
         if process:
             process.kill()
+
+    @property
+    def _may_drop(self) -> bool:
+        return self.source.live or self.options.real_time
 
     def _from_one_decoder(self) -> Iterator[Arrival]:
         self._given = 0
@@ -228,7 +232,22 @@ class VideoFeed:
             old, new = (f"{s[1]} x {s[0]}" for s in (self._shape, frame.pixels.shape))
             self._message = f"the picture's size changed from {old} to {new} pixels"
         self._shape = frame.pixels.shape[:2]
-        return Arrival(name, at, self._past.given + self._given, frame=frame)
+        self._sequence += 1
+        if not self._may_drop:
+            return Arrival(name, at, self._sequence, frame=frame)
+        number, counters = int(stated["number"]), process.counters
+        return Arrival(
+            name,
+            at,
+            self._sequence,
+            frame=frame,
+            outdated=lambda: counters.newest > number,
+            leave_out=self._left_out,
+        )
+
+    def _left_out(self) -> None:
+        """A frame that was given came back: it counts as dropped."""
+        self._given -= 1
 
     def _name_of(self, stated: dict[str, Any], at: float) -> str:
         if not self.source.live:

@@ -37,10 +37,10 @@ Pixels = NDArray[Any]
 
 
 class Counters:
-    """``read`` and ``thinned``: two 64-bit counts at the start of the shared memory, each written whole."""
+    """Three 64-bit numbers at the start of the shared memory, each written whole."""
 
     def __init__(self, memory: mmap.mmap) -> None:
-        self._counts = np.frombuffer(memory, np.uint64, count=2)
+        self._counts = np.frombuffer(memory, np.uint64, count=3)
 
     @property
     def read(self) -> int:
@@ -51,6 +51,15 @@ class Counters:
     def thinned(self) -> int:
         """Of these, those left out because the wanted rate is lower."""
         return int(self._counts[1])
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest frame that was there to be given."""
+        return int(self._counts[2])
+
+    def set_newest(self, number: int) -> None:
+        """Say that frame ``number`` may be asked for."""
+        self._counts[2] = np.uint64(number)
 
     def add_read(self) -> None:
         """Count one more."""
@@ -135,6 +144,7 @@ class Grabber(threading.Thread):
                 if not self._live and not self._paced:  # a file's frames are all wanted
                     self._change.wait_for(lambda: self._newest is None)
                 self._newest = Picture(pixels, number, time.time())
+                self._counters.set_newest(number)
                 self._change.notify_all()
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError
 from sranogan_edge.feeds import Arrival, Feed
 from sranogan_edge.results import Scorer, error_line
+from sranogan_edge.service.frames import Frames
+from sranogan_edge.service.scoring import Result
 from sranogan_edge.spool.spool import Entry, Spool
 
 __all__ = ["Intake"]
 
 _log = logging.getLogger(__name__)
 _PAUSE_WHEN_FULL_S = 1.0
-_LOOK_UP_S = 0.2
 
 
 class Intake:
@@ -25,18 +28,21 @@ class Intake:
 
     Attributes:
         full: why the spool takes nothing now; empty where it does.
-        error: what ended a feed that should have gone on.
+        failures: what ended a feed that should have gone on, by its name; the others go on.
+        error: what ends them all: of the spool, or ours.
         scorer: signs the lines of objects that cannot be stored.
     """
 
     def __init__(self, spool: Spool, feeds: Sequence[Feed], scorer: Scorer) -> None:
         """Take ``feeds``; nothing runs yet."""
         self.full = ""
+        self.failures: dict[str, FeedError] = {}
         self.error: Exception | None = None
         self.wake = threading.Event()  # set whenever there may be work
         self.scorer = scorer
         self._spool, self._feeds = spool, feeds
-        self._frames: queue.Queue[tuple[str, Arrival]] = queue.Queue(maxsize=1)
+        self._frames = Frames(feeds, self.wake.set)
+        self._refused: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._pending: dict[int, Callable[[bool], None]] = {}
         self._closing = threading.Event()
         self._threads = [
@@ -52,14 +58,19 @@ class Intake:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come."""
-        return not any(thread.is_alive() for thread in self._threads) and self._frames.empty()
+        return not any(thread.is_alive() for thread in self._threads) and not self._frames
 
     def frame(self) -> tuple[str, Arrival] | None:
-        """The camera frame that waits, and the name of its feed."""
-        try:
-            return self._frames.get_nowait()
-        except queue.Empty:
-            return None
+        """The camera frame whose turn it is, the newest of its feed, and the feed's name."""
+        return self._frames.take()
+
+    def refused(self) -> list[Result]:
+        """Results of objects that could not be stored, since they were last asked for."""
+        found = []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self._refused.get_nowait())
+        return found
 
     def settle(self, entry: Entry) -> None:
         """Tell the feed of an ended object."""
@@ -70,6 +81,7 @@ class Intake:
     def close(self, within_s: float = 10.0) -> None:
         """Close the feeds; an arrival in hand is stored or left with its feed."""
         self._closing.set()
+        self._frames.close()
         for feed in self._feeds:
             feed.close()
         for thread in self._threads:
@@ -80,25 +92,18 @@ class Intake:
         try:
             for arrival in feed:
                 if arrival.frame is not None:
-                    self._offer(feed.name, arrival)
+                    self._frames.offer(feed, arrival)
                 else:
                     self._store(feed.name, arrival)
                 if self._closing.is_set():
                     break
+        except FeedError as error:
+            _log.error("feed %s ended: %s", feed.name, error)
+            self.failures[feed.name] = error
         except Exception as error:  # to be raised where the loop runs
             self.error = error
         finally:
             self.wake.set()
-
-    def _offer(self, feed: str, arrival: Arrival) -> None:
-        """Wait until the frame can be handed over; the feed drops what comes meanwhile, and counts it."""
-        while not self._closing.is_set():
-            try:
-                self._frames.put((feed, arrival), timeout=_LOOK_UP_S)
-            except queue.Full:
-                continue
-            self.wake.set()
-            return
 
     def _store(self, feed: str, arrival: Arrival) -> None:
         if arrival.path is None:
@@ -114,11 +119,12 @@ class Intake:
                 self.wake.set()
                 if self._closing.wait(_PAUSE_WHEN_FULL_S):
                     return
-            except FeedError as error:  # it went meanwhile; the others go on
-                _log.warning("%s", error)
-                return
         self.full = ""
-        if entry.path is not None:
+        if entry is None:
+            return
+        if entry.path is None:
+            arrival.refuse(entry.reason)
+        else:
             arrival.acknowledge()
         self._pending[entry.sequence] = arrival.settle
         now = self._spool.entry(entry.sequence)  # it may have ended before, or just now
@@ -126,20 +132,41 @@ class Intake:
             self.settle(now)
         self.wake.set()
 
-    def _put(self, feed: str, arrival: Arrival) -> Entry:
-        identity, source = arrival.identity, arrival.frame_source
+    def _put(self, feed: str, arrival: Arrival) -> Entry | None:
+        """Store an arrival, or its refusal; None where its file went meanwhile."""
         assert arrival.path is not None
         try:
             return self._spool.put(
                 arrival.path,
-                identity,
+                arrival.identity,
                 key=arrival.key,
-                source=source,
+                source=arrival.frame_source,
                 origin=arrival.origin,
                 received_at=arrival.received_at,
                 feed=feed,
             )
         except ObjectTooLargeError as error:
+            return self._refuse(feed, arrival, error, arrival.key)
+        except FeedError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                _log.warning("%s", error)
+                return None
+            # one that its feed moves away is done with; one that stays is another object once it can be read
+            return self._refuse(feed, arrival, error, arrival.key if arrival.origin else "")
+
+    def _refuse(self, feed: str, arrival: Arrival, error: Exception, key: str) -> Entry:
+        source = arrival.frame_source
+        line = replace(error_line(source, error, self.scorer), feed=feed)
+        entry, number = self._spool.refuse(
+            str(error),
+            asdict(line),
+            arrival.identity,
+            key=key or uuid.uuid4().hex,
+            source=source,
+            origin=arrival.origin,
+            feed=feed,
+        )
+        if number is not None:
             _log.error("%s: %s", source, error)
-            line = asdict(replace(error_line(source, error, self.scorer), feed=feed))
-            return self._spool.refuse(str(error), line, identity, key=arrival.key or source, source=source)
+            self._refused.put(Result(number, line, None, entry))
+        return entry

@@ -17,7 +17,7 @@ from sranogan_edge.service.delivery import Delivery, Reader
 from sranogan_edge.service.intake import Intake
 from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.report import Report
-from sranogan_edge.service.scoring import Result, Scoring
+from sranogan_edge.service.scoring import Scoring
 from sranogan_edge.service.signals import stopped_by_signals
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
@@ -105,10 +105,13 @@ class Service:
             self._swap.look()
 
     def run(self) -> ExitCode:
-        """Score until told to stop (OK), or until the feeds end (SOME_FAILED where some could not be scored).
+        """Score until told to stop (OK), or until the feeds end.
+
+        Returns:
+            SOME_FAILED where some could not be scored, or one feed of several failed for good.
 
         Raises:
-            SranoganError: a feed failed for good, or the spool did; all that was acknowledged is kept.
+            SranoganError: every feed failed for good, or the spool did; all that was acknowledged is kept.
         """
         delivery = self._delivery = self._delivering()
         if delivery is None:
@@ -127,9 +130,14 @@ class Service:
                 self._swap.close()
             self._intake.close()
             delivery.close()
-        if self._intake.error and not self._stop.is_set():
+        if self._stop.is_set():
+            return ExitCode.OK
+        failures = self._intake.failures
+        if self._intake.error:
             raise self._intake.error
-        return ExitCode.SOME_FAILED if self.failed and not self._stop.is_set() else ExitCode.OK
+        if failures and all(feed.name in failures for feed in self.feeds):
+            raise next(iter(failures.values()))
+        return ExitCode.SOME_FAILED if self.failed or failures else ExitCode.OK
 
     def _delivering(self) -> Delivery | None:
         """Begin to deliver, once the disk has room for it; None when told to stop meanwhile."""
@@ -174,7 +182,7 @@ class Service:
 
     def _work(self, delivery: Delivery) -> bool:
         """Score a frame and an object, whichever wait; neither a camera nor a scanner holds up the other."""
-        results: list[Result] = []
+        results = self._intake.refused()
         arrival = self._intake.frame()
         try:
             if arrival is not None:
@@ -215,7 +223,7 @@ class Service:
 
     def _tell(self) -> None:
         sinks = self._delivery.health if self._delivery else {}
-        self._report.tell(sinks, self._full or self._intake.full)
+        self._report.tell(sinks, self._full or self._intake.full, dict(self._intake.failures))
 
     def _prune(self) -> None:
         now = time.monotonic()

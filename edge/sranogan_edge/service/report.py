@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sranogan_edge.feeds import Feed
@@ -94,18 +95,29 @@ class Report:
                 out_of_domain=answer.out_of_domain if answer else "",
             )
 
-    def tell(self, sinks: Mapping[str, SinkHealth], disk: str, *, now: bool = False) -> None:
+    def tell(
+        self,
+        sinks: Mapping[str, SinkHealth],
+        disk: str,
+        failures: Mapping[str, Exception] | None = None,
+        *,
+        now: bool = False,
+    ) -> None:
         """Renew alarms and board, at most once a second.
 
         Args:
             sinks: how they fare, by name.
             disk: why the spool takes nothing; empty where it does.
+            failures: what ended a feed for good, by feed.
             now: without waiting for the second to pass.
         """
         if not now and time.monotonic() - self._told_at < EVERY_S:
             return
         self._told_at = time.monotonic()
         health = {feed.name: feed.health for feed in self._feeds}
+        for name, error in (failures or {}).items():
+            if health[name].state != "failed":
+                health[name] = replace(health[name], state="failed", message=str(error))
         for name, found in health.items():
             bad = found.state in _ALARMING
             self._alarms.note(f"feed {name}", *([f"{name}: {found.message or found.state}"] if bad else []))

@@ -24,6 +24,8 @@ from sranogan_edge.service.model import Loader
 from sranogan_edge.service.report import about
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
+from sranogan_edge.settings.feeds import FilesFeedSettings
+from sranogan_edge.settings.folders import own_folders, refuse_what_would_be_moved
 from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.open import open_sink, sink_key
@@ -40,8 +42,10 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
     Raises:
         BundleError: the bundle is refused, or the site's calibration.
         SpoolInUseError: another runner holds the spool or a watched folder.
+        SettingsError: files of the runner's own lie in a watched folder.
         SranoganError: a feed, a sink or the page cannot be opened, or the spool not be written to.
     """
+    refuse_what_would_be_moved(settings)
     known = os.environ if environ is None else environ
     address = settings.page.address(known)
     with ExitStack() as parts:
@@ -128,7 +132,10 @@ def _name(uri: str, taken: Container[str]) -> str:
 def _feeds(settings: Settings, parts: ExitStack) -> list[Feed]:
     feeds = []
     for feed in settings.feeds:
-        feeds.append(open_feed(feed.address(), **feed.options()))
+        options = feed.options()
+        if isinstance(feed, FilesFeedSettings):
+            options["without"] = own_folders(settings)
+        feeds.append(open_feed(feed.address(), **options))
         parts.callback(feeds[-1].close)
     return feeds
 

@@ -15,11 +15,13 @@ from sranogan_edge.settings.check_parts import (
     existing_parent,
     folder_problem,
     holder_of,
+    limit_problem,
     look_at_feed,
     look_at_sink,
     port_problem,
     secret_findings,
 )
+from sranogan_edge.settings.folders import watch_problem
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.site.domain import DomainRule
 from sranogan_edge.site.drift import DriftMonitor
@@ -124,6 +126,10 @@ def _places(context: _Context) -> Iterator[Finding]:
 def _feeds(context: _Context) -> Iterator[Finding]:
     for feed in context.settings.feeds:
         yield look_at_feed(feed, context.holder)
+        if problem := limit_problem(feed, context.settings.spool):
+            yield Finding("feed", str(feed), "warning", problem)
+        if problem := watch_problem(context.settings, feed):
+            yield Finding("feed", str(feed), "error", problem)
         yield from secret_findings(feed)
 
 

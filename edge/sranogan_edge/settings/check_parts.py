@@ -14,10 +14,11 @@ from typing import Any, Literal
 from sranogan_edge.errors import FeedError, SranoganError
 from sranogan_edge.feeds import feed_kind, open_feed
 from sranogan_edge.feeds.watch import CLAIMS
-from sranogan_edge.settings.feeds import FeedSettings
+from sranogan_edge.settings.feeds import DicomFeedSettings, FeedSettings
 from sranogan_edge.settings.secret import others_can_read
 from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.spool.entry import SpoolLimits
 
 __all__ = [
     "Finding",
@@ -25,6 +26,7 @@ __all__ = [
     "existing_parent",
     "folder_problem",
     "holder_of",
+    "limit_problem",
     "look_at_feed",
     "look_at_sink",
     "port_problem",
@@ -129,6 +131,16 @@ def _look_at_watched(feed: FeedSettings, shown: str) -> Finding:
     holder = holder_of(folder / CLAIMS)
     return Finding(
         "feed", shown, "note" if holder else "ok", f"process {holder} watches it" if holder else ""
+    )
+
+
+def limit_problem(feed: FeedSettings, spool: SpoolLimits) -> str:
+    """Why ``feed`` takes objects that the spool refuses; empty where it does not."""
+    if not isinstance(feed, DicomFeedSettings) or feed.max_object_bytes <= spool.max_object_bytes:
+        return ""
+    return (
+        f"takes objects of up to {feed.max_object_bytes:,} bytes, and those above {spool.max_object_bytes:,} "
+        "are then refused. Lower the feed's max_object_bytes, or raise the spool's."
     )
 
 

@@ -70,7 +70,7 @@ class DicomFeedSettings(FeedSettings):
         any_caller: lets every AE title send; then calling stays empty.
         sop_classes: UIDs of the kinds of object that are taken; none takes CR and DX.
         max_associations: at once.
-        max_object_bytes: of one object; a larger one ends its association.
+        max_object_bytes: of one object, best not above the spool's; a larger one is refused for good.
         idle_s: seconds without a byte, after which an association is aborted.
         handshake_s: seconds in which a connection must ask for an association.
         pdu_s: seconds in which a PDU that has begun must be complete.

@@ -102,6 +102,8 @@ class SpoolDatabase:
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """Give the connection; all that is written is kept together or, on any error, not at all.
 
+        One inside another belongs to the outer one.
+
         Args:
             durable: whether it must survive a power cut (one fsync). Without, a SIGKILL does not undo it
                 either, but a power cut may undo the last few.
@@ -111,6 +113,9 @@ class SpoolDatabase:
             SpoolError: the file cannot be written otherwise.
         """
         with self._lock, self._explained():
+            if self._db.in_transaction:
+                yield self._db
+                return
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:

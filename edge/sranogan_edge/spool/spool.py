@@ -111,15 +111,31 @@ class Spool:
             raise
 
     def refuse(
-        self, reason: str, line: Mapping[str, Any], identity: Mapping[str, str], *, key: str, source: str
-    ) -> Entry:
-        """Dead-letter an object that cannot be stored, with its result line."""
+        self,
+        reason: str,
+        line: Mapping[str, Any],
+        identity: Mapping[str, str],
+        *,
+        key: str,
+        source: str,
+        origin: Path | None = None,
+        feed: str = "",
+    ) -> tuple[Entry, int | None]:
+        """Dead-letter an object that cannot be stored, with its result line, in one transaction.
+
+        Returns:
+            The object, and the number of its result; None where its key was known already.
+
+        Raises:
+            SpoolFullError: no room for the result; nothing was written, try again.
+        """
         known = self.find(key)
         if known:
-            return known
-        entry = self._insert("", 0, identity, key, source, None, None)
-        self.finish(entry, line, dead=reason)
-        return self.entry(entry.sequence)
+            return known, None
+        with self._db.transaction():
+            entry = self._insert("", 0, identity, key, source, origin, None, feed)
+            number = self.finish(entry, line, dead=reason)
+        return self.entry(entry.sequence), number
 
     def _insert(
         self,
