@@ -101,10 +101,11 @@ class Bench:
         self.drift: DriftSettings | None = None
         self.board: Board | None = None
         self.swap: Swap | None = None
+        self.out = root
 
     def build(self, *feeds: Feed, **readers: Reader) -> Service:
         """Connect the parts."""
-        settings = ServiceSettings(out=self.root, drift=self.drift)
+        settings = ServiceSettings(out=self.out, drift=self.drift)
         self.service = Service(
             self.judge,
             self.spool,

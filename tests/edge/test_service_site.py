@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -269,6 +270,15 @@ def test_a_threshold_that_cannot_be_kept_is_not_applied(small_disk: Path) -> Non
         applied.apply(2.5, "me")
     assert applied.value == 1.5
     assert AppliedThreshold(small_disk, SCORER).value == 1.5
+
+
+def test_a_threshold_on_a_disk_that_is_read_only_is_not_applied(disk: Path) -> None:
+    """The page is told why, in words, and the one before stays in force."""
+    applied = AppliedThreshold(disk, SCORER)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(ResultsError, match="Read-only file system.*was not applied"):
+        applied.apply(2.5, "me")
+    assert applied.value is None
 
 
 def test_alarms_are_told_once(caplog: pytest.LogCaptureFixture) -> None:

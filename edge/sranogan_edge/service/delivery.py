@@ -79,9 +79,11 @@ class ResultsLog:
     again. A line has ``number`` and ``identity`` beside the fields of :class:`ResultLine`.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Try that ``path`` can be written to; raises ResultsError where not."""
+    def __init__(self, path: Path, *, must_be_writable: bool = True) -> None:
+        """Try that ``path`` can be written to; raises ResultsError where it must and is not."""
         self.path = path
+        if not must_be_writable:
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.open("ab").close()

@@ -86,7 +86,9 @@ class Service:
             board=board,
             bundle=self.settings.bundle,
         )
-        self._scoring = Scoring(spool, judge, self.settings.out, self._threshold, self._report.alive)
+        self._scoring = Scoring(
+            spool, judge, self.settings.out, self._threshold, self.alarms, self._report.alive
+        )
         self._intake = Intake(spool, feeds, judge.scorer)
         self._delivery: Delivery | None = None
         self._stop = threading.Event()

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sranogan_edge.errors import ExitCode
+from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import Feed, open_feed
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.page.board import Board
@@ -29,6 +29,7 @@ from sranogan_edge.spool.spool import Spool, SpoolLimits
 __all__ = ["log_to_stderr", "serve", "serve_settings"]
 
 _log = logging.getLogger(__name__)
+_RESULTS = "results.jsonl"
 
 
 def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = None) -> ExitCode:
@@ -43,13 +44,13 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
     address = settings.page.address(known)
     with ExitStack() as parts:
         folder, out = settings.spool_folder, settings.out
-        log = ResultsLog(out / "results.jsonl")
         spool = Spool(folder, settings.spool)
         parts.callback(spool.close)
+        log = _results(out, spool)
         alarms = Alarms()
         swap = _swap(settings, folder, alarms)
         judge = swap.first()
-        readers = {"results.jsonl": log, **_sinks(settings, parts, known)}
+        readers = {_RESULTS: log, **_sinks(settings, parts, known)}
         feeds = _feeds(settings, parts)
         threshold = AppliedThreshold(folder, judge.scorer)
         board = _board(judge, settings.bundle, threshold) if address else None
@@ -84,9 +85,9 @@ def serve(
         SranoganError: a feed cannot be opened, or the spool or ``out`` cannot be written to.
     """
     with ExitStack() as parts:
-        readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
         held = Spool(spool, limits)
         parts.callback(held.close)
+        readers: dict[str, Reader] = {_RESULTS: _results(out, held)}
         for sink in sinks:
             readers[sink] = SinkReader(open_sink(sink, spool / "sinks", pictures=out))
         feeds = []
@@ -96,6 +97,21 @@ def serve(
         service = Service(judge, held, feeds, readers, ServiceSettings(out=out))
         with stopped_by_signals(service):
             return service.run()
+
+
+def _results(out: Path, spool: Spool) -> ResultsLog:
+    """``results.jsonl`` below ``out``; where this spool's runner wrote there before, it may wait for a cure.
+
+    Raises:
+        ResultsError: it cannot be written to, and never was: somebody named a wrong folder.
+    """
+    try:
+        return ResultsLog(out / _RESULTS)
+    except ResultsError as error:
+        if not spool.outbox.cursor(_RESULTS).number:
+            raise
+        _log.error("%s", error)
+        return ResultsLog(out / _RESULTS, must_be_writable=False)
 
 
 def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str]) -> dict[str, Reader]:

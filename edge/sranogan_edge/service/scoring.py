@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from sranogan_edge.feeds import Arrival
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import HEAT_MAPS, ResultLine, error_line, overlay
+from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.judge import Answer, Judge, ScoresFrames
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.spool.spool import Entry, Spool
@@ -66,12 +68,13 @@ class Scoring:
         judge: Judge,
         out: Path | None,
         threshold: AppliedThreshold,
+        alarms: Alarms,
         pulse: Callable[[], None] = lambda: None,
     ) -> None:
         """Score with ``judge`` by ``threshold``; heat maps go below ``out``; ``pulse`` is a sign of life."""
         self.judge = judge
         self._spool, self._out = spool, out
-        self._threshold, self._pulse = threshold, pulse
+        self._threshold, self._alarms, self._pulse = threshold, alarms, pulse
         self._any_exhausted = True  # an earlier run may have left some
 
     def object(self, keep: Callable[[Callable[[], int]], int]) -> Result | None:
@@ -146,7 +149,7 @@ class Scoring:
         return Result(number, line, answer, self._spool.entry(entry.sequence))
 
     def _heat_map(self, entry: Entry, verdict: Verdict) -> str | None:
-        """Save the heat map; a disk that does not take it costs the picture, not the result."""
+        """Save the heat map; a disk that does not take it costs the picture, not the result: an alarm."""
         if self._out is None or self.judge.heat_limit is None:
             return None
         stem = re.sub(r"[^\w.-]", "_", Path(entry.source).stem)[:_STEM_CHARACTERS]
@@ -156,7 +159,11 @@ class Scoring:
             (self._out / HEAT_MAPS).mkdir(exist_ok=True)
             (self._out / relative).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
         except OSError as error:
+            with contextlib.suppress(OSError):  # what is left of it is named by no result
+                (self._out / relative).unlink(missing_ok=True)
             _log.warning("%s: no heat map (%s)", entry.source, error.strerror or error)
-            (self._out / relative).unlink(missing_ok=True)
+            why = f"{self._out}: heat maps are missing ({error.strerror or error}); scoring goes on"
+            self._alarms.note("heat maps", f"{why}. Free some space, or correct the permissions.")
             return None
+        self._alarms.note("heat maps")
         return relative
