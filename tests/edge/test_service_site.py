@@ -276,7 +276,7 @@ def test_a_threshold_on_a_disk_that_is_read_only_is_not_applied(disk: Path) -> N
     """The page is told why, in words, and the one before stays in force."""
     applied = AppliedThreshold(disk, SCORER)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    with pytest.raises(ResultsError, match="Read-only file system.*was not applied"):
+    with pytest.raises(ResultsError, match=r"Read-only file system.*was not applied"):
         applied.apply(2.5, "me")
     assert applied.value is None
 

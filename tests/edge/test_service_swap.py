@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -325,6 +325,20 @@ def test_the_first_start_refuses_the_calibration_of_another_bundle(
     place.put(others / "second")
     with pytest.raises(CalibrationError, match="not with this one"):
         place.swap().first()
+
+
+def test_a_judge_proves_its_device_by_the_golden_cases(tiny_bundle: Path) -> None:
+    """Whenever it is asked; graphs that fail now are told by whatever they raise."""
+    detector = Loader(XNNPACK).detector(tiny_bundle)
+    judge = Judge.of(detector)
+    judge.prove()
+
+    def lost(inputs: object) -> NoReturn:
+        raise RuntimeError("driver lost")
+
+    detector._graphs = {**detector._graphs, "search": lost}  # type: ignore[dict-item]  # broken on purpose
+    with pytest.raises(RuntimeError, match="driver lost"):
+        judge.prove()
 
 
 def test_p_values_and_threshold_are_the_sites(tiny_bundle: Path, calibration: Path) -> None:

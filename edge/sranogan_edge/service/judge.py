@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import CalibrationError, ImageError, SettingsError
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Detector, Verdict
+from sranogan_edge.pipeline import Detector, Verdict, check_golden
 from sranogan_edge.results import ResultLine, Scorer, result_line
 from sranogan_edge.site.calibration import SiteCalibration, apply_calibration, read_calibration
 from sranogan_edge.site.domain import DEFAULT_RATE, DomainRule
@@ -93,6 +93,7 @@ class Judge:
         heat_limit: scale of the heat maps; None makes none.
         calibration: p-values and threshold in force; None where the detector alone knows.
         site: where the calibration is a site's.
+        prove: raises where the detector does not score the bundle's golden cases as it should.
     """
 
     detector: ScoresFrames
@@ -101,6 +102,7 @@ class Judge:
     heat_limit: float | None
     calibration: Calibration | None = None
     site: Site | None = None
+    prove: Callable[[], object] = lambda: None
 
     @classmethod
     def of(cls, detector: Detector, site: Site | None = None) -> Judge:
@@ -108,7 +110,8 @@ class Judge:
         bundle = detector.bundle
         scorer = Scorer.of(detector, site.digest if site else None)
         limit = bundle.density.heat_limit
-        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, bundle.calibration, site)
+        prove = partial(check_golden, detector, bundle.golden)
+        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, bundle.calibration, site, prove)
 
     def answer(
         self,

@@ -152,9 +152,10 @@ class Service:
             self._prune()
             if worked:
                 continue
-            if ended:
+            if ended and not self.spool.waiting():
                 return
-            self._intake.wake.wait(min(_IDLE_S, (self._report.notifier.watchdog_s or 4.0) / 4))
+            pause_s = self._scoring.faults.pause_s or _IDLE_S
+            self._intake.wake.wait(min(_IDLE_S, pause_s, (self._report.notifier.watchdog_s or 4.0) / 4))
 
     def _take_over(self) -> None:
         """Let a new judge take over, between two objects."""
@@ -176,7 +177,7 @@ class Service:
     def _work(self, delivery: Delivery) -> bool:
         """Score a frame and an object, whichever wait; neither a camera nor a scanner holds up the other."""
         results: list[Result] = []
-        arrival = self._intake.frame()
+        arrival = None if self._scoring.faults.pause_s else self._intake.frame()
         try:
             if arrival is not None:
                 results.append(self._scoring.frame(*arrival, self._kept))
@@ -216,7 +217,7 @@ class Service:
 
     def _tell(self) -> None:
         troubles = self._delivery.troubles if self._delivery else {}
-        self._report.tell(troubles, self._full or self._intake.full)
+        self._report.tell(troubles, self._full or self._intake.full, self._scoring.faults.device)
 
     def _prune(self) -> None:
         now = time.monotonic()

@@ -93,12 +93,13 @@ class Report:
                 out_of_domain=answer.out_of_domain if answer else "",
             )
 
-    def tell(self, sinks: Mapping[str, str], disk: str, *, now: bool = False) -> None:
+    def tell(self, sinks: Mapping[str, str], disk: str, device: str = "", *, now: bool = False) -> None:
         """Renew alarms and board, at most once a second.
 
         Args:
             sinks: why results do not arrive, by sink.
             disk: why the spool takes nothing; empty where it does.
+            device: why nothing can be scored; empty where it can.
             now: without waiting for the second to pass.
         """
         if not now and time.monotonic() - self._told_at < EVERY_S:
@@ -116,7 +117,7 @@ class Report:
             self._board.set_feeds(health)
             self._board.set_queue(self._spool.waiting())
             self._board.set_alarms(self._alarms.now)
-            why_not = self._why_not or disk
+            why_not = self._why_not or disk or device
             self._board.set_ready(not why_not, why_not)
 
     def status(self, scored: int, failed: int) -> None:
