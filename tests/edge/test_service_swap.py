@@ -308,6 +308,44 @@ def test_the_start_goes_on_with_the_last_one_that_was_good(
     assert "The one that was in use before goes on." in place.alarms.now[0]
 
 
+def test_the_start_goes_on_with_the_last_calibration_that_was_good(
+    place: Place, others: Path, calibration: Path, tiny_bundle: Path
+) -> None:
+    """As with bundles, whether it is garbage, gone, or there is garbage for a bundle as well."""
+    shutil.copy(calibration, place.site)
+    first = place.swap().first()
+    for spoil in (lambda: place.site.write_text("garbage"), lambda: place.put(others / "garbage")):
+        spoil()
+        swap = place.swap()
+        judge = swap.first()
+        assert judge.scorer == first.scorer
+        assert judge.site is not None
+        refused = [alarm for alarm in place.alarms.now if str(place.site) in alarm]
+        assert len(refused) == 1
+        assert refused[0].endswith("The one that was in use before goes on.")
+    swap.start()
+    shutil.copy(calibration, place.site)
+    place.put(tiny_bundle)
+    swap.look()
+    wait_for(lambda: not any(str(place.site) in alarm for alarm in place.alarms.now))
+    swap.close()
+
+
+def test_a_kept_calibration_is_proven_like_any_other(place: Place, others: Path, calibration: Path) -> None:
+    """Unsigned where a signature is asked for, it is refused; of another bundle, that goes on with it."""
+    shutil.copy(calibration, place.site)
+    first = place.swap().first()
+    place.site.write_text("garbage")
+    key = place.root / "key"
+    key.write_bytes(b"a secret of more than thirty-two bytes")
+    kept = KeptBundles(place.root / "spool", place.file)
+    asked = Loader(XNNPACK, CalibrationSettings(place.site, key))
+    with pytest.raises(CalibrationError, match="not a calibration"):
+        Swap(place.file, asked, kept, place.alarms).first()
+    place.put(others / "second")
+    assert place.swap().first().scorer == first.scorer
+
+
 @pytest.mark.parametrize(("name", "error"), [("garbage", BundleFormatError), ("wrong", GoldenMismatchError)])
 def test_the_first_start_refuses(place: Place, others: Path, name: str, error: type[BundleError]) -> None:
     """With nothing to go on with, the runner does not start, and says why in the file's own name."""
