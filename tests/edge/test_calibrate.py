@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,16 +64,16 @@ class Scores:
     bundle: Bundle
     backend: object = field(default_factory=lambda: SimpleNamespace(label="a stopwatch"))
 
-    def score(self, frame: object) -> float:
-        return float(frame.pixels.mean())  # type: ignore[attr-defined]  # a frame
+    def score(self, frame: object) -> SimpleNamespace:
+        return SimpleNamespace(score=float(frame.pixels.mean()))  # type: ignore[attr-defined]  # a frame
 
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> Scores:
     """Give a stand-in whose only statistic is the score."""
 
-    def statistics(frame: object, verdict: float, *rest: object) -> Mapping[str, float]:
-        return {"score": verdict}
+    def statistics(frame: object, verdict: SimpleNamespace, *rest: object) -> Mapping[str, float]:
+        return {"score": verdict.score}
 
     monkeypatch.setattr(calibrate, "statistics_of", statistics)
     return Scores(small_bundle(scores=tuple(np.linspace(-3, -1, 50))))
@@ -159,6 +159,20 @@ def test_usual_images_are_kept_apart(detector: Scores, tmp_path: Path) -> None:
     made = fit(detector, files, false_alarm_rate=0.1, source="here", usual=other)  # type: ignore[arg-type]
     assert made.calibration.threshold < 20
     assert made.usual == {"score": (100.0, 101.0, 102.0, 103.0, 104.0)}
+
+
+def test_normals_of_several_frames(
+    detector: Scores, tmp_path: Path, make_dicom: Callable[..., bytes]
+) -> None:
+    """Each is one sample, its highest frame; the fewest frames of one are what objects are compared by."""
+    for number in range(20):
+        levels = np.arange(3 + number % 2, dtype=np.uint8)[:, None, None] + number
+        (tmp_path / f"{number}.dcm").write_bytes(make_dicom(levels * np.ones((20, 20), np.uint8)))
+    made = fit(detector, sorted(tmp_path.iterdir()), false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]
+    assert sorted(made.statistics["score"]) == [number + 2 + number % 2 for number in range(20)]
+    assert made.calibration.frames == made.frames == 3
+    write_calibration(made, tmp_path / "c.json")
+    assert read_calibration(tmp_path / "c.json") == made
 
 
 @pytest.mark.parametrize("signed", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sranogan_edge.density import Calibration
 from sranogan_edge.errors import ExitCode, ImageError, ResultsError
 from sranogan_edge.feeds import Arrival, FeedHealth, open_feed
 from sranogan_edge.frame import Frame, Photometric
@@ -193,6 +195,21 @@ def test_the_highest_frame_speaks_for_its_object() -> None:
     with pytest.raises(ImageError, match="one value"):
         judge.answer([frame(13), frame(13)])
     assert judge.answer([frame(1)]).line("a.png", SCORER, None, "").frame is None
+
+
+def test_more_frames_need_more_to_be_anomalous() -> None:
+    """P-value and threshold are of the highest of so many; where no score could do, the reason says so."""
+    own = Calibration(tuple(float(score) for score in range(100)), 0.1)
+    judge = Judge(Picky(), SCORER, 1_000_000, 1.0, own)
+    for count, limit in ((1, 200.0), (4, own.threshold_of(4)), (30, math.inf)):
+        frames = [frame(13), *[frame(100)] * count] if count > 1 else [frame(100)]
+        line = judge.answer(frames).line("film.dcm", SCORER, None, "")
+        assert line.threshold == (limit if math.isfinite(limit) else None)
+        assert (line.verdict == "anomalous") == (count == 4)
+        if count > 1:
+            assert line.p_value == own.p_value_of(count, 100.0) == pytest.approx(count / (100 + count))
+        assert ("100 normals are too few to call the highest of 30" in (line.reason or "")) == (count == 30)
+    assert judge.answer([frame(100)] * 30, threshold=99.0).verdict.anomalous
 
 
 def test_a_dicom_object_of_several_frames(bench: Bench, make_dicom: Callable[..., bytes]) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sranogan_edge.decode import decode_bytes
+from sranogan_edge.decode import decode_frames
 from sranogan_edge.density import RANK_ROUNDING, Calibration
 from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
 from sranogan_edge.pipeline import Detector
+from sranogan_edge.service.judge import highest
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.calibration import (
     SiteCalibration,
@@ -68,13 +69,15 @@ class Scored:
     """Statistics of images, and what they were.
 
     Attributes:
-        rows: statistics, one mapping an image.
+        rows: statistics, one mapping an image: of its frame with the highest score, as the runner takes it.
+        frames: how many each image has.
         digests: SHA-256 of each scored file.
         unreadable: messages of those that could not be scored.
         twice: names of the files that have the same bytes as an earlier one.
     """
 
     rows: list[Mapping[str, float]]
+    frames: list[int]
     digests: list[str]
     unreadable: list[str]
     twice: list[str]
@@ -87,11 +90,11 @@ class Scored:
 
 def score_all(detector: Detector, files: Iterable[Path]) -> Scored:
     """Score ``files``, each content once; raises DataError where more than a tenth cannot be scored."""
-    found = Scored([], [], [], [])
+    found = Scored([], [], [], [], [])
     seen: set[str] = set()
     for file in files:
         try:
-            digest, row = _score(detector, file, seen)
+            digest, row, frames = _score(detector, file, seen)
         except ImageError as error:
             found.unreadable.append(str(error))
             continue
@@ -99,6 +102,7 @@ def score_all(detector: Detector, files: Iterable[Path]) -> Scored:
             found.twice.append(str(file))
             continue
         found.rows.append(row)
+        found.frames.append(frames)
         found.digests.append(digest)
     tried = len(found.rows) + len(found.unreadable)
     if not found.rows or len(found.unreadable) > MOST_UNREADABLE * tried:
@@ -110,18 +114,20 @@ def score_all(detector: Detector, files: Iterable[Path]) -> Scored:
     return found
 
 
-def _score(detector: Detector, file: Path, seen: set[str]) -> tuple[str, Mapping[str, float] | None]:
+def _score(detector: Detector, file: Path, seen: set[str]) -> tuple[str, Mapping[str, float] | None, int]:
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"{file}: cannot be read ({error.strerror or error}).") from error
     digest = hashlib.sha256(data).hexdigest()
     if digest in seen:
-        return digest, None
+        return digest, None, 0
     seen.add(digest)
     spec = detector.bundle.preprocess
-    frame = decode_bytes(data, source=str(file), max_pixels=spec.max_pixels)
-    return digest, statistics_of(frame, detector.score(frame), detector.bundle.density, spec)
+    frames = decode_frames(data, source=str(file), max_pixels=spec.max_pixels)
+    number, verdict, failed = highest(detector, frames)
+    row = statistics_of(frames[number], verdict, detector.bundle.density, spec)
+    return digest, row, len(frames) - len(failed)
 
 
 def fit(
@@ -167,6 +173,7 @@ def fit(
         skipped=len(scored.unreadable) + len(scored.twice),
         usual=usual_scored,
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        frames=min(scored.frames),
     )
     odd = difference(site, detector.bundle.calibration)
     if odd:
