@@ -177,9 +177,9 @@ class Service:
     def _work(self, delivery: Delivery) -> bool:
         """Score a frame and an object, whichever wait; neither a camera nor a scanner holds up the other."""
         results: list[Result] = []
-        arrival = None if self._scoring.faults.pause_s else self._intake.frame()
+        arrival = self._intake.frame()
         try:
-            if arrival is not None:
+            if arrival is not None and not self._scoring.faults.pause_s:  # else too old when that is over
                 results.append(self._scoring.frame(*arrival, self._kept))
             found = self._scoring.object(self._kept)
         except SpoolFullError as error:  # before an object was begun, or when told to stop
