@@ -31,14 +31,20 @@ PATIENCE_S = 60.0
 
 
 class StandIn:
-    """Scores an image by its mean; fails with what ``faults`` hold, one a call."""
+    """Scores an image by its mean; fails with what ``faults`` hold, one a call, and while it is ``lost``."""
 
     def __init__(self) -> None:
         self.faults: list[Exception] = []
         self.calls = 0
+        self.lost: Exception | None = None
+
+    def prove(self) -> None:
+        if self.lost:
+            raise self.lost
 
     def score(self, frame: Frame) -> Verdict:
         self.calls += 1
+        self.prove()
         if self.faults:
             raise self.faults.pop(0)
         score = float(frame.pixels.mean())
@@ -96,17 +102,19 @@ class Bench:
     def __init__(self, root: Path, limits: SpoolLimits | None = None) -> None:
         self.root, self.detector = root, StandIn()
         self.spool = Spool(root / "spool", limits or SpoolLimits(min_free_bytes=0))
-        self.judge = Judge(self.detector, Scorer("0" * 64, 1, "stand-in"), 1_000_000, heat_limit=1.0)
+        scorer, prove = Scorer("0" * 64, 1, "stand-in"), self.detector.prove
+        self.judge = Judge(self.detector, scorer, 1_000_000, heat_limit=1.0, prove=prove)
         self.service: Service | None = None
         self.threshold: AppliedThreshold | None = None
         self.drift: DriftSettings | None = None
         self.retention, self.prune_every_s = Retention(), 60.0
         self.board: Board | None = None
         self.swap: Swap | None = None
+        self.out = root
 
     def build(self, *feeds: Feed, **readers: Reader) -> Service:
         """Connect the parts."""
-        settings = ServiceSettings(self.root, self.retention, self.prune_every_s, drift=self.drift)
+        settings = ServiceSettings(self.out, self.retention, self.prune_every_s, drift=self.drift)
         self.service = Service(
             self.judge,
             self.spool,

@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,17 +63,21 @@ class Scores:
 
     bundle: Bundle
     backend: object = field(default_factory=lambda: SimpleNamespace(label="a stopwatch"))
+    grids: dict[int, int] = field(default_factory=dict)  # by score: 1, or -1 for one turned upside down
 
-    def score(self, frame: object) -> float:
-        return float(frame.pixels.mean())  # type: ignore[attr-defined]  # a frame
+    def score(self, frame: object) -> SimpleNamespace:
+        mean = float(frame.pixels.mean())  # type: ignore[attr-defined]  # a frame
+        halves = np.repeat(np.array([0, self.grids.get(round(mean), 1)], np.float32), 512).reshape(32, 32)
+        seen = SimpleNamespace(heat=np.stack([halves, halves]))
+        return SimpleNamespace(score=mean, reconstruction=seen)
 
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> Scores:
     """Give a stand-in whose only statistic is the score."""
 
-    def statistics(frame: object, verdict: float, *rest: object) -> Mapping[str, float]:
-        return {"score": verdict}
+    def statistics(frame: object, verdict: SimpleNamespace, *rest: object) -> Mapping[str, float]:
+        return {"score": verdict.score}
 
     monkeypatch.setattr(calibrate, "statistics_of", statistics)
     return Scores(small_bundle(scores=tuple(np.linspace(-3, -1, 50))))
@@ -152,13 +156,32 @@ def test_a_folder_of_other_files_is_refused(detector: Scores, tmp_path: Path) ->
 
 
 def test_usual_images_are_kept_apart(detector: Scores, tmp_path: Path) -> None:
-    """Images as they usually come are for the drift monitor and change no threshold."""
+    """Images as they usually come are for the drift monitor, with their order, and change no threshold."""
     files = images(tmp_path, 20)
     (tmp_path / "usual").mkdir()
     other = images(tmp_path / "usual", 5, first=100)
+    detector.grids = {100: 1, 101: 1, 102: -1, 103: 1}
     made = fit(detector, files, false_alarm_rate=0.1, source="here", usual=other)  # type: ignore[arg-type]
     assert made.calibration.threshold < 20
     assert made.usual == {"score": (100.0, 101.0, 102.0, 103.0, 104.0)}
+    assert made.successive == pytest.approx((1.0, -1.0))
+    assert made.apart == pytest.approx(0.0)
+    write_calibration(made, tmp_path / "c.json")
+    assert read_calibration(tmp_path / "c.json") == made
+
+
+def test_normals_of_several_frames(
+    detector: Scores, tmp_path: Path, make_dicom: Callable[..., bytes]
+) -> None:
+    """Each is one sample, its highest frame; the fewest frames of one are what objects are compared by."""
+    for number in range(20):
+        levels = np.arange(3 + number % 2, dtype=np.uint8)[:, None, None] + number
+        (tmp_path / f"{number}.dcm").write_bytes(make_dicom(levels * np.ones((20, 20), np.uint8)))
+    made = fit(detector, sorted(tmp_path.iterdir()), false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]
+    assert sorted(made.statistics["score"]) == [number + 2 + number % 2 for number in range(20)]
+    assert made.calibration.frames == made.frames == 3
+    write_calibration(made, tmp_path / "c.json")
+    assert read_calibration(tmp_path / "c.json") == made
 
 
 @pytest.mark.parametrize("signed", [False, True])

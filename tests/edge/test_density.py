@@ -239,6 +239,47 @@ def test_false_alarms_keep_to_the_rate(seed: int, count: int, rate: float) -> No
     assert flagged.mean() <= rate + 5 * flagged.std() / math.sqrt(len(flagged)) + 1e-9
 
 
+@pytest.mark.parametrize("alike", [0.0, 0.9])
+@pytest.mark.parametrize(("own", "frames"), [(1, 1), (1, 7), (4, 4), (4, 3), (4, 9)])
+def test_false_alarms_of_objects_keep_to_the_rate(alike: float, own: int, frames: int) -> None:
+    """However many frames an object has, or a normal, and however alike they are; without waste for one."""
+    rng = np.random.default_rng(0)
+
+    def highest(objects: int, of: int) -> NDArray[np.float64]:
+        frame = rng.normal(0, math.sqrt(1 - alike), (2000, objects, of))
+        return (rng.normal(0, math.sqrt(alike), (2000, objects, 1)) + frame).max(axis=2)
+
+    calibrations = [Calibration(tuple(row), 0.1, own) for row in np.sort(highest(120, own)).tolist()]
+    new = highest(1, frames)[:, 0].tolist()
+    flagged = [
+        score > calibration.threshold_of(frames) for score, calibration in zip(new, calibrations, strict=True)
+    ]
+    assert np.mean(flagged) <= 0.1 + 3 * math.sqrt(0.09 / 2000)
+    if frames % own == 0 and (alike == 0 or frames == own):  # then the p-value is exact
+        limit = calibrations[0].threshold_of(frames)
+        lowest = calibrations[0].p_value_of(frames, math.nextafter(limit, math.inf))
+        assert np.mean(flagged) == pytest.approx(lowest, abs=3 * math.sqrt(0.09 / 2000))
+
+
+@given(scores=scores_lists, rate=rates, score=st.floats(-6, 12), frames=st.integers(1, 40))
+def test_an_object_is_flagged_where_its_p_value_is_within_the_rate(
+    scores: list[float], rate: float, score: float, frames: int
+) -> None:
+    """One frame is an image; more frames have no lower p-value; normals that suffice do, one fewer do not."""
+    calibration = Calibration(tuple(scores), rate)
+    assert calibration.p_value_of(1, score) == pytest.approx(calibration.p_value(score))
+    assert calibration.p_value_of(frames, score) >= calibration.p_value_of(1, score) - 1e-12
+    flagged = score > calibration.threshold_of(frames)
+    assert flagged == (calibration.p_value_of(frames, score) <= rate + 1e-9)
+    needed = calibration.normals_needed(frames)
+    enough = [
+        math.isfinite(Calibration(tuple(range(count)), rate).threshold_of(frames))
+        for count in (needed - 1, needed)
+        if count > 0
+    ]
+    assert enough in ([False, True], [True])
+
+
 @pytest.mark.parametrize(("count", "finite"), [(18, False), (19, True)])
 def test_threshold_needs_enough_normals(count: int, finite: bool) -> None:
     """A rate of 5 % needs 19 held-out normals; with fewer nothing is ever flagged."""

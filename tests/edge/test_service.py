@@ -16,6 +16,7 @@ from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.notify import Notifier
+from sranogan_edge.service.run import serve
 from sranogan_edge.spool.spool import SpoolLimits
 from tests.edge.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
 
@@ -74,21 +75,6 @@ def test_an_image_that_is_too_large(tmp_path: Path) -> None:
     assert len(errors) == 1
     assert "3,000 bytes, above the limit" in errors[0]
     bench.spool.close()
-
-
-def test_a_fault_is_tried_again_and_a_lasting_one_dead_lettered(bench: Bench) -> None:
-    """One failure of the device costs an attempt; three cost the object, not the others."""
-    bench.detector.faults = [MemoryError("no memory")]
-    log = bench.root / "results.jsonl"
-    assert bench.build(open_feed(str(images(bench.root / "in", 10))), log=ResultsLog(log)).run() == 0
-    bench.detector.faults = [RuntimeError("driver lost")] * 3
-    service = bench.build(open_feed(str(images(bench.root / "in", 20, 30))), log=ResultsLog(log))
-    assert service.run() == ExitCode.SOME_FAILED
-    found = {Path(r["file"]).name: r for r in lines(log)}
-    assert found["10.png"]["score"] == 10
-    assert "given up after 3 attempts" in found["20.png"]["error"]
-    assert "RuntimeError: driver lost" in found["20.png"]["error"]
-    assert found["30.png"]["score"] == 30
 
 
 def test_frames_of_a_camera(bench: Bench) -> None:
@@ -150,6 +136,39 @@ def test_a_results_folder_that_becomes_read_only(bench: Bench, disk: Path) -> No
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     wait_for(lambda: len(lines(log.path)) == 1)
     assert stop() == ExitCode.OK
+
+
+def test_heat_maps_on_a_disk_that_becomes_read_only(tmp_path: Path, disk: Path) -> None:
+    """Scoring goes on without them, an alarm says so until there are some again."""
+    bench = Bench(tmp_path)
+    bench.out = disk
+    watched = images(tmp_path / "watched", 20)
+    service = bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02))
+    stop = bench.in_background(service)
+    for means, how in (((20,), "ro"), ((30, 40), "rw"), ((50,), "rw")):
+        images(watched, *means)
+        for mean in means:
+            wait_for((watched / "done" / f"{mean}.png").exists)
+        alarms = [alarm for alarm in service.alarms.now if "heat maps are missing (Read-only" in alarm]
+        assert len(alarms) == (means == (30, 40))
+        subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+    assert stop() == ExitCode.OK
+    assert bench.spool.counts()["done"] == 4
+    assert len(list((disk / "heat_maps").iterdir())) == 2
+    bench.spool.close()
+
+
+def test_a_start_with_a_results_folder_that_is_read_only(tmp_path: Path, disk: Path) -> None:
+    """Where an earlier run wrote there, its results wait; a folder that never took any is refused."""
+    judge, out, spool = Bench(tmp_path / "other").judge, disk / "out", tmp_path / "spool"
+    assert serve(judge, [str(images(tmp_path / "a", 20))], out, spool) == ExitCode.OK
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    assert serve(judge, [str(images(tmp_path / "b", 30))], out, spool) == ExitCode.OK
+    with pytest.raises(ResultsError, match="Read-only file system"):
+        serve(judge, [], out, tmp_path / "new")
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    assert serve(judge, [], out, spool) == ExitCode.OK
+    assert [r["score"] for r in lines(out / "results.jsonl")] == [20, 30]
 
 
 def test_results_are_written_once(bench: Bench) -> None:

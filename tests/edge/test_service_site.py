@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sranogan_edge.errors import ExitCode, ImageError, ResultsError
+from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import Arrival, FeedHealth, open_feed
 from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine, Scorer, result_line
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service.judge import Judge, Site
+from sranogan_edge.service.judge import Site
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
@@ -171,29 +172,6 @@ def test_only_one_camera_frame_in_so_many_is_watched(bench: Bench) -> None:
     assert found == [0, 2]
 
 
-class Picky(StandIn):
-    """Cannot judge frames of mean 13."""
-
-    def score(self, frame: Frame) -> Verdict:
-        if frame.pixels.mean() == 13:
-            raise ImageError("frame of one value")
-        return super().score(frame)
-
-
-def test_the_highest_frame_speaks_for_its_object() -> None:
-    """Frames that cannot be judged are named; where none can, the object cannot."""
-    judge = Judge(Picky(), SCORER, 1_000_000, 1.0)
-    beats: list[None] = []
-    answer = judge.answer([frame(v) for v in (20, 13, 240, 30)], pulse=lambda: beats.append(None))
-    line = answer.line("film.dcm", SCORER, None, "dicom:1")
-    assert (line.score, line.verdict, line.frames, line.frame) == (240.0, "anomalous", 4, 3)
-    assert line.reason == "1 of 4 frames could not be judged: frame of one value"
-    assert len(beats) == 4
-    with pytest.raises(ImageError, match="one value"):
-        judge.answer([frame(13), frame(13)])
-    assert judge.answer([frame(1)]).line("a.png", SCORER, None, "").frame is None
-
-
 def test_a_dicom_object_of_several_frames(bench: Bench, make_dicom: Callable[..., bytes]) -> None:
     """It has one result, of its highest frame, with that frame's number."""
     frames = np.stack([np.full((20, 20), mean, np.uint8) for mean in (90, 105, 95)])
@@ -269,6 +247,15 @@ def test_a_threshold_that_cannot_be_kept_is_not_applied(small_disk: Path) -> Non
         applied.apply(2.5, "me")
     assert applied.value == 1.5
     assert AppliedThreshold(small_disk, SCORER).value == 1.5
+
+
+def test_a_threshold_on_a_disk_that_is_read_only_is_not_applied(disk: Path) -> None:
+    """The page is told why, in words, and the one before stays in force."""
+    applied = AppliedThreshold(disk, SCORER)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(ResultsError, match=r"Read-only file system.*was not applied"):
+        applied.apply(2.5, "me")
+    assert applied.value is None
 
 
 def test_alarms_are_told_once(caplog: pytest.LogCaptureFixture) -> None:

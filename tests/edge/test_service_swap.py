@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -317,6 +317,44 @@ def test_the_start_goes_on_with_the_last_one_that_was_good(
     assert "The one that was in use before goes on." in place.alarms.now[0]
 
 
+def test_the_start_goes_on_with_the_last_calibration_that_was_good(
+    place: Place, others: Path, calibration: Path, tiny_bundle: Path
+) -> None:
+    """As with bundles, whether it is garbage, gone, or there is garbage for a bundle as well."""
+    shutil.copy(calibration, place.site)
+    first = place.swap().first()
+    for spoil in (lambda: place.site.write_text("garbage"), lambda: place.put(others / "garbage")):
+        spoil()
+        swap = place.swap()
+        judge = swap.first()
+        assert judge.scorer == first.scorer
+        assert judge.site is not None
+        refused = [alarm for alarm in place.alarms.now if str(place.site) in alarm]
+        assert len(refused) == 1
+        assert refused[0].endswith("The one that was in use before goes on.")
+    swap.start()
+    shutil.copy(calibration, place.site)
+    place.put(tiny_bundle)
+    swap.look()
+    wait_for(lambda: not any(str(place.site) in alarm for alarm in place.alarms.now))
+    swap.close()
+
+
+def test_a_kept_calibration_is_proven_like_any_other(place: Place, others: Path, calibration: Path) -> None:
+    """Unsigned where a signature is asked for, it is refused; of another bundle, that goes on with it."""
+    shutil.copy(calibration, place.site)
+    first = place.swap().first()
+    place.site.write_text("garbage")
+    key = place.root / "key"
+    key.write_bytes(b"a secret of more than thirty-two bytes")
+    kept = KeptBundles(place.root / "spool", place.file)
+    asked = Loader(XNNPACK, CalibrationSettings(place.site, key))
+    with pytest.raises(CalibrationError, match="not a calibration"):
+        Swap(place.file, asked, kept, place.alarms).first()
+    place.put(others / "second")
+    assert place.swap().first().scorer == first.scorer
+
+
 @pytest.mark.parametrize(("name", "error"), [("garbage", BundleFormatError), ("wrong", GoldenMismatchError)])
 def test_the_first_start_refuses(place: Place, others: Path, name: str, error: type[BundleError]) -> None:
     """With nothing to go on with, the runner does not start, and says why in the file's own name."""
@@ -334,6 +372,20 @@ def test_the_first_start_refuses_the_calibration_of_another_bundle(
     place.put(others / "second")
     with pytest.raises(CalibrationError, match="not with this one"):
         place.swap().first()
+
+
+def test_a_judge_proves_its_device_by_the_golden_cases(tiny_bundle: Path) -> None:
+    """Whenever it is asked; graphs that fail now are told by whatever they raise."""
+    detector = Loader(XNNPACK).detector(tiny_bundle)
+    judge = Judge.of(detector)
+    judge.prove()
+
+    def lost(inputs: object) -> NoReturn:
+        raise RuntimeError("driver lost")
+
+    detector._graphs = {**detector._graphs, "search": lost}  # type: ignore[dict-item]  # broken on purpose
+    with pytest.raises(RuntimeError, match="driver lost"):
+        judge.prove()
 
 
 def test_p_values_and_threshold_are_the_sites(tiny_bundle: Path, calibration: Path) -> None:

@@ -1,4 +1,4 @@
-"""Copies of the bundles that were in use, in the spool's folder: to go on with, and to go back to."""
+"""Copies of what was in use, in the spool's folder: bundles to go back to, and the calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["KeptBundles", "digest_of"]
 
 
 class KeptBundles:
-    """``bundles/NAME`` is in use, ``bundles/NAME.1`` was before it, and so on.
+    """``bundles/NAME`` is in use, ``bundles/NAME.1`` was before it, and so on; ``calibration/NAME``.
 
     What is proven is the copy, so that it is what was read, whoever writes to the original meanwhile.
     """
@@ -26,6 +26,7 @@ class KeptBundles:
         self._folder, self._original, self._keep = spool / "bundles", bundle, keep
         self.in_use = self._folder / bundle.name
         self.staged = self._folder / "incoming"
+        self._calibrations = spool / "calibration"
         self._void = self._folder / "calibration_void"
 
     def stage(self) -> Path:
@@ -70,6 +71,28 @@ class KeptBundles:
         for number in range(self._keep, 0, -1):
             if names[number - 1].exists():
                 names[number - 1].replace(names[number])
+
+    def calibration(self, original: Path) -> Path:
+        """Where the copy of the calibration of that name is, if there is one."""
+        return self._calibrations / original.name
+
+    def keep_calibration(self, original: Path, digest: str) -> None:
+        """Copy the calibration that is in force now; where it is another by now (SHA-256), leave it.
+
+        Raises:
+            OSError: it cannot be copied; what was kept before stays.
+        """
+        content, kept = original.read_bytes(), self.calibration(original)
+        if hashlib.sha256(content).hexdigest() != digest or digest_of(kept) == digest:
+            return
+        self._calibrations.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_name(f"{kept.name}.part")
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(kept)
+        sync_folder(self._calibrations)
 
     def note_void(self, bundle: str) -> None:
         """Remember over restarts that this bundle (its SHA-256) took over without a calibration."""

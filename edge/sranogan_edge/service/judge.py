@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import CalibrationError, ImageError, SettingsError
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Detector, Verdict
+from sranogan_edge.pipeline import Detector, Verdict, check_golden
 from sranogan_edge.results import ResultLine, Scorer, result_line
 from sranogan_edge.site.calibration import SiteCalibration, apply_calibration, read_calibration
 from sranogan_edge.site.domain import DEFAULT_RATE, DomainRule
 from sranogan_edge.site.drift_statistics import grid_of, statistics_of
 
-__all__ = ["Answer", "Judge", "ScoresFrames", "Site", "calibrated"]
+__all__ = ["Answer", "Judge", "ScoresFrames", "Site", "calibrated", "highest"]
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Answer:
         grid: of that frame at 32 x 32 pixels.
         frames: how many the object has.
         frame: number of that frame, from 1.
-        left_out: which frames could not be judged, and why; empty where all could.
+        note: which frames could not be judged, and whether the normals are too few for so many frames.
     """
 
     verdict: Verdict
@@ -72,12 +72,12 @@ class Answer:
     grid: NDArray[np.float32]
     frames: int = 1
     frame: int = 1
-    left_out: str = ""
+    note: str = ""
 
     def line(self, source: str, scorer: Scorer, heat_map: str | None, feed: str) -> ResultLine:
         """Return the result line."""
         made = result_line(source, self.verdict, scorer, heat_map, out_of_domain=self.out_of_domain)
-        reasons = "; ".join(filter(None, (self.out_of_domain, self.left_out)))
+        reasons = "; ".join(filter(None, (self.out_of_domain, self.note)))
         several = self.frame if self.frames > 1 else None
         return replace(made, reason=reasons or None, feed=feed or None, frames=self.frames, frame=several)
 
@@ -93,6 +93,7 @@ class Judge:
         heat_limit: scale of the heat maps; None makes none.
         calibration: p-values and threshold in force; None where the detector alone knows.
         site: where the calibration is a site's.
+        prove: raises where the detector does not score the bundle's golden cases as it should.
     """
 
     detector: ScoresFrames
@@ -101,6 +102,7 @@ class Judge:
     heat_limit: float | None
     calibration: Calibration | None = None
     site: Site | None = None
+    prove: Callable[[], object] = lambda: None
 
     @classmethod
     def of(cls, detector: Detector, site: Site | None = None) -> Judge:
@@ -108,7 +110,8 @@ class Judge:
         bundle = detector.bundle
         scorer = Scorer.of(detector, site.digest if site else None)
         limit = bundle.density.heat_limit
-        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, bundle.calibration, site)
+        prove = partial(check_golden, detector, bundle.golden)
+        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, bundle.calibration, site, prove)
 
     def answer(
         self,
@@ -118,33 +121,25 @@ class Judge:
     ) -> Answer:
         """Judge the frames of one object; the highest score speaks for it.
 
+        P-value and threshold are those of the highest of so many (:class:`Calibration`).
+
         Args:
             frames: at least one.
-            threshold: in force instead of the calibration's.
+            threshold: in force instead of the calibration's, however many frames there are.
             pulse: is called after each frame, as a sign of life.
 
         Raises:
             ImageError: none of the frames can be judged.
         """
-        best: tuple[int, Verdict] | None = None
-        failed: list[ImageError] = []
-        for number, frame in enumerate(frames):
-            try:
-                verdict = self.detector.score(frame)
-            except ImageError as error:
-                failed.append(error)
-                continue
-            finally:
-                pulse()
-            if best is None or verdict.score > best[1].score:
-                best = number, verdict
-        if best is None:
-            raise failed[0]
-        left_out = f"{len(failed)} of {len(frames)} frames could not be judged: {failed[0]}" if failed else ""
-        return self._answer(frames, *best, threshold, left_out)
+        number, verdict, failed = highest(self.detector, frames, pulse)
+        notes = [f"{len(failed)} of {len(frames)} frames could not be judged: {failed[0]}"] if failed else []
+        if self.calibration and len(frames) > 1:
+            verdict, too_few = _highest_of(len(frames) - len(failed), verdict, self.calibration)
+            notes += [too_few] if too_few and threshold is None else []
+        return self._answer(frames, number, verdict, threshold, "; ".join(notes))
 
     def _answer(
-        self, frames: Sequence[Frame], number: int, verdict: Verdict, threshold: float | None, left_out: str
+        self, frames: Sequence[Frame], number: int, verdict: Verdict, threshold: float | None, note: str
     ) -> Answer:
         if threshold is not None:
             verdict = replace(verdict, threshold=threshold, anomalous=verdict.score > threshold)
@@ -153,12 +148,51 @@ class Judge:
         if self.site:
             statistics = self.site.measure(frames[number], verdict)
             outside = self.site.domain.judge(statistics).message if self.site.domain else ""
-        return Answer(verdict, outside, statistics, grid_of(verdict), len(frames), number + 1, left_out)
+        return Answer(verdict, outside, statistics, grid_of(verdict), len(frames), number + 1, note)
 
     @property
     def threshold(self) -> float:
         """Of the calibration in force."""
         return self.calibration.threshold if self.calibration else math.inf
+
+
+def highest(
+    detector: ScoresFrames, frames: Sequence[Frame], pulse: Callable[[], None] = lambda: None
+) -> tuple[int, Verdict, list[ImageError]]:
+    """Return number (from 0) and verdict of the frame with the highest score, and why others have none.
+
+    Raises:
+        ImageError: none of the frames can be judged.
+    """
+    best: tuple[int, Verdict] | None = None
+    failed: list[ImageError] = []
+    for number, frame in enumerate(frames):
+        try:
+            verdict = detector.score(frame)
+        except ImageError as error:
+            failed.append(error)
+            continue
+        finally:
+            pulse()
+        if best is None or verdict.score > best[1].score:
+            best = number, verdict
+    if best is None:
+        raise failed[0]
+    return *best, failed
+
+
+def _highest_of(frames: int, verdict: Verdict, calibration: Calibration) -> tuple[Verdict, str]:
+    """Judge the highest score of so many; also say where no score could be anomalous, for lack of normals."""
+    limit = calibration.threshold_of(frames)
+    p_value = calibration.p_value_of(frames, verdict.score)
+    made = replace(verdict, p_value=p_value, threshold=limit, anomalous=verdict.score > limit)
+    if math.isfinite(limit):
+        return made, ""
+    rate, needed = calibration.false_alarm_rate, calibration.normals_needed(frames)
+    return made, (
+        f"{len(calibration.scores)} normals are too few to call the highest of {frames} frames anomalous at "
+        f"a false-alarm rate of {rate:g}: calibrate with {needed}, or with normals of as many frames"
+    )
 
 
 def calibrated(

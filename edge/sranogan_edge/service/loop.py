@@ -86,7 +86,9 @@ class Service:
             board=board,
             bundle=self.settings.bundle,
         )
-        self._scoring = Scoring(spool, judge, self.settings.out, self._threshold, self._report.alive)
+        self._scoring = Scoring(
+            spool, judge, self.settings.out, self._threshold, self.alarms, self._report.alive
+        )
         self._intake = Intake(spool, feeds, judge.scorer)
         self._delivery: Delivery | None = None
         self._stop = threading.Event()
@@ -159,9 +161,10 @@ class Service:
             self._prune()
             if worked:
                 continue
-            if ended:
+            if ended and not self.spool.waiting():
                 return
-            self._intake.wake.wait(min(_IDLE_S, (self._report.notifier.watchdog_s or 4.0) / 4))
+            pause_s = self._scoring.faults.pause_s or _IDLE_S
+            self._intake.wake.wait(min(_IDLE_S, pause_s, (self._report.notifier.watchdog_s or 4.0) / 4))
 
     def _take_over(self) -> None:
         """Let a new judge take over, between two objects."""
@@ -185,7 +188,7 @@ class Service:
         results = self._intake.refused()
         arrival = self._intake.frame()
         try:
-            if arrival is not None:
+            if arrival is not None and not self._scoring.faults.pause_s:  # else too old when that is over
                 results.append(self._scoring.frame(*arrival, self._kept))
             found = self._scoring.object(self._kept)
         except SpoolFullError as error:  # before an object was begun, or when told to stop
@@ -223,7 +226,8 @@ class Service:
 
     def _tell(self) -> None:
         sinks = self._delivery.health if self._delivery else {}
-        self._report.tell(sinks, self._full or self._intake.full, dict(self._intake.failures))
+        full = self._full or self._intake.full
+        self._report.tell(sinks, full, self._scoring.faults.device, dict(self._intake.failures))
 
     def _prune(self) -> None:
         now = time.monotonic()

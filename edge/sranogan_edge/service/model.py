@@ -10,7 +10,6 @@ import cv2
 
 from sranogan_edge.budget import largest_within, table_of
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.errors import CalibrationError
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.service.judge import Judge, calibrated
 from sranogan_edge.settings.tree import CalibrationSettings, DomainSettings, ScoringSettings
@@ -61,22 +60,14 @@ class Loader:
         _log.info("%d search steps: %s", detector.bundle.steps, table_of(taken))
         return detector
 
-    def judge(self, detector: Detector) -> Judge:
-        """Put the site's calibration into ``detector``.
+    def judge(self, detector: Detector, calibration: Path | None = None) -> Judge:
+        """Put the site's calibration into ``detector``, or the copy of it at ``calibration``.
 
         Raises:
             CalibrationError: it is refused: damaged, unsigned, of another bundle or number of steps.
         """
-        if self.calibration.file is None:
+        file = calibration or self.calibration.file
+        if file is None:
             return Judge.of(detector)
         rate = self.domain.rate if self.domain else None
-        return calibrated(detector, self.calibration.file, self.calibration.key_file, rate)
-
-    def judge_or_why_not(self, detector: Detector) -> tuple[Judge, str]:
-        """The same, without the calibration where that is refused; then also why."""
-        try:
-            return self.judge(detector), ""
-        except CalibrationError as error:
-            return Judge.of(detector), (
-                f"the site's calibration is void, the bundle's own threshold is in force: {error}"
-            )
+        return calibrated(detector, file, self.calibration.key_file, rate)

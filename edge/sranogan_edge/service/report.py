@@ -99,6 +99,7 @@ class Report:
         self,
         sinks: Mapping[str, SinkHealth],
         disk: str,
+        device: str = "",
         failures: Mapping[str, Exception] | None = None,
         *,
         now: bool = False,
@@ -108,6 +109,7 @@ class Report:
         Args:
             sinks: how they fare, by name.
             disk: why the spool takes nothing; empty where it does.
+            device: why nothing can be scored; empty where it can.
             failures: what ended a feed for good, by feed.
             now: without waiting for the second to pass.
         """
@@ -128,7 +130,7 @@ class Report:
             self._board.set_feeds(health, sinks)
             self._board.set_queue(self._spool.waiting())
             self._board.set_alarms(self._alarms.now)
-            why_not = self._why_not or disk
+            why_not = self._why_not or disk or device
             self._board.set_ready(not why_not, why_not)
 
     def status(self, scored: int, failed: int) -> None:

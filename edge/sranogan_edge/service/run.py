@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sranogan_edge.errors import ExitCode
+from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import Feed, open_feed
 from sranogan_edge.feeds.video_source import without_credentials
 from sranogan_edge.log import log_to_stderr
@@ -28,12 +28,14 @@ from sranogan_edge.settings.feeds import FilesFeedSettings
 from sranogan_edge.settings.folders import own_folders, refuse_what_would_be_moved
 from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
+from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.open import open_sink, sink_key
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 __all__ = ["log_to_stderr", "serve", "serve_settings"]
 
 _log = logging.getLogger(__name__)
+_RESULTS = "results.jsonl"
 
 
 def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = None) -> ExitCode:
@@ -50,13 +52,13 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
     address = settings.page.address(known)
     with ExitStack() as parts:
         folder, out = settings.spool_folder, settings.out
-        log = ResultsLog(out / "results.jsonl", settings.results)
         spool = Spool(folder, settings.spool)
         parts.callback(spool.close)
+        log = _results(out, spool, settings.results)
         alarms = Alarms()
         swap = _swap(settings, folder, alarms)
         judge = swap.first()
-        readers = {"results.jsonl": log, **_sinks(settings, parts, known)}
+        readers = {_RESULTS: log, **_sinks(settings, parts, known)}
         feeds = _feeds(settings, parts)
         threshold = AppliedThreshold(folder, judge.scorer)
         board = _board(judge, settings, threshold) if address else None
@@ -90,11 +92,11 @@ def serve(
         SpoolInUseError: another runner holds the spool or a watched folder.
         SranoganError: a feed cannot be opened, or the spool or ``out`` cannot be written to.
     """
-    refuse_shared_files(out / "results.jsonl", sinks)
+    refuse_shared_files(out / _RESULTS, sinks)
     with ExitStack() as parts:
-        readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
         held = Spool(spool, limits)
         parts.callback(held.close)
+        readers: dict[str, Reader] = {_RESULTS: _results(out, held)}
         for sink in dict.fromkeys(sinks):
             opened = open_sink(sink, spool / "sinks", pictures=out)
             readers[_name(sink, readers)] = SinkReader(opened, sink_key(sink))
@@ -105,6 +107,22 @@ def serve(
         service = Service(judge, held, feeds, readers, ServiceSettings(out=out))
         with stopped_by_signals(service):
             return service.run()
+
+
+def _results(out: Path, spool: Spool, rotation: Rotation | None = None) -> ResultsLog:
+    """``results.jsonl`` below ``out``; where this spool's runner wrote there before, it may wait for a cure.
+
+    Raises:
+        ResultsError: it cannot be written to, and never was: somebody named a wrong folder.
+    """
+    try:
+        return ResultsLog(out / _RESULTS, rotation)
+    except ResultsError as error:
+        reached = spool.outbox.cursor(_RESULTS)
+        if not (reached and reached.number):
+            raise
+        _log.error("%s", error)
+        return ResultsLog(out / _RESULTS, rotation, must_be_writable=False)
 
 
 def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str]) -> dict[str, Reader]:
@@ -154,6 +172,6 @@ def _board(judge: Judge, settings: Settings, threshold: AppliedThreshold) -> Boa
         about(judge, settings.bundle),
         threshold=threshold.value,
         on_threshold=threshold.apply,
-        earlier=recalled(settings.out / "results.jsonl"),
+        earlier=recalled(settings.out / _RESULTS),
         out=settings.out,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from sranogan_edge.feeds import Arrival
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import HEAT_MAPS, ResultLine, error_line, overlay
+from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.faults import Faults
 from sranogan_edge.service.judge import Answer, Judge, ScoresFrames
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.spool.spool import Entry, Spool
@@ -58,6 +61,7 @@ class Scoring:
 
     Attributes:
         judge: may be replaced between two objects.
+        faults: of the device, or of an object that it cannot bear.
     """
 
     def __init__(
@@ -66,16 +70,18 @@ class Scoring:
         judge: Judge,
         out: Path | None,
         threshold: AppliedThreshold,
+        alarms: Alarms,
         pulse: Callable[[], None] = lambda: None,
     ) -> None:
         """Score with ``judge`` by ``threshold``; heat maps go below ``out``; ``pulse`` is a sign of life."""
         self.judge = judge
         self._spool, self._out = spool, out
-        self._threshold, self._pulse = threshold, pulse
+        self._threshold, self._alarms, self._pulse = threshold, alarms, pulse
+        self.faults = Faults(alarms)
         self._any_exhausted = True  # an earlier run may have left some
 
     def object(self, keep: Callable[[Callable[[], int]], int]) -> Result | None:
-        """Score the next object; None where none waits.
+        """Score the next object; None where none waits, or all are to wait after a fault.
 
         Args:
             keep: calls what stores the result, again while the disk is full.
@@ -84,6 +90,8 @@ class Scoring:
             for entry in self._spool.exhausted():
                 return self._bury(entry, keep)
             self._any_exhausted = False
+        if self.faults.pause_s:
+            return None
         begun = self._spool.next()
         if begun is None:
             return None
@@ -92,25 +100,30 @@ class Scoring:
         except ImageError as error:
             line = self._error_line(begun.source, error, begun.feed)
             return self._ended(begun, line, None, keep, dead=str(error))
-        except (Exception, MemoryError) as error:  # of the device, the runtime, or ours: tried again
-            _log.exception("%s: attempt %d failed", begun.source, begun.attempts)
+        except Exception as error:  # of the device, the runtime, or ours: tried again
             failure = f"{type(error).__name__}: {error}"
-            keep(lambda: self._spool.give_back(begun, failure))
-            self._any_exhausted = begun.attempts >= self._spool.limits.max_attempts
-            return self.object(keep)
+            counts = self.faults.failed(begun.source, error, self.judge)
+            keep(lambda: self._spool.give_back(begun, failure, counts=counts))
+            self._any_exhausted = counts and begun.attempts >= self._spool.limits.max_attempts
+            return self.object(keep) if self._any_exhausted else None
+        self.faults.over()
         heat = self._heat_map(begun, answer.verdict)
         return self._ended(
             begun, answer.line(begun.source, self.judge.scorer, heat, begun.feed), answer, keep
         )
 
     def frame(self, feed: str, arrival: Arrival, keep: Callable[[Callable[[], int]], int]) -> Result:
-        """Score a camera's frame; it is not tried again."""
+        """Score a camera's frame; it is not tried again. During a pause after a fault, let it go instead."""
         assert arrival.frame is not None
         answer: Answer | None = None
         try:
             answer = self._answer((arrival.frame,))
             line = answer.line(arrival.frame_source, self.judge.scorer, None, feed)
+            self.faults.over()
         except ImageError as error:
+            line = self._error_line(arrival.frame_source, error, feed)
+        except Exception as error:  # as with objects, but the next frame is as good
+            self.faults.failed(arrival.frame_source, error, self.judge)
             line = self._error_line(arrival.frame_source, error, feed)
         number = keep(lambda: self._spool.outbox.record(asdict(line), arrival.identity))
         return Result(number, line, answer, None)
@@ -128,6 +141,7 @@ class Scoring:
             f"{f' ({entry.reason})' if entry.reason else ''}. Its bytes are in the spool's dead/."
         )
         _log.error("%s", reason)
+        self.faults.over()
         line = self._error_line(entry.source, ImageError(reason), entry.feed)
         return self._ended(entry, line, None, keep, dead=reason)
 
@@ -146,7 +160,7 @@ class Scoring:
         return Result(number, line, answer, self._spool.entry(entry.sequence))
 
     def _heat_map(self, entry: Entry, verdict: Verdict) -> str | None:
-        """Save the heat map; a disk that does not take it costs the picture, not the result."""
+        """Save the heat map; a disk that does not take it costs the picture, not the result: an alarm."""
         if self._out is None or self.judge.heat_limit is None:
             return None
         stem = re.sub(r"[^\w.-]", "_", Path(entry.source).stem)[:_STEM_CHARACTERS]
@@ -156,7 +170,11 @@ class Scoring:
             (self._out / HEAT_MAPS).mkdir(exist_ok=True)
             (self._out / relative).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
         except OSError as error:
+            with contextlib.suppress(OSError):  # what is left of it is named by no result
+                (self._out / relative).unlink(missing_ok=True)
             _log.warning("%s: no heat map (%s)", entry.source, error.strerror or error)
-            (self._out / relative).unlink(missing_ok=True)
+            why = f"{self._out}: heat maps are missing ({error.strerror or error}); scoring goes on"
+            self._alarms.note("heat maps", f"{why}. Free some space, or correct the permissions.")
             return None
+        self._alarms.note("heat maps")
         return relative

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from sranogan_edge.bundle_archive import MAX_BUNDLE_BYTES
-from sranogan_edge.errors import BundleError, SpoolError, SranoganError
+from sranogan_edge.errors import BundleError, CalibrationError, SpoolError, SranoganError
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.bundles import KeptBundles, digest_of
@@ -83,7 +83,8 @@ class Swap:
 
     def _go_on(self) -> Judge:
         detector = self._loader.detector(self._kept.in_use)
-        judge = self._judge(detector, may_be_void=self._kept.is_void(detector.bundle.sha256))
+        void = self._kept.is_void(detector.bundle.sha256)
+        judge = self._judge(detector, may_be_void=void, may_be_kept=True)
         self._detector = detector
         return judge
 
@@ -141,21 +142,56 @@ class Swap:
         detector = self._read(before)
         sha256 = detector.bundle.sha256
         is_new = before is None or sha256 != before.bundle.sha256
-        judge = self._judge(detector, may_be_void=(is_new and not at_start) or self._kept.is_void(sha256))
+        void = (is_new and not at_start) or self._kept.is_void(sha256)
+        judge = self._judge(detector, may_be_void=void, may_be_kept=at_start)
         self._detector = detector
         if is_new:
             self._keep()
         return judge
 
-    def _judge(self, detector: Detector, *, may_be_void: bool) -> Judge:
-        """Put the site's calibration in force; one of another bundle is void where that took over from it."""
-        if not may_be_void:
-            judge, why = self._loader.judge(detector), ""
-        else:
-            judge, why = self._loader.judge_or_why_not(detector)
-        self._alarms.note("calibration", *filter(None, [why]))
-        self._kept.note_void(detector.bundle.sha256 if why else "")
+    def _judge(self, detector: Detector, *, may_be_void: bool, may_be_kept: bool) -> Judge:
+        """Put the site's calibration in force.
+
+        Args:
+            detector: of the bundle.
+            may_be_void: where it is refused, the bundle's own holds: it is of another bundle that was in use.
+            may_be_kept: where it is refused, the one that was in force before goes on.
+
+        Raises:
+            CalibrationError: refused, and neither may be.
+        """
+        try:
+            judge = self._loader.judge(detector)
+        except CalibrationError as error:
+            kept = self._judge_by_kept(detector) if may_be_kept else None
+            if kept is None and not may_be_void:
+                raise
+            void = "the site's calibration is void, the bundle's own threshold is in force: "
+            goes_on = " The one that was in use before goes on."
+            self._alarms.note("calibration", f"{error}{goes_on}" if kept else f"{void}{error}")
+            self._kept.note_void("" if kept else detector.bundle.sha256)
+            return kept or Judge.of(detector)
+        self._alarms.note("calibration")
+        self._kept.note_void("")
+        self._keep_calibration(judge)
         return judge
+
+    def _judge_by_kept(self, detector: Detector) -> Judge | None:
+        original = self._loader.calibration.file
+        assert original
+        try:
+            return self._loader.judge(detector, self._kept.calibration(original))
+        except CalibrationError:
+            return None
+
+    def _keep_calibration(self, judge: Judge) -> None:
+        original = self._loader.calibration.file
+        if original is None or judge.site is None:
+            return
+        try:
+            self._kept.keep_calibration(original, judge.site.digest)
+        except OSError as error:
+            _log.error("%s: cannot be kept (%s)", original, error.strerror or error)
 
     def _read(self, before: Detector | None) -> Detector:
         """Return the proven detector of the file that is there; the one in use where it is the same."""

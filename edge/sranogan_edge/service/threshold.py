@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -121,7 +122,8 @@ class AppliedThreshold:
             temporary.replace(self._path)
             sync_folder(self._path.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise ResultsError(
                 f"{self._path}: the threshold cannot be kept ({error.strerror or error}), so it was not "
                 "applied. Free some space, and apply it again."

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sranogan_edge.decode import decode_bytes
+from sranogan_edge.decode import decode_frames
 from sranogan_edge.density import RANK_ROUNDING, Calibration
 from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
 from sranogan_edge.pipeline import Detector
+from sranogan_edge.service.judge import highest
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.calibration import (
     SiteCalibration,
@@ -27,7 +29,7 @@ from sranogan_edge.site.calibration import (
     read_calibration,
     write_calibration,
 )
-from sranogan_edge.site.drift_statistics import column, statistics_of
+from sranogan_edge.site.drift_statistics import apart, column, grid_of, statistics_of, successive
 
 __all__ = [
     "SiteCalibration",
@@ -68,13 +70,17 @@ class Scored:
     """Statistics of images, and what they were.
 
     Attributes:
-        rows: statistics, one mapping an image.
+        rows: statistics, one mapping an image: of its frame with the highest score, as the runner takes it.
+        frames: how many each image has.
+        grids: that frame of each at 32 x 32 pixels.
         digests: SHA-256 of each scored file.
         unreadable: messages of those that could not be scored.
         twice: names of the files that have the same bytes as an earlier one.
     """
 
     rows: list[Mapping[str, float]]
+    frames: list[int]
+    grids: list[NDArray[np.float32]]
     digests: list[str]
     unreadable: list[str]
     twice: list[str]
@@ -87,18 +93,20 @@ class Scored:
 
 def score_all(detector: Detector, files: Iterable[Path]) -> Scored:
     """Score ``files``, each content once; raises DataError where more than a tenth cannot be scored."""
-    found = Scored([], [], [], [])
+    found = Scored([], [], [], [], [], [])
     seen: set[str] = set()
     for file in files:
         try:
-            digest, row = _score(detector, file, seen)
+            digest, row, frames, grid = _score(detector, file, seen)
         except ImageError as error:
             found.unreadable.append(str(error))
             continue
-        if row is None:
+        if row is None or grid is None:
             found.twice.append(str(file))
             continue
         found.rows.append(row)
+        found.frames.append(frames)
+        found.grids.append(grid)
         found.digests.append(digest)
     tried = len(found.rows) + len(found.unreadable)
     if not found.rows or len(found.unreadable) > MOST_UNREADABLE * tried:
@@ -110,18 +118,23 @@ def score_all(detector: Detector, files: Iterable[Path]) -> Scored:
     return found
 
 
-def _score(detector: Detector, file: Path, seen: set[str]) -> tuple[str, Mapping[str, float] | None]:
+def _score(
+    detector: Detector, file: Path, seen: set[str]
+) -> tuple[str, Mapping[str, float] | None, int, NDArray[np.float32] | None]:
+    """Digest, statistics, frames and grid; no statistics where the content is among those ``seen``."""
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"{file}: cannot be read ({error.strerror or error}).") from error
     digest = hashlib.sha256(data).hexdigest()
     if digest in seen:
-        return digest, None
+        return digest, None, 0, None
     seen.add(digest)
     spec = detector.bundle.preprocess
-    frame = decode_bytes(data, source=str(file), max_pixels=spec.max_pixels)
-    return digest, statistics_of(frame, detector.score(frame), detector.bundle.density, spec)
+    frames = decode_frames(data, source=str(file), max_pixels=spec.max_pixels)
+    number, verdict, failed = highest(detector, frames)
+    row = statistics_of(frames[number], verdict, detector.bundle.density, spec)
+    return digest, row, len(frames) - len(failed), grid_of(verdict)
 
 
 def fit(
@@ -155,7 +168,8 @@ def fit(
     if len(scored.rows) < needed:
         raise DataError(too_few(len(scored.rows), false_alarm_rate, source))
     others = list(usual)
-    usual_scored = score_all(detector, others).statistics if others else {}
+    usual_scored = score_all(detector, others) if others else None
+    as_they_come = (usual_scored or scored).grids
     site = SiteCalibration(
         bundle=detector.bundle.sha256,
         steps=detector.bundle.steps,
@@ -165,8 +179,11 @@ def fit(
         images_sha256=hashlib.sha256("".join(sorted(scored.digests)).encode()).hexdigest(),
         source=source,
         skipped=len(scored.unreadable) + len(scored.twice),
-        usual=usual_scored,
+        usual=usual_scored.statistics if usual_scored else {},
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        successive=successive(as_they_come),
+        apart=apart(as_they_come),
+        frames=min(scored.frames),
     )
     odd = difference(site, detector.bundle.calibration)
     if odd:

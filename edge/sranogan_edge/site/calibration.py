@@ -36,6 +36,11 @@ class SiteCalibration:
         usual: the same statistics of images as they usually come, healthy and ill, for the drift monitor;
             empty where there were none.
         made: UTC, ISO 8601.
+        successive: how alike images that follow each other are (:func:`correlation` at 32 x 32 pixels, first
+            and second, third and fourth, ...), in the order of their names; of the usual images where there
+            are some, else of the normals.
+        apart: how alike images far apart in that order are, on average.
+        frames: the fewest that one of the normals has; the statistics are of its highest-scoring one.
     """
 
     bundle: str
@@ -48,6 +53,9 @@ class SiteCalibration:
     skipped: int = 0
     usual: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     made: str = ""
+    successive: tuple[float, ...] = ()
+    apart: float = 0.0
+    frames: int = 1
     schema_version: int = CALIBRATION_SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -57,6 +65,10 @@ class SiteCalibration:
                     f"a calibration's statistics must be finite numbers of {', '.join(STATISTICS)}; "
                     f"received {len(values)} of {name!r}"
                 )
+        if not np.isfinite((*self.successive, self.apart)).all():
+            raise SettingsError("how alike a calibration's images are must be finite numbers")
+        if self.frames < 1:
+            raise SettingsError(f"a calibration's normals have at least 1 frame; received {self.frames}")
         if "score" not in self.statistics:
             raise SettingsError("a calibration has no scores")
         if len({len(values) for values in self.statistics.values()}) != 1:
@@ -70,7 +82,7 @@ class SiteCalibration:
     @property
     def calibration(self) -> Calibration:
         """The p-values and the threshold that follow."""
-        return Calibration(tuple(sorted(self.statistics["score"])), self.false_alarm_rate)
+        return Calibration(tuple(sorted(self.statistics["score"])), self.false_alarm_rate, self.frames)
 
 
 def write_calibration(site: SiteCalibration, path: Path, key: Path | None = None) -> None:
@@ -92,6 +104,9 @@ def write_calibration(site: SiteCalibration, path: Path, key: Path | None = None
         "false_alarm_rate": site.false_alarm_rate,
         "threshold": site.calibration.threshold,
         "made": site.made,
+        "successive": list(site.successive),
+        "apart": site.apart,
+        "frames": site.frames,
         "statistics": {name: list(values) for name, values in site.statistics.items()},
         "usual": {name: list(values) for name, values in site.usual.items()},
     }
@@ -117,6 +132,9 @@ def read_calibration(path: Path, key: Path | None = None) -> SiteCalibration:
             skipped=int(body["skipped"]),
             usual=_columns(body["usual"]),
             made=str(body["made"]),
+            successive=tuple(float(value) for value in body["successive"]),
+            apart=float(body["apart"]),
+            frames=int(body["frames"]),
         )
         if not math.isclose(float(body["threshold"]), site.calibration.threshold, rel_tol=1e-9):
             raise ValueError("the threshold does not follow from the scores")

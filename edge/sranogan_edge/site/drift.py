@@ -3,8 +3,11 @@
 Every ``window`` images, each statistic of these images is compared with the calibration's by an exact
 two-sample Kolmogorov-Smirnov test. Its level is set so that the alarms expected in 10,000 images that are
 exchangeable with the calibration's are at most as many as stated, over all statistics together (the sum of
-the levels bounds them, whatever depends on what). Neighbouring frames of a camera are nearly equal, so they
-are not exchangeable: look at every so many with ``stride``.
+the levels bounds them, whatever depends on what).
+
+Images that follow each other may be alike, frames of a camera nearly equal. The window then counts as fewer
+images (:mod:`sranogan_edge.site.drift_order`); look at every so many with ``stride``, so that enough remain.
+How alike they are is compared with the calibration as well.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.drift_order import Order
 from sranogan_edge.site.drift_statistics import STATISTICS, correlation
 
 __all__ = ["DriftMonitor", "DriftSettings", "DriftState"]
@@ -67,74 +71,93 @@ class DriftState:
         reasons: why, one sentence each; empty without an alarm.
         seen: images so far.
         tested: windows so far; until the first is full nothing is known.
+        effective: how many independent images the last window was worth.
     """
 
     alarm: bool = False
     reasons: tuple[str, ...] = ()
     seen: int = 0
     tested: int = 0
+    effective: int = 0
 
 
 class DriftMonitor:
-    """Watches one feed in fixed memory: the numbers of one window, and the last image at 32 x 32 pixels."""
+    """Watches one feed in fixed memory: the numbers of one window, and the last images at 32 x 32 pixels."""
 
-    def __init__(self, site: SiteCalibration, settings: DriftSettings | None = None) -> None:
+    def __init__(
+        self, site: SiteCalibration, settings: DriftSettings | None = None, *, of_camera: bool = False
+    ) -> None:
         """Compare with ``site``'s usual images where it has some, else with its normals.
+
+        Args:
+            site: the calibration.
+            settings: how to watch.
+            of_camera: neighbouring frames are nearly equal, and only a calibration that is a sequence too
+                says how alike they should be; a frozen picture is the feed's own to find.
 
         Raises:
             SettingsError: calibration and window are too small for the rate of alarms.
         """
         self.settings = settings or DriftSettings()
         self.state = DriftState()
-        usual = bool(site.usual)
-        self._whose = "usual images" if usual else "normals"
+        self._whose = "usual images" if site.usual else "normals"
         self._reference = {
             name: np.sort(np.asarray(values, np.float64))
             for name, values in (site.usual or site.statistics).items()
         }
-        count = len(next(iter(self._reference.values())))
+        self._order = Order(site.successive, site.apart)
+        self._compares_order = bool(site.successive) and (self._order.is_sequence or not of_camera)
+        self._sees_frozen = not of_camera
         window, names = self.settings.window, list(self._reference)
-        tests = PER_IMAGES / (window * self.settings.stride) * len(names)
+        tests = PER_IMAGES / (window * self.settings.stride) * (len(names) + self._compares_order)
         self.level = min(0.5, self.settings.alarms_per_10000 / tests)
-        self.limit = drift_ks.critical_distance(self.level, count, window)
+        self._count = self._order.effective(len(next(iter(self._reference.values()))))
+        self.limit = drift_ks.critical_distance(self.level, self._count, window)
         if self.limit > 1:
             raise SettingsError(
-                f"drift: {count} calibration images and a window of {window} cannot show anything at "
+                f"drift: {self._count} calibration images and a window of {window} cannot show anything at "
                 f"{self.settings.alarms_per_10000:g} alarms in {PER_IMAGES} images. Calibrate with more "
                 "images, or allow more alarms."
             )
+        if self._compares_order:
+            pairs = [self._order.effective_pairs(count) for count in (len(site.successive), window // 2)]
+            self._order_limit = drift_ks.critical_distance(self.level, *pairs)
         self._values: NDArray[np.float64] = np.zeros((window, len(names)))
+        self._alike: NDArray[np.float64] = np.zeros(window)  # each image to the one before; NaN: not known
         self._filled = self._equal = 0
         self._drifted: tuple[str, ...] = ()
-        self.sequence_correlation: float | None = None  # of the last two images, at 32 x 32 pixels
         self._last: NDArray[np.float32] | None = None
+        self._looked_at: NDArray[np.float32] | None = None
 
     def add(self, statistics: Mapping[str, float], grid: NDArray[np.float32] | None = None) -> DriftState:
         """Take in one scored image; returns the state after it.
 
         Args:
             statistics: of :func:`sranogan_edge.site.drift_statistics.statistics_of`.
-            grid: of :func:`sranogan_edge.site.drift_statistics.grid_of`, to notice a frozen picture.
+            grid: of :func:`sranogan_edge.site.drift_statistics.grid_of`, to tell how alike images are.
         """
         seen, tested = self.state.seen + 1, self.state.tested
-        if grid is not None:
-            self._compare(grid)
+        if grid is not None and self._sees_frozen:
+            self._equal = self._equal + 1 if _same(grid, self._last) else 0
+            self._last = grid.copy()
         if (seen - 1) % self.settings.stride == 0:
             self._values[self._filled] = [statistics[name] for name in self._reference]
+            self._alike[self._filled] = _likeness(grid, self._looked_at)
+            self._looked_at = None if grid is None else grid.copy()
             self._filled += 1
+        effective = self.state.effective
         if self._filled == self.settings.window:
-            self._drifted = tuple(self._test())
+            effective = self._order.effective(self.settings.window, self._alike)
+            self._drifted = (*self._test(effective), *self._test_order())
             self._filled, tested = 0, tested + 1
         reasons = (*self._frozen(), *self._drifted)
-        self.state = DriftState(bool(reasons), reasons, seen, tested)
+        self.state = DriftState(bool(reasons), reasons, seen, tested, effective)
         return self.state
 
-    def _compare(self, grid: NDArray[np.float32]) -> None:
-        if self._last is not None and self._last.shape == grid.shape:
-            same = bool(np.array_equal(grid, self._last))
-            self._equal = self._equal + 1 if same else 0
-            self.sequence_correlation = correlation(grid, self._last)
-        self._last = grid.copy()
+    @property
+    def can_tell(self) -> bool:
+        """Whether the last window had enough images that are not alike to show anything."""
+        return not self.state.tested or drift_ks.p_value(1, self._count, self.state.effective) <= self.level
 
     def _frozen(self) -> Sequence[str]:
         equal = self._equal + 1
@@ -142,16 +165,40 @@ class DriftMonitor:
             return ()
         return (f"the picture is frozen: {equal} images in a row are equal. Look at the camera or scanner.",)
 
-    def _test(self) -> Sequence[str]:
+    def _test(self, effective: int) -> Sequence[str]:
+        """Compare each statistic of the window, which counts as ``effective`` independent images."""
         reasons = []
         for index, (name, reference) in enumerate(self._reference.items()):
             values = self._values[:, index]
-            if drift_ks.distance(values, reference) < self.limit:
+            gap = drift_ks.distance(values, reference)
+            if gap < self.limit or drift_ks.p_value(gap, self._count, effective) > self.level:
                 continue
-            now, then = float(np.median(values)), float(np.median(reference))
-            way = "higher" if now > then else "lower" if now < then else "spread otherwise"
-            reasons.append(
-                f"{STATISTICS[name]} is {way} than in the calibration: half of the last "
-                f"{self.settings.window} images above {now:.3g}, of its {self._whose} above {then:.3g}"
-            )
+            reasons.append(self._reason(STATISTICS[name], values, reference))
         return reasons
+
+    def _test_order(self) -> Sequence[str]:
+        """Compare how alike successive images are, in pairs that share none."""
+        values, reference = self._alike[1::2], np.asarray(self._order.successive)
+        if not self._compares_order or np.isnan(values).any():
+            return ()
+        if drift_ks.distance(values, reference) < self._order_limit:
+            return ()
+        return (self._reason("likeness of successive images", values, reference),)
+
+    def _reason(self, what: str, values: NDArray[np.float64], reference: NDArray[np.float64]) -> str:
+        now, then = float(np.median(values)), float(np.median(reference))
+        way = "higher" if now > then else "lower" if now < then else "spread otherwise"
+        return (
+            f"{what} is {way} than in the calibration: half of the last {self.settings.window} images above "
+            f"{now:.3g}, of its {self._whose} above {then:.3g}"
+        )
+
+
+def _same(grid: NDArray[np.float32], other: NDArray[np.float32] | None) -> bool:
+    return other is not None and bool(np.array_equal(grid, other))
+
+
+def _likeness(grid: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> float:
+    if grid is None or other is None or grid.shape != other.shape:
+        return float("nan")
+    return correlation(grid, other)

@@ -22,12 +22,13 @@ class FeedsDrift:
         self._site = judge.site.calibration if judge.site else None
         self._settings = settings
         self._monitors: dict[str, DriftMonitor] = {}
+        self._told: set[str] = set()  # feeds whose images are too alike
 
     def add(self, feed: str, answer: Answer, *, of_camera: bool) -> tuple[str, ...]:
         """Take in one answer; returns what is wrong with its feed now, one sentence each.
 
         A camera's neighbouring frames are nearly equal: one in ``frame_stride`` is looked at, and whether
-        its picture is frozen is told by its feed.
+        its picture is frozen is told by its feed. Where even these are too alike, the log says so once.
         """
         if self._site is None or self._settings is None:
             return ()
@@ -36,14 +37,24 @@ class FeedsDrift:
             monitor = self._open(feed, self._settings, of_camera)
             if monitor is None:
                 return ()
-        state = monitor.add(answer.statistics, None if of_camera else answer.grid)
+        before = monitor.state.tested
+        state = monitor.add(answer.statistics, answer.grid)
+        if state.tested > before and feed not in self._told and not monitor.can_tell:
+            self._told.add(feed)
+            _log.warning(
+                "%s: successive images are so alike that %d are worth %d, too few to be watched for drift: "
+                "look at fewer (frame_stride, stride)",
+                feed,
+                monitor.settings.window,
+                state.effective,
+            )
         return tuple(f"{feed}: {reason}" if feed else reason for reason in state.reasons)
 
     def _open(self, feed: str, settings: DriftSettings, of_camera: bool) -> DriftMonitor | None:
         assert self._site is not None
         stride = settings.frame_stride if of_camera else settings.stride
         try:
-            monitor = DriftMonitor(self._site, replace(settings, stride=stride))
+            monitor = DriftMonitor(self._site, replace(settings, stride=stride), of_camera=of_camera)
         except SettingsError as error:
             _log.warning("%s; the feeds are not watched for drift", error)
             self._settings = None

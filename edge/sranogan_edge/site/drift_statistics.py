@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
 
-__all__ = ["STATISTICS", "correlation", "grid_of", "input_statistics", "statistics_of"]
+__all__ = ["STATISTICS", "apart", "correlation", "grid_of", "input_statistics", "statistics_of", "successive"]
 
 STATISTICS = {
     "brightness": "mean brightness",
@@ -70,6 +70,18 @@ def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     a, b = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / scale if scale > _FLOOR else 0.0
+
+
+def successive(grids: Sequence[NDArray[np.float32]]) -> tuple[float, ...]:
+    """Return how alike the first and second of ``grids`` are, the third and fourth, and so on."""
+    return tuple(correlation(*pair) for pair in zip(grids[::2], grids[1::2], strict=False))
+
+
+def apart(grids: Sequence[NDArray[np.float32]]) -> float:
+    """Return how alike ``grids`` are that lie half of all apart, on average; 0 where there is one."""
+    half = len(grids) // 2
+    pairs = zip(grids[:half], grids[half:], strict=False)
+    return float(np.mean([correlation(*pair) for pair in pairs])) if half else 0.0
 
 
 def column(rows: list[Mapping[str, float]], name: str) -> tuple[float, ...]:

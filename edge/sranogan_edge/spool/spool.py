@@ -192,12 +192,15 @@ class Spool:
         )
         return [self._entry(row) for row in rows]
 
-    def give_back(self, entry: Entry, reason: str) -> int:
-        """End an attempt without a result: the object waits again; returns its number."""
+    def give_back(self, entry: Entry, reason: str, *, counts: bool = True) -> int:
+        """End an attempt without a result, as if there had been none unless it ``counts``.
+
+        The object waits again; returns its number.
+        """
         with self._db.transaction() as db:
             db.execute(
-                "UPDATE objects SET state = 'received', reason = ? WHERE sequence = ?",
-                storable((reason, entry.sequence)),
+                "UPDATE objects SET state = 'received', reason = ?, attempts = ? WHERE sequence = ?",
+                storable((reason, entry.attempts - (not counts), entry.sequence)),
             )
         return entry.sequence
 
