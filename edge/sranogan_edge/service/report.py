@@ -110,7 +110,7 @@ class Report:
             self._alarms.note(f"feed {name}", *([f"{name}: {found.message or found.state}"] if bad else []))
         self._alarms.keep_only("sink", set(sinks))
         for name, why in sinks.items():
-            self._alarms.note(f"sink {name}", f"{name}: {why}")
+            self._alarms.note(f"sink {name}", why if why.startswith(name) else f"{name}: {why}")
         self._alarms.note("disk", *filter(None, [disk]))
         if self._board:
             self._board.set_feeds(health)
