@@ -36,9 +36,17 @@ from sranogan_edge.site.drift_statistics import STATISTICS, statistics_of
 
 SEED, SITE_NORMALS, SHOWN = 23, 120, 60
 ALARMS = (
-    "mean brightness is lower than in the calibration: half of the last 100 images above 0.31, of its "
-    "normals above 0.48",
-    "camera:/dev/video0 is stalled: no frame for 12 s",
+    "camera:/dev/video0: no frame for 12 s",
+    *(
+        f"dicom:11112: {what} than in the calibration: half of the last 100 images above {now}, "
+        f"of its normals above {usual}"
+        for what, now, usual in (
+            ("mean brightness is lower", "0.31", "0.48"),
+            ("contrast is lower", "0.12", "0.21"),
+            ("likeness to the mean normal image is lower", "0.71", "0.93"),
+            ("score is higher", "0.94", "-0.22"),
+        )
+    ),
 )
 
 

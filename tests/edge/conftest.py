@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from numpy.typing import NDArray
 
+from tests.edge.page_tabs import ERRORS
+
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from keras_sranogan.run import Run
 
 SERVICES = Path(__file__).parents[1] / "services"
@@ -126,6 +130,25 @@ def service(service_path: str) -> Callable[[str], str]:
         return shutil.which(name, path=service_path) or without_service(name)
 
     return find
+
+
+@pytest.fixture(scope="module")  # not longer: asyncio finds a loop of Playwright's while it is there
+def chromium(service: Callable[[str], str]) -> Iterator[Browser]:
+    """Give a headless Chromium."""
+    reason = "playwright is not installed: pip install playwright"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=service("chromium"), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """Give a Chromium; a test in which the page's script raised an error fails."""
+    ERRORS.clear()
+    yield chromium
+    assert not ERRORS
 
 
 @pytest.fixture(scope="session")

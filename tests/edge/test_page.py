@@ -66,7 +66,8 @@ def board() -> Board:
 def test_files_and_headers(board: Board) -> None:
     """The page, its script and style come from the package, and nothing from elsewhere is allowed."""
     browser = client(board)
-    for path, kind in (("/", "html"), ("/page.js", "javascript"), ("/page.css", "css"), ("/icon.svg", "svg")):
+    scripts = {"/page.js": "javascript", "/chart.js": "javascript"}
+    for path, kind in {"/": "html", **scripts, "/page.css": "css", "/icon.svg": "svg"}.items():
         answer = browser.get(path)
         assert answer.status_code == 200
         assert kind in answer.headers["content-type"]

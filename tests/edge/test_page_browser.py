@@ -1,67 +1,21 @@
-"""The live page in a real Chromium: what is seen, keyboard, contrast, narrow screens, and the threshold."""
+"""The live page in a real Chromium: what is seen, keyboard, contrast, narrow screens, names, alarms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from sranogan_edge.density import Calibration
-from sranogan_edge.page.board import Board
 from tests.edge.page_board_fakes import filled_board, show
+from tests.edge.page_tabs import DESKTOP, PHONE, opened, until
 
 pytest.importorskip("starlette", reason="the extra page is not installed")
-pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
-
-from playwright.sync_api import sync_playwright
 
 from sranogan_edge.page.access import Address
 from sranogan_edge.page.server import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
-DESKTOP, PHONE = (1440, 960), (390, 844)
-
-
-ERRORS: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def no_script_errors() -> Iterator[None]:
-    """Fail a test in which the page's script raised an error."""
-    ERRORS.clear()
-    yield
-    assert not ERRORS
-
-
-@pytest.fixture(scope="module")
-def browser(service: Callable[[str], str]) -> Iterator[Browser]:
-    """Give a headless Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=service("chromium"), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-def opened(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, scheme: Any = "light") -> Page:
-    """A tab that shows the page; errors of its script are kept in ``ERRORS``."""
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
-    page.on("pageerror", lambda error: ERRORS.append(str(error)))
-    page.goto(url)
-    page.wait_for_selector("#heat:not([hidden])")
-    page.wait_for_selector("#list button")
-    return page
-
-
-def until(page: Page, condition: str) -> None:
-    """Wait for a condition; not by Playwright's own loop, which the page's security policy forbids."""
-    for _ in range(150):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"15 s without {condition}")
+    from playwright.sync_api import Browser
 
 
 def test_what_is_seen(browser: Browser) -> None:
@@ -87,59 +41,75 @@ def test_an_alarm_is_loud(browser: Browser) -> None:
         assert "2 alarms" in page.inner_text("[role=alert]")
         assert "no frame for 12 s" in page.inner_text("[role=alert]")
         assert page.title() == "(!) SR-AnoGAN: alarm"
+        assert not page.is_visible("#alarms summary")  # two are not folded
         board.set_alarms(())
         page.wait_for_selector("[role=alert]", state="hidden")
         page.close()
 
 
-def test_the_threshold_is_previewed_then_applied(browser: Browser) -> None:
-    """Moving the slider changes nothing; the button does, by keyboard alone."""
-    told: list[float] = []
-    board = Board(
-        Calibration((0.0, 0.5, 1.0, 1.5), 0.3), 1.0, on_threshold=lambda value, by: told.append(value)
-    )
-    for number in range(10):
-        show(board, number, number / 4)
+def test_many_alarms_leave_room(browser: Browser) -> None:
+    """Three are shown and announced; the others unfold by keyboard, and stay so while numbers change."""
+    board = filled_board()
+    board.set_alarms(tuple(f"reason {number}" for number in range(7)))
     with serving(board, Address("127.0.0.1", 0)) as url:
-        page = opened(browser, url)
-        page.focus("#slider")
-        before = board.threshold
-        for _ in range(6):
-            page.keyboard.press("ArrowLeft")
-        text = page.inner_text("#preview")
-        assert "Would flag" in text
-        assert "of the last 10 images" in text
-        page.wait_for_timeout(1500)  # the state came again: the preview is still there
-        assert "Would flag" in page.inner_text("#preview")
-        assert (told, board.threshold) == ([], before)
-        page.keyboard.press("Tab")
+        page = opened(browser, url, PHONE)
+        assert page.inner_text("[role=alert]").split("\n") == ["7 alarms", "reason 0", "reason 1", "reason 2"]
+        assert not page.is_visible("#alarms-rest")
+        assert page.inner_text("#alarms summary") == "4 more"
+        page.focus("#alarms summary")
         page.keyboard.press("Enter")
-        until(page, "document.querySelector('#preview').textContent.startsWith('Move it')")
-        assert told == [board.threshold]
-        assert board.threshold == pytest.approx(before - 0.06)
+        assert page.inner_text("#alarms-rest").split("\n") == [f"reason {number}" for number in range(3, 7)]
+        board.set_alarms(tuple(f"reason {number + 10}" for number in range(7)))
+        until(page, "document.querySelector('#alarms-rest').textContent.startsWith('reason 13')")
+        assert page.is_visible("#alarms-rest")
+        assert page.evaluate("document.activeElement.id") == "alarms-left"
         page.close()
 
 
-def test_a_threshold_of_another_calibration_is_refused(browser: Browser) -> None:
-    """The page says why it was not applied, and shows the calibration that is in force."""
-    told: list[float] = []
-    board = Board(Calibration((0.0, 0.5, 1.0), 0.3), 1.0, on_threshold=lambda value, by: told.append(value))
-    show(board, 0, 0.2)
+def test_no_picture_of_what_could_not_be_judged(browser: Browser) -> None:
+    """Black boxes would look like films: there are none, but the reason; the next image has its pictures."""
+    board = filled_board(30)
     with serving(board, Address("127.0.0.1", 0)) as url:
         page = opened(browser, url)
-        page.focus("#slider")
-        page.keyboard.press("ArrowLeft")
-        board.recalibrated(Calibration((7.0, 8.0, 9.0, 10.0), 0.3), 1.0, {"bundle": "new"})
-        until(page, "document.querySelector('#bundle').textContent === 'new'")
-        page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
-        until(page, "document.querySelector('#preview').textContent.includes('has taken over')")
-        page.wait_for_timeout(1500)  # the state came again: the reason is still there
-        assert page.inner_text("#preview").startswith("Not applied: another bundle or calibration")
-        assert page.input_value("#slider") == f"{board.threshold:g}"
-        assert not told
-        page.keyboard.press("ArrowLeft")
-        assert "Would flag" in page.inner_text("#preview")
+        assert page.locator("#live figure:visible").count() == 3
+        show(board, 30, 0.0)
+        until(page, "document.querySelector('#verdict').textContent === 'could not be judged'")
+        assert page.locator("#live figure:visible").count() == 0
+        assert "truncated or corrupt" in page.inner_text("#live")
+        page.reload()
+        until(page, "document.querySelector('#verdict').textContent === 'could not be judged'")
+        assert page.locator("#live figure:visible").count() == 0
+        show(board, 31, 0.0)
+        page.wait_for_selector("#heat")
+        assert page.locator("#live figure:visible").count() == 3
+        page.close()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_long_names_differ_at_their_ends(browser: Browser, size: tuple[int, int]) -> None:
+    """What does not fit is cut in the middle; the whole name is there for who asks or listens."""
+    board = filled_board(1, name="1.2.826.0.1.3680043.8.498.10020030040050060070080090010")
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        page = opened(browser, url, size)
+        name = page.locator("#list .name")
+        cut = "#list .{}", "one => one.scrollWidth > one.clientWidth + 1"
+        assert page.eval_on_selector(cut[0].format("head"), cut[1])
+        assert not page.eval_on_selector(cut[0].format("tail"), cut[1])
+        assert (page.inner_text("#list .tail") or "").endswith("-0000.png")
+        assert str(name.get_attribute("title")).endswith(str(name.text_content()))
+        assert str(name.text_content()).startswith("1.2.826.0.1")
+        page.close()
+
+
+def test_frames_left_out_are_told_where_there_are_any(browser: Browser) -> None:
+    """A scanner has no frames to drop; what waits in the spool is not called like a feed's state."""
+    with serving(filled_board(), Address("127.0.0.1", 0)) as url:
+        page = opened(browser, url)
+        camera, scanner = page.locator("#feeds li").all_inner_texts()
+        assert "3 dropped" in camera
+        assert "reconnect" not in camera + scanner
+        assert "dropped" not in scanner
+        assert page.inner_text("#counts").split("\n")[-2:] == ["queued", "2"]
         page.close()
 
 

@@ -288,3 +288,11 @@ def test_health_of_a_camera_is_an_alarm(bench: Bench) -> None:
     camera.health = FeedHealth("running")
     service._report.tell({}, "", now=True)
     assert not service.alarms.now
+
+
+def test_an_alarm_names_a_sink_once(bench: Bench) -> None:
+    """A reason that begins with the sink's address is not put behind it again."""
+    service = bench.build(Camera(1))
+    hook = "http://10.0.0.7/hook"
+    service._report.tell({hook: f"{hook} cannot be reached", "mqtt://b": "no broker"}, "", now=True)
+    assert list(service.alarms.now) == [f"{hook} cannot be reached", "mqtt://b: no broker"]

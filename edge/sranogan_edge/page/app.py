@@ -1,7 +1,7 @@
 """The live page: what the runner sees, says and costs, in any browser. Needs the extra ``page``.
 
-Nothing is fetched from elsewhere: one HTML file, one script, one style sheet, and JSON that the script asks
-for once a second.
+Nothing is fetched from elsewhere: one HTML file, two scripts, one style sheet, and JSON that they ask for
+once a second.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ MAX_BODY_BYTES = 1024
 
 def make_app(board: Board, address: Address) -> Starlette:
     """Return the ASGI application that shows ``board`` to whom ``address`` allows."""
-    pages = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css", "/icon.svg": "icon.svg"}
+    files = ("page.js", "chart.js", "page.css", "icon.svg")
     shown = _Shown(board)
-    routes = [Route(path, _asset(name)) for path, name in pages.items()]
+    routes = [Route("/", _asset("index.html")), *(Route(f"/{name}", _asset(name)) for name in files)]
     routes += [
         Route("/api/state", shown.state),
         Route("/api/calibration", shown.calibration),

@@ -124,7 +124,8 @@ class Report:
             bad = found.state in _ALARMING
             self._alarms.note(f"feed {name}", *([f"{name}: {found.message or found.state}"] if bad else []))
         for name, sink in sinks.items():
-            self._alarms.note(f"sink {name}", *(f"{name}: {why}" for why in _wrong(sink)))
+            whys = (why if why.startswith(name) else f"{name}: {why}" for why in _wrong(sink))
+            self._alarms.note(f"sink {name}", *whys)
         self._alarms.note("disk", *filter(None, [disk]))
         if self._board:
             self._board.set_feeds(health, sinks)

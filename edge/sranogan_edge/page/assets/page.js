@@ -1,6 +1,8 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const CLASS = { "normal": "normal", "anomalous": "anomalous", "out of domain": "outside", "error": "error" };
+const FIRST_ALARMS = 3; // the rest unfold: one drift may be seven
+const TAIL = 12; // characters at a name's end that are never cut
 const WORDS = { "out of domain": "not like the training data", "error": "could not be judged" };
 let state = null, calibration = null, preview = null, chosenBy = null, refused = "", shownNumber = null, before = null;
 
@@ -78,9 +80,12 @@ function showStatus() {
   if (box.dataset.key !== key) {
     box.dataset.key = key;
     box.hidden = !state.alarms.length;
-    const list = element("ul");
-    for (const reason of state.alarms) list.append(element("li", "", reason));
-    box.replaceChildren(element("strong", "", state.alarms.length > 1 ? `${state.alarms.length} alarms` : "Alarm"), list);
+    const items = state.alarms.map((reason) => element("li", "", reason)), rest = items.splice(FIRST_ALARMS);
+    setText("alarms-count", state.alarms.length > 1 ? `${state.alarms.length} alarms` : "Alarm");
+    $("alarms-first").replaceChildren(...items);
+    $("alarms-more").hidden = !rest.length; // stays open or closed while reasons change
+    setText("alarms-left", `${rest.length} more`);
+    $("alarms-rest").replaceChildren(...rest);
   }
   document.title = state.alarms.length ? "(!) SR-AnoGAN: alarm" : "SR-AnoGAN";
 }
@@ -98,12 +103,12 @@ function showLive() {
   setText("reason", one.reason);
   if (!fresh) return;
   shownNumber = one.number;
-  if (one.verdict !== "error") {
-    for (const kind of ["frame", "reconstruction", "heat"]) {
-      const next = new Image();
-      next.onload = () => { $(kind).src = next.src; $(kind).hidden = false; };
-      next.src = `api/live/${kind}.png?n=${one.number}`;
-    }
+  for (const kind of ["frame", "reconstruction", "heat"]) {
+    const figure = $(kind).parentElement;
+    if (one.verdict === "error") { figure.hidden = true; continue; } // an empty one would look like a black film
+    const next = new Image();
+    next.onload = () => { if (state.latest.verdict !== "error") { $(kind).src = next.src; figure.hidden = false; } };
+    next.src = `api/live/${kind}.png?n=${one.number}`;
   }
   if (before === null && !$("q").value && !document.activeElement.closest("#list") && window.scrollY < 400) search(false);
 }
@@ -111,14 +116,16 @@ function showLive() {
 function showFeeds() {
   const rows = state.feeds.map((feed) => {
     const row = element("li"), kind = { running: "good", waiting: "good", starting: "warn", stalled: "bad", failed: "bad" }[feed.state] || "";
-    const details = [`newest ${ago(feed.last_arrival)}`, `${feed.dropped} dropped`, `${feed.reconnects} reconnects`];
+    const details = [`newest ${ago(feed.last_arrival)}`];
+    if (feed.dropped) details.push(`${feed.dropped} dropped`);
+    if (feed.reconnects) details.push(`${feed.reconnects} reconnect${feed.reconnects === 1 ? "" : "s"}`);
     if (feed.message) details.push(feed.message);
     row.append(element("span", "name", feed.name), element("span", `chip ${kind}`, feed.state), element("span", "quiet", details.join(" · ")));
     return row;
   });
   $("feeds").replaceChildren(...(rows.length ? rows : [element("li", "quiet", "No feed yet.")]));
   const counts = Object.entries(state.counts).map(([name, count]) => fact(name, String(count)));
-  $("counts").replaceChildren(...counts, fact("waiting", String(state.queue)));
+  $("counts").replaceChildren(...counts, fact("queued", String(state.queue)));
 }
 
 function showTimes() {
@@ -137,28 +144,25 @@ function showTimes() {
 }
 
 /* threshold: previewed here, applied only by the button */
-function range() {
-  const seen = state.history.filter((one) => one[1] !== null && one[2] !== "out of domain").map((one) => one[1]);
-  const scores = [...seen, ...calibration.scores]; // what is out of domain would squeeze all the rest
-  if (state.threshold !== null) scores.push(state.threshold);
-  if (preview !== null) scores.push(preview);
-  const low = Math.min(...scores), high = Math.max(...scores), margin = Math.max(0.2, (high - low) * 0.06);
-  return [low - margin, high + margin];
-}
 function showThreshold() {
   const slider = $("slider"), [low, high] = range();
   slider.disabled = false;
   slider.min = (Math.floor(low * 20) / 20).toFixed(2);
   slider.max = (Math.ceil(high * 20) / 20).toFixed(2);
   if (preview === null && document.activeElement !== slider) slider.value = state.threshold === null ? slider.max : state.threshold;
-  const value = preview === null ? state.threshold : preview;
+  const value = preview === null ? state.threshold : preview, own = calibration.threshold;
+  const byHand = state.threshold !== own && calibration.version === state.calibration_version;
   setText("slider-value", value === null ? "none: too few normals" : number(value));
+  setText("origin", preview !== null ? "preview" : byHand ? "set by hand" : value === null ? "" : "the calibration's");
+  $("own").hidden = !byHand || own === null;
+  setText("own", `Choose the calibration's ${number(own)}`);
   slider.setAttribute("aria-valuetext", number(value));
   $("apply").disabled = preview === null || !state.can_set_threshold;
-  $("undo").disabled = preview === null;
+  $("discard").disabled = preview === null;
   if (preview === null) {
-    setText("preview", refused || (state.can_set_threshold ? "Move it to see what it would flag; nothing changes until it is applied."
-      : "Move it to see what it would flag. This runner takes its threshold from the calibration."));
+    setText("preview", refused || (byHand ? `Set by hand on this page. The calibration's threshold is ${own === null ? "none: too few normals" : number(own)}.`
+      : state.can_set_threshold ? "Move it to see what it would flag; nothing changes until it is applied."
+        : "Move it to see what it would flag. This runner takes its threshold from the calibration."));
     return;
   }
   const judged = state.history.filter((one) => one[1] !== null && one[2] !== "out of domain");
@@ -168,8 +172,10 @@ function showThreshold() {
   setText("preview", refused || `Would flag ${flagged} of the last ${judged.length} images (now ${now}), and ${(100 * normals).toFixed(1)} % of the `
     + `${calibration.scores.length} normals of the calibration. Not applied.`);
 }
-$("slider").addEventListener("input", () => { if (!state) return; preview = Number($("slider").value); chosenBy = calibration.version; refused = ""; showThreshold(); draw(); });
-$("undo").addEventListener("click", () => { preview = null; refused = ""; $("slider").blur(); showThreshold(); draw(); });
+function choose(value) { preview = value; chosenBy = calibration.version; refused = ""; showThreshold(); draw(); }
+$("slider").addEventListener("input", () => { if (state) choose(Number($("slider").value)); });
+$("own").addEventListener("click", () => { choose(calibration.threshold); $("slider").value = preview; });
+$("discard").addEventListener("click", () => { preview = null; refused = ""; $("slider").blur(); showThreshold(); draw(); });
 $("apply").addEventListener("click", async () => {
   const body = JSON.stringify({ threshold: preview, calibration_version: chosenBy });
   const answer = await fetch("api/threshold", { method: "POST", headers: { "X-Sranogan": "1" }, body });
@@ -184,60 +190,6 @@ $("apply").addEventListener("click", async () => {
   $("slider").focus();
 });
 
-/* chart */
-function draw() {
-  const canvas = $("chart"), box = canvas.getBoundingClientRect(), scale = window.devicePixelRatio || 1;
-  if (!box.width || !state || !calibration) return;
-  canvas.width = Math.round(box.width * scale); canvas.height = Math.round(box.height * scale);
-  const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(`--${name}`).trim();
-  g.scale(scale, scale);
-  const left = 52, right = box.width - 10, top = 8, bottom = box.height - 38, [low, high] = range();
-  const y = (score) => bottom - (score - low) / (high - low) * (bottom - top);
-  const points = state.history, x = (index) => points.length < 2 ? (left + right) / 2 : left + 5 + index / (points.length - 1) * (right - left - 10);
-  g.font = "12px system-ui, sans-serif"; g.fillStyle = colour("soft"); g.strokeStyle = colour("line"); g.lineWidth = 1;
-  const step = [0.5, 1, 2, 5, 10, 20, 50, 100, 1000].find((s) => (high - low) / s <= 6) || (high - low) / 5;
-  g.textAlign = "right"; g.textBaseline = "middle";
-  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) {
-    g.beginPath(); g.moveTo(left, y(tick)); g.lineTo(right, y(tick)); g.stroke();
-    g.fillText(String(Math.round(tick * 10) / 10), left - 6, y(tick));
-  }
-  g.textAlign = "center";
-  g.fillText(`result number${points.some((one) => one[1] > high) ? "   (▲ above the scale)" : ""}`, (left + right) / 2, bottom + 29);
-  g.save(); g.translate(11, (top + bottom) / 2); g.rotate(-Math.PI / 2); g.fillText("score (SD of normals)", 0, 0); g.restore();
-  if (points.length) {
-    g.textAlign = "left"; g.fillText(`#${points[0][0]}`, left, bottom + 14);
-    g.textAlign = "right"; g.fillText(`#${points[points.length - 1][0]}`, right, bottom + 14);
-  }
-  const dots = [];
-  points.forEach(([, score, verdict], index) => {
-    if (score === null) return;
-    const px = x(index), beyond = score > high, py = beyond ? top + 6 : Math.min(y(score), bottom);
-    dots.push([px, py]);
-    g.fillStyle = colour(`dot-${CLASS[verdict] || "normal"}`);
-    g.beginPath();
-    if (beyond) { g.moveTo(px, py - 6); g.lineTo(px + 5, py + 4); g.lineTo(px - 5, py + 4); }
-    else if (verdict === "anomalous") { g.moveTo(px, py - 5); g.lineTo(px + 5, py); g.lineTo(px, py + 5); g.lineTo(px - 5, py); }
-    else if (verdict === "out of domain") g.rect(px - 3.5, py - 3.5, 7, 7);
-    else g.arc(px, py, 3, 0, 7);
-    g.fill();
-  });
-  line(g, y, state.threshold, left, right, colour("anomalous"), [], preview === null ? "threshold" : "now", dots);
-  line(g, y, preview, left, right, colour("accent"), [7, 4], "preview", dots);
-  const judged = points.filter((one) => one[1] !== null).length, flagged = points.filter((one) => one[2] === "anomalous").length;
-  canvas.setAttribute("aria-label", `Scores of the last ${judged} images: ${flagged} anomalous; threshold ${number(state.threshold)}`);
-}
-function line(g, y, value, left, right, colour, dashes, name, dots) {
-  if (value === null || value === undefined) return;
-  g.save(); g.strokeStyle = colour; g.fillStyle = colour; g.lineWidth = 2; g.setLineDash(dashes);
-  g.beginPath(); g.moveTo(left, y(value)); g.lineTo(right, y(value)); g.stroke();
-  g.textAlign = "left"; g.textBaseline = "middle"; g.font = "600 12px system-ui, sans-serif";
-  const label = `${name} ${number(value)}`, wide = g.measureText(label).width, places = [];
-  for (let x = right - wide - 6; x > left + 6; x -= 20) places.push([x, y(value) - 10], [x, y(value) + 11]);
-  const hidden = ([x, at]) => dots.filter(([px, py]) => px > x - 6 && px < x + wide + 6 && Math.abs(py - at) < 13).length;
-  const [x, at] = places.reduce((best, place) => hidden(place) < hidden(best) ? place : best, places[0] || [left + 6, y(value) - 10]);
-  g.fillText(label, x, at); // where it hides the fewest dots
-  g.restore();
-}
 new ResizeObserver(() => { if (state) draw(); }).observe($("chart"));
 
 /* results */
@@ -264,7 +216,8 @@ function row(one) {
     image.alt = ""; image.loading = "lazy"; image.src = `api/picture/${one.number}.png`;
     button.append(image);
   } else button.append(element("span", "none"));
-  const name = element("span", "name", one.file.split("/").pop());
+  const letters = [...one.file.split("/").pop()], name = element("span", "name"); // cut in the middle: UIDs differ at the end
+  name.append(element("span", "head", letters.slice(0, -TAIL).join("")), element("span", "tail", letters.slice(-TAIL).join("")));
   name.title = one.file;
   const score = one.score === null ? "" : `score ${number(one.score)} · `;
   what.append(name, element("span", `chip ${CLASS[one.verdict] || ""}`, one.verdict), element("span", "sub quiet", `${score}${clock(one.time)}${one.feed ? ` · ${one.feed}` : ""}`));
