@@ -25,6 +25,7 @@ from sranogan_edge.service.judge import Site
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
+from sranogan_edge.sinks.sink import SinkHealth
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.domain import DomainRule
 from sranogan_edge.site.drift import DriftSettings
@@ -294,5 +295,7 @@ def test_an_alarm_names_a_sink_once(bench: Bench) -> None:
     """A reason that begins with the sink's address is not put behind it again."""
     service = bench.build(Camera(1))
     hook = "http://10.0.0.7/hook"
-    service._report.tell({hook: f"{hook} cannot be reached", "mqtt://b": "no broker"}, "", now=True)
+    sinks = {hook: SinkHealth("failing", message=f"{hook} cannot be reached")}
+    sinks["mqtt://b"] = SinkHealth("failing", message="no broker")
+    service._report.tell(sinks, "", now=True)
     assert list(service.alarms.now) == [f"{hook} cannot be reached", "mqtt://b: no broker"]
