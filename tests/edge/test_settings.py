@@ -150,7 +150,10 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         (SMALL + "scoring = 3\n", "unknown key"),  # the section of the feed
         ("scoring = 3\n" + SMALL, r"Write \[scoring\]"),
         (SMALL + '[calibration]\nkey_file = "k"\n', "no file is named"),
-        (SMALL + '[[feeds]]\nuri = "usb:3"\nfps = 1', r"unknown key. Known are uri"),
+        (SMALL + '[[feeds]]\nuri = "usb.3"\nfps = 1', r"unknown key. Known are uri"),
+        (SMALL + '[[feeds]]\nuri = "usb:3"', r"s.toml:\d+: feeds\[1\].uri = 'usb:3': no feed has the scheme"),
+        (SMALL + '[[feeds]]\nuri = "watch:"', "Write it like watch:DIR"),
+        (SMALL + '[[feeds]]\nuri = ""', "Write it like FILE"),
         (SMALL + '[[feeds]]\nuri = "udp://h"', "no feed has the scheme"),
         (SMALL + "[[feeds]]\nfps = 1", "uri: is missing"),
         (SMALL + '[[feeds]]\nuri = "dicom:1"\ntls_key = "k"', "both or none"),

@@ -55,7 +55,7 @@ def read_settings(path: Path, environ: Mapping[str, str] | None = None) -> Setti
 
 
 def feed_settings(uri: str) -> type[FeedSettings]:
-    """Return the class of settings that the feed ``uri`` has; raises FeedError."""
+    """Return the class of settings that the feed ``uri`` has; raises SettingsError."""
     return FEED_SETTINGS[feed_kind(uri)]
 
 
@@ -96,7 +96,7 @@ def _chosen(kind: type, entry: dict[str, Any], base: Path) -> tuple[type, dict[s
     """Return the class of a feed or sink, and its table with the paths in the URI made absolute."""
     stated = entry.get("uri")
     uri = stated.text if isinstance(stated, FromEnvironment) else stated
-    if not isinstance(uri, str) or not uri:
+    if not isinstance(uri, str):
         return kind, entry
     if not isinstance(stated, FromEnvironment) and holds_password(uri):
         raise SettingsError(
