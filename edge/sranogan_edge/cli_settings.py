@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sranogan_edge.cli_common import shown
+from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.errors import ExitCode, SettingsError
 from sranogan_edge.settings.check import check_settings
 from sranogan_edge.settings.feeds import FeedSettings, VideoFeedSettings
 from sranogan_edge.settings.read import feed_settings, sink_settings
+from sranogan_edge.settings.secret import without_password
 from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.settings.tree import Settings
 
@@ -26,8 +26,8 @@ def feeds_of(uris: Sequence[str], fps: float | None, roi: str | None) -> tuple[F
     """Return the feeds of a command line; ``fps`` and ``roi`` hold for those that are video.
 
     Raises:
-        FeedError: no such kind of feed.
-        SettingsError: ``roi`` is no region, or there is no video to take ``fps`` and ``roi``.
+        SettingsError: no such kind of feed, ``roi`` is no region, or there is no video to take ``fps`` and
+            ``roi``.
     """
     feeds = tuple(feed_settings(uri)(uri) for uri in uris)
     if fps is None and roi is None:
@@ -43,12 +43,18 @@ def feeds_of(uris: Sequence[str], fps: float | None, roi: str | None) -> tuple[F
 
 def sinks_of(uris: Sequence[str]) -> tuple[SinkSettings, ...]:
     """Return the sinks of a command line; raises SettingsError where there is no such kind."""
-    return tuple(sink_settings(uri)(uri) for uri in uris)
+    found = []
+    for uri in uris:
+        try:
+            found.append(sink_settings(uri)(uri))
+        except SettingsError as error:
+            raise SettingsError(f"--sink {without_password(uri)}: {error}") from error
+    return tuple(found)
 
 
 def print_check(settings: Settings) -> ExitCode:
     """Print what would run as a table; USAGE where it would not run."""
-    console = Console()
+    console = terminal()
     table = Table(title="what would run")
     for column in ("part", "setting", "state", "what was found"):
         table.add_column(column, overflow="fold")
@@ -61,7 +67,7 @@ def print_check(settings: Settings) -> ExitCode:
     for one in findings:  # whole lines: a cure can be copied from them
         if one.state in ("warning", "error"):
             text = shown(f"{one.state}: {one.what} {one.value}: {one.message}")
-            console.print(text, style=_STYLES[one.state], markup=False, soft_wrap=True)
+            console.print(text, style=_STYLES[one.state], soft_wrap=True)
     errors, warnings = (sum(one.state == state for one in findings) for state in ("error", "warning"))
     console.print(f"{errors} errors, {warnings} warnings; nothing was started")
     return ExitCode.USAGE if errors else ExitCode.OK
