@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from sranogan_edge.cli_common import run
-from sranogan_edge.cli_score import find_images, score_files
+from sranogan_edge.cli_score import check_images, find_images, score_files
 from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
@@ -17,6 +17,7 @@ from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
 from sranogan_edge.results import HEAT_MAPS
 from sranogan_edge.service.model import Loader
+from sranogan_edge.settings.feeds import FilesFeedSettings
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
@@ -183,6 +184,8 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
     with logging_to_stderr(settings.log):
         _log.info("bundle %s; feeds %s", settings.bundle, ", ".join(map(str, settings.feeds)))
         try:
+            if all(isinstance(feed, FilesFeedSettings) for feed in settings.feeds):
+                check_images([Path(feed.uri) for feed in settings.feeds])
             code = serve_settings(settings)
         except SranoganError as error:
             if settings.log.format == "text":

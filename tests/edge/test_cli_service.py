@@ -120,6 +120,7 @@ def test_a_stop_is_exit_code_0(tiny_bundle: Path, tmp_path: Path) -> None:
 def test_a_start_that_fails_is_told_as_json(tmp_path: Path) -> None:
     """The error is the last object of the log, and the exit code is that of the error."""
     (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none.sranogan", feed="."))
+    (tmp_path / "x.png").touch()
     command = [str(SCORE), "--config", str(tmp_path / "s.toml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == ExitCode.BUNDLE_REFUSED
@@ -169,7 +170,10 @@ def test_check_config_of_a_command_line(tmp_path: Path, monkeypatch: pytest.Monk
         (("b", "x.png", "--fps", "2"), "none is named"),
         (("b", "camera:0", "--roi", "1,2"), "x,y,width,height"),
         (("b", "camera:0", "--json", "f.json"), "--json sums up files that end"),
-        (("b", "x.png", "--sink", "ftp:x"), "no such sink"),
+        (("b", "x.png", "--sink", "ftp:x"), "--sink ftp:x: no such sink"),
+        (("b", "watcg:films"), "no feed has the scheme 'watcg'"),
+        (("b", "http://x/y"), "no feed has the scheme 'http'"),
+        (("b", "dicom:"), "Write it like dicom:PORT"),
         (("b", "x.png", "--calibration-key", "k"), "no file is named"),
         (("b", "watch:in", "--serve", "0.0.0.0:80"), "needs a token"),
         (("--config", "none.toml"), "cannot be read"),

@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sranogan_edge.errors import FeedError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.image_files import images_below
+from sranogan_edge.image_files import check_place, images_below
 
 __all__ = ["FilesFeed", "open_files"]
 
@@ -21,9 +20,8 @@ class FilesFeed:
     """
 
     def __init__(self, path: Path) -> None:
-        """Take ``path``; raises FeedError where nothing is there."""
-        if not path.exists():
-            raise FeedError(f"{path}: no such file or folder. Check the path.")
+        """Take ``path``; raises FeedError where nothing is there, or it may not be looked into."""
+        check_place(path)
         self.path = path
         self.name = str(path)
         self.health = FeedHealth()
