@@ -76,6 +76,15 @@ def test_an_image_that_is_too_large(tmp_path: Path) -> None:
     bench.spool.close()
 
 
+def test_what_is_no_image_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has a warning with its name and the reason."""
+    (bench.root / "broken.png").write_bytes(b"no image")
+    bench.build(open_feed(str(bench.root / "broken.png")), log=ResultsLog(bench.root / "r.jsonl")).run()
+    (told,) = [one for one in caplog.records if "broken.png" in one.getMessage()]
+    assert told.levelname == "WARNING"
+    assert "not a JPEG" in told.getMessage()
+
+
 def test_a_fault_is_tried_again_and_a_lasting_one_dead_lettered(bench: Bench) -> None:
     """One failure of the device costs an attempt; three cost the object, not the others."""
     bench.detector.faults = [MemoryError("no memory")]
