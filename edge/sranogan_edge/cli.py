@@ -18,7 +18,7 @@ from sranogan_edge.log import log_to_stderr, logging_to_stderr
 from sranogan_edge.results import HEAT_MAPS
 from sranogan_edge.service.model import Loader
 from sranogan_edge.settings.feeds import FilesFeedSettings
-from sranogan_edge.settings.read import read_settings
+from sranogan_edge.settings.read import read_for_check, read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
     LogSettings,
@@ -89,7 +89,7 @@ def score(
         Path | None,
         typer.Option(
             help="Folder where objects wait on disk until they are scored; an interrupted run goes on "
-            "from it [default: OUT/spool with feeds that go on, none with files]."
+            "from it [default: OUT/spool; with files alone and none of --sink, --serve, --config: none]."
         ),
     ] = None,
     sink: Annotated[
@@ -125,6 +125,9 @@ def score(
     def call() -> ExitCode:
         if config:
             _refuse_beside_config(context)
+            if check_config:
+                read = read_for_check(config)
+                return print_check(read.settings, read.problems, read.unusable)
             settings = read_settings(config)
         else:
             settings = Settings(
@@ -138,9 +141,9 @@ def score(
                 page=PageSettings(serve),
                 log=LogSettings(log_format, log_level),
             )
-        if check_config:
-            return print_check(settings)
         goes_on = spool or sink or serve or config or any(is_feed_uri(feed) for feed in feeds or [])
+        if check_config:
+            return print_check(settings, left_out=() if goes_on else ("spool", "swap of the bundle"))
         return _serve(settings, json) if goes_on else _score_files(settings, json)
 
     run(call)
@@ -156,9 +159,12 @@ def _refuse_beside_config(context: typer.Context) -> None:
     """Two places that say the same could contradict each other."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     on_the_line = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    given = [name for name in on_the_line if name not in ("config", "check_config")]
+    options = set(on_the_line) - {"config", "check_config", "bundle", "feeds"}
+    places = [context.params["bundle"], *(context.params["feeds"] or [])]
+    given = [str(place) for place in places if place is not None]
+    given += [f"--{name.replace('_', '-')}" for name in on_the_line if name in options]
     if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join(given)
         raise SettingsError(
             f"{names}: the file of --config says that. Change it there, or override it for once by "
             "environment variable: SRANOGAN_SECTION__KEY=VALUE"

@@ -119,7 +119,8 @@ def _heat_name(file: Path) -> str:
 def _print_table(lines: list[ResultLine], figures: Summary) -> None:
     console = terminal()
     judged = sorted((line for line in lines if line.error is None), key=lambda line: -(line.score or 0))
-    table = Table(title=f"the {min(_MOST_SHOWN, len(judged))} most anomalous of {len(lines)} images")
+    title = f"the {_MOST_SHOWN} most anomalous of {len(judged)} images" if len(judged) > _MOST_SHOWN else None
+    table = Table(title=title)
     for column in ("score", "p-value", "verdict", "ms", "file"):
         table.add_column(column, justify="left" if column == "file" else "right", overflow="fold")
     for line in judged[:_MOST_SHOWN]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
-from sranogan_edge.settings.feeds import FeedSettings, FilesFeedSettings
+from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.secret import read_secret
 from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.site.drift import DriftSettings
@@ -115,11 +115,9 @@ class SpoolSettings(SpoolLimits):
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.max_object_bytes < 1 or self.max_attempts < 1 or self.min_free_bytes < 0:
-            raise SettingsError(
-                "max_object_bytes and max_attempts must be 1 or more, min_free_bytes 0 or more; received "
-                f"{self.max_object_bytes}, {self.max_attempts}, {self.min_free_bytes}"
-            )
+        for name, low in (("max_object_bytes", 1), ("max_attempts", 1), ("min_free_bytes", 0)):
+            if getattr(self, name) < low:
+                raise SettingsError(f"{name} must be {low} or more; received {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -179,10 +177,10 @@ class SwapSettings:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        if (self.every_s is not None and self.every_s <= 0) or self.keep < 1:
-            raise SettingsError(
-                f"every_s must be above 0, keep 1 or more; received {self.every_s}, {self.keep}"
-            )
+        if self.every_s is not None and self.every_s <= 0:
+            raise SettingsError(f"every_s must be above 0; received {self.every_s}")
+        if self.keep < 1:
+            raise SettingsError(f"keep must be 1 or more; received {self.keep}")
 
 
 @dataclass(frozen=True)
@@ -218,17 +216,6 @@ class Settings:
     page: PageSettings = field(default_factory=PageSettings)
     log: LogSettings = field(default_factory=LogSettings)
     swap: SwapSettings = field(default_factory=SwapSettings)
-
-    def __post_init__(self) -> None:
-        if not self.feeds:
-            raise SettingsError('no feed is named. Add [[feeds]] with uri = "watch:/srv/in", for example')
-        for name, uris in (
-            ("feeds", [f.uri for f in self.feeds if not isinstance(f, FilesFeedSettings)]),
-            ("sinks", [s.uri for s in self.sinks]),
-        ):
-            twice = sorted({uri for uri in uris if uris.count(uri) > 1})
-            if twice:
-                raise SettingsError(f"{name}: {', '.join(twice)} is named twice. Leave one out")
 
     @property
     def spool_folder(self) -> Path:
