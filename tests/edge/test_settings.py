@@ -131,6 +131,27 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert "Nearest is black_level;" in told[6]
 
 
+def test_each_value_of_a_section_is_judged(tmp_path: Path) -> None:
+    """Several that cannot be are told together; what only follows from another error is not told."""
+    told = refusals(
+        tmp_path,
+        CAMERA + "[feeds.still]\nblack_level = 2\nblack_area = -3\n[scoring]\nthreads = 0\nsteps = -1\n"
+        "backend = 3\n[calibration]\nkey_file = 'k'\nfile = 4\n"
+        "[spool]\nmax_attempts = 0\nmin_free_bytes = -1\n",
+    )
+    keys = [line.removeprefix(f"{tmp_path}/s.toml:").partition(" =")[0] for line in told]
+    assert keys == [
+        "7: feeds[1].still.black_level",
+        "8: feeds[1].still.black_area",
+        "10: scoring.threads",
+        "11: scoring.steps",
+        "12: scoring.backend",
+        "15: calibration.file",
+        "17: spool.max_attempts",
+        "18: spool.min_free_bytes",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "cure"),
     [

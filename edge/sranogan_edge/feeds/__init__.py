@@ -90,7 +90,7 @@ def feed_kind(uri: str) -> str:
     if _SCHEME.match(uri) and not os.path.exists(uri):
         examples = ", ".join(kind.example for kind in _KINDS.values())
         raise SettingsError(
-            f"no feed has the scheme {scheme!r}. There are: {examples}. Before a file of such a name, put ./"
+            f"no feed has the scheme {scheme!r}. There are: {examples}. Put ./ before a file of such a name"
         )
     return "video" if Path(uri).suffix.lower() in VIDEO_SUFFIXES else "files"
 

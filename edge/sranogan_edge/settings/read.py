@@ -81,7 +81,9 @@ def read_for_check(path: Path, environ: Mapping[str, str] | None = None) -> Read
         )
     whole = {one.path[0] for one in reading.problems if len(one.path) == 1}
     if settings is UNUSABLE:
-        needed = {name: value for name, value in (("bundle", "."), ("feeds", [])) if name in whole}
+        needed: dict[str, Any] = {
+            name: value for name, value in (("bundle", "."), ("feeds", [])) if name in whole
+        }
         settings = build(Settings, {**table, **needed}, (), Reading(reading.base, _chosen))
     lines = key_lines(text)
     found = sorted(reading.problems, key=lambda one: line_of(one.path, lines) or 0)

@@ -80,14 +80,10 @@ def dotted(path: KeyPath) -> str:
 
 
 def build(kind: type, table: object, path: KeyPath, reading: Reading) -> Any:
-    """Return ``kind`` made of what is right in ``table``; what stands for none where that is not enough.
-
-    A problem of several keys is noted at the first one that its message names.
-    """
+    """Return ``kind`` made of what is right in ``table``; what stands for none where that is not enough."""
     if not isinstance(table, dict):
         return reading.note(path, table, f"must be a table. Write [{dotted(path)}] and its keys below")
-    known, before = get_type_hints(kind), len(reading.problems)
-    complete = True
+    known, complete = get_type_hints(kind), True
     for name in table.keys() - known.keys():
         reading.note((*path, name), table[name], _unknown(name, list(known)))
     values: dict[str, Any] = {}
@@ -100,16 +96,27 @@ def build(kind: type, table: object, path: KeyPath, reading: Reading) -> Any:
         elif one.default is MISSING and one.default_factory is MISSING:
             reading.note((*path, one.name), None, "is missing. Add it")
         complete &= one.default is not MISSING or one.default_factory is not MISSING
-    if not complete:
-        return UNUSABLE
-    try:
-        return kind(**values)
-    except (SettingsError, FeedError) as error:
-        if len(reading.problems) > before:  # it may follow from what was left out
-            return UNUSABLE
-        key = next((word for word in re.findall(r"\w+", str(error)) if word in table), None)
-        value = None if key is None or is_dataclass(values[key]) else table[key]
-        return reading.note(path if key is None else (*path, key), value, str(error).rstrip("."))
+    return _made(kind, values, table, path, reading) if complete else UNUSABLE
+
+
+def _made(kind: type, values: dict[str, Any], table: dict[str, Any], path: KeyPath, reading: Reading) -> Any:
+    """Return ``kind(**values)``, without the values that it refuses.
+
+    A refusal is of the first key that its message names. One that names a key whose value was no use
+    (it is in ``table`` and not in ``values``) may follow from that, and is not noted.
+    """
+    while True:
+        try:
+            return kind(**values)
+        except (SettingsError, FeedError) as error:
+            named = [word for word in re.findall(r"\w+", str(error)) if word in table]
+            at = (*path, *named[:1])
+            if all(name in values for name in named):
+                reading.note(at, table[named[0]] if named else None, str(error).rstrip("."))
+            refused = next((name for name in named if name in values), "uri")
+            if refused == "uri":
+                return UNUSABLE
+            del values[refused]
 
 
 def convert(hint: Any, value: object, path: KeyPath, reading: Reading) -> Any:
