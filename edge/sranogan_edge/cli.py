@@ -31,8 +31,8 @@ from sranogan_edge.settings.tree import (
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
 error; 2 wrong usage or settings, or no step budget is fast enough; 3 there was nothing to score, or
-a feed, file or folder cannot be opened; 4 some images could not be scored (each has its line with the error);
-5 the bundle or the calibration was refused: damaged, of another version, or its golden cases score
+a feed, file or folder cannot be opened; 4 some images could not be scored (each has its line with the
+error); 5 the bundle or the calibration was refused: damaged, of another version, or its golden cases score
 otherwise here; 6 results or the spool cannot be written, or another runner holds the spool; 8 the
 backend that was asked for is missing or fails; 130 interrupted.
 """
