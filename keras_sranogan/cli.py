@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -41,7 +41,8 @@ Preset = Annotated[
     str, typer.Option(help="demo (phantom, 6 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
 ]
 Size = Annotated[
-    int | None, typer.Option(help="Side in pixels judged at: 64, 128, 256; the search runs at half.")
+    int | None,
+    typer.Option(help="Side in pixels judged at: 32, 64, 128, 256, 512; the search runs at half."),
 ]
 
 
@@ -77,9 +78,11 @@ def train(
         from keras_sranogan.data.source import open_source
         from keras_sranogan.precision import resolve_precision
         from keras_sranogan.progress import Terminal
+        from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings import preset as settings_of
         from keras_sranogan.train import train as train_all
 
+        check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         source = open_source(data, normal_class=normal_class)
         kind: Any = source.anomalies if anomalies == "auto" else anomalies
         chosen = settings_of(preset, size=size, seed=seed, anomalies=kind, contamination=contamination)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,6 +14,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
+from sranogan_edge.cli_common import terminal
+
 PLAIN_EVERY_SHARE = 0.1  # without a terminal, a line is printed this often
 
 
@@ -23,15 +24,15 @@ class Terminal:
 
     def __init__(self) -> None:
         """Write to standard error."""
-        self._console = Console(stderr=True)
+        self._console = terminal(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         self._bars = RichProgress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = TaskID(0)

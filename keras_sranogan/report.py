@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 
+from sranogan_edge.cli_common import terminal
 from sranogan_edge.errors import ResultsError
 
 NONE = "-"
@@ -108,7 +109,7 @@ def ordering_text(figures: Mapping[str, Any]) -> list[str]:
 
 def print_figures(figures: Mapping[str, Any], console: Console | None = None) -> None:
     """Print what a stranger needs to judge the model."""
-    console = console or Console()
+    console = console or terminal()
     counts = f"{figures['n_normal']} normal and {figures['n_abnormal']} abnormal images"
     console.print(f"{figures['data']}, split {figures['split']}: {counts}", markup=False, highlight=False)
     table = Table("method", title="Are normals and abnormals told apart? (AUROC: 0.5 chance, 1 perfect)")

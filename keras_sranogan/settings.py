@@ -70,9 +70,9 @@ class SearchSettings:
     feature_weight: float = 0.1  # lambda of the paper
 
     def __post_init__(self) -> None:
-        _check_choice("--search", self.kind, get_args(SearchKind))
-        _check_choice("optimiser", self.optimiser, get_args(Optimiser))
-        _check_choice("start", self.start, get_args(Start))
+        check_choice("--search", self.kind, get_args(SearchKind))
+        check_choice("optimiser", self.optimiser, get_args(Optimiser))
+        check_choice("start", self.start, get_args(Start))
         if self.steps < 0 or self.restarts < 1 or not 0 <= self.feature_weight <= 1:
             raise SettingsError(
                 "a search needs steps >= 0, restarts >= 1 and feature_weight in 0..1; "
@@ -146,7 +146,7 @@ class HeadSettings:
     ema_decay: float = 0.99
 
     def __post_init__(self) -> None:
-        _check_choice("--anomalies", self.anomalies, get_args(Anomalies))
+        check_choice("--anomalies", self.anomalies, get_args(Anomalies))
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class TrainSettings:
             raise SettingsError(f"--size must be one of {sizes}; received {self.preprocess.size}")
         if not 0 <= self.seed <= MAX_SEED:
             raise SettingsError(f"--seed must be from 0 to {MAX_SEED}; received {self.seed}")
-        _check_choice("--precision", self.precision, get_args(Precision))
+        check_choice("--precision", self.precision, get_args(Precision))
 
     @property
     def search_size(self) -> int:
@@ -225,7 +225,8 @@ class TrainSettings:
         return _from_dict(cls, values)
 
 
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise SettingsError where ``value`` of the option ``name`` is none of those ``allowed``."""
     if value not in allowed:
         raise SettingsError(f"{name} must be one of {', '.join(allowed)}; received {value!r}")
 
@@ -270,7 +271,7 @@ def preset(
     Raises:
         SettingsError: no such preset, or a size that the networks cannot have.
     """
-    _check_choice("--preset", name, get_args(PresetName))
+    check_choice("--preset", name, get_args(PresetName))
     if name == "demo":
         chosen = TrainSettings(
             preset="demo",

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from sranogan_edge.cli_common import run
-from sranogan_edge.cli_score import find_images, score_files
+from sranogan_edge.cli_score import check_images, find_images, score_files
 from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
@@ -17,8 +17,9 @@ from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
 from sranogan_edge.service.model import Loader
 from sranogan_edge.settings.check_parts import holder_of
+from sranogan_edge.settings.feeds import FilesFeedSettings
 from sranogan_edge.settings.folders import own_folders
-from sranogan_edge.settings.read import read_settings
+from sranogan_edge.settings.read import read_for_check, read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
     LogSettings,
@@ -31,11 +32,11 @@ from sranogan_edge.settings.tree import (
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
 error; 1 something unexpected: an error of ours, with a traceback; 2 wrong usage or settings, or no
-step budget is fast enough; 3 there was nothing to score, or a feed cannot be opened; 4 some images
-could not be scored (each has its line with the error), or one feed of several ended with an error;
-5 the bundle or the calibration was refused: damaged, of another version, or its golden cases score
-otherwise here; 6 results or the spool cannot be written, or another runner holds the spool; 8 the
-backend that was asked for is missing or fails; 130 interrupted.
+step budget is fast enough; 3 there was nothing to score, or a feed, file or folder cannot be opened;
+4 some images could not be scored (each has its line with the error), or one feed of several ended
+with an error; 5 the bundle or the calibration was refused: damaged, of another version, or its golden
+cases score otherwise here; 6 results or the spool cannot be written, or another runner holds the
+spool; 8 the backend that was asked for is missing or fails; 130 interrupted.
 """
 
 _log = logging.getLogger("sranogan_edge.cli")
@@ -90,7 +91,7 @@ def score(
         Path | None,
         typer.Option(
             help="Folder where objects wait on disk until they are scored; an interrupted run goes on "
-            "from it [default: OUT/spool with feeds that go on, none with files]."
+            "from it [default: OUT/spool; with files alone and none of --sink, --serve, --config: none]."
         ),
     ] = None,
     sink: Annotated[
@@ -126,6 +127,9 @@ def score(
     def call() -> ExitCode:
         if config:
             _refuse_beside_config(context)
+            if check_config:
+                read = read_for_check(config)
+                return print_check(read.settings, read.problems, read.unusable)
             settings = read_settings(config)
         else:
             settings = Settings(
@@ -139,9 +143,9 @@ def score(
                 page=PageSettings(serve),
                 log=LogSettings(log_format, log_level),
             )
-        if check_config:
-            return print_check(settings)
         goes_on = spool or sink or serve or config or any(is_feed_uri(feed) for feed in feeds or [])
+        if check_config:
+            return print_check(settings, left_out=() if goes_on else ("spool", "swap of the bundle"))
         return _serve(settings, json) if goes_on else _score_files(settings, json)
 
     run(call)
@@ -157,9 +161,12 @@ def _refuse_beside_config(context: typer.Context) -> None:
     """Two places that say the same could contradict each other."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     on_the_line = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    given = [name for name in on_the_line if name not in ("config", "check_config")]
+    options = set(on_the_line) - {"config", "check_config", "bundle", "feeds"}
+    places = [context.params["bundle"], *(context.params["feeds"] or [])]
+    given = [str(place) for place in places if place is not None]
+    given += [f"--{name.replace('_', '-')}" for name in on_the_line if name in options]
     if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join(given)
         raise SettingsError(
             f"{names}: the file of --config says that. Change it there, or override it for once by "
             "environment variable: SRANOGAN_SECTION__KEY=VALUE"
@@ -190,6 +197,8 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
     with logging_to_stderr(settings.log):
         _log.info("bundle %s; feeds %s", settings.bundle, ", ".join(map(str, settings.feeds)))
         try:
+            if all(isinstance(feed, FilesFeedSettings) for feed in settings.feeds):
+                check_images([Path(feed.uri) for feed in settings.feeds])
             code = serve_settings(settings)
         except SranoganError as error:
             if settings.log.format == "text":

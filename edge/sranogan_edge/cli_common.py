@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sranogan_edge.errors import ExitCode, SranoganError
 
-__all__ = ["run", "say", "shown"]
+__all__ = ["run", "say", "shown", "terminal"]
 
 
 def run(command: Callable[..., ExitCode | None], **arguments: object) -> None:
@@ -22,16 +22,21 @@ def run(command: Callable[..., ExitCode | None], **arguments: object) -> None:
     try:
         raise typer.Exit(int(command(**arguments) or ExitCode.OK))
     except SranoganError as error:
-        Console(stderr=True).print(f"error: {shown(str(error))}", style="red", markup=False, soft_wrap=True)
+        terminal(stderr=True).print(f"error: {shown(str(error))}", style="red", soft_wrap=True)
         raise typer.Exit(int(error.exit_code)) from error
     except KeyboardInterrupt as interrupt:
-        Console(stderr=True).print("interrupted", style="red")
+        terminal(stderr=True).print("interrupted", style="red")
         raise typer.Exit(int(ExitCode.INTERRUPTED)) from interrupt
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """Return a console that prints names and messages as they are: no markup, and ``:abc:`` is no emoji."""
+    return Console(stderr=stderr, markup=False, emoji=False)
 
 
 def say(message: str) -> None:
     """Print ``message`` for people, beside the results."""
-    Console(stderr=True).print(shown(message), markup=False, soft_wrap=True)
+    terminal(stderr=True).print(shown(message), soft_wrap=True)
 
 
 def shown(text: str) -> str:

@@ -6,19 +6,18 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from sranogan_edge.cli_common import shown
+from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.decode import MAX_FRAMES, decode_file
 from sranogan_edge.errors import DataError, ExitCode, ImageError
 from sranogan_edge.frame import Frame
-from sranogan_edge.image_files import begins_as_dicom, images_below
+from sranogan_edge.image_files import begins_as_dicom, check_place, images_below
 from sranogan_edge.results import (
     ResultLine,
     ResultsFolder,
@@ -29,7 +28,7 @@ from sranogan_edge.results import (
 )
 from sranogan_edge.service.judge import Judge
 
-__all__ = ["find_images", "score_files"]
+__all__ = ["check_images", "find_images", "score_files"]
 
 _STEM_CHARACTERS = 48  # of an image's name in its heat map's: 4 bytes each at most, and names end at 255
 _MOST_SHOWN = 20
@@ -41,27 +40,43 @@ def find_images(paths: list[Path], without: Sequence[Path] = ()) -> list[Path]:
     Images below the folders ``without`` are left out: an earlier call's heat maps are no input.
 
     Raises:
+        FeedError: a path is not there, or may not be looked into.
         DataError: nothing was found.
     """
-    found: list[Path] = []
+    found = list(_images(paths, without))
+    if not found:
+        raise _none_in(paths)
+    return found
+
+
+def check_images(paths: list[Path]) -> None:
+    """Look for a first image; raises what :func:`find_images` does."""
+    if not any(True for _ in _images(paths)):
+        raise _none_in(paths)
+
+
+def _images(paths: list[Path], without: Sequence[Path] = ()) -> Iterator[Path]:
+    for path in paths:
+        check_place(path)
     for path in paths:
         if path.is_dir():
-            found += images_below(path, without)
+            yield from images_below(path, without)
         else:
-            found.append(path)
-    if not found:
-        named = ", ".join(str(path) for path in paths)
-        raise DataError(
-            f"no images in {named}; looked in all sub-folders for PNG, JPEG, TIFF, BMP and DICOM files"
-        )
-    return found
+            yield path
+
+
+def _none_in(paths: list[Path]) -> DataError:
+    named = ", ".join(str(path) for path in paths)
+    return DataError(
+        f"no images in {named}; looked in all sub-folders for PNG, JPEG, TIFF, BMP and DICOM files"
+    )
 
 
 def score_files(judge: Judge, files: list[Path], out: Path, summary: Path | None = None) -> ExitCode:
     """Score every image of ``files``; results go to ``out``, figures to ``summary``."""
     lines: list[ResultLine] = []
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ResultsFolder(out) as results, Progress(*columns, console=Console(stderr=True)) as progress:
+    with ResultsFolder(out) as results, Progress(*columns, console=terminal(stderr=True)) as progress:
         for file in progress.track(files):
             line = _score_one(judge, file, results)
             results.write(line)
@@ -101,9 +116,10 @@ def _heat_name(file: Path) -> str:
 
 
 def _print_table(lines: list[ResultLine], figures: Summary) -> None:
-    console = Console()
+    console = terminal()
     judged = sorted((line for line in lines if line.error is None), key=lambda line: -(line.score or 0))
-    table = Table(title=f"the {min(_MOST_SHOWN, len(judged))} most anomalous of {len(lines)} images")
+    title = f"the {_MOST_SHOWN} most anomalous of {len(judged)} images" if len(judged) > _MOST_SHOWN else None
+    table = Table(title=title)
     for column in ("score", "p-value", "verdict", "ms", "file"):
         table.add_column(column, justify="left" if column == "file" else "right", overflow="fold")
     for line in judged[:_MOST_SHOWN]:
@@ -115,22 +131,21 @@ def _print_table(lines: list[ResultLine], figures: Summary) -> None:
     for line in lines:
         for problem in filter(None, (line.error and f"not scored: {line.error}", line.reason)):
             text = problem if line.error else f"{line.file}: {problem}"
-            console.print(shown(text), markup=False, soft_wrap=True)
+            console.print(shown(text), soft_wrap=True)
     if figures.mean_milliseconds:
         steps = ", ".join(f"{step} {taken:.1f}" for step, taken in figures.mean_milliseconds.items())
         text = f"mean milliseconds on {figures.backend}, {figures.steps} search steps: {steps}"
-        console.print(text, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
 
 def _print_figures(lines: list[ResultLine], figures: Summary) -> None:
-    console = Console()
+    console = terminal()
     if figures.backend_fallback:
         fallback = f"the GPU was not used: {shown(figures.backend_fallback)}"
-        console.print(fallback, markup=False, soft_wrap=True)
+        console.print(fallback, soft_wrap=True)
     outside = f"{figures.out_of_domain} out of domain, " if figures.out_of_domain else ""
     console.print(
         f"{len(lines) - figures.failed} scored, {figures.anomalous} anomalous, {outside}"
         f"{figures.failed} failed; results in {shown(figures.results)}",
-        markup=False,
         soft_wrap=True,
     )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sranogan_edge.cli_common import shown
+from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.errors import ExitCode, SettingsError
 from sranogan_edge.settings.check import check_settings
 from sranogan_edge.settings.feeds import FeedSettings, VideoFeedSettings
+from sranogan_edge.settings.place import PlaceSettings, repeated
 from sranogan_edge.settings.read import feed_settings, sink_settings
+from sranogan_edge.settings.secret import without_password
 from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.settings.tree import Settings
 
@@ -26,10 +27,13 @@ def feeds_of(uris: Sequence[str], fps: float | None, roi: str | None) -> tuple[F
     """Return the feeds of a command line; ``fps`` and ``roi`` hold for those that are video.
 
     Raises:
-        FeedError: no such kind of feed.
-        SettingsError: ``roi`` is no region, or there is no video to take ``fps`` and ``roi``.
+        SettingsError: none is named, one twice, or no such kind; ``roi`` is no region, or there is no video
+            to take ``fps`` and ``roi``.
     """
+    if not uris:
+        raise SettingsError("name a feed, an image or a folder of images behind the bundle; see --help")
     feeds = tuple(feed_settings(uri)(uri) for uri in uris)
+    _refuse_repeated(feeds)
     if fps is None and roi is None:
         return feeds
     if not any(isinstance(feed, VideoFeedSettings) for feed in feeds):
@@ -43,16 +47,29 @@ def feeds_of(uris: Sequence[str], fps: float | None, roi: str | None) -> tuple[F
 
 def sinks_of(uris: Sequence[str]) -> tuple[SinkSettings, ...]:
     """Return the sinks of a command line; raises SettingsError where there is no such kind."""
-    return tuple(sink_settings(uri)(uri) for uri in uris)
+    found = []
+    for uri in uris:
+        try:
+            found.append(sink_settings(uri)(uri))
+        except SettingsError as error:
+            raise SettingsError(f"--sink {without_password(uri)}: {error}") from error
+    _refuse_repeated(found)
+    return tuple(found)
 
 
-def print_check(settings: Settings) -> ExitCode:
-    """Print what would run as a table; USAGE where it would not run."""
-    console = Console()
+def print_check(settings: Settings, problems: Sequence[str] = (), left_out: Collection[str] = ()) -> ExitCode:
+    """Print what would run as a table; USAGE where it would not run.
+
+    Args:
+        settings: of what would run.
+        problems: that reading the settings had.
+        left_out: parts not to show.
+    """
+    console = terminal()
     table = Table(title="what would run")
     for column in ("part", "setting", "state", "what was found"):
         table.add_column(column, overflow="fold")
-    findings = check_settings(settings)
+    findings = [one for one in check_settings(settings) if one.what not in left_out]
     for one in findings:
         message = "see below" if one.state in ("warning", "error") else one.message
         what, value, found = (Text(shown(text)) for text in (one.what, one.value, message))
@@ -60,11 +77,24 @@ def print_check(settings: Settings) -> ExitCode:
     console.print(table)
     for one in findings:  # whole lines: a cure can be copied from them
         if one.state in ("warning", "error"):
-            text = shown(f"{one.state}: {one.what} {one.value}: {one.message}")
-            console.print(text, style=_STYLES[one.state], markup=False, soft_wrap=True)
+            part = f"{one.what} {one.value}".rstrip()
+            text = shown(f"{one.state}: {part}: {one.message.removeprefix(f'{one.what}: ')}")
+            console.print(text, style=_STYLES[one.state], soft_wrap=True)
+    for problem in problems:
+        console.print(shown(f"error: {problem}"), style=_STYLES["error"], soft_wrap=True)
     errors, warnings = (sum(one.state == state for one in findings) for state in ("error", "warning"))
-    console.print(f"{errors} errors, {warnings} warnings; nothing was started")
+    errors += len(problems)
+    console.print(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}; nothing was started")
     return ExitCode.USAGE if errors else ExitCode.OK
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _refuse_repeated(places: Sequence[PlaceSettings]) -> None:
+    if found := repeated(places):
+        raise SettingsError(f"{places[found[0]]} is named twice. Leave one out")
 
 
 def _region(roi: str | None) -> tuple[int, int, int, int] | None:

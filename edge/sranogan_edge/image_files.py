@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sranogan_edge.decode import IMAGE_SUFFIXES, is_dicom
+from sranogan_edge.errors import FeedError
 
-__all__ = ["begins_as_dicom", "images_below"]
+__all__ = ["begins_as_dicom", "check_place", "images_below"]
 
 _INDEX = "DICOMDIR"  # of a DICOM disc; begins as an image does and holds none
 _HEAD_BYTES = 132
+
+
+def check_place(path: Path) -> None:
+    """Raise FeedError where nothing is at ``path``, or a folder that this user may not look into."""
+    if not os.path.exists(path):  # False, too, where we may not look
+        raise FeedError(f"{path}: no such file or folder. Check the path.")
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise FeedError(f"{path}: user {os.geteuid()} may not look into this folder. Give it the right.")
 
 
 def images_below(folder: Path, without: Sequence[Path] = ()) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sranogan_edge.cli_common import run as run_command
+from sranogan_edge.cli_common import terminal
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def print_result(result: ExportResult) -> None:
         table.add_column(column, justify="left" if column == "graph" else "right")
     for name, counts in result.operators.items():
         table.add_row(name, *(str(sum(counts[kind].values())) for kind in ("all", "float32")))
-    console = Console()
+    console = terminal()
     console.print(table)
     sizes = ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in result.graph_bytes.items())
     console.print(f"sizes: {sizes}")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from keras_sranogan.audit.tables import Tables, percentage, tables_of
 from keras_sranogan.report import NONE, render_page
+from sranogan_edge.cli_common import terminal
 
 Audit = Mapping[str, Any]
 
@@ -26,7 +27,7 @@ CARD_INTRODUCTION = (
 
 def print_audit(audit: Audit, console: Console | None = None) -> None:
     """Print the verdict and what it rests on."""
-    console, tables = console or Console(), tables_of(audit)
+    console, tables = console or terminal(), tables_of(audit)
     counts = f"{audit['n_normal']} normal and {audit['n_abnormal']} abnormal images"
     console.print(f"{audit['data']}, split {audit['split']}: {counts}", markup=False, highlight=False)
     console.print(_controls(tables))

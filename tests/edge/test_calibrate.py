@@ -141,7 +141,7 @@ def test_fit_counts_and_tells(detector: Scores, tmp_path: Path) -> None:
 
 def test_too_few_normals_are_refused_with_the_number(detector: Scores, tmp_path: Path) -> None:
     """The refusal has what is needed, what is there, and a rate that these would do for."""
-    with pytest.raises(DataError, match=r"8 normals .* at least 9\. Add 1, or ask for a rate of 0\.112 or"):
+    with pytest.raises(DataError, match=r"8 images .* at least 9\. Add 1, or ask for a rate of 0\.112 or"):
         fit(detector, images(tmp_path, 8), false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]
     assert normals_needed(0.112) <= 8
 
@@ -324,6 +324,27 @@ def test_command(detector: Scores, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     refused = CliRunner().invoke(calibrate_cli.app, [*arguments, "--false-alarm-rate", "0.01"])
     assert refused.exit_code == 3
     assert "at least 99. Add 80" in refused.output
+
+
+def test_command_refuses_before_it_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not there, what does not decode, a key and a place that do not do are told at once."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "normals").mkdir()
+    (tmp_path / "key").write_text("-----BEGIN PRIVATE KEY-----\nno\n-----END PRIVATE KEY-----\n")
+    for file in images(tmp_path / "normals", 20)[:3]:
+        file.write_bytes(b"no image")
+    before = sorted(tmp_path.rglob("*"))
+    for words, code, told in (
+        (["nosuch"], 3, "nosuch: no such file or folder"),
+        (["normals", "--usual", "nosuch"], 3, "nosuch: no such file or folder"),
+        (["normals", "--false-alarm-rate", "0.04"], 3, "normals: 17 images that can be used"),
+        (["normals", "--sign", "key"], 2, "the key"),
+        (["normals", "--out", "none/c.json"], 6, "Name another place with --out"),
+        (["normals", "--out", "normals"], 6, "it is a folder"),
+    ):
+        done = CliRunner().invoke(calibrate_cli.app, ["none.sranogan", *words])
+        assert (done.exit_code, told in done.output) == (code, True), done.output
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.table import Table
 from typer.testing import CliRunner, Result
 
 from keras_sranogan.data.phantom import render_abnormal, render_normal
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.cli import app
-from sranogan_edge.cli_common import shown
+from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.cli_score import find_images
 from sranogan_edge.errors import DataError, ExitCode
 
@@ -149,20 +150,16 @@ def test_all_good_is_exit_code_0(tiny_bundle: Path, feed: Path, tmp_path: Path) 
     assert "0 failed" in done.stdout
 
 
-def test_named_file_that_is_missing(tiny_bundle: Path, tmp_path: Path) -> None:
-    """A file that was named but is not there has its line, as any other that cannot be scored."""
-    done = score(tiny_bundle, tmp_path / "none.png", "--out", tmp_path / "out")
-    assert done.exit_code == ExitCode.SOME_FAILED
-    assert "no such file" in lines_in(tmp_path / "out")[0]["error"]
-
-
-def test_empty_folder(tiny_bundle: Path, tmp_path: Path) -> None:
-    """A folder without images is exit code 3, names what was looked for, and writes nothing."""
+@pytest.mark.parametrize("spooled", [False, True])
+@pytest.mark.parametrize(("name", "told"), [("none.png", "no such file"), ("empty", "PNG")])
+def test_nothing_to_score(tiny_bundle: Path, tmp_path: Path, name: str, told: str, spooled: bool) -> None:
+    """A file that is not there and a folder without images are exit code 3, and nothing is written."""
     (tmp_path / "empty").mkdir()
-    done = score(tiny_bundle, tmp_path / "empty", "--out", tmp_path / "out")
+    spool = ("--spool", tmp_path / "spool") if spooled else ()
+    done = score(tiny_bundle, tmp_path / name, "--out", tmp_path / "out", *spool)
     assert done.exit_code == ExitCode.BAD_DATA
-    assert "PNG" in done.stderr
-    assert not (tmp_path / "out").exists()
+    assert told in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
 def test_refused_bundle(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
@@ -296,6 +293,16 @@ def test_file_name_that_is_no_text(tiny_bundle: Path, normal: Image.Image, tmp_p
 def test_shown_escapes_what_a_terminal_obeys() -> None:
     """Escape codes and broken characters are spelt out, text and line breaks stay."""
     assert shown("π \x1b[31m\udcff\nb\t") == "π \\x1b[31m\\udcff\nb\\t"
+
+
+def test_a_terminal_prints_what_it_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither markup nor the names of emoji in a path or a message are replaced, in tables too."""
+    table = Table(title="camera:abc:")
+    table.add_column("[b]of :x:[/b]")
+    table.add_row("at :key: [red]")
+    terminal().print(table, "ftp:x: no [such] sink")
+    told = capsys.readouterr().out
+    assert all(one in told for one in ("camera:abc:", "[b]of :x:[/b]", "at :key: [red]", "ftp:x: no [such]"))
 
 
 def test_find_images_leaves_heat_maps_out(tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def test_the_page_remembers_the_run_before(tiny_bundle: Path, study: Path, tmp_p
 def test_a_start_that_fails_is_told_as_json(tmp_path: Path) -> None:
     """The error is the last object of the log, and the exit code is that of the error."""
     (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="none.sranogan", feed="."))
+    (tmp_path / "x.png").touch()
     command = [str(SCORE), "--config", str(tmp_path / "s.toml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == ExitCode.BUNDLE_REFUSED
@@ -192,20 +193,25 @@ def test_check_config_of_a_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     done = score("none.sranogan", "camera:/dev/none", "--fps", 2, "--roi", "0,0,8,8", "--check-config")
     assert done.exit_code == ExitCode.USAGE
     assert "warning: feed camera:/dev/none: " in done.stdout
-    assert "1 errors, 1 warnings" in done.stdout
+    assert "1 error, 1 warning;" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ((), "name a BUNDLE"),
-        (("b",), "no feed is named"),
+        (("b",), "name a feed, an image or a folder"),
+        (("b", "watch:in", "watch:in"), "watch:in is named twice"),
+        (("b", "x.png", "--sink", "jsonl:j", "--sink", "jsonl:j"), "jsonl:j is named twice"),
         (("--config", "s.toml", "--out", "o", "--fps", "2"), "--out, --fps: the file of --config says that"),
-        (("b", "x.png", "--config", "s.toml"), "--bundle, --feeds"),
+        (("b", "x.png", "--config", "s.toml"), "error: b, x.png: the file of --config says that"),
         (("b", "x.png", "--fps", "2"), "none is named"),
         (("b", "camera:0", "--roi", "1,2"), "x,y,width,height"),
         (("b", "camera:0", "--json", "f.json"), "--json sums up files that end"),
-        (("b", "x.png", "--sink", "ftp:x"), "no such sink"),
+        (("b", "x.png", "--sink", "ftp:x"), "--sink ftp:x: no such sink"),
+        (("b", "watcg:films"), "no feed has the scheme 'watcg'"),
+        (("b", "http://x/y"), "no feed has the scheme 'http'"),
+        (("b", "dicom:"), "Write it like dicom:PORT"),
         (("b", "x.png", "--calibration-key", "k"), "no file is named"),
         (("b", "watch:in", "--serve", "0.0.0.0:80"), "needs a token"),
         (("--config", "none.toml"), "cannot be read"),
@@ -227,6 +233,10 @@ def test_a_bad_file_tells_all_at_once(tmp_path: Path) -> None:
     """Each problem of a settings file is a line of the message."""
     (tmp_path / "s.toml").write_text("bundel = 3\n[log]\nformat = 'xml'\n")
     done = score("--config", tmp_path / "s.toml", "--check-config")
+    assert done.exit_code == ExitCode.USAGE
+    assert f"error: {tmp_path}/s.toml:1: bundel = 3: unknown key" in done.stdout
+    assert "4 errors, 0 warnings" in done.stdout
+    done = score("--config", tmp_path / "s.toml")
     assert done.exit_code == ExitCode.USAGE
     assert len(done.stderr.splitlines()) == 4
     assert f"{tmp_path}/s.toml:1: bundel = 3: unknown key" in done.stderr
@@ -279,3 +289,30 @@ def test_files_are_not_scored_over_the_results_of_a_runner(
     assert (out / "results.jsonl").read_text() == "{}\n"
     assert score(tiny_bundle, study, "--out", out).exit_code == ExitCode.OK
     assert len(lines_in(out)) == 3
+
+
+def test_what_is_right_in_a_bad_file_is_looked_at(tmp_path: Path) -> None:
+    """Errors of the settings, and of what they name, are told in one go."""
+    (tmp_path / "s.toml").write_text(
+        'bundle = "none.sranogan"\nout = "out"\n[scoring]\nthreads = "four"\n[retention]\nmax_count = -5\n'
+        '[[feeds]]\nuri = "watch:none"\n[[feeds]]\nuri = "watcg:in"\n[[feeds]]\nuri = "watch:none"\n'
+    )
+    done = score("--config", tmp_path / "s.toml", "--check-config")
+    assert done.exit_code == ExitCode.USAGE
+    for told in (
+        f"error: bundle {tmp_path}/none.sranogan: ",
+        f"error: feed watch:{tmp_path}/none: no such folder",
+        "s.toml:4: scoring.threads = 'four': must be a whole number.",
+        "s.toml:6: retention.max_count = -5: max_count must be 0 or more; received -5.",
+        "s.toml:10: feeds[1].uri = 'watcg:in': no feed has the scheme",
+        f"s.toml:12: feeds[2].uri = 'watch:{tmp_path}/none': is named twice.",
+    ):
+        assert told in done.stdout
+    assert "retention: retention" not in done.stdout
+
+
+def test_check_config_of_files_has_no_spool(tmp_path: Path) -> None:
+    """A folder that is scored as it is needs none, and none is shown."""
+    done = score("none.sranogan", tmp_path, "--out", tmp_path / "out", "--check-config")
+    assert "spool" not in done.stdout
+    assert "spool" in score("b", tmp_path, "--spool", tmp_path / "spool", "--check-config").stdout

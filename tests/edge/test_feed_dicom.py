@@ -31,6 +31,7 @@ from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls, open_dicom
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+CT = "1.2.840.10008.5.1.4.1.1.2"
 Make = Callable[..., bytes]
 
 
@@ -114,6 +115,27 @@ def test_strangers_are_rejected(calling: str, called: str, caplog: pytest.LogCap
         friend = associate(receiver.port)
         assert friend.send_c_echo().Status == 0x0000
         friend.release()
+
+
+@pytest.mark.parametrize("kinds", [(CT,), (CT, DX)])
+def test_a_sender_of_other_kinds_is_told(kinds: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+    """One that finds its kind is not taken, and goes or hangs up without a word, is in the log once."""
+    scanner = AE("XRAY1")
+    for kind in kinds:
+        scanner.add_requested_context(kind)
+    with receiving(Shelf()) as receiver:
+        association = scanner.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+        if association.is_established:
+            association.release()
+        told = "'XRAY1' sent nothing; it offered kinds that sop_classes does not name: CT Image Storage"
+        assert until(lambda: told in caplog.text)
+        friend = AE("XRAY1")
+        friend.add_requested_context(CT)
+        friend.add_requested_context(Verification)
+        association = friend.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+        assert association.send_c_echo().Status == 0x0000
+        association.release()
+    assert caplog.text.count("sent nothing") == 1
 
 
 def request_association(calling: bytes, called: bytes = b"SRANOGAN") -> bytes:

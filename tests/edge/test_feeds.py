@@ -35,12 +35,34 @@ def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
     assert is_feed_uri(uri) == (kind != "files")
 
 
-@pytest.mark.parametrize(("uri", "said"), [("ftp://host/x", "no feed has the scheme 'ftp'"), ("watch:", "")])
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("ftp://host/x", "no feed has the scheme 'ftp'"),
+        ("http://me:secret@host/x", "no feed has the scheme 'http'"),
+        ("watcg:films", "no feed has the scheme 'watcg'. There are: watch:DIR"),
+        ("file:///films", "no feed has the scheme 'file'"),
+        ("video:x.mp4", "no feed has the scheme 'video'"),
+        ("watch:", "Write it like watch:DIR"),
+        ("dicom:", "Write it like dicom:PORT"),
+        ("rtsp:", "Write it like rtsp://HOST/PATH"),
+        ("", "Write it like FILE or FOLDER"),
+    ],
+)
 def test_what_cannot_be_opened_says_how_it_is_written(uri: str, said: str) -> None:
     """An unknown scheme names those that there are; an empty rest shows an example."""
-    with pytest.raises(FeedError, match="watch:DIR") as refused:
+    with pytest.raises(SettingsError) as refused:
         open_feed(uri)
     assert said in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_that_looks_like_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a file where it exists, and with ./ before it in any case."""
+    monkeypatch.chdir(tmp_path)
+    assert feeds.feed_kind("./day2:b.png") == "files"
+    (tmp_path / "day2:b.png").touch()
+    assert feeds.feed_kind("day2:b.png") == "files"
 
 
 def test_a_missing_package_names_its_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,15 @@ def test_an_image_that_is_too_large(tmp_path: Path) -> None:
     bench.spool.close()
 
 
+def test_what_is_no_image_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has a warning with its name and the reason."""
+    (bench.root / "broken.png").write_bytes(b"no image")
+    bench.build(open_feed(str(bench.root / "broken.png")), log=ResultsLog(bench.root / "r.jsonl")).run()
+    (told,) = [one for one in caplog.records if "broken.png" in one.getMessage()]
+    assert told.levelname == "WARNING"
+    assert "not a JPEG" in told.getMessage()
+
+
 def test_frames_of_a_camera(bench: Bench) -> None:
     """They go past the spool and have their results, in order, with those of the files."""
     log = bench.root / "results.jsonl"

@@ -28,6 +28,7 @@ from sranogan_edge.settings.tree import LogSettings, PageSettings, ScoringSettin
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 SMALL = 'bundle = "b.sranogan"\n[[feeds]]\nuri = "watch:in"\n'
+CAMERA = SMALL + '[[feeds]]\nuri = "camera:0"\n'
 
 
 def read(folder: Path, text: str, **environ: str) -> Settings:
@@ -123,12 +124,32 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ":13: feeds[1].still.black_levle = 0.2: unknown key",
         ":15: sinks[0].uri = 'ftp://x': no such sink",
         ":17: log.format = 'xml': must be one of 'text', 'json'.",
-        ":18: spool: max_object_bytes and max_attempts must be 1 or more, min_free_bytes 0 or more; received "
-        "268435456, 0, 67108864.",
+        ":19: spool.max_attempts = 0: max_attempts must be 1 or more; received 0.",
     ]
     assert "Nearest is bundle;" in told[1]
     assert "Nearest is threads;" in told[2]
     assert "Nearest is black_level;" in told[6]
+
+
+def test_each_value_of_a_section_is_judged(tmp_path: Path) -> None:
+    """Several that cannot be are told together; what only follows from another error is not told."""
+    told = refusals(
+        tmp_path,
+        CAMERA + "[feeds.still]\nblack_level = 2\nblack_area = -3\n[scoring]\nthreads = 0\nsteps = -1\n"
+        "backend = 3\n[calibration]\nkey_file = 'k'\nfile = 4\n"
+        "[spool]\nmax_attempts = 0\nmin_free_bytes = -1\n",
+    )
+    keys = [line.removeprefix(f"{tmp_path}/s.toml:").partition(" =")[0] for line in told]
+    assert keys == [
+        "7: feeds[1].still.black_level",
+        "8: feeds[1].still.black_area",
+        "10: scoring.threads",
+        "11: scoring.steps",
+        "12: scoring.backend",
+        "15: calibration.file",
+        "17: spool.max_attempts",
+        "18: spool.min_free_bytes",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +161,16 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ('bundle = "b"\nfeeds = "watch:in"\n', r"\[\[feeds\]\]"),
         ('bundle = "b"\n[feeds]\nuri = "watch:in"\n', r"\[\[feeds\]\]"),
         (SMALL + 'uri = "watch:b"\n', "not TOML"),
-        (SMALL + '[[feeds]]\nuri = "watch:in"\n', "named twice"),
+        (SMALL + '[[feeds]]\nuri = "watch:in"\n', r"s.toml:\d+: feeds\[1\].uri = 'watch:.*': is named twice"),
+        (
+            SMALL + "[drift]\nwindow = 3\n",
+            r"s.toml:\d+: drift.window = 3: window must be a whole number from 10",
+        ),
+        (SMALL + "[swap]\nkeep = 0\n", "swap.keep = 0: keep must be 1 or more"),
+        (CAMERA + "[feeds.still]\nblack_level = 2\n", "still.black_level = 2: black_level must be a share"),
+        (CAMERA + "[feeds.still]\nblack_area = -3.0\n", "still.black_area = -3.0: .* from 0 to 1"),
+        (CAMERA + "[feeds.still]\nfrozen_s = 0\n", "still.frozen_s = 0: .* above 0 seconds"),
+        (SMALL + '[[feeds]]\nuri = "dicom:1?calling=A"\ncalling = ["B"]\n', "calling stands in the URI too"),
         (SMALL + "[scoring]\nsteps = 2\nbudget_ms = 3\n", "give one of them"),
         (SMALL + "[scoring]\nthreads = true\n", "must be a whole number"),
         (SMALL + "[scoring]\nthreads = 1.0\n", "must be a whole number"),
@@ -150,7 +180,10 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         (SMALL + "scoring = 3\n", "unknown key"),  # the section of the feed
         ("scoring = 3\n" + SMALL, r"Write \[scoring\]"),
         (SMALL + '[calibration]\nkey_file = "k"\n', "no file is named"),
-        (SMALL + '[[feeds]]\nuri = "usb:3"\nfps = 1', r"unknown key. Known are uri"),
+        (SMALL + '[[feeds]]\nuri = "usb.3"\nfps = 1', r"unknown key. Known are uri"),
+        (SMALL + '[[feeds]]\nuri = "usb:3"', r"s.toml:\d+: feeds\[1\].uri = 'usb:3': no feed has the scheme"),
+        (SMALL + '[[feeds]]\nuri = "watch:"', "Write it like watch:DIR"),
+        (SMALL + '[[feeds]]\nuri = ""', "Write it like FILE"),
         (SMALL + '[[feeds]]\nuri = "udp://h"', "no feed has the scheme"),
         (SMALL + "[[feeds]]\nfps = 1", "uri: is missing"),
         (SMALL + '[[feeds]]\nuri = "dicom:1"\ntls_key = "k"', "both or none"),

@@ -284,6 +284,16 @@ def test_the_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "Check that the database exists" in capsys.readouterr().err
 
 
+def test_csv_help_is_for_users(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what is written and which exit codes there are, and names no exception."""
+    with pytest.raises(SystemExit):
+        export_command(["--help"])
+    told = capsys.readouterr().out
+    assert "apostrophe" in told
+    assert "Exit codes: 0" in told
+    assert "Error" not in told
+
+
 def test_a_csv_export_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     """Neither a missing database nor a full disk makes half a table."""
     (tmp_path / "out.csv").write_text("old")

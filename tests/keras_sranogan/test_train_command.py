@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from keras_sranogan.cli import evaluate_app, train_app
 from keras_sranogan.run import Run
-from keras_sranogan.settings import TrainSettings, preset
+from keras_sranogan.settings import SEARCH_SIDES_PX, TrainSettings, preset
 
 PHANTOM = "phantom?train=60&size=96"
 
@@ -55,17 +55,24 @@ def test_help_shows_exit_codes(app: object, extra: str) -> None:
         assert part in text
 
 
+def test_help_names_the_sizes() -> None:
+    """Those that are taken, no fewer."""
+    sizes = ", ".join(str(2 * side) for side in SEARCH_SIDES_PX)
+    assert sizes in " ".join(CliRunner().invoke(train_app, ["--help"]).output.split())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--preset", "large"], "--preset must be one of demo, standard, paper; received 'large'"),
-        (["--size", "100"], "received 100"),
+        (["--size", "100"], "--size must be one of 32, 64, 128, 256, 512; received 100"),
         (["--size", "0"], "Received: 0"),
         (["--size", "big"], "valid integer"),
         (
             ["--precision", "float16"],
             "--precision must be auto, float32 or mixed_bfloat16; received 'float16'",
         ),
+        (["--anomalies", "cats"], "--anomalies must be one of auto, opacities, defects; received 'cats'"),
         (["--seed", "-1"], "--seed must be from 0"),
         (["--max-bad-share", "2"], "max_bad_share must be from 0 to 1"),
     ],

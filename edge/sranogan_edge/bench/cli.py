@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -27,7 +26,7 @@ from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import Bench, Report, report
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bundle import Bundle, read_bundle
-from sranogan_edge.cli_common import run, shown
+from sranogan_edge.cli_common import run, shown, terminal
 from sranogan_edge.device import read_device
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.interpreter import BACKENDS, check_backend
@@ -94,7 +93,7 @@ def configurations(
 
 def measure_all(path: Path, chosen: list[Configuration], settings: BenchSettings, found: Found) -> None:
     """Fill ``found``, telling of it on the way."""
-    with Progress(*COLUMNS, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as progress:
         for number, configuration in enumerate(chosen, start=1):
             name = escape(shown(f"{number} of {len(chosen)}: {configuration}"))
             bar = progress.add_task(name, total=settings.repeats)

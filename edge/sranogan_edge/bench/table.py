@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.bench.report import Report
-from sranogan_edge.cli_common import shown
+from sranogan_edge.cli_common import shown, terminal
 
 NONE = "-"
 WIDEST = 24  # characters of a backend: a delegate's path can be long
@@ -20,7 +20,7 @@ Cells = Callable[[Report], Sequence[str]]
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print the machine, the bundle, what is doubtful, and the tables."""
-    console = console or Console()
+    console = console or terminal()
 
     def say(lines: Iterable[str], style: str = "") -> None:
         for line in lines:

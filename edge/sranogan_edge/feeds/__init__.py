@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from sranogan_edge.feeds.feed import Arrival, Feed, FeedHealth, FeedState
 __all__ = ["Arrival", "Feed", "FeedHealth", "FeedState", "feed_kind", "is_feed_uri", "open_feed"]
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4"})
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # of two letters or more: C: is a drive
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,13 @@ def open_feed(uri: str, **options: Any) -> Feed:
         options: of this kind of feed; see its opener.
 
     Raises:
-        FeedError: no such kind, or the source is not there.
+        FeedError: the source is not there.
         MissingExtraError: a package that this kind needs is not installed.
-        SettingsError: an option that this kind does not know.
+        SettingsError: no such kind, or an option that this kind does not know.
     """
     name = feed_kind(uri)
     kind = _KINDS[name]
     rest = uri if kind.whole_uri or name in ("video", "files") else uri.partition(":")[2]
-    if not rest:
-        raise FeedError(f"{uri!r}: nothing stands behind the scheme. Write it like {kind.example}.")
     opener = _opener(uri, kind)
     try:
         return opener(rest, **options)
@@ -73,13 +74,24 @@ def open_feed(uri: str, **options: Any) -> Feed:
 
 
 def feed_kind(uri: str) -> str:
-    """Return the kind of feed that ``uri`` names (``files`` for what is no URI); raises FeedError."""
+    """Return the kind of feed that ``uri`` names: ``files`` for what has no scheme.
+
+    Raises:
+        SettingsError: a scheme that no feed has and no file begins with, or nothing stands behind it.
+    """
     scheme, colon, rest = uri.partition(":")
-    if colon and scheme.lower() in _KINDS and scheme.lower() not in ("video", "files"):
-        return scheme.lower()
-    if "://" in uri and not rest.startswith("///"):
+    name = scheme.lower()
+    known = colon and name in _KINDS and name not in ("video", "files")
+    if not (rest if known else uri):
+        example = _KINDS[name if known else "files"].example
+        raise SettingsError(f"{uri!r} names nothing. Write it like {example}.")
+    if known:
+        return name
+    if _SCHEME.match(uri) and not os.path.exists(uri):
         examples = ", ".join(kind.example for kind in _KINDS.values())
-        raise FeedError(f"{uri!r}: no feed has the scheme {scheme!r}. There are: {examples}.")
+        raise SettingsError(
+            f"no feed has the scheme {scheme!r}. There are: {examples}. Put ./ before a file of such a name"
+        )
     return "video" if Path(uri).suffix.lower() in VIDEO_SUFFIXES else "files"
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
@@ -31,6 +32,7 @@ _LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)  # rejected for now, by the provider:
 _PDU_BYTES = 2**16
 _OVERHEAD_BYTES = 2**20  # PDU and command headers of an object
 _SPARE_CONNECTIONS = 248  # wait, or are told that we are busy
+_KINDS_TOLD = 3
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 _log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class DicomReceiver:
         self.options = options
         self._store = store
         self._open: dict[Association, float] = {}
+        self._silent: WeakSet[Association] = WeakSet()  # those that have asked for nothing yet
         self._lock, self._closing = threading.Lock(), threading.Event()
         limits = TransportLimits(
             options.max_object_bytes + _OVERHEAD_BYTES,
@@ -72,6 +75,7 @@ class DicomReceiver:
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_REJECTED, _on_rejected),
+            (evt.EVT_CONN_CLOSE, self._on_closed),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
         ]
@@ -152,16 +156,17 @@ class DicomReceiver:
             busy = len(self._open) >= self.options.max_associations or self._closing.is_set()
             if not busy:
                 self._open[association] = time.monotonic()
+                self._silent.add(association)
         if busy:
             association.acse.send_reject(*_LOCAL_LIMIT_EXCEEDED)
             association.kill()  # returns when it was sent, and the peer or a timer closed the connection
 
     def _on_echo(self, event: Event) -> int:
-        _answering(event)
+        self._answering(event)
         return SUCCESS
 
     def _on_store(self, event: Event) -> int:
-        _answering(event)
+        self._answering(event)
         peer: Any = event.assoc.requestor
         try:
             data = event.encoded_dataset()
@@ -189,6 +194,25 @@ class DicomReceiver:
         if size > self.options.max_object_bytes:
             raise ObjectTooLargeError(f"{size:,} bytes, above the feed's {self.options.max_object_bytes:,}")
 
+    def _answering(self, event: Event) -> None:
+        """Count what the peer sends from here on anew: it waited for this answer."""
+        self._silent.discard(event.assoc)
+        socket: Any = event.assoc.dul.socket
+        if socket is not None:
+            socket.unanswered = 0
+
+    def _on_closed(self, event: Event) -> None:
+        """Tell of a sender that went without a word: it had kinds of object that are not taken."""
+        association: Any = event.assoc
+        kinds = sorted({str(context.abstract_syntax.name) for context in association.rejected_contexts})
+        silent = association in self._silent
+        self._silent.discard(association)
+        if silent and kinds:
+            more = f" and {len(kinds) - _KINDS_TOLD} more" if len(kinds) > _KINDS_TOLD else ""
+            named = ", ".join(kinds[:_KINDS_TOLD])
+            text = "DICOM: %r sent nothing; it offered kinds that sop_classes does not name: %s%s"
+            _log.warning(text, association.requestor.ae_title, named, more)
+
     def _forget_dead(self) -> None:
         for association in [known for known in self._open if not known.is_alive()]:
             del self._open[association]
@@ -211,13 +235,6 @@ def _on_rejected(event: Event) -> None:
     called = getattr(peer.primitive, "called_ae_title", None)
     where = f"{peer.address}:{peer.port}"
     _log.warning("DICOM: %s, titled %r, asked for %r: rejected by our lists", where, peer.ae_title, called)
-
-
-def _answering(event: Event) -> None:
-    """Count what the peer sends from here on anew: it waited for this answer."""
-    socket: Any = event.assoc.dul.socket
-    if socket is not None:
-        socket.unanswered = 0
 
 
 def _judge(request: Any, header: FileDataset) -> tuple[int, str]:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sranogan_edge.errors import FeedError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.image_files import images_below
+from sranogan_edge.image_files import check_place, images_below
 
 __all__ = ["FilesFeed", "open_files"]
 
@@ -21,9 +20,8 @@ class FilesFeed:
     """
 
     def __init__(self, path: Path, without: Sequence[Path] = ()) -> None:
-        """Take ``path``, without all below the folders ``without``; raises FeedError where it is missing."""
-        if not path.exists():
-            raise FeedError(f"{path}: no such file or folder. Check the path.")
+        """Take ``path`` but what is below ``without``; FeedError where it is missing or closed to us."""
+        check_place(path)
         self.path, self._without = path, without
         self.name = str(path)
         self.health = FeedHealth()

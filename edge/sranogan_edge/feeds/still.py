@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.errors import SettingsError
+
 __all__ = ["StillLimits", "StillWatch"]
 
 Finding = Literal["", "black", "frozen"]
@@ -30,6 +32,9 @@ class StillLimits:
         black_s: for how long, in seconds.
         frozen_difference: mean absolute difference, of full scale, up to which two pictures are one.
         frozen_s: for how long, in seconds; infinite for a scene that may truly stand still without noise.
+
+    Raises:
+        SettingsError: a value that cannot work.
     """
 
     black_level: float = 0.10
@@ -37,6 +42,13 @@ class StillLimits:
     black_s: float = 2.0
     frozen_difference: float = 0.001
     frozen_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            seconds = name.endswith("_s")
+            if not (value > 0 if seconds else 0 <= value <= 1):
+                wanted = "above 0 seconds" if seconds else "a share from 0 to 1"
+                raise SettingsError(f"{name} must be {wanted}; received {value!r}")
 
 
 class StillWatch:

@@ -98,6 +98,7 @@ class Scoring:
         try:
             answer = self._answer(self._decoded(begun))
         except ImageError as error:
+            _log.warning("not scored, its bytes are in the spool's dead/: %s", error)
             line = self._error_line(begun.source, error, begun.feed)
             return self._ended(begun, line, None, keep, dead=str(error))
         except Exception as error:  # of the device, the runtime, or ours: tried again

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.still import StillLimits
@@ -43,6 +43,8 @@ class FilesFeedSettings(FeedSettings):
     Attributes:
         uri: FILE or FOLDER.
     """
+
+    once = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,9 @@ class DicomFeedSettings(FeedSettings):
             raise SettingsError("TLS needs tls_certificate and tls_key; name both or none")
         if self.tls_client_authorities and not self.tls_certificate:
             raise SettingsError("tls_client_authorities needs tls_certificate and tls_key")
+        for name, _ in parse_qsl(self.uri.partition("?")[2], keep_blank_values=True):
+            if name in self.options():
+                raise SettingsError(f"{name} stands in the URI too. Say it in one place")
 
     def options(self) -> dict[str, Any]:
         """Put the three TLS files together."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from sranogan_edge.settings.secret import without_password
 
-__all__ = ["PlaceSettings"]
+__all__ = ["PlaceSettings", "repeated"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class PlaceSettings:
         uri: a password in it is refused.
     """
 
+    once = True  # only one may have this URI
     uri: str
 
     def __str__(self) -> str:
@@ -30,6 +32,12 @@ class PlaceSettings:
             for one in fields(self)
             if one.name != "uri" and getattr(self, one.name) != _default(one)
         }
+
+
+def repeated(places: Sequence[PlaceSettings | None]) -> list[int]:
+    """Return the positions of those whose URI an earlier one has; files may be named again."""
+    uris = [place.uri if place and place.once else None for place in places]
+    return [number for number, uri in enumerate(uris) if uri is not None and uri in uris[:number]]
 
 
 def _default(one: Field[Any]) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds import feed_kind
@@ -15,18 +16,33 @@ from sranogan_edge.settings.lines import KeyPath, key_lines, line_of
 from sranogan_edge.settings.secret import holds_password
 from sranogan_edge.settings.sinks import SINK_SETTINGS
 from sranogan_edge.settings.tree import Settings
-from sranogan_edge.settings.values import FromEnvironment, Problem, Reading, build
+from sranogan_edge.settings.values import UNUSABLE, FromEnvironment, Problem, Reading, build
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["PREFIX", "feed_settings", "read_settings", "sink_settings"]
+__all__ = ["PREFIX", "ReadSettings", "feed_settings", "read_for_check", "read_settings", "sink_settings"]
 
 PREFIX = "SRANOGAN_"
 MAX_BYTES = 2**20
 _TOP_LEVEL = {"bundle", "out", "domain", "drift"}  # the only variables without a section that are settings
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """What a file says.
+
+    Attributes:
+        settings: without what is wrong: the default stands there, a feed or sink is left out.
+        problems: a line for each.
+        unusable: keys without a section that are among them, ``bundle`` and ``feeds`` also where missing.
+    """
+
+    settings: Settings
+    problems: tuple[str, ...] = ()
+    unusable: frozenset[str] = frozenset()
 
 
 def read_settings(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -36,6 +52,18 @@ def read_settings(path: Path, environ: Mapping[str, str] | None = None) -> Setti
 
     Raises:
         SettingsError: it cannot be read, or something in it is wrong; the message has a line for each.
+    """
+    found = read_for_check(path, environ)
+    if found.problems:
+        raise SettingsError("\n".join(found.problems))
+    return found.settings
+
+
+def read_for_check(path: Path, environ: Mapping[str, str] | None = None) -> ReadSettings:
+    """Read as :func:`read_settings`, and leave out what is wrong, so that the rest can be looked at.
+
+    Raises:
+        SettingsError: the file cannot be read, or is not TOML.
     """
     text = _text_of(path)
     try:
@@ -47,15 +75,24 @@ def read_settings(path: Path, environ: Mapping[str, str] | None = None) -> Setti
     reading = Reading(path.resolve().parent, _chosen)
     _override(table, os.environ if environ is None else environ, reading)
     settings = build(Settings, table, (), reading)
-    if reading.problems:
-        lines = key_lines(text)
-        found = sorted(reading.problems, key=lambda one: line_of(one.path, lines) or 0)
-        raise SettingsError("\n".join(_described(one, path, lines) for one in found))
-    return cast("Settings", settings)
+    if table.get("feeds") == []:
+        reading.note(
+            ("feeds",), None, 'no feed is named. Add [[feeds]] with uri = "watch:/srv/in", for example'
+        )
+    whole = {one.path[0] for one in reading.problems if len(one.path) == 1}
+    if settings is UNUSABLE:
+        needed: dict[str, Any] = {
+            name: value for name, value in (("bundle", "."), ("feeds", [])) if name in whole
+        }
+        settings = build(Settings, {**table, **needed}, (), Reading(reading.base, _chosen))
+    lines = key_lines(text)
+    found = sorted(reading.problems, key=lambda one: line_of(one.path, lines) or 0)
+    problems = tuple(_described(one, path, lines) for one in found)
+    return ReadSettings(settings, problems, frozenset(map(str, whole)))
 
 
 def feed_settings(uri: str) -> type[FeedSettings]:
-    """Return the class of settings that the feed ``uri`` has; raises FeedError."""
+    """Return the class of settings that the feed ``uri`` has; raises SettingsError."""
     return FEED_SETTINGS[feed_kind(uri)]
 
 
@@ -96,7 +133,7 @@ def _chosen(kind: type, entry: dict[str, Any], base: Path) -> tuple[type, dict[s
     """Return the class of a feed or sink, and its table with the paths in the URI made absolute."""
     stated = entry.get("uri")
     uri = stated.text if isinstance(stated, FromEnvironment) else stated
-    if not isinstance(uri, str) or not uri:
+    if not isinstance(uri, str):
         return kind, entry
     if not isinstance(stated, FromEnvironment) and holds_password(uri):
         raise SettingsError(

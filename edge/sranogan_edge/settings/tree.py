@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
-from sranogan_edge.settings.feeds import FeedSettings, FilesFeedSettings
+from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.secret import read_secret
 from sranogan_edge.settings.sinks import SinkSettings, refuse_shared_files
 from sranogan_edge.sinks.jsonl_files import Rotation
@@ -116,11 +116,9 @@ class SpoolSettings(SpoolLimits):
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.max_object_bytes < 1 or self.max_attempts < 1 or self.min_free_bytes < 0:
-            raise SettingsError(
-                "max_object_bytes and max_attempts must be 1 or more, min_free_bytes 0 or more; received "
-                f"{self.max_object_bytes}, {self.max_attempts}, {self.min_free_bytes}"
-            )
+        for name, low in (("max_object_bytes", 1), ("max_attempts", 1), ("min_free_bytes", 0)):
+            if getattr(self, name) < low:
+                raise SettingsError(f"{name} must be {low} or more; received {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -180,10 +178,10 @@ class SwapSettings:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        if (self.every_s is not None and self.every_s <= 0) or self.keep < 1:
-            raise SettingsError(
-                f"every_s must be above 0, keep 1 or more; received {self.every_s}, {self.keep}"
-            )
+        if self.every_s is not None and self.every_s <= 0:
+            raise SettingsError(f"every_s must be above 0; received {self.every_s}")
+        if self.keep < 1:
+            raise SettingsError(f"keep must be 1 or more; received {self.keep}")
 
 
 @dataclass(frozen=True)
@@ -223,16 +221,6 @@ class Settings:
     swap: SwapSettings = field(default_factory=SwapSettings)
 
     def __post_init__(self) -> None:
-        if not self.feeds:
-            raise SettingsError('no feed is named. Add [[feeds]] with uri = "watch:/srv/in", for example')
-        for name, places in (
-            ("feeds", [feed for feed in self.feeds if not isinstance(feed, FilesFeedSettings)]),
-            ("sinks", self.sinks),
-        ):
-            uris = [place.uri for place in places]
-            twice = sorted({str(place) for place in places if uris.count(place.uri) > 1})
-            if twice:
-                raise SettingsError(f"{name}: {', '.join(twice)} is named twice. Leave one out")
         refuse_shared_files(self.out / "results.jsonl", [sink.uri for sink in self.sinks])
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.settings.lines import KeyPath
+from sranogan_edge.settings.place import repeated
 from sranogan_edge.settings.secret import without_password
 
 if sys.version_info >= (3, 11):
@@ -19,12 +21,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["FromEnvironment", "Problem", "Reading", "build"]
+__all__ = ["UNUSABLE", "FromEnvironment", "Problem", "Reading", "build"]
 
 _SHOWN_CHARACTERS = 80
 _SECRETS = {"token", "password", "secret"}
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
-_UNUSABLE = object()
+UNUSABLE: Any = object()  # stands for a value that is not there, or wrong
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Reading:
     def note(self, path: KeyPath, value: object, message: str) -> Any:
         """Keep a problem; returns what stands for no value."""
         self.problems.append(Problem(path, value, message))
-        return _UNUSABLE
+        return UNUSABLE
 
 
 def dotted(path: KeyPath) -> str:
@@ -78,24 +80,43 @@ def dotted(path: KeyPath) -> str:
 
 
 def build(kind: type, table: object, path: KeyPath, reading: Reading) -> Any:
-    """Return ``kind`` made of ``table``, or what stands for none where there was a problem."""
+    """Return ``kind`` made of what is right in ``table``; what stands for none where that is not enough."""
     if not isinstance(table, dict):
         return reading.note(path, table, f"must be a table. Write [{dotted(path)}] and its keys below")
-    known, before = get_type_hints(kind), len(reading.problems)
+    known, complete = get_type_hints(kind), True
     for name in table.keys() - known.keys():
         reading.note((*path, name), table[name], _unknown(name, list(known)))
     values: dict[str, Any] = {}
     for one in fields(kind):
         if one.name in table:
-            values[one.name] = convert(known[one.name], table[one.name], (*path, one.name), reading)
+            found = convert(known[one.name], table[one.name], (*path, one.name), reading)
+            if found is not UNUSABLE:
+                values[one.name] = found
+                continue
         elif one.default is MISSING and one.default_factory is MISSING:
             reading.note((*path, one.name), None, "is missing. Add it")
-    if len(reading.problems) > before:
-        return _UNUSABLE
-    try:
-        return kind(**values)
-    except (SettingsError, FeedError) as error:
-        return reading.note(path, None, str(error))
+        complete &= one.default is not MISSING or one.default_factory is not MISSING
+    return _made(kind, values, table, path, reading) if complete else UNUSABLE
+
+
+def _made(kind: type, values: dict[str, Any], table: dict[str, Any], path: KeyPath, reading: Reading) -> Any:
+    """Return ``kind(**values)``, without the values that it refuses.
+
+    A refusal is of the first key that its message names. One that names a key whose value was no use
+    (it is in ``table`` and not in ``values``) may follow from that, and is not noted.
+    """
+    while True:
+        try:
+            return kind(**values)
+        except (SettingsError, FeedError) as error:
+            named = [word for word in re.findall(r"\w+", str(error)) if word in table]
+            at = (*path, *named[:1])
+            if all(name in values for name in named):
+                reading.note(at, table[named[0]] if named else None, str(error).rstrip("."))
+            refused = next((name for name in named if name in values), "uri")
+            if refused == "uri":
+                return UNUSABLE
+            del values[refused]
 
 
 def convert(hint: Any, value: object, path: KeyPath, reading: Reading) -> Any:
@@ -143,7 +164,7 @@ def _many(inner: tuple[Any, ...], value: object, path: KeyPath, reading: Reading
     if len(found) != len(hints):
         return reading.note(path, value, f"must have {len(hints)} values, has {len(found)}")
     made = [convert(hint, one, path, reading) for hint, one in zip(hints, found, strict=True)]
-    return _UNUSABLE if any(one is _UNUSABLE for one in made) else tuple(made)
+    return UNUSABLE if any(one is UNUSABLE for one in made) else tuple(made)
 
 
 def _entries(kind: type, found: object, path: KeyPath, reading: Reading) -> Any:
@@ -160,7 +181,10 @@ def _entries(kind: type, found: object, path: KeyPath, reading: Reading) -> Any:
             made.append(reading.note((*at, "uri"), entry.get("uri"), str(error)))
             continue
         made.append(build(chosen, table, at, reading))
-    return _UNUSABLE if any(one is _UNUSABLE for one in made) else tuple(made)
+    for position in repeated([None if one is UNUSABLE else one for one in made]):
+        uri = str(made[position])
+        made[position] = reading.note((*path, position, "uri"), uri, "is named twice. Leave one out")
+    return tuple(one for one in made if one is not UNUSABLE)
 
 
 def _parsed(value: object) -> object:

@@ -14,9 +14,13 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export; returns the exit code."""
+    """Export; returns the exit code, 0 or 6; SystemExit 2 where the arguments are wrong."""
     parser = argparse.ArgumentParser(
-        prog="python -m sranogan_edge.sinks.to_csv", description=export_csv.__doc__
+        prog="python -m sranogan_edge.sinks.to_csv",
+        description="Write the results of the sink sqlite:FILE as a CSV table with a header, for "
+        "spreadsheets. Text that a spreadsheet would take for a formula gets an apostrophe in front.",
+        epilog="Exit codes: 0 the table was written; 2 wrong usage; 6 the results cannot be read, or "
+        "the table cannot be written.",
     )
     parser.add_argument("results", type=Path, help="file of the sink sqlite:FILE; it may be in use")
     parser.add_argument("table", type=Path, help="CSV file to write; an older one is replaced")

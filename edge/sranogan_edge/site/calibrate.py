@@ -58,10 +58,10 @@ def normals_needed(false_alarm_rate: float) -> int:
 def too_few(images: int, false_alarm_rate: float, source: str) -> str:
     """Say how many normals are missing, and which rate these would do for."""
     needed, enough_for = normals_needed(false_alarm_rate), math.ceil(1000 / (images + 1)) / 1000
+    counted = f"{images} image{'s' * (images != 1)} that can be used"
     return (
-        f"{source}: {images} normals that can be used, and a false-alarm rate of {false_alarm_rate:g} needs "
-        f"at least {needed}. Add {needed - images}, or ask for a rate of {enough_for:g} or more with "
-        "--false-alarm-rate."
+        f"{source}: {counted}, and a false-alarm rate of {false_alarm_rate:g} needs at least {needed}. Add "
+        f"{needed - images}, or ask for a rate of {enough_for:g} or more with --false-alarm-rate."
     )
 
 

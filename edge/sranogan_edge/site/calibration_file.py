@@ -13,10 +13,24 @@ from typing import Any
 from sranogan_edge.errors import CalibrationError, ResultsError
 from sranogan_edge.signing import sign, why_not_signed
 
-__all__ = ["CALIBRATION_SCHEMA_VERSION", "read_body", "write_body"]
+__all__ = ["CALIBRATION_SCHEMA_VERSION", "check_target", "read_body", "write_body"]
 
 CALIBRATION_SCHEMA_VERSION = 1
 MAX_BYTES = 64 * 2**20
+
+
+def check_target(path: Path, key: Path | None = None) -> None:
+    """Raise what :func:`write_body` would, before there is anything to write; nothing is left at ``path``."""
+    if key:
+        sign(b"", key)
+    temporary = _temporary(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise _not_written(path, error) from error
 
 
 def write_body(body: Mapping[str, Any], path: Path, key: Path | None = None) -> None:
@@ -34,16 +48,24 @@ def write_body(body: Mapping[str, Any], path: Path, key: Path | None = None) -> 
         "signature": sign(content, key) if key else None,
         "body": body,
     }
-    temporary = path.parent / f"{path.name}.part"
+    temporary = _temporary(path)
     try:
         temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise ResultsError(
-            f"cannot write the calibration {path}: {error.strerror or error}. Name another place with --out."
-        ) from error
+        raise _not_written(path, error) from error
+
+
+def _temporary(path: Path) -> Path:
+    return path.parent / f"{path.name}.part"
+
+
+def _not_written(path: Path, error: OSError) -> ResultsError:
+    return ResultsError(
+        f"cannot write the calibration {path}: {error.strerror or error}. Name another place with --out."
+    )
 
 
 def read_body(path: Path, key: Path | None = None) -> dict[str, Any]:

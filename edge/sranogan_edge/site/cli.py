@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from sranogan_edge.cli_common import run, say, shown
+from sranogan_edge.cli_common import run, say, shown, terminal
 from sranogan_edge.cli_score import find_images
-from sranogan_edge.errors import DataError
+from sranogan_edge.decode import decode_file
+from sranogan_edge.errors import DataError, ImageError
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.service.model import Loader
 from sranogan_edge.settings.tree import ScoringSettings
 from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
+from sranogan_edge.site.calibration_file import check_target
 
 EXIT_CODES = """
-Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 too few
+Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 no such folder, too few
 normals for the rate, or too many images that cannot be scored; 5 the bundle was refused; 6 the file
 cannot be written; 8 the backend is missing or fails; 130 interrupted.
 """
@@ -72,11 +73,13 @@ def _calibrate(
     sign: Path | None,
     options: ScoringSettings,
 ) -> None:
-    console = Console()
+    console = terminal()
     needed, files = normals_needed(false_alarm_rate), find_images([normals])
     console.print(f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} normals")
-    if len(files) < needed:  # before minutes are spent on scoring
-        raise DataError(too_few(len(files), false_alarm_rate, str(normals)))
+    others = find_images([usual]) if usual else []
+    check_target(out, sign)  # all of this before minutes are spent on scoring
+    if len(files) < needed:
+        raise DataError(too_few(_readable(files), false_alarm_rate, str(normals)))
     log_to_stderr(text="%(message)s")
     detector = Loader(options).detector(bundle)
     site = fit(
@@ -84,22 +87,32 @@ def _calibrate(
         files,
         false_alarm_rate=false_alarm_rate,
         source=str(normals),
-        usual=find_images([usual]) if usual else (),
+        usual=others,
         told=say,
     )
     write_calibration(site, out, sign)
     own = detector.bundle.calibration.threshold
     console.print(
         f"{site.images} normals, {site.skipped} not used; {site.steps} search steps on {site.backend}",
-        markup=False,
         soft_wrap=True,
     )
     console.print(
         f"threshold {site.calibration.threshold:.3f} (the bundle's own: {own:.3f}); written to "
         f"{shown(str(out))}{', signed' if sign else ''}",
-        markup=False,
         soft_wrap=True,
     )
+
+
+def _readable(files: list[Path]) -> int:
+    """Return how many of ``files`` decode; the others are told."""
+    count = 0
+    for file in files:
+        try:
+            decode_file(file)
+            count += 1
+        except ImageError as error:
+            say(f"not used: {error}")
+    return count
 
 
 def calibrate_main() -> None:

@@ -54,11 +54,10 @@ class DriftSettings:
         for name, low in (("window", 10), ("stride", 1), ("frozen_after", 2), ("frame_stride", 1)):
             value = getattr(self, name)
             if type(value) is not int or value < low:
-                raise SettingsError(f"drift: {name} must be a whole number from {low} up; received {value!r}")
+                raise SettingsError(f"{name} must be a whole number from {low} up; received {value!r}")
         if not 0 < self.alarms_per_10000 < PER_IMAGES:
             raise SettingsError(
-                f"drift: alarms_per_10000 must be above 0 and below {PER_IMAGES}; received "
-                f"{self.alarms_per_10000!r}"
+                f"alarms_per_10000 must be above 0 and below {PER_IMAGES}; received {self.alarms_per_10000!r}"
             )
 
 

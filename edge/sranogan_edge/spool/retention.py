@@ -43,7 +43,7 @@ class Retention:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value is not None and value < 0:
-                raise SettingsError(f"retention: {name} must be 0 or more, or left out. Received: {value!r}.")
+                raise SettingsError(f"{name} must be 0 or more; received {value!r}")
 
 
 class Pruner:
