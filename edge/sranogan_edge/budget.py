@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import BackendError
 from sranogan_edge.pipeline import Detector
 
 WARM_UPS = 3
@@ -35,7 +35,7 @@ def largest_within(detector: Detector, limit_ms: float) -> tuple[Detector, Mappi
     Each budget's golden cases are proven on the way, on the backend of ``detector``.
 
     Raises:
-        SettingsError: not even the smallest budget does; the message has the figures.
+        BackendError: not even the smallest budget does; the message has the figures.
     """
     fitting, taken = None, {}
     for steps in sorted(detector.bundle.budgets):
@@ -44,7 +44,7 @@ def largest_within(detector: Detector, limit_ms: float) -> tuple[Detector, Mappi
         if taken[steps] <= limit_ms:
             fitting = candidate
     if fitting is None:
-        raise SettingsError(
+        raise BackendError(
             f"no step budget of this bundle keeps to {limit_ms:g} ms an image on {detector.backend.label}: "
             f"{table_of(taken)}. Allow more with --budget-ms, or export a smaller budget."
         )

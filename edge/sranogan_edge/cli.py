@@ -28,15 +28,16 @@ from sranogan_edge.settings.tree import (
     Settings,
     SpoolSettings,
 )
+from sranogan_edge.spool.lock import RESULTS_LOCK
 
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
-error; 1 something unexpected: an error of ours, with a traceback; 2 wrong usage or settings, or no
-step budget is fast enough; 3 there was nothing to score, or a feed, file or folder cannot be opened;
-4 some images could not be scored (each has its line with the error), or one feed of several ended
-with an error; 5 the bundle or the calibration was refused: damaged, of another version, or its golden
-cases score otherwise here; 6 results or the spool cannot be written, or another runner holds the
-spool; 8 the backend that was asked for is missing or fails; 130 interrupted.
+error; 1 something unexpected: an error of ours, with a traceback; 2 wrong usage or settings; 3 there
+was nothing to score, or a feed, file or folder cannot be opened; 4 some images could not be scored
+(each has its line with the error), or one feed of several ended with an error; 5 the bundle or the
+calibration was refused: damaged, of another version, or its golden cases score otherwise here; 6
+results or the spool cannot be written, or another runner holds them; 8 the backend that was asked
+for is missing or fails, or no step budget is fast enough on it now; 130 interrupted.
 """
 
 _log = logging.getLogger("sranogan_edge.cli")
@@ -174,7 +175,7 @@ def _refuse_beside_config(context: typer.Context) -> None:
 
 
 def _score_files(settings: Settings, json: Path | None) -> ExitCode:
-    if holder := holder_of(settings.spool_folder):
+    if holder := holder_of(settings.out, RESULTS_LOCK):
         raise ResultsError(
             f"{settings.out}: the runner of process {holder} keeps its results there, and these would begin "
             "results.jsonl anew. Name another folder with --out."

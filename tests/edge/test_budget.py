@@ -9,7 +9,7 @@ import pytest
 from sranogan_edge import budget
 from sranogan_edge.budget import largest_within, p95_ms, table_of
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import BackendError
 from sranogan_edge.pipeline import Detector
 
 
@@ -44,7 +44,7 @@ def test_the_largest_that_fits(timed: Timed, limit_ms: float, steps: int) -> Non
 def test_none_fits(timed: Timed, limit_ms: float) -> None:
     """Where not even the smallest fits, the message has every figure and the backend."""
     with pytest.raises(
-        SettingsError, match=r"a stopwatch: p95 of 0 steps 2\.0 ms, 4 steps 5\.0 ms, 8 steps 9"
+        BackendError, match=r"a stopwatch: p95 of 0 steps 2\.0 ms, 4 steps 5\.0 ms, 8 steps 9"
     ):
         largest_within(timed, limit_ms)  # type: ignore[arg-type]  # a stand-in
 

@@ -232,7 +232,7 @@ def test_budget_in_milliseconds(budgets_bundle: Path, feed: Path, tmp_path: Path
     assert lines_in(tmp_path)[0]["steps"] == most
     assert re.search(rf"{most} search steps: p95 of .*{most} steps [\d.]+ ms", done.stderr)
     done = score(budgets_bundle, feed / "normal.png", "--budget-ms", 1e-3, "--out", tmp_path / "no")
-    assert done.exit_code == ExitCode.USAGE
+    assert done.exit_code == ExitCode.NO_BACKEND
     assert re.search(r"no step budget of this bundle keeps to 0\.001 ms .*steps [\d.]+ ms", done.stderr)
     assert not (tmp_path / "no").exists()
 

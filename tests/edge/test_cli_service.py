@@ -270,13 +270,14 @@ def test_the_current_folder_is_not_watched_with_the_results_inside(
 def test_files_are_not_scored_over_the_results_of_a_runner(
     tiny_bundle: Path, study: Path, tmp_path: Path
 ) -> None:
-    """While a runner has its spool in the folder, its results stay as they are."""
+    """While a runner writes to the folder, its results stay as they are."""
     out = tmp_path / "out"
+    out.mkdir()
     script = (
-        "import sys; from pathlib import Path; from sranogan_edge.spool.spool import Spool; "
-        "s = Spool(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from sranogan_edge.spool.lock import *; "
+        "s = FolderLock(Path(sys.argv[1]), '', RESULTS_LOCK); print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", script, str(out / "spool")]
+    command = [sys.executable, "-c", script, str(out)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as runner:
         assert runner.stdout
         assert runner.stdin

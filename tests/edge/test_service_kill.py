@@ -56,7 +56,7 @@ def in_states(root: Path) -> dict[str, int]:
 
 
 def test_the_second_runner_is_refused(tmp_path: Path) -> None:
-    """It says which process holds the spool, and leaves with 6; the first one goes on."""
+    """It says which process holds spool or results, and leaves with 6; the first one goes on."""
     plant = Plant(tmp_path)
     with plant.start() as first:
         assert plant.is_ready(first)
@@ -65,5 +65,11 @@ def test_the_second_runner_is_refused(tmp_path: Path) -> None:
         second = subprocess.run(command, capture_output=True, text=True, check=False)
         assert second.returncode == 6
         assert f"in use by another runner (process {first.pid})" in second.stderr
+        (tmp_path / "in2").mkdir()
+        arguments = [str(tmp_path / "in2"), str(tmp_path / "out"), str(tmp_path / "spool2")]
+        command = [sys.executable, str(RUNNER), *arguments]
+        third = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert third.returncode == 6
+        assert f"(process {first.pid}); two would mix their results" in third.stderr
         first.terminate()
     assert first.returncode == 0

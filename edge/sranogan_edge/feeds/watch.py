@@ -81,7 +81,8 @@ class WatchFeed:
                 f"{self.name}: may not be written to ({error.strerror or error}); scored files are moved to "
                 f"{DONE}/ and {FAILED}/ inside it. Give this user the right to write, or copy the files."
             ) from error
-        self._lock = FolderLock(self._claims, "Stop that one, or let this one watch another folder.")
+        cure = "two would score twice. Stop that one, or let this one watch another folder."
+        self._lock = FolderLock(self._claims, cure)
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield what an earlier run took and did not settle, then files as they become complete."""

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sranogan_edge.errors import ExitCode, ResultsError
+from sranogan_edge.errors import ExitCode, ResultsError, SpoolError, SpoolInUseError
 from sranogan_edge.feeds import Feed, open_feed
 from sranogan_edge.feeds.video_source import without_credentials
 from sranogan_edge.log import log_to_stderr
@@ -30,6 +30,7 @@ from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.open import open_sink, sink_key
+from sranogan_edge.spool.lock import RESULTS_LOCK, FolderLock
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 __all__ = ["log_to_stderr", "serve", "serve_settings"]
@@ -43,7 +44,7 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
 
     Raises:
         BundleError: the bundle is refused, or the site's calibration.
-        SpoolInUseError: another runner holds the spool or a watched folder.
+        SpoolInUseError: another runner holds the spool, ``out`` or a watched folder.
         SettingsError: files of the runner's own lie in a watched folder.
         SranoganError: a feed, a sink or the page cannot be opened, or the spool not be written to.
     """
@@ -55,6 +56,7 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
         spool = Spool(folder, settings.spool)
         parts.callback(spool.close)
         log = _results(out, spool, settings.results)
+        _own(out, parts)
         alarms = Alarms()
         swap = _swap(settings, folder, alarms)
         judge = swap.first()
@@ -89,7 +91,7 @@ def serve(
 
     Raises:
         SettingsError: two of them would write to one file.
-        SpoolInUseError: another runner holds the spool or a watched folder.
+        SpoolInUseError: another runner holds the spool, ``out`` or a watched folder.
         SranoganError: a feed cannot be opened, or the spool or ``out`` cannot be written to.
     """
     refuse_shared_files(out / _RESULTS, sinks)
@@ -97,6 +99,7 @@ def serve(
         held = Spool(spool, limits)
         parts.callback(held.close)
         readers: dict[str, Reader] = {_RESULTS: _results(out, held)}
+        _own(out, parts)
         for sink in dict.fromkeys(sinks):
             opened = open_sink(sink, spool / "sinks", pictures=out)
             readers[_name(sink, readers)] = SinkReader(opened, sink_key(sink))
@@ -123,6 +126,22 @@ def _results(out: Path, spool: Spool, rotation: Rotation | None = None) -> Resul
             raise
         _log.error("%s", error)
         return ResultsLog(out / _RESULTS, rotation, must_be_writable=False)
+
+
+def _own(out: Path, parts: ExitStack) -> None:
+    """Keep other runners out of ``out``; where we may not write, nor does another.
+
+    Raises:
+        SpoolInUseError: another runner writes its results there.
+    """
+    try:
+        lock = FolderLock(out, "two would mix their results. Name another folder with --out.", RESULTS_LOCK)
+    except SpoolInUseError:
+        raise
+    except SpoolError as error:
+        _log.error("%s", error)
+    else:
+        parts.callback(lock.close)
 
 
 def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str]) -> dict[str, Reader]:

@@ -72,10 +72,10 @@ def folder_problem(folder: Path) -> str:
     return ""
 
 
-def holder_of(folder: Path) -> str:
+def holder_of(folder: Path, lock: str = "lock") -> str:
     """Return the process id of the runner that holds ``folder``; empty where none does."""
     try:
-        file = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        file = os.open(folder / lock, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return ""
     try:

@@ -8,26 +8,28 @@ from pathlib import Path
 
 from sranogan_edge.errors import SpoolError, SpoolInUseError
 
-__all__ = ["FolderLock"]
+__all__ = ["RESULTS_LOCK", "FolderLock"]
+
+RESULTS_LOCK = "results.lock"  # of a results folder, which may hold the spool and its lock
 
 _HELD: set[Path] = set()  # record locks do not exclude a second lock of the same process
 
 
 class FolderLock:
-    """Holds ``folder/lock``, whose text is the holder's process id, until closed.
+    """Holds ``folder/lock`` (or another ``name``), whose text is the holder's process id, until closed.
 
     A record lock (``lockf``) and not ``flock``: a child process that outlives a killed runner does not
     inherit it.
     """
 
-    def __init__(self, folder: Path, cure: str) -> None:
-        """Take the lock; ``cure`` says what to do where another runner holds it.
+    def __init__(self, folder: Path, cure: str, name: str = "lock") -> None:
+        """Take the lock; ``cure`` says what two would do, and what to do where another runner holds it.
 
         Raises:
             SpoolInUseError: another runner holds it.
             SpoolError: the lock file cannot be written.
         """
-        self._path = folder.resolve() / "lock"
+        self._path = folder.resolve() / name
         if self._path in _HELD:
             raise _in_use(folder, str(os.getpid()), cure)
         try:
@@ -58,6 +60,4 @@ class FolderLock:
 
 
 def _in_use(folder: Path, holder: str, cure: str) -> SpoolInUseError:
-    return SpoolInUseError(
-        f"{folder} is in use by another runner (process {holder}); two would score twice. {cure}"
-    )
+    return SpoolInUseError(f"{folder} is in use by another runner (process {holder}); {cure}")

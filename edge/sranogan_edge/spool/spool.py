@@ -39,7 +39,8 @@ class Spool:
         """
         self.folder, self.limits = folder, limits or SpoolLimits()
         self._files = SpoolFiles(folder, self.limits.max_object_bytes, self.limits.min_free_bytes)
-        self._lock = FolderLock(folder, "Stop that one, or give this one a folder with --spool.")
+        cure = "two would score twice. Stop that one, or give this one a folder with --spool."
+        self._lock = FolderLock(folder, cure)
         self._opened = time.monotonic()
         try:
             self._db = SpoolDatabase(folder / "spool.sqlite")
