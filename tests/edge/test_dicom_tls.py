@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from sranogan_edge.errors import DicomResultError, SettingsError
+from sranogan_edge.feeds import dicom_receiver
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls
 from sranogan_edge.sinks.dicom import DicomSink
 from sranogan_edge.sinks.open import open_sink
@@ -116,6 +119,24 @@ def test_only_known_senders_are_served(authority: Authority, tmp_path: Path) -> 
             served.append(association.is_established and association.send_c_echo().get("Status") == 0)
             association.abort()
     assert served == [True, False, False, False]
+
+
+def test_hands_that_are_never_shaken_count_as_connections(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Peers that connect and are silent take places until their time is over; one more is closed at once."""
+    monkeypatch.setattr(dicom_receiver, "_SPARE_CONNECTIONS", 0)
+    tls = DicomTls(*authority.sign("runner"))
+    options = DicomReceiverOptions(0, "127.0.0.1", any_caller=True, max_associations=2, tls=tls, pdu_s=3.0)
+    with DicomReceiver(lambda data, identity: None, options) as receiver, ExitStack() as open_ones:
+        server: Any = receiver._server
+        address = ("127.0.0.1", receiver.port)
+        silent = [open_ones.enter_context(socket.create_connection(address, 10)) for _ in range(2)]
+        assert until(lambda: server._begun == 2)
+        with socket.create_connection(address, 10) as late:
+            assert late.recv(1) == b""
+        assert [one.recv(1) for one in silent] == [b""] * 2  # their time is over
+        assert until(lambda: server._begun == 0)
 
 
 def test_files_that_do_not_belong_together(authority: Authority, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,6 +142,7 @@ class BoundedServer(ThreadedAssociationServer):
     ) -> None:
         """Bind and listen; the handshake of ``tls`` is ours, pynetdicom's ``ssl_context`` stays None."""
         self.limits, self._tls = limits, tls
+        self._begun, self._lock = 0, threading.Lock()  # connections before their association, and their lock
         super().__init__(ae, address, ae_title, contexts, None, evt_handlers, _Handler)
 
     def shutdown(self) -> None:
@@ -150,13 +152,32 @@ class BoundedServer(ThreadedAssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether one more connection may stay."""
-        if len(self.active_associations) < self.limits.connections:
+        if len(self.active_associations) + self._begun < self.limits.connections:
             return True
         _log.warning("DICOM: %s closed: %d connections are open", client_address, self.limits.connections)
         return False
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin a thread for the connection, which counts from here on."""
+        self._count(1)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread to be had
+            self._count(-1)
+            raise
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._begun += more
+
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands where TLS is on, and start the association."""
+        try:
+            self._associate(request, client_address)
+        finally:
+            self._count(-1)
+
+    def _associate(self, request: Any, client_address: Any) -> None:
         request.settimeout(self.limits.pdu_s)
         if self._tls is not None:
             try:
