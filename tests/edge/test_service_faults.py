@@ -49,7 +49,7 @@ def test_a_device_that_fails_costs_no_object(bench: Bench) -> None:
     wait_for(lambda: bench.detector.calls >= 4)
     (alarm,) = service.alarms.now
     assert "(RuntimeError: driver lost), nor can the bundle's golden cases: RuntimeError" in alarm
-    assert bench.spool.waiting() == 3
+    wait_for(lambda: bench.spool.waiting() == 3)
     stop()
     bench.detector.lost = None
     service = bench.build(log=ResultsLog(log))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sranogan_edge import feeds
+from sranogan_edge.cli_settings import feeds_of, sinks_of
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds import watch
 from sranogan_edge.feeds.video import VideoOptions
@@ -319,16 +320,16 @@ def test_passwords_are_found_and_hidden() -> None:
     assert without_password("dicom:11112?calling=A") == "dicom:11112?calling=A"
 
 
-def test_a_place_that_is_named_twice_is_told_without_its_secrets(tmp_path: Path) -> None:
+def test_a_place_that_is_named_twice_is_told_without_its_secrets() -> None:
     """Two that differ in a query only are two; of one that stands twice, password and query are not shown."""
-    camera = VideoFeedSettings("rtsp://me:geheim@camera/1?x=geheim")
+    camera = "rtsp://me:geheim@camera/1?x=geheim"
     with pytest.raises(SettingsError, match=r"rtsp://me:\.\.\.@camera/1\?\.\.\. is named twice") as twice:
-        Settings(tmp_path, (camera, camera))
+        feeds_of([camera, camera], None, None)
     assert "geheim" not in str(twice.value)
-    hooks = tuple(WebhookSinkSettings(f"https://h/p?token={token}") for token in "ab")
-    assert Settings(tmp_path, (VideoFeedSettings("camera:0"),), sinks=hooks).sinks == hooks
+    hooks = [f"https://h/p?token={token}" for token in "ab"]
+    assert sinks_of(hooks) == tuple(WebhookSinkSettings(hook) for hook in hooks)
     with pytest.raises(SettingsError, match=r"https://h/p\?\.\.\. is named twice"):
-        Settings(tmp_path, (camera,), sinks=(*hooks, hooks[0]))
+        sinks_of([*hooks, hooks[0]])
 
 
 def test_the_settings_know_what_the_feeds_take() -> None:
