@@ -38,7 +38,9 @@ the normals score below {quantile}, half of the abnormals above {median}; the th
 
 A spoilt film that is flagged looks like a finding, and the score does not tell one from the other. So look
 at the export first when a feed suddenly has many flags, and take a score beyond that of usual abnormal films
-for a wrong image rather than for a severe illness.
+for a wrong image rather than for a severe illness. The most foreign
+of these images have no verdict: they are answered "not like the training data"
+([how often](calibration.md#without-a-calibration)).
 
 | not films | flagged | median score | what to do |
 |---|---|---|---|

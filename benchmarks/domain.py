@@ -7,6 +7,13 @@ r"""How often "not like the training data" is answered to normal films, ill film
 
 Half of the split's normals, drawn ``--draws`` times, are the site's calibration; the other half and all
 the rest are asked about. No image of the calibration is asked about.
+
+``--own`` asks the bundle itself instead, as it answers without a site's calibration: also about jittered
+normals (other takes of the same), the normals that it was fitted to, and folders of other films
+(``--other``)::
+
+    python -m benchmarks.domain chest.sranogan ../shared/data/chest_xray --split val --own \
+        --other ../shared/data/covid --json benchmarks/results/chest_xray_val_domain_bundle.json
 """
 
 from __future__ import annotations
@@ -23,15 +30,19 @@ from benchmarks.bad_input import evenly
 from benchmarks.bad_input_cases import CASES, changed, noise, photographs
 from benchmarks.record import Record
 from keras_sranogan.data.source import open_source
-from sranogan_edge.bundle import read_bundle
-from sranogan_edge.errors import ImageError
+from keras_sranogan.detector.jitter import jitter_frame
+from sranogan_edge.bundle import Bundle, read_bundle
+from sranogan_edge.decode import decode_file
+from sranogan_edge.errors import ImageError, SettingsError
 from sranogan_edge.frame import Frame
+from sranogan_edge.image_files import images_below
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.domain import DomainRule
 from sranogan_edge.site.drift_statistics import statistics_of
 
 NORMALS = "unchanged, normals"
+TAKES = 2  # jittered ones of each normal
 SEED = 0
 Row = Mapping[str, float]
 
@@ -43,7 +54,7 @@ class Shares:
     images: int
     mean: float
     spread: float
-    flagged: float  # share above the threshold of the same draw's calibration
+    flagged: float | None  # share above the threshold of the same draw's calibration, or of the bundle
 
 
 def statistics(detector: Detector, frames: Iterable[Frame]) -> list[Row]:
@@ -102,6 +113,33 @@ def shares(found: Mapping[str, list[Row]], draws: int, seed: int) -> dict[str, S
     }
 
 
+def other_takes(detector: Detector, data: str, split: str, seed: int) -> list[Row]:
+    """Statistics of jittered normals, ``TAKES`` of each."""
+    source, rng = open_source(data), np.random.default_rng(seed)
+    normals = [item for item in source.items(split) if item.is_normal]
+    frames = (jitter_frame(source.frame(item), rng) for _ in range(TAKES) for item in normals)
+    return statistics(detector, frames)
+
+
+def own_shares(found: Mapping[str, list[Row]], bundle: Bundle) -> dict[str, Shares]:
+    """Judge every case, and the normals of the bundle, by the bundle's own rule."""
+    if bundle.signs is None:
+        raise SettingsError("the bundle does not know its normals' signs: export it again")
+    rule, threshold = DomainRule.of_signs(bundle.signs), bundle.calibration.threshold
+    fitted = [dict(zip(bundle.signs, row, strict=True)) for row in zip(*bundle.signs.values(), strict=True)]
+    made = {
+        name: Shares(
+            len(rows),
+            float(np.mean([not rule.judge(row).inside for row in rows])),
+            0.0,
+            float(np.mean([row["score"] > threshold for row in rows])),
+        )
+        for name, rows in found.items()
+    }
+    outside = float(np.mean([not rule.judge(row).inside for row in fitted]))
+    return {"held-out normals and their jittered copies": Shares(len(fitted), outside, 0.0, None), **made}
+
+
 def main(
     bundle: Annotated[Path, typer.Argument(help="The bundle to ask.")],
     data: Annotated[str, typer.Argument(help="As for sranogan-evaluate.")],
@@ -109,13 +147,23 @@ def main(
     json_out: Annotated[Path | None, typer.Option("--json", help="The figures to write.")] = None,
     each: Annotated[int, typer.Option(min=1, help="Spoilt normals and abnormals, at most.")] = 100,
     draws: Annotated[int, typer.Option(min=1, help="Calibrations to draw.")] = 50,
+    own: Annotated[bool, typer.Option("--own", help="By the bundle's own normals.")] = False,
+    other: Annotated[list[Path] | None, typer.Option(help="Folders of other films, with --own.")] = None,
 ) -> None:
     """Measure the rates of the out-of-domain rule."""
     record = Record("domain", SEED)
     detector = Detector(read_bundle(bundle), backend="xnnpack")
-    rates = shares(measure(detector, data, split, each), draws, seed=SEED)
+    found = measure(detector, data, split, each)
+    if own:
+        found["jittered, normals"] = other_takes(detector, data, split, SEED)
+        for folder in other or []:
+            found[folder.name] = statistics(detector, map(decode_file, images_below(folder)))
+        rates, draws = own_shares(found, detector.bundle), 0
+    else:
+        rates = shares(found, draws, seed=SEED)
     for name, one in rates.items():
-        print(f"{name:45s} {one.images:4d}  {one.mean:6.1%} +- {one.spread:5.1%}  flagged {one.flagged:6.1%}")
+        flagged = "" if one.flagged is None else f"flagged {one.flagged:6.1%}"
+        print(f"{name:45s} {one.images:4d}  {one.mean:6.1%} +- {one.spread:5.1%}  {flagged}")
     if json_out:
         record.write(
             json_out,

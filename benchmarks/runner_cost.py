@@ -73,7 +73,7 @@ def main(
         Frame(rng.integers(0, 256, (480, 640, 3), dtype=np.uint8), 8, Photometric.RGB) for _ in range(NORMALS)
     ]
     detector = Loader(ScoringSettings(backend="xnnpack")).detector(bundle)
-    plain = Judge.of(detector)
+    plain = Judge.of(detector, domain_rate=None)
     judge = with_site(plain, frames)
     answer = judge.answer(frames[:1])
     assert judge.calibration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from keras_sranogan.settings import TrainSettings
 
 TINY_DATA = "phantom?train=60&val=12&test=12&size=96"
+UNSEEN_DATA = "phantom?train=120&val=12&test=12&size=96"  # from its 61st training image on
 
 
 def tiny_settings(seed: int = 0) -> TrainSettings:
@@ -79,6 +81,39 @@ def export_tiny(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Call
         return path
 
     return export
+
+
+@pytest.fixture(scope="session")
+def knowing_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Give the tiny run with 60 held-out normals and a jittered copy of each: these tell what is foreign."""
+    import numpy as np
+
+    from keras_sranogan.data.source import open_source
+    from keras_sranogan.detector.jitter import jitter_frame
+    from keras_sranogan.detector.normals import HeldOutNormals
+    from keras_sranogan.run import Run
+    from sranogan_edge.preprocess import preprocess
+
+    kept = shutil.ignore_patterns("checkpoints", "logs", "*.png")
+    run = Run(Path(shutil.copytree(tiny_run.folder, tmp_path_factory.mktemp("knowing") / "run", ignore=kept)))
+    source, rng, spec = open_source(UNSEEN_DATA), np.random.default_rng(0), run.settings.preprocess
+    frames = [source.frame(item) for item in source.items("train")[60:]]
+    x = np.stack([preprocess(one, spec) for f in frames for one in (f, jitter_frame(f, rng))])
+    number = np.arange(len(x))
+    HeldOutNormals(x, number // 2, number % 2 == 0).save(run.folder / "detector" / "normals.npz")
+    return run
+
+
+@pytest.fixture(scope="session")
+def knowing_bundle(knowing_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a bundle that knows the signs of its normals, its start alone and one step."""
+    from keras_sranogan.training import Silent
+    from sranogan_export.recipe import ExportOptions
+    from sranogan_export.write_bundle import export_run
+
+    path = tmp_path_factory.mktemp("knowing-bundle") / "knowing.sranogan"
+    export_run(knowing_run, ExportOptions("float32", steps=0, budgets=(1,)), path, Silent())
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@
 - ``search.tflite``, with one signature ``steps_K`` for each step budget K, and ``reconstruct.tflite``,
   ``features.tflite``, ``head.tflite``;
 - ``density_K.npz`` for each budget: the densities of :class:`sranogan_edge.density.Density`;
+- ``domain_K.npz``, where enough normals were held out: their signs (:mod:`sranogan_edge.signs`), by which an
+  image is "not like the training data" where no site's calibration says so;
 - ``golden.npz``: synthetic inputs with the scores that each budget must give them;
 - ``onnx/``, only where asked for: the graphs once more (:func:`onnx_names`);
 - ``MODEL_CARD.md``;
@@ -40,6 +42,7 @@ from sranogan_edge.bundle_manifest import (
     GOLDEN,
     GRAPHS,
     MODEL_CARD,
+    domain_names,
     member_names,
     onnx_names,
     read_calibration,
@@ -51,6 +54,7 @@ from sranogan_edge.bundle_manifest import (
 from sranogan_edge.density import Calibration, Density
 from sranogan_edge.errors import BundleFormatError, SettingsError
 from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.signs import Signs, signs_from_bytes, signs_to_bytes
 
 __all__ = [
     "GRAPHS",
@@ -91,12 +95,14 @@ class Budget:
         calibration: scores of held-out normals and the false-alarm rate.
         golden_scores: ``(N,)`` float64, of the golden inputs.
         tolerance: largest accepted absolute difference of a golden score.
+        signs: of held-out normals and jittered copies of them; None says nothing of foreign images.
     """
 
     density: Density
     calibration: Calibration
     golden_scores: NDArray[np.float64]
     tolerance: float
+    signs: Signs | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +167,11 @@ class Bundle:
         return self.budgets[self.steps].calibration
 
     @property
+    def signs(self) -> Signs | None:
+        """Of the steps in use."""
+        return self.budgets[self.steps].signs
+
+    @property
     def golden(self) -> Golden:
         """Proof cases of the steps in use."""
         budget = self.budgets[self.steps]
@@ -185,6 +196,11 @@ def write_bundle(bundle: Bundle, path: Path, key: Path | None = None) -> None:
     members = {
         **{f"{name}.tflite": bundle.graphs[name] for name in GRAPHS},
         **{f"density_{steps}.npz": budget.density.to_bytes() for steps, budget in budgets.items()},
+        **{
+            f"domain_{steps}.npz": signs_to_bytes(budget.signs)
+            for steps, budget in budgets.items()
+            if budget.signs is not None
+        },
         GOLDEN: arrays_to_bytes({"x": bundle.golden_x, **scores}),
         MODEL_CARD: bundle.model_card.encode(),
         **{f"onnx/{n}.onnx": bundle.onnx[n] for n in onnx_names(budgets) if n in bundle.onnx},
@@ -215,7 +231,7 @@ def read_bundle(path: Path, key: Path | None = None) -> Bundle:
     manifest, members, sha256 = read_archive(
         path,
         lambda stated: member_names(stated_budgets(stated)),
-        lambda stated: tuple(f"onnx/{name}.onnx" for name in onnx_names(stated_budgets(stated))),
+        _optional_members,
         key,
     )
     try:
@@ -225,6 +241,11 @@ def read_bundle(path: Path, key: Path | None = None) -> Bundle:
         raise BundleFormatError(
             f"{path}: the manifest or a member cannot be understood: {reason}. Export the bundle again."
         ) from error
+
+
+def _optional_members(manifest: Manifest) -> tuple[str, ...]:
+    budgets = stated_budgets(manifest)
+    return (*domain_names(budgets), *(f"onnx/{name}.onnx" for name in onnx_names(budgets)))
 
 
 def _assemble(manifest: Manifest, members: Mapping[str, bytes], sha256: str) -> Bundle:
@@ -238,6 +259,7 @@ def _assemble(manifest: Manifest, members: Mapping[str, bytes], sha256: str) -> 
             read_calibration(calibration[str(steps)]),
             golden[f"scores_{steps}"],
             float(tolerance[str(steps)]),
+            signs_from_bytes(members[name]) if (name := f"domain_{steps}.npz") in members else None,
         )
         for steps in numbers
     }

@@ -27,6 +27,11 @@ def member_names(budgets: Iterable[int]) -> tuple[str, ...]:
     return (*(f"{graph}.tflite" for graph in GRAPHS), *densities, GOLDEN, MODEL_CARD)
 
 
+def domain_names(budgets: Iterable[int]) -> tuple[str, ...]:
+    """Return the members that a bundle of these step budgets may have besides: signs of its normals."""
+    return tuple(f"domain_{steps}.npz" for steps in sorted(budgets))
+
+
 def onnx_names(budgets: Iterable[int]) -> tuple[str, ...]:
     """Return the keys that ``Bundle.onnx`` may have; the members are ``onnx/KEY.onnx``."""
     return (*(f"search_steps_{steps}" for steps in sorted(budgets)), *GRAPHS[1:])

@@ -22,6 +22,7 @@ from sranogan_edge.settings.folders import own_folders
 from sranogan_edge.settings.read import read_for_check, read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
+    DomainSettings,
     LogSettings,
     PageSettings,
     ScoringSettings,
@@ -88,6 +89,13 @@ def score(
     calibration_key: Annotated[
         Path | None, typer.Option(help="The key that must have signed the calibration.")
     ] = None,
+    domain: Annotated[
+        bool,
+        typer.Option(
+            help='Answer "not like the training data" to foreign images, by the calibration\'s normals or, '
+            "without one, the bundle's own."
+        ),
+    ] = True,
     spool: Annotated[
         Path | None,
         typer.Option(
@@ -140,6 +148,7 @@ def score(
                 sinks=sinks_of(sink or []),
                 scoring=ScoringSettings(backend, threads, steps, budget_ms, bundle_key),
                 calibration=CalibrationSettings(calibration, calibration_key),
+                domain=DomainSettings() if domain else None,
                 spool=SpoolSettings(folder=spool),
                 page=PageSettings(serve),
                 log=LogSettings(log_format, log_level),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,9 +20,12 @@ from sranogan_edge.density import PARTS, Calibration, Density
 from sranogan_edge.head import head_input, pooled
 from sranogan_edge.interpreter import open_graph
 from sranogan_edge.pipeline import Detector, RunsGraph, measure
+from sranogan_edge.signs import Signs
+from sranogan_edge.site.drift_statistics import signs_of
 
 GOLDEN_CASES = 8
 GOLDEN_TOLERANCE_SPREADS = 0.25  # of the standard deviation of held-out normals' scores
+FEWEST_NORMALS = 50  # held out, for a rule that is used on images of other places
 COMPARED = 32  # normals of which the reconstructions are compared
 THREADS = 2
 Images = NDArray[np.float32]
@@ -34,12 +37,14 @@ class Fitted:
 
     Attributes:
         density, calibration: of the score.
+        signs: of the held-out normals and their jittered copies; None where these are too few.
         reconstruction_l1: mean |x - x_hat| over the first normals.
     """
 
     density: Density
     calibration: Calibration
     reconstruction_l1: float
+    signs: Signs | None
 
 
 class _Remembering:
@@ -102,8 +107,31 @@ def fit_on_device_graphs(
             trained_on,
         )
         compared = np.array(distances[steps])[normals.original][:COMPARED]
-        fitted[steps] = Fitted(density, calibration, float(compared.mean()))
+        signs = signs_of_normals(normals, rows[steps], heat[steps], density, settings.detector.contamination)
+        fitted[steps] = Fitted(density, calibration, float(compared.mean()), signs)
     return fitted
+
+
+def signs_of_normals(
+    normals: HeldOutNormals,
+    measured: Sequence[Mapping[str, Images]],
+    heat: Sequence[Images],
+    density: Density,
+    contamination: float,
+) -> Signs | None:
+    """Return the signs of the normals and their copies, without the share of suspects; None for too few.
+
+    Without jittered copies they would say where *these* normals end, and call another take foreign.
+    """
+    if normals.original.sum() < FEWEST_NORMALS or normals.original.all():
+        return None
+    parts = [density.standard(one) for one in measured]
+    scores = np.array([np.mean(list(one.values())) for one in parts])
+    kept = scores <= np.quantile(scores, 1 - contamination)
+    rows = [
+        signs_of(x, planes[1], one, density) for x, planes, one in zip(normals.x, heat, parts, strict=True)
+    ]
+    return {name: np.array([row[name] for row in rows])[kept] for name in rows[0]}
 
 
 def _opened(models: Mapping[str, bytes], name: str, steps: int = 0) -> RunsGraph:
@@ -139,7 +167,7 @@ def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:
 
 def unproven(fitted: Fitted) -> Budget:
     """Return a budget whose golden scores are still to be made."""
-    return Budget(fitted.density, fitted.calibration, np.zeros(GOLDEN_CASES), 0.0)
+    return Budget(fitted.density, fitted.calibration, np.zeros(GOLDEN_CASES), 0.0, fitted.signs)
 
 
 def proven(draft: Bundle, steps: int) -> Budget:
@@ -148,4 +176,4 @@ def proven(draft: Bundle, steps: int) -> Budget:
     detector = Detector(bundle, prove=False)
     scores = np.array([detector.score_x(x).score for x in bundle.golden_x])
     tolerance = GOLDEN_TOLERANCE_SPREADS * float(np.std(bundle.calibration.scores))
-    return Budget(bundle.density, bundle.calibration, scores, tolerance)
+    return Budget(bundle.density, bundle.calibration, scores, tolerance, bundle.signs)

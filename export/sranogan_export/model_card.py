@@ -28,7 +28,7 @@ says who it is of) for the densities and the threshold. No abnormal image and no
 
 **Threshold.** {threshold}
 
-**Preprocessing.** {size}x{size}, contrast normalisation: {contrast}.
+{foreign}**Preprocessing.** {size}x{size}, contrast normalisation: {contrast}.
 
 **Numbers.** Graphs in {recipe}; seed {seed}.
 
@@ -80,11 +80,23 @@ def model_card(bundle: Bundle, audit: str = "") -> str:
         normals=provenance["normals_to_train"],
         held_out=provenance["normals_held_out"],
         threshold=stated,
+        foreign=_foreign(bundle),
         contrast=bundle.preprocess.contrast,
         recipe=_numbers(bundle),
         seed=bundle.details["settings"]["seed"],
     )
     return f"{card}\n{audit}" if audit else card
+
+
+def _foreign(bundle: Bundle) -> str:
+    if bundle.signs is None:
+        return ""
+    count = len(next(iter(bundle.signs.values())))
+    return (
+        '**Foreign images.** "not like the training data" is answered where an image is far beyond\n'
+        f"{count} takes of held-out normals, as they came and jittered. Films of another place or age group\n"
+        "may be called so; a calibration with normals of the place of use goes before it.\n\n"
+    )
 
 
 def _search(bundle: Bundle) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sranogan_edge import bundle_archive
 from sranogan_edge.arrays import arrays_to_bytes
@@ -47,9 +48,11 @@ from sranogan_edge.score import HEAT_SHAPE
 
 SIZE = 16
 BUDGETS = (0, 3, 12)
-MEMBERS = (*member_names(BUDGETS), "onnx/search_steps_3.onnx", "onnx/features.onnx")
+KNOWING = (3, 12)  # the budgets that know the signs of their normals
+SIGNED = [f"domain_{steps}.npz" for steps in KNOWING]
+MEMBERS = (*member_names(BUDGETS), *SIGNED, "onnx/search_steps_3.onnx", "onnx/features.onnx")
 DENSITIES = [name for name in MEMBERS if name.startswith("density")]
-ARRAYS = [*DENSITIES, "golden.npz"]
+ARRAYS = [*DENSITIES, *SIGNED, "golden.npz"]
 
 
 def small_budget(steps: int) -> Budget:
@@ -65,7 +68,8 @@ def small_budget(steps: int) -> Budget:
         heat_limit=2.5,
     )
     calibration = Calibration((-0.5, 1.0, 1.5 + steps), 0.3)
-    return Budget(density, calibration, np.array([1.0, 2.0]) + steps, 0.1 + steps)
+    signs = {name: rng.normal(size=25) for name in ("brightness", "likeness")} if steps in KNOWING else None
+    return Budget(density, calibration, np.array([1.0, 2.0]) + steps, 0.1 + steps, signs)
 
 
 def small_bundle() -> Bundle:
@@ -143,6 +147,11 @@ def test_round_trip(path: Path) -> None:
         assert budget.density.to_bytes() == expected.density.to_bytes()
         assert (budget.calibration, budget.tolerance) == (expected.calibration, expected.tolerance)
         np.testing.assert_array_equal(budget.golden_scores, expected.golden_scores)
+        assert (budget.signs is None) == (expected.signs is None) == (steps not in KNOWING)
+        assert set(budget.signs or ()) == set(expected.signs or ())
+        for name, values in (expected.signs or {}).items():
+            assert budget.signs is not None
+            np.testing.assert_array_equal(budget.signs[name], values)
 
 
 def test_a_budget_brings_its_own_numbers() -> None:
@@ -171,6 +180,15 @@ def test_onnx_of_another_name_is_refused() -> None:
     ):
         replace(small_bundle(), onnx={"search_steps_4": b""})
     assert onnx_names((3,)) == ("search_steps_3", "reconstruct", "features", "head")
+
+
+def test_a_bundle_that_knows_no_signs(tmp_path: Path) -> None:
+    """It has no such member, and is read as before."""
+    plain = small_bundle()
+    budgets = {steps: replace(budget, signs=None) for steps, budget in plain.budgets.items()}
+    write_bundle(replace(plain, budgets=budgets), tmp_path / "plain.sranogan")
+    assert not set(SIGNED) & set(members_of(tmp_path / "plain.sranogan"))
+    assert read_bundle(tmp_path / "plain.sranogan").signs is None
 
 
 def test_signatures() -> None:
@@ -587,3 +605,23 @@ def test_nonsense_density(tmp_path: Path, change: dict[str, Any], message: str) 
     write_bundle(with_budget(wrote, density=replace(wrote.density, **change)), tmp_path / "b.sranogan")
     with pytest.raises(BundleFormatError, match=message):
         read_bundle(tmp_path / "b.sranogan")
+
+
+@pytest.mark.parametrize(
+    ("signs", "values", "message"),
+    [
+        ([True] * 5, np.zeros((25, 5)), "not one boolean each"),
+        ([False] * 6, np.zeros((25, 0)), "not one boolean each"),
+        ([1] * 6, np.zeros((25, 6)), "not one boolean each"),
+        ([True] * 6, np.zeros((25, 5)), "of 6 signs"),
+        ([True] * 6, np.zeros((25, 6), np.float32), "of 6 signs"),
+        ([True] * 6, np.zeros(25), "of 6 signs"),
+        ([True] * 6, np.zeros((19, 6)), "at least 20"),
+        ([True] * 6, np.full((25, 6), np.nan), "finite"),
+    ],
+)
+def test_nonsense_signs(path: Path, signs: list[bool], values: NDArray[Any], message: str) -> None:
+    """Signs that would call nothing or everything foreign are refused when the bundle is read."""
+    replace_member(path, SIGNED[0], arrays_to_bytes({"signs": np.array(signs), "values": values}))
+    with pytest.raises(BundleFormatError, match=message):
+        read_bundle(path)

@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_sranogan.detector.normals import HeldOutNormals
 from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings
 from keras_sranogan.training import Silent
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.density import PARTS
 from sranogan_edge.errors import ResultsError, RunError, SettingsError
+from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.pipeline import Detector
+from sranogan_edge.signs import SIGNS
+from sranogan_edge.site.drift_statistics import statistics_of
 from sranogan_export import write_bundle as module
-from sranogan_export.calibrate import GOLDEN_CASES, golden_inputs
+from sranogan_export.calibrate import GOLDEN_CASES, golden_inputs, signs_of_normals
 from sranogan_export.convert import RECIPES
 from sranogan_export.flatbuffer import signatures
 from sranogan_export.recipe import ExportOptions, QatSettings
@@ -92,6 +96,47 @@ def test_calibration_covers_each_held_out_normal(tiny_run: Run, bundle: Bundle) 
     """There is one calibration score for each held-out normal as it came, none for jittered copies."""
     assert len(bundle.calibration.scores) == tiny_run.held_out_normals().original.sum()
     assert bundle.calibration.false_alarm_rate == tiny_run.settings.detector.false_alarm_rate
+
+
+def test_signs_of_the_normals(knowing_run: Run, knowing_bundle: Path, tmp_path: Path) -> None:
+    """They are what the runner measures of each held-out normal and its copy, and equal in every export."""
+    made = read_bundle(knowing_bundle)
+    normals = knowing_run.held_out_normals()
+    for steps in (0, 1):
+        set_to = made.with_steps(steps)
+        assert set_to.signs is not None
+        assert tuple(set_to.signs) == SIGNS
+        assert {len(values) for values in set_to.signs.values()} == {len(normals.x)} == {120}
+        verdict = Detector(set_to).score_x(normals.x[7])
+        frame = Frame(normals.x[7], 8, Photometric.MONOCHROME2)  # not looked at: the verdict holds it
+        found = statistics_of(frame, verdict, set_to.density, set_to.preprocess)
+        for name, values in set_to.signs.items():
+            assert values[7] == pytest.approx(found[name], rel=1e-3, abs=1e-3)
+    again = export_run(
+        knowing_run, ExportOptions("float32", steps=0, budgets=(1,)), tmp_path / "b", Silent()
+    ).path
+    assert again.read_bytes() == knowing_bundle.read_bytes()
+    assert "not like the training data" in made.model_card
+
+
+def test_no_signs_of_few_normals(tiny_run: Run, bundle: Bundle) -> None:
+    """Twelve held-out normals do not say what is foreign; nor do normals without other takes of them."""
+    assert bundle.signs is None
+    assert "not like the training data" not in bundle.model_card
+    x = np.zeros((60, 4, 4, 1), np.float32)
+    alone = HeldOutNormals(x, np.arange(60), np.ones(60, np.bool_))
+    assert signs_of_normals(alone, [], [], bundle.density, 0.0) is None
+
+
+def test_suspect_normals_set_no_limits(knowing_run: Run, tmp_path: Path) -> None:
+    """With --contamination, the share of the highest scores is left out of the signs."""
+    run = copied(knowing_run, tmp_path / "run")
+    values = json.loads((run.folder / "settings.json").read_text())
+    values["detector"]["contamination"] = 0.1
+    (run.folder / "settings.json").write_text(json.dumps(values))
+    made = read_bundle(export_run(run, ExportOptions("float32", steps=0), tmp_path / "b", Silent()).path)
+    assert made.signs is not None
+    assert {len(one) for one in made.signs.values()} == {108}
 
 
 def test_every_part_is_fitted_on_the_graphs_output(tiny_run: Run, bundle: Bundle) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.bundle import Bundle
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import CalibrationError, ImageError, SettingsError
 from sranogan_edge.frame import Frame
@@ -93,6 +94,7 @@ class Judge:
         heat_limit: scale of the heat maps; None makes none.
         calibration: p-values and threshold in force; None where the detector alone knows.
         site: where the calibration is a site's.
+        foreign: says without a site why a judged frame is not like the training data; empty where it is.
         prove: raises where the detector does not score the bundle's golden cases as it should.
     """
 
@@ -102,16 +104,28 @@ class Judge:
     heat_limit: float | None
     calibration: Calibration | None = None
     site: Site | None = None
+    foreign: Callable[[Frame, Verdict], str] | None = None
     prove: Callable[[], object] = lambda: None
 
     @classmethod
-    def of(cls, detector: Detector, site: Site | None = None) -> Judge:
-        """Describe a loaded bundle; ``site`` is what was put into it (:func:`calibrated`)."""
+    def of(
+        cls, detector: Detector, site: Site | None = None, domain_rate: float | None = DEFAULT_RATE
+    ) -> Judge:
+        """Describe a loaded bundle.
+
+        Args:
+            detector: of the bundle.
+            site: what was put into it (:func:`calibrated`).
+            domain_rate: without a site, the share of the bundle's own normals that may be answered "not like
+                the training data"; None never does.
+        """
         bundle = detector.bundle
         scorer = Scorer.of(detector, site.digest if site else None)
         limit = bundle.density.heat_limit
         prove = partial(check_golden, detector, bundle.golden)
-        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, bundle.calibration, site, prove)
+        foreign = None if site or domain_rate is None else _foreign(bundle, domain_rate)
+        pixels, calibration = bundle.preprocess.max_pixels, bundle.calibration
+        return cls(detector, scorer, pixels, limit, calibration, site, foreign, prove)
 
     def answer(
         self,
@@ -148,6 +162,8 @@ class Judge:
         if self.site:
             statistics = self.site.measure(frames[number], verdict)
             outside = self.site.domain.judge(statistics).message if self.site.domain else ""
+        elif self.foreign:
+            outside = self.foreign(frames[number], verdict)
         return Answer(verdict, outside, statistics, grid_of(verdict), len(frames), number + 1, note)
 
     @property
@@ -193,6 +209,18 @@ def _highest_of(frames: int, verdict: Verdict, calibration: Calibration) -> tupl
         f"{len(calibration.scores)} normals are too few to call the highest of {frames} frames anomalous at "
         f"a false-alarm rate of {rate:g}: calibrate with {needed}, or with normals of as many frames"
     )
+
+
+def _foreign(bundle: Bundle, rate: float) -> Callable[[Frame, Verdict], str] | None:
+    """Say what is not like a bundle's own held-out normals; None where it does not know their signs."""
+    if bundle.signs is None:
+        return None
+    rule = DomainRule.of_signs(bundle.signs, rate)
+
+    def foreign(frame: Frame, verdict: Verdict) -> str:
+        return rule.judge(statistics_of(frame, verdict, bundle.density, bundle.preprocess)).message
+
+    return foreign
 
 
 def calibrated(

@@ -60,6 +60,10 @@ class Loader:
         _log.info("%d search steps: %s", detector.bundle.steps, table_of(taken))
         return detector
 
+    def uncalibrated(self, detector: Detector) -> Judge:
+        """Return what judges by the bundle's own calibration, and by its own normals what is foreign."""
+        return Judge.of(detector, domain_rate=self._domain_rate)
+
     def judge(self, detector: Detector, calibration: Path | None = None) -> Judge:
         """Put the site's calibration into ``detector``, or the copy of it at ``calibration``.
 
@@ -68,6 +72,9 @@ class Loader:
         """
         file = calibration or self.calibration.file
         if file is None:
-            return Judge.of(detector)
-        rate = self.domain.rate if self.domain else None
-        return calibrated(detector, file, self.calibration.key_file, rate)
+            return self.uncalibrated(detector)
+        return calibrated(detector, file, self.calibration.key_file, self._domain_rate)
+
+    @property
+    def _domain_rate(self) -> float | None:
+        return self.domain.rate if self.domain else None

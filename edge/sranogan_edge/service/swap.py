@@ -170,7 +170,7 @@ class Swap:
             goes_on = " The one that was in use before goes on."
             self._alarms.note("calibration", f"{error}{goes_on}" if kept else f"{void}{error}")
             self._kept.note_void("" if kept else detector.bundle.sha256)
-            return kept or Judge.of(detector)
+            return kept or self._loader.uncalibrated(detector)
         self._alarms.note("calibration")
         self._kept.note_void("")
         self._keep_calibration(judge)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sranogan_edge.bundle import Bundle
 from sranogan_edge.errors import SettingsError, SranoganError
 from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.model import Loader
@@ -67,8 +68,8 @@ def _models(context: _Context) -> Iterator[Finding]:
         yield Finding("backend", settings.scoring.backend, "warning", backend.fallback_reason)
     file = settings.calibration.file
     if file is None:
-        message = "the bundle's own; neither drift nor foreign images are looked for"
-        yield Finding("calibration", "none", "note", message)
+        yield Finding("calibration", "none", "note", "the bundle's own; drift is not looked for")
+        yield _own_domain(settings, bundle)
         return
     try:
         judge = loader.judge(detector)
@@ -76,6 +77,15 @@ def _models(context: _Context) -> Iterator[Finding]:
         yield Finding("calibration", str(file), "error", str(error))
         return
     yield from _site(settings, judge)
+
+
+def _own_domain(settings: Settings, bundle: Bundle) -> Finding:
+    if settings.domain is None:
+        return Finding("domain", "none", "note", "not looked for")
+    if bundle.signs is None:
+        message = "foreign images are not looked for: the bundle lacks its normals' signs; calibrate"
+        return Finding("domain", "", "note", message)
+    return Finding("domain", "", "ok", "by the bundle's own normals")
 
 
 def _site(settings: Settings, judge: Judge) -> Iterator[Finding]:

@@ -75,7 +75,7 @@ class CalibrationSettings:
     """This site's calibration, which replaces the bundle's p-values and threshold.
 
     Attributes:
-        file: what sranogan-calibrate wrote; none takes the bundle's own, without drift and domain checks.
+        file: what sranogan-calibrate wrote; none takes the bundle's own, and does not watch for drift.
         key_file: the key that must have signed it: an Ed25519 public key in PEM, or a secret; none takes any.
     """
 
@@ -89,7 +89,7 @@ class CalibrationSettings:
 
 @dataclass(frozen=True)
 class DomainSettings:
-    """What is answered "not like the training data" (needs a calibration).
+    """What is answered "not like the training data": by the calibration's normals, else by the bundle's own.
 
     Attributes:
         rate: share of normals that may be answered so.

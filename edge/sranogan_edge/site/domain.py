@@ -8,7 +8,10 @@ head's features are beyond the farthest of the local normals.
 The reach of a sign is its distance from the normals' median, in units of the distance that their most extreme
 value has (or the conformal quantile, where there are enough for one); an image is out of domain where a sign
 reaches farther than its allowance. The allowances are all above 1, so that at most ``rate`` of normals are
-answered so (a union of conformal tests); they were chosen where ill films are not (docs/bad-input.md).
+answered so (a union of conformal tests); they were chosen where ill films are not (docs/calibration.md).
+
+Without a site's normals, a bundle's own held-out ones set the limits, jittered copies of them included: these
+stand for other takes, of another machine or another day, and reach farther than the normals as they came.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import numpy as np
 
 from sranogan_edge.density import RANK_ROUNDING
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.signs import FEWEST, Signs
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.drift_statistics import STATISTICS
 
@@ -63,7 +67,7 @@ class DomainAnswer:
 
 @dataclass(frozen=True)
 class DomainRule:
-    """Limits of the signs, from a site's normals.
+    """Limits of the signs, from a site's normals or a bundle's own.
 
     Attributes:
         limits: by sign and side (-1 below, 1 above): the median of normals, and where its allowance ends.
@@ -83,16 +87,26 @@ class DomainRule:
         Raises:
             SettingsError: a rate outside (0, 1), or fewer than 20 normals.
         """
+        if site.images < FEWEST:
+            raise SettingsError(
+                f"{site.images} normals are too few to say what is not like them; calibrate with at least "
+                f"{FEWEST}"
+            )
+        return cls.of_signs({name: np.asarray(values) for name, values in site.statistics.items()}, rate)
+
+    @classmethod
+    def of_signs(cls, signs: Signs, rate: float = DEFAULT_RATE) -> DomainRule:
+        """Set the limits by the ``signs`` of at least 20 normals; other statistics among them are left out.
+
+        Raises:
+            SettingsError: a rate outside (0, 1).
+        """
         if not 0 < rate < 1:
             raise SettingsError(f"the share out of domain must be between 0 and 1; received {rate!r}")
-        if site.images < 20:
-            raise SettingsError(
-                f"{site.images} normals are too few to say what is not like them; calibrate with at least 20"
-            )
-        signs = {sign: allowed for sign, allowed in ALLOWANCES.items() if sign[0] in site.statistics}
+        asked = {sign: allowed for sign, allowed in ALLOWANCES.items() if sign[0] in signs}
         limits = {
-            (name, side): _limit(np.asarray(site.statistics[name]), side, rate / len(signs), allowed)
-            for (name, side), allowed in signs.items()
+            (name, side): _limit(signs[name], side, rate / len(asked), allowed)
+            for (name, side), allowed in asked.items()
         }
         return cls(limits, rate)
 

@@ -12,7 +12,16 @@ from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
 
-__all__ = ["STATISTICS", "apart", "correlation", "grid_of", "input_statistics", "statistics_of", "successive"]
+__all__ = [
+    "STATISTICS",
+    "apart",
+    "correlation",
+    "grid_of",
+    "input_statistics",
+    "signs_of",
+    "statistics_of",
+    "successive",
+]
 
 STATISTICS = {
     "brightness": "mean brightness",
@@ -44,19 +53,32 @@ def input_statistics(x: NDArray[np.float32]) -> dict[str, float]:
 
 
 def statistics_of(frame: Frame, verdict: Verdict, density: Density, spec: PreprocessSpec) -> dict[str, float]:
-    """Return the :data:`STATISTICS` of a scored frame; parts that the bundle goes without are left out.
+    """Return the :data:`STATISTICS` of a scored frame; parts that the bundle goes without are left out."""
+    plain = verdict.reconstruction.plain
+    signs = signs_of(
+        preprocess(frame, spec) if plain is None else plain, grid_of(verdict), verdict.parts, density
+    )
+    return {**signs, "score": float(verdict.score)}
+
+
+def signs_of(
+    plain: NDArray[np.float32], grid: NDArray[np.float32], parts: Mapping[str, float], density: Density
+) -> dict[str, float]:
+    """Return the :data:`sranogan_edge.signs.SIGNS` of an image: its statistics but for the score.
 
     ``likeness`` is the correlation of the image, at 32 x 32 pixels, with the mean of the normals that the
     bundle was fitted to: it tells a film that is inverted, turned or none, and illness changes it little.
+
+    Args:
+        plain: ``(S, S, 1)`` in [0, 1], its contrast not yet enhanced.
+        grid: ``(32, 32)``, the same, its exposure and contrast taken out (:func:`grid_of`).
+        parts: of the score.
+        density: that these are of.
     """
-    plain = verdict.reconstruction.plain
-    likeness = correlation(grid_of(verdict), density.heat_center[1])
-    parts = {name: float(verdict.parts[name]) for name in ("residual", "head") if name in verdict.parts}
     return {
-        **input_statistics(preprocess(frame, spec) if plain is None else plain),
-        "likeness": likeness,
-        **parts,
-        "score": float(verdict.score),
+        **input_statistics(plain),
+        "likeness": correlation(grid, density.heat_center[1]),
+        **{name: float(parts[name]) for name in ("residual", "head") if name in parts},
     }
 
 
