@@ -16,7 +16,7 @@ __all__ = ["FEWEST", "SIGNS", "Signs", "signs_from_bytes", "signs_to_bytes"]
 
 Signs = Mapping[str, NDArray[np.float64]]  # by name, ``(N,)`` each, in one order
 
-SIGNS = ("likeness", "brightness", "contrast", "sharpness", "residual", "head")
+SIGNS = ("likeness", "brightness", "contrast", "sharpness")
 FEWEST = 20  # normals, to say what is not like them
 
 

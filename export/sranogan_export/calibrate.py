@@ -125,12 +125,9 @@ def signs_of_normals(
     """
     if normals.original.sum() < FEWEST_NORMALS or normals.original.all():
         return None
-    parts = [density.standard(one) for one in measured]
-    scores = np.array([np.mean(list(one.values())) for one in parts])
+    scores = np.array([density.score(one) for one in measured])
     kept = scores <= np.quantile(scores, 1 - contamination)
-    rows = [
-        signs_of(x, planes[1], one, density) for x, planes, one in zip(normals.x, heat, parts, strict=True)
-    ]
+    rows = [signs_of(x, planes[1], density) for x, planes in zip(normals.x, heat, strict=True)]
     return {name: np.array([row[name] for row in rows])[kept] for name in rows[0]}
 
 

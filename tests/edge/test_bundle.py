@@ -610,14 +610,14 @@ def test_nonsense_density(tmp_path: Path, change: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("signs", "values", "message"),
     [
-        ([True] * 5, np.zeros((25, 5)), "not one boolean each"),
-        ([False] * 6, np.zeros((25, 0)), "not one boolean each"),
-        ([1] * 6, np.zeros((25, 6)), "not one boolean each"),
-        ([True] * 6, np.zeros((25, 5)), "of 6 signs"),
-        ([True] * 6, np.zeros((25, 6), np.float32), "of 6 signs"),
-        ([True] * 6, np.zeros(25), "of 6 signs"),
-        ([True] * 6, np.zeros((19, 6)), "at least 20"),
-        ([True] * 6, np.full((25, 6), np.nan), "finite"),
+        ([True] * 3, np.zeros((25, 3)), "not one boolean each"),
+        ([False] * 4, np.zeros((25, 0)), "not one boolean each"),
+        ([1] * 4, np.zeros((25, 4)), "not one boolean each"),
+        ([True] * 4, np.zeros((25, 3)), "of 4 signs"),
+        ([True] * 4, np.zeros((25, 4), np.float32), "of 4 signs"),
+        ([True] * 4, np.zeros(25), "of 4 signs"),
+        ([True] * 4, np.zeros((19, 4)), "at least 20"),
+        ([True] * 4, np.full((25, 4), np.nan), "finite"),
     ],
 )
 def test_nonsense_signs(path: Path, signs: list[bool], values: NDArray[Any], message: str) -> None:

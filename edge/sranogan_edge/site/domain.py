@@ -2,8 +2,8 @@
 
 A score says how far an image is from normals; a photograph is far, and so is severe illness. What tells them
 apart are signs that illness moves little and a wrong image moves far: first of all the likeness to the mean
-normal image (position, inversion), then brightness, contrast and sharpness, then how far the residual and the
-head's features are beyond the farthest of the local normals.
+normal image (position, inversion), then brightness, contrast and sharpness. What the score itself is made of
+is no sign: a gross defect would be called foreign for being gross.
 
 The reach of a sign is its distance from the normals' median, in units of the distance that their most extreme
 value has (or the conformal quantile, where there are enough for one); an image is out of domain where a sign
@@ -39,8 +39,6 @@ ALLOWANCES: Mapping[tuple[str, int], float] = {
     ("contrast", 1): 2.0,
     ("sharpness", -1): 2.0,
     ("sharpness", 1): 2.0,
-    ("residual", 1): 3.0,
-    ("head", 1): 5.0,
 }
 _SMALLEST_SPREAD = 1e-6  # of normals that are all alike
 
@@ -81,8 +79,8 @@ class DomainRule:
     def of(cls, site: SiteCalibration, rate: float = DEFAULT_RATE) -> DomainRule:
         """Set the limits by the normals of ``site``.
 
-        The rate is kept by the conformal quantiles alone where there are at least 9 / rate - 1 normals; with
-        fewer it is 9 / (n + 1) that they keep to, and the allowances are what makes it smaller.
+        The rate is kept by the conformal quantiles alone where there are at least 7 / rate - 1 normals; with
+        fewer it is 7 / (n + 1) that they keep to, and the allowances are what makes it smaller.
 
         Raises:
             SettingsError: a rate outside (0, 1), or fewer than 20 normals.

@@ -55,16 +55,13 @@ def input_statistics(x: NDArray[np.float32]) -> dict[str, float]:
 def statistics_of(frame: Frame, verdict: Verdict, density: Density, spec: PreprocessSpec) -> dict[str, float]:
     """Return the :data:`STATISTICS` of a scored frame; parts that the bundle goes without are left out."""
     plain = verdict.reconstruction.plain
-    signs = signs_of(
-        preprocess(frame, spec) if plain is None else plain, grid_of(verdict), verdict.parts, density
-    )
-    return {**signs, "score": float(verdict.score)}
+    signs = signs_of(preprocess(frame, spec) if plain is None else plain, grid_of(verdict), density)
+    parts = {name: float(verdict.parts[name]) for name in ("residual", "head") if name in verdict.parts}
+    return {**signs, **parts, "score": float(verdict.score)}
 
 
-def signs_of(
-    plain: NDArray[np.float32], grid: NDArray[np.float32], parts: Mapping[str, float], density: Density
-) -> dict[str, float]:
-    """Return the :data:`sranogan_edge.signs.SIGNS` of an image: its statistics but for the score.
+def signs_of(plain: NDArray[np.float32], grid: NDArray[np.float32], density: Density) -> dict[str, float]:
+    """Return the :data:`sranogan_edge.signs.SIGNS` of an image: its statistics but for score and parts.
 
     ``likeness`` is the correlation of the image, at 32 x 32 pixels, with the mean of the normals that the
     bundle was fitted to: it tells a film that is inverted, turned or none, and illness changes it little.
@@ -72,14 +69,9 @@ def signs_of(
     Args:
         plain: ``(S, S, 1)`` in [0, 1], its contrast not yet enhanced.
         grid: ``(32, 32)``, the same, its exposure and contrast taken out (:func:`grid_of`).
-        parts: of the score.
-        density: that these are of.
+        density: of the bundle; its mean normal image counts.
     """
-    return {
-        **input_statistics(plain),
-        "likeness": correlation(grid, density.heat_center[1]),
-        **{name: float(parts[name]) for name in ("residual", "head") if name in parts},
-    }
+    return {**input_statistics(plain), "likeness": correlation(grid, density.heat_center[1])}
 
 
 def grid_of(verdict: Verdict) -> NDArray[np.float32]:
