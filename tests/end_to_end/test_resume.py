@@ -87,6 +87,7 @@ def assert_same(found: Path, expected: Path) -> None:
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
     """A training killed in the middle of a stage and resumed ends with the weights of one that was not."""
     folder = tmp_path / "run"

@@ -172,6 +172,7 @@ def test_too_few_normals_leave_no_run_behind(settings: TrainSettings, tmp_path: 
     assert not (tmp_path / "settings.json").exists()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_model(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
     """Another seed gives other weights in every network and other scores."""
     other = train(open_source(DATA), tmp_path / "run", replace(settings, seed=1), Silent())
