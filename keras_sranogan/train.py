@@ -20,6 +20,7 @@ from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.detector.quality import reconstruction_quality
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, enhance_all, predict
+from keras_sranogan.forecast import training_forecast
 from keras_sranogan.head.anomalies import paste
 from keras_sranogan.head.network import build_head
 from keras_sranogan.head.nuisance import nuisance
@@ -30,6 +31,7 @@ from keras_sranogan.run import RECONSTRUCTION_QUALITY, Run, build_judge, machine
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.trainer import srgan_stage
+from keras_sranogan.startup import make_deterministic
 from keras_sranogan.train_anogan import searched, train_corrector, train_encoder, train_gan
 from keras_sranogan.training import Progress, Stage, run_stage, write_json, writing
 from keras_sranogan.training_data import Reader, read_normals
@@ -100,19 +102,28 @@ def train(
         RunError: the folder holds another run, or training diverged.
         ResultsError: the folder cannot be written.
     """
-    tf.config.experimental.enable_op_determinism()
+    make_deterministic()
     run = Run.create(folder, settings, resume=resume)
+    progress.plan(_expected(run, settings, source))
     work = Training(run, Reader(source, settings, progress, max_bad_share))
     run.begin(settings, _provenance(work))
     work.data.warn(progress)
     work.piece("gan", lambda: train_gan(work))
     work.piece("encoder", lambda: train_encoder(work))
-    work.piece("corrector", lambda: train_corrector(work))
+    if settings.corrector.steps:
+        work.piece("corrector", lambda: train_corrector(work))
     work.piece("refiner", lambda: _train_refiner(work))
     work.piece("srgan", lambda: _train_srgan(work))
     work.piece("head", lambda: _train_head(work))
     work.piece("detector", lambda: _fit_detector(work))
     return run
+
+
+def _expected(run: Run, settings: TrainSettings, source: DataSource) -> dict[str, float]:
+    """Return the seconds of each task that is not done yet."""
+    done = run.progress
+    expected_s = training_forecast(settings, sum(item.is_normal for item in source.items("train")))
+    return {task: seconds for task, seconds in expected_s.items() if task not in done}
 
 
 def _provenance(work: Training) -> dict[str, Any]:

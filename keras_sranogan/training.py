@@ -29,6 +29,9 @@ Step = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
 class Progress(Protocol):
     """What shows a person how far the work is."""
 
+    def plan(self, expected_s: Mapping[str, float]) -> None:
+        """These tasks are to come, each expected to take so many seconds."""
+
     def start(self, task: str, total: int, done: int = 0) -> None:
         """A piece of work begins (or goes on from ``done``)."""
 
@@ -41,6 +44,9 @@ class Progress(Protocol):
 
 class Silent:
     """Progress for tests and for callers that want none."""
+
+    def plan(self, expected_s: Mapping[str, float]) -> None:
+        """Say nothing."""
 
     def start(self, task: str, total: int, done: int = 0) -> None:
         """Say nothing."""

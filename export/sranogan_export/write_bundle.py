@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from keras_sranogan.run import Networks, Run
 from keras_sranogan.settings import SearchSettings
+from keras_sranogan.startup import make_deterministic
 from keras_sranogan.training import Progress
 from sranogan_edge.bundle import GRAPHS, Bundle, signature, write_bundle
 from sranogan_edge.errors import ResultsError
@@ -79,7 +78,7 @@ def export_run(
         EqualityError: the graphs do not compute what the networks do.
         ResultsError: the bundle cannot be written.
     """
-    tf.config.experimental.enable_op_determinism()  # equal runs shall give equal bundles
+    make_deterministic()  # equal runs shall give equal bundles
     _check_place(out)
     check_extras(options)
     if key:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.settings import SrganSettings, TrainSettings
-from keras_sranogan.srgan.loss import adversarial_loss, content_loss, discriminator_loss
+from keras_sranogan.srgan.loss import adversarial_loss, content_loss, discriminator_loss, feature_loss
 from keras_sranogan.training import Stage, Step, draw_batch, step_seed, update
 
 Optimisers = dict[str, keras.optimizers.Optimizer]
@@ -92,7 +92,7 @@ def _adversarial_step(
                 update(optimisers["discriminator_optimiser"], tape_d, loss_d, discriminator)
             content = content_loss(real, made)
             fool = adversarial_loss(discriminator(made, training=False))
-            match = tf.reduce_mean(tf.abs(features(real, training=False) - features(made, training=False)))
+            match = feature_loss(features(real, training=False), features(made, training=False))
             loss = content + srgan.adversarial_weight * fool + srgan.feature_weight * match
         update(optimisers["generator_optimiser"], tape, loss, resolver)
         return content, fool, loss_d

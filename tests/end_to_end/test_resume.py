@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ train_main()
 def start(folder: Path, settings: TrainSettings, *options: str) -> subprocess.Popen[str]:
     """Start the training in a process of its own."""
     small = json.dumps(settings.to_dict())
-    arguments = [DATA, "--out", str(folder), "--precision", "float32", *options]
+    arguments = [DATA, "--out", str(folder), "--precision", settings.precision, *options]
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, small, *arguments],
         stderr=subprocess.PIPE,
@@ -95,6 +96,40 @@ def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> 
     assert not (folder / "progress.json").exists()
     finish(start(folder, settings, "--resume"))
     assert_same(folder, tiny_run.folder)
+
+
+@pytest.fixture(scope="module")
+def bfloat16_run(settings: TrainSettings, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Train every stage of the tiny model in mixed bfloat16, as AMX and GPUs since Ampere do by default."""
+    from keras_sranogan.data.source import open_source
+    from keras_sranogan.train import train
+    from keras_sranogan.training import Silent
+
+    folder = tmp_path_factory.mktemp("bfloat16") / "run"
+    return train(open_source(DATA), folder, replace(settings, precision="mixed_bfloat16"), Silent())
+
+
+def test_every_stage_trains_in_bfloat16(bfloat16_run: Run, tiny_run: Run) -> None:
+    """All networks come out in float32, finite, and near those of a float32 training, but not equal."""
+    names = sorted(path.name for path in (tiny_run.folder / "models").iterdir())
+    assert sorted(path.name for path in (bfloat16_run.folder / "models").iterdir()) == names
+    for name in names:
+        runs = (bfloat16_run, tiny_run)
+        half, full = (keras.saving.load_model(run.folder / "models" / name) for run in runs)
+        pairs = list(zip(half.get_weights(), full.get_weights(), strict=True))
+        assert all(one.dtype == np.float32 and np.isfinite(one).all() for one, _ in pairs), name
+        distance = sum(np.square(one - other).sum() for one, other in pairs)
+        assert 0 < distance < 0.1 * sum(np.square(other).sum() for _, other in pairs), name
+    assert np.isfinite(bfloat16_run.detector()[1].scores).all()
+
+
+def test_killed_in_bfloat16(bfloat16_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
+    """Killed in the middle of stage 3 and resumed, a bfloat16 training ends with the same weights."""
+    folder, half = tmp_path / "run", replace(settings, precision="mixed_bfloat16")
+    stop_after(start(folder, half), checkpoint(folder, "srgan", 5), signal.SIGKILL)
+    assert "srgan" not in json.loads((folder / "progress.json").read_text())
+    finish(start(folder, half, "--resume"))
+    assert_same(folder, bfloat16_run.folder)
 
 
 def test_interrupted(settings: TrainSettings, tmp_path: Path) -> None:
