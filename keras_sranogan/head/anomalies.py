@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_sranogan.head.nuisance import blur, pose, uniform
+from keras_sranogan.head.nuisance import pose, uniform
+from keras_sranogan.head.smoothing import blur
 from keras_sranogan.settings import Anomalies
 
 SURROUNDINGS_SHARE = 1 / 14  # of the side: how far the brightness is looked for that a place becomes like

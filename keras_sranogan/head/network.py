@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_sranogan.head.smoothing import box_mean
 from keras_sranogan.layers import DepthToSpace, SpaceToDepth
 from keras_sranogan.settings import HeadSettings
 from sranogan_edge.head import CHANNELS, CONTRAST_FLOOR, LIMIT, neighbourhood
@@ -51,14 +52,8 @@ def head_inputs(images: tf.Tensor) -> tf.Tensor:
     """Return what :func:`sranogan_edge.head.head_input` makes of ``(B, side, side, 1)``, as a graph."""
     mean, variance = tf.nn.moments(images, axes=(1, 2, 3), keepdims=True)
     whole = (images - mean) / (tf.sqrt(variance) + CONTRAST_FLOOR)
-    around = _box(images)
-    spread = tf.sqrt(tf.nn.relu(_box(tf.square(images)) - tf.square(around)))
+    window_px = neighbourhood(images.shape[1])
+    around = box_mean(images, window_px)
+    spread = tf.sqrt(tf.nn.relu(box_mean(tf.square(images), window_px) - tf.square(around)))
     local = (images - around) / (spread + CONTRAST_FLOOR)
     return tf.clip_by_value(tf.concat([whole, local], axis=-1), -LIMIT, LIMIT)
-
-
-def _box(images: tf.Tensor) -> tf.Tensor:
-    """Mean over the neighbourhood of each pixel, borders mirrored."""
-    window = neighbourhood(images.shape[1])
-    reach = ((0, 0), (window // 2, window // 2), (window // 2, window // 2), (0, 0))
-    return tf.nn.avg_pool2d(tf.pad(images, reach, mode="SYMMETRIC"), window, 1, "VALID")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import tensorflow as tf
 
 from keras_sranogan.anogan.augment import warp
+from keras_sranogan.head.smoothing import blur
 
 ROTATION_RAD = math.radians(10)
 LOG_SCALE = 0.15
@@ -63,14 +63,3 @@ def _acquisition(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def uniform(shape: tuple[object, ...], seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Uniform float32 numbers."""
     return tf.random.stateless_uniform(shape, seed, low, high)
-
-
-def blur(images: tf.Tensor, sigma_px: float) -> tf.Tensor:
-    """Return ``images`` ``(B, S, S, C)`` after a Gaussian blur, borders mirrored."""
-    reach = min(max(1, math.ceil(3 * sigma_px)), images.shape[1] - 1)
-    places = np.arange(-reach, reach + 1)
-    weights = np.exp(-(places**2) / (2 * sigma_px**2))
-    kernel = np.tile((weights / weights.sum()).astype(np.float32)[:, None], (1, images.shape[-1]))
-    padded = tf.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="SYMMETRIC")
-    down = tf.nn.depthwise_conv2d(padded, kernel[:, None, :, None], (1, 1, 1, 1), "VALID")
-    return tf.nn.depthwise_conv2d(down, kernel[None, :, :, None], (1, 1, 1, 1), "VALID")

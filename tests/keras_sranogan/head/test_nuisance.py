@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sranogan.head.nuisance import BIAS_FIELD, blur, nuisance, pose, uniform
+from keras_sranogan.head.nuisance import BIAS_FIELD, nuisance, pose, uniform
+from keras_sranogan.head.smoothing import blur
 
 IMAGES = tf.constant(np.random.default_rng(0).random((4, 32, 32, 1), np.float32))
 SEED, OTHER = tf.constant((1, 2), tf.int64), tf.constant((1, 3), tf.int64)
