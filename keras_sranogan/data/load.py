@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,11 @@ from sranogan_edge.preprocess import PreprocessSpec, preprocess
 __all__ = ["LoadedImages", "Skipped", "load_images"]
 
 _NAMED = 3  # skipped images that an error message shows
+_THREADS = min(os.cpu_count() or 1, 8)  # decoding and drawing release Python's lock
+_AHEAD = 4 * _THREADS  # images that may be read before they are wanted
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -68,20 +77,42 @@ def load_images(
         SettingsError: ``max_bad_share`` is not in 0..1.
     """
     _check_request(source.name, len(items), max_bad_share)
+
+    def read(item: Item) -> NDArray[np.float32] | ImageError:
+        try:
+            frame = source.frame(item)
+            return preprocess(transform(frame, item) if transform else frame, spec)
+        except ImageError as error:
+            return error
+
     x = np.empty((len(items), spec.size, spec.size, 1), np.float32)
     kept: list[Item] = []
     skipped: list[Skipped] = []
-    for done, item in enumerate(items, start=1):
-        try:
-            frame = source.frame(item)
-            x[len(kept)] = preprocess(transform(frame, item) if transform else frame, spec)
+    for done, (item, made) in enumerate(zip(items, _in_order(read, items), strict=True), start=1):
+        if isinstance(made, ImageError):
+            skipped.append(Skipped(item.key, str(made)))
+        else:
+            x[len(kept)] = made
             kept.append(item)
-        except ImageError as error:
-            skipped.append(Skipped(item.key, str(error)))
         if on_progress is not None:
             on_progress(done, len(items))
     _check_share(source.name, len(items), skipped, max_bad_share)
     return _loaded(x[: len(kept)], kept, skipped)
+
+
+def _in_order(work: Callable[[A], B], given: Iterable[A]) -> Iterator[B]:
+    """Yield ``work`` of each of ``given``, in their order; a few are done ahead, side by side."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[Future[B]] = deque()
+        try:
+            for one in given:
+                waiting.append(pool.submit(work, one))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # Ctrl-C, or an error that is no image's
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _loaded(x: NDArray[np.float32], items: list[Item], skipped: list[Skipped]) -> LoadedImages:

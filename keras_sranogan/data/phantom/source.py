@@ -25,6 +25,7 @@ BLOCK = 1_000_000
 """Subjects a split and class own: the blocks do not overlap, so no subject stands in two."""
 _BLOCKS = {("train", True): 0, ("val", True): 1, ("val", False): 2, ("test", True): 3, ("test", False): 4}
 SIZES = (64, 2048)  # below, ribs are thinner than a pixel
+KEPT_BYTES = 128 << 20  # of drawn frames: a training reads each several times, and drawing takes 40 ms
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class PhantomSource:
             raise SettingsError(f"No phantom {family!r}; write 'phantom' or 'phantom:texture'.")
         self.options = options or PhantomOptions()
         self.family = family
+        self._kept: dict[str, Frame] = {}
         self.anomalies: Anomalies = "defects"  # its chests too: air and devices are among the lesions
         self.name = "phantom" if family == "chest" else f"phantom:{family}"
 
@@ -110,11 +112,21 @@ class PhantomSource:
         return items
 
     def frame(self, item: Item) -> Frame:
-        """Draw one image: ``(size, size)`` uint8, ``MONOCHROME2``, 8 bits."""
-        return Frame(self._render(item).pixels, 8, Photometric.MONOCHROME2, source=f"{self.name}/{item.key}")
+        """Draw one image, or give it again: ``(size, size)`` uint8, not to be written to; 8 bits."""
+        kept = self._kept.get(item.key)
+        if kept is not None:
+            return kept
+        pixels = self._render(item).pixels
+        pixels.flags.writeable = False
+        frame = Frame(pixels, 8, Photometric.MONOCHROME2, source=f"{self.name}/{item.key}")
+        if (len(self._kept) + 1) * pixels.nbytes <= KEPT_BYTES:
+            self._kept[item.key] = frame
+        return frame
 
     def mask(self, item: Item) -> NDArray[np.bool_]:
         """Where ``item`` is abnormal, ``(size, size)``; nowhere for a normal."""
+        if item.is_normal:
+            return np.zeros((self.options.size, self.options.size), np.bool_)
         return self._render(item).mask
 
     def _count(self, split: str) -> int:
