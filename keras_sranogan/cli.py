@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 
-from sranogan_edge.cli_common import run
+from sranogan_edge.cli_common import Version, run
 from sranogan_edge.errors import ExitCode
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 DATA_HELP = (
     "What to read: phantom (the built-in synthetic chest films; phantom:texture for surfaces), a folder of "
@@ -67,6 +64,7 @@ def train(
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    version: Version = False,
 ) -> None:
     """Train the three stages and the detector on normal images alone.
 
@@ -75,6 +73,9 @@ def train(
     """
 
     def work() -> ExitCode:
+        from keras_sranogan.startup import start_tensorflow
+
+        start_tensorflow()
         from keras_sranogan.data.source import open_source
         from keras_sranogan.precision import resolve_precision
         from keras_sranogan.progress import Terminal
@@ -118,6 +119,7 @@ def evaluate(
     max_bad_share: MaxBadShare = 0.05,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and the random starts.")] = 0,
     audit: Annotated[bool, typer.Option("--audit", help="Add the shortcut audit (sranogan-audit).")] = False,
+    version: Version = False,
 ) -> None:
     """Report how well normals and abnormals are told apart, beside plain AnoGAN and trivial baselines.
 
@@ -125,6 +127,9 @@ def evaluate(
     """
 
     def work() -> ExitCode:
+        from keras_sranogan.startup import start_tensorflow
+
+        start_tensorflow()
         from keras_sranogan.audit.report import print_audit
         from keras_sranogan.data.source import open_source
         from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
@@ -169,6 +174,7 @@ def audit(
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and of what the controls draw.")] = 0,
+    version: Version = False,
 ) -> None:
     """Tell whether a model finds the abnormality, or reads how the images were made.
 
@@ -177,6 +183,9 @@ def audit(
     """
 
     def work() -> ExitCode:
+        from keras_sranogan.startup import start_tensorflow
+
+        start_tensorflow()
         from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
         from keras_sranogan.audit.report import print_audit
         from keras_sranogan.data.source import open_source

@@ -17,8 +17,16 @@ from typing import Any
 
 import pytest
 
+from sranogan_edge import __version__, cli_common
+from sranogan_edge.errors import SettingsError
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = {"keras_sranogan": ".", "sranogan_edge": "edge", "sranogan_export": "export"}
+LISTS = [
+    *sorted((REPOSITORY / "requirements").glob("*.txt")),
+    *sorted((REPOSITORY / "edge" / "deploy").glob("requirements*.txt")),
+]
+VERSION_FILE = REPOSITORY / "edge" / "sranogan_edge" / "__init__.py"
 FORBIDDEN = {
     "sranogan_edge": {"tensorflow", "keras", "keras_sranogan", "sranogan_export"},
     "keras_sranogan": {"sranogan_export"},
@@ -127,10 +135,14 @@ print(json.dumps([len(names), sorted(heavy & set(sys.modules))]))
     assert heavy == []
 
 
-@pytest.mark.parametrize(
-    ("script", "target"),
-    [entry for package in DISTRIBUTIONS for entry in read_pyproject(package)["project"]["scripts"].items()],
-)
+SCRIPTS: dict[str, str] = {
+    name: target
+    for package in DISTRIBUTIONS
+    for name, target in read_pyproject(package)["project"]["scripts"].items()
+}
+
+
+@pytest.mark.parametrize(("script", "target"), SCRIPTS.items())
 def test_console_script_target_imports(script: str, target: str) -> None:
     """Each console script points at a function that exists."""
     module, _, function = target.partition(":")
@@ -138,25 +150,62 @@ def test_console_script_target_imports(script: str, target: str) -> None:
     assert callable(getattr(importlib.import_module(module), function)), script
 
 
-def test_the_three_distributions_carry_one_version() -> None:
-    """The versions are equal, and so are the pins by which the distributions ask for one another."""
-    projects = [read_pyproject(package)["project"] for package in DISTRIBUTIONS]
-    own_names = {project["name"] for project in projects}
-    versions = {project["version"] for project in projects}
-    pins = {
-        line.partition("==")[2]
-        for project in projects
-        for line in project["dependencies"]
-        if re.split(r"[=<>~! ]", line, maxsplit=1)[0] in own_names
-    }
-
-    assert len(versions) == 1
-    assert pins == versions
+def test_the_version_stands_in_one_place() -> None:
+    """All three take ``sranogan_edge.__version__``; no other tracked file but old figures names it."""
+    for package in DISTRIBUTIONS:
+        pyproject = read_pyproject(package)
+        assert "version" not in pyproject["project"]
+        folder = REPOSITORY / DISTRIBUTIONS[package]
+        assert (folder / pyproject["tool"]["hatch"]["version"]["path"]).resolve() == VERSION_FILE
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("not a git checkout")
+    tracked = run("git", "grep", "-lFw", __version__, "--", ":!requirements", ":!*.json", cwd=REPOSITORY)
+    figures = {"docs/bench.md"}  # a table as it was printed
+    assert set(tracked.splitlines()) - figures == {str(VERSION_FILE.relative_to(REPOSITORY))}
 
 
-def test_compiled_requirements_pin_with_hashes_and_name_no_registry() -> None:
-    """``requirements/dev.txt`` holds only ``name==version`` with SHA-256 hashes: no URL, host or index."""
-    text = (REPOSITORY / "requirements" / "dev.txt").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_every_command_tells_its_version(name: str) -> None:
+    """``--version`` prints name and version, in less time than TensorFlow takes to import."""
+    module, _, function = SCRIPTS[name].partition(":")
+    script = (
+        f"import sys; sys.argv = ['{name}', '--version']\n"
+        f"from {module} import {function}\n"
+        f"try: {function}()\n"
+        "finally: assert 'tensorflow' not in sys.modules"
+    )
+    assert run(sys.executable, "-c", script, cwd=REPOSITORY) == f"{name} {__version__}\n"
+
+
+def test_distributions_of_two_versions_refuse_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command says which distribution is of another version, and what to do."""
+    monkeypatch.setattr(
+        cli_common, "version", lambda name: "9.9.9" if name == "keras-sranogan" else __version__
+    )
+    with pytest.raises(SettingsError, match=r"keras-sranogan 9\.9\.9\. All must be of one version"):
+        cli_common._check_versions()
+
+
+def test_no_message_or_page_names_a_distribution_to_an_index() -> None:
+    """Nobody has registered our names: what a user is told to install is a path or a wheel."""
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("not a git checkout")
+    own = r"(keras-sranogan|sranogan-edge|sranogan-export)"
+    told = rf"pip3? install ([^|`]*[ '\"])?{own}([ '\"`\[]|$)"
+    done = subprocess.run(
+        ["git", "grep", "-nE", told, "--", ":!tests/test_packaging.py"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("listed", LISTS, ids=lambda listed: listed.name)
+def test_compiled_requirements_pin_with_hashes_and_name_no_registry(listed: Path) -> None:
+    """A compiled list holds only ``name==version`` with SHA-256 hashes: no URL, host or index."""
+    text = listed.read_text(encoding="utf-8")
     entries = [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
 
     assert entries

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sranogan_edge.cli_common import run
+from sranogan_edge.cli_common import Version, run
 from sranogan_edge.cli_score import check_images, find_images, score_files
 from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError, SranoganError
@@ -124,6 +124,7 @@ def score(
     json: Annotated[
         Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
     ] = None,
+    version: Version = False,
 ) -> None:
     """Score images with a bundle: an anomaly score, a p-value, a verdict and a heat map each.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,15 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sranogan_edge.cli_common import Version, terminal
 from sranogan_edge.cli_common import run as run_command
-from sranogan_edge.cli_common import terminal
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
 if TYPE_CHECKING:
     from sranogan_export.recipe import Recipe
     from sranogan_export.write_bundle import ExportResult
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 EXIT_CODES = """
 Exit codes: 0 exported; 2 wrong usage, or an extra is missing; 5 the graphs do not compute what the networks
@@ -59,10 +56,14 @@ def export(
         Path | None,
         typer.Option(help="Sign the bundle: an Ed25519 private key in PEM, or a secret for HMAC."),
     ] = None,
+    version: Version = False,
 ) -> None:
     """Export a run as one bundle for the device: graphs, densities, threshold, golden cases, model card."""
 
     def work() -> ExitCode:
+        from keras_sranogan.startup import start_tensorflow
+
+        start_tensorflow()
         from keras_sranogan.progress import Terminal
         from keras_sranogan.run import Run
         from sranogan_export.compare_plot import plot

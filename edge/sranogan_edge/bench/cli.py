@@ -26,7 +26,7 @@ from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import Bench, Report, report
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bundle import Bundle, read_bundle
-from sranogan_edge.cli_common import run, shown, terminal
+from sranogan_edge.cli_common import Version, run, shown, terminal
 from sranogan_edge.device import read_device
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.interpreter import BACKENDS, check_backend
@@ -160,6 +160,7 @@ def bench(
         int, typer.Option(min=16, max=8192, help="Side in pixels of the frames.")
     ] = BenchSettings.frame_side,
     json: Annotated[Path | None, typer.Option(help="Write all that was measured to this file.")] = None,
+    version: Version = False,
 ) -> None:
     """Measure how fast a bundle is on this device.
 

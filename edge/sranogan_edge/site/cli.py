@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sranogan_edge.cli_common import run, say, shown, terminal
+from sranogan_edge.cli_common import Version, run, say, shown, terminal
 from sranogan_edge.cli_score import find_images
 from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DataError, ImageError
@@ -49,6 +49,7 @@ def calibrate(
     steps: Annotated[
         int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
     ] = None,
+    version: Version = False,
 ) -> None:
     """Refit p-values and threshold of a bundle to this scanner's own normals, without retraining.
 
