@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sranogan_edge.errors import BackendError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.one_signature import only_signature
 from sranogan_edge.ports import Array, Ported
 
@@ -95,10 +96,10 @@ def _runtime(wanted: Runtime | None) -> tuple[Any, Runtime]:
         except ImportError as error:
             reasons.append(str(error))
     if wanted == "tflite-runtime":
-        cure = "on Python 3.9 to 3.11 with numpy<2, run `pip install 'sranogan-edge[tflite-runtime]'`"
+        cure = f"on Python 3.10 or 3.11 with numpy<2, run {how_to_install('tflite-runtime')}"
     else:
         cure = (
-            "run `pip install ai-edge-litert` (or, on Python 3.9 to 3.11 with numpy<2, "
+            "run `pip install ai-edge-litert` (or, on Python 3.10 or 3.11 with numpy<2, "
             "`pip install tflite-runtime`)"
         )
     raise BackendError(f"no TFLite runtime can be imported ({'; '.join(reasons)}); {cure}")

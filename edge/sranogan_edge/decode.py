@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.frame import Frame, Photometric
 
 __all__ = [
@@ -138,7 +139,7 @@ def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int, max_frames: in
     except ModuleNotFoundError as error:
         raise UnreadableImageError(
             f"{source}: is a DICOM file, and the package {error.name!r} that reads it is not installed. "
-            'Run: pip install "sranogan-edge[dicom]"'
+            f"Run: {how_to_install('dicom')}"
         ) from error
     options = DicomOptions(max_pixels=max_pixels, max_frames=max_frames)
     return decode_dicom(read_bounded(stream, source, options), source=source, options=options)

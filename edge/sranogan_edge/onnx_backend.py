@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sranogan_edge.errors import BackendError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.ports import Array
 
 PROVIDER = "CPUExecutionProvider"
@@ -66,8 +67,8 @@ def _runtime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise BackendError(
-            f"ONNX Runtime cannot be imported ({error}); run `pip install 'sranogan-edge[onnx]'`, or choose "
-            "another --backend."
+            f"ONNX Runtime cannot be imported ({error}). Run: {how_to_install('onnx')}, or choose another "
+            "--backend."
         ) from error
     return onnxruntime
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.extras import how_to_install
 
 __all__ = ["Signature", "sign", "why_not_signed"]
 
@@ -19,9 +20,7 @@ Signature = dict[str, str]
 
 MIN_SECRET_BYTES = 32
 _ED25519, _HMAC = "ed25519", "hmac-sha256"
-_NO_CRYPTOGRAPHY = (
-    "{path}: Ed25519 needs the package cryptography. Install it with: pip install 'sranogan-edge[sign]'"
-)
+_NO_CRYPTOGRAPHY = "{path}: Ed25519 needs the package cryptography. Run: " + how_to_install("sign")
 
 
 def _key_bytes(path: Path) -> bytes:

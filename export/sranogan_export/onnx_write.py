@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sranogan_edge.bundle import GRAPHS, signature
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.extras import how_to_install
 from sranogan_export.flatbuffer import operator_name, signatures, unpacked
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def check_onnx(recipe: Recipe) -> None:
         import onnx  # noqa: F401  # whether it is there
     except ImportError as error:
         raise SettingsError(
-            f"--onnx needs a package that is missing ({error}). Install it: "
-            "pip install 'sranogan-export[onnx]'."
+            f"--onnx needs a package that is missing ({error}). "
+            f"Run: {how_to_install('onnx', folder='export')}"
         ) from error
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from keras_sranogan.training import Progress
 from sranogan_edge.errors import BackendError, SettingsError
+from sranogan_edge.extras import how_to_install
 from sranogan_export.quantize_aware import Gain, Student, exam_error, fine_tuned, rebuilt
 from sranogan_export.recipe import QatSettings
 from sranogan_export.tfmot_plan import Plan, plan_of
@@ -34,8 +35,8 @@ def check_tfmot() -> None:
     missing = [name for name in MODULES if find_spec(name) is None]
     if missing:
         raise SettingsError(
-            f"--qat tfmot needs {' and '.join(missing)}, not installed here. Run "
-            "`pip install 'sranogan-export[tfmot]'`, or leave the option out for Keras' own fine-tuning."
+            f"--qat tfmot needs {' and '.join(missing)}, not installed here. Run: "
+            f"{how_to_install('tfmot', folder='export')}, or leave the option out for Keras' own fine-tuning."
         )
 
 

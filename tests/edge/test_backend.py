@@ -85,7 +85,7 @@ def test_auto_is_no_backend_of_one_graph(bundle: Bundle) -> None:
 def test_runtime_that_is_not_installed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """tflite-runtime asked for is tflite-runtime or nothing, also where LiteRT is installed."""
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
-    with pytest.raises(BackendError, match=r"pip install 'sranogan-edge\[tflite-runtime\]'") as refused:
+    with pytest.raises(BackendError, match=r'pip install "\./edge\[tflite-runtime\]"') as refused:
         Detector(bundle, backend="tflite-runtime")
     assert refused.value.exit_code == ExitCode.NO_BACKEND
 

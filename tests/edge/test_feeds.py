@@ -72,7 +72,7 @@ def test_a_missing_package_names_its_pip_command(monkeypatch: pytest.MonkeyPatch
         raise ModuleNotFoundError("No module named 'pynetdicom'", name="pynetdicom")
 
     monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(open_dicom=absent))
-    with pytest.raises(MissingExtraError, match=r'pip install "sranogan-edge\[dicom\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\./edge\[dicom\]"'):
         open_feed("dicom:11112")
 
 

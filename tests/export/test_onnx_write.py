@@ -88,5 +88,5 @@ def test_dynamic_is_refused() -> None:
 def test_missing_package_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the package the error gives the pip command."""
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(SettingsError, match=r"pip install 'sranogan-export\[onnx\]'"):
+    with pytest.raises(SettingsError, match=r'pip install "\./export\[onnx\]"'):
         check_onnx("float32")

@@ -25,7 +25,7 @@ INSTALLED = all(find_spec(name) for name in tfmot_engine.MODULES)
 def test_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra the option is refused before any work, with the command that installs it."""
     monkeypatch.setattr(tfmot_engine, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'sranogan-export\[tfmot\]'"):
+    with pytest.raises(SettingsError, match=r'pip install "\./export\[tfmot\]"'):
         check_extras(ExportOptions(engine="tfmot"))
     check_extras(ExportOptions("float32", engine="tfmot"))  # only int8 is fine-tuned
 

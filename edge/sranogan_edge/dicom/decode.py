@@ -20,6 +20,7 @@ from sranogan_edge.dicom.codestream import declared_size
 from sranogan_edge.dicom.grey import grey_frame
 from sranogan_edge.dicom.read import DEFAULT_MAX_BYTES, read_object
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.frame import Frame, Photometric
 
 __all__ = ["CR", "DX", "DicomOptions", "decode_dicom", "decode_dicom_file", "read_bounded"]
@@ -206,7 +207,7 @@ def _transfer_syntax(dataset: FileDataset, source: str) -> UID:
     if not decoder.is_available:
         raise UnreadableImageError(
             f"{source}: is compressed as {uid.name}, and no decoder for it is installed. "
-            'Run: pip install "sranogan-edge[dicom,dicom-jpeg]"'
+            f"Run: {how_to_install('dicom', 'dicom-jpeg')}"
         )
     return uid
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.feeds.feed import Arrival, Feed, FeedHealth, FeedState
 
 __all__ = ["Arrival", "Feed", "FeedHealth", "FeedState", "feed_kind", "is_feed_uri", "open_feed"]
@@ -25,7 +26,7 @@ class _Kind:
 
     opener: str  # module and function; called with what stands behind the scheme, and the options
     example: str
-    extra: str = ""  # pip install "sranogan-edge[EXTRA]"
+    extra: str = ""  # that brings its packages
     whole_uri: bool = False  # the opener gets the URI with its scheme
 
 
@@ -107,5 +108,5 @@ def _opener(uri: str, kind: _Kind) -> Callable[..., Feed]:
 def _missing(uri: str, kind: _Kind, error: ModuleNotFoundError) -> Exception:
     if (error.name or "").startswith("sranogan_edge"):
         return FeedError(f"{uri}: this version has no such feed yet. Install a newer sranogan-edge.")
-    cure = f'pip install "sranogan-edge[{kind.extra}]"' if kind.extra else f"pip install {error.name}"
+    cure = how_to_install(kind.extra) if kind.extra else f"pip install {error.name}"
     return MissingExtraError(f"{uri}: needs the package {error.name!r}, which is not installed. Run: {cure}")

@@ -16,6 +16,7 @@ import numpy as np
 
 from sranogan_edge.device import temperatures
 from sranogan_edge.errors import SettingsError, SranoganError, StaleThresholdError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.page.board import Board, Entry, Snapshot
 
 try:
@@ -29,7 +30,7 @@ try:
     from sranogan_edge.page.metrics import metrics_text
 except ImportError as missing:
     raise SettingsError(
-        f"the live page needs the package {missing.name}. Install it with: pip install 'sranogan-edge[page]'"
+        f"the live page needs the package {missing.name}. Run: {how_to_install('page')}"
     ) from missing
 
 __all__ = ["make_app", "state_of"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.secret import read_secret
 from sranogan_edge.settings.sinks import SinkSettings, refuse_shared_files
@@ -147,7 +148,7 @@ class PageSettings:
             from sranogan_edge.page.access import parse_address
         except ModuleNotFoundError as error:
             raise MissingExtraError(
-                f'the live page needs the package {error.name}. Run: pip install "sranogan-edge[page]"'
+                f"the live page needs the package {error.name}. Run: {how_to_install('page')}"
             ) from error
         return parse_address(self.serve, read_secret(self.token_file, PAGE_TOKEN, environ))
 

@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.sinks.courier import UnreachableError
 
 try:
     from paho.mqtt import client as paho
     from paho.mqtt.enums import CallbackAPIVersion
 except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        'MQTT needs the package paho-mqtt. Run: pip install "sranogan-edge[mqtt]"'
-    ) from error
+    raise MissingExtraError(f"MQTT needs the package paho-mqtt. Run: {how_to_install('mqtt')}") from error
 
 __all__ = ["MqttOptions", "MqttTransport", "discovery_messages"]
 

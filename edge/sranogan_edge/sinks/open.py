@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
+from sranogan_edge.extras import how_to_install
 from sranogan_edge.sinks.courier import Courier, Transport
 from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
@@ -117,7 +118,7 @@ def _dicom(uri: str, outbox: Path, pictures: Path | None, options: Mapping[str, 
         from sranogan_edge.sinks.dicom import DicomSink, destination_of
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f'DICOM results need the package {error.name}. Run: pip install "sranogan-edge[dicom]"'
+            f"DICOM results need the package {error.name}. Run: {how_to_install('dicom')}"
         ) from error
     chosen = {name: options[name] for name in ("heat_map", "report") if name in options}
     destination = destination_of(uri, **{name: options[name] for name in options if name not in chosen})

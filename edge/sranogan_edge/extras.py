@@ -1,0 +1,25 @@
+"""What to run where an optional package is missing.
+
+The distributions are on no package index, and nobody has registered their names there: ``pip install NAME``
+would run a stranger's code. So a message names a clone or a wheel, never the bare name.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sranogan_edge import __version__
+
+__all__ = ["how_to_install"]
+
+_DISTRIBUTIONS = {"edge": "sranogan_edge", "export": "sranogan_export"}
+
+
+def how_to_install(*extras: str, folder: Literal["edge", "export"] = "edge") -> str:
+    """Return what installs ``extras`` of the distribution in ``folder``, to stand behind "Run: "."""
+    listed = ",".join(extras)
+    wheel = f"{_DISTRIBUTIONS[folder]}-{__version__}-py3-none-any.whl"
+    return (
+        f'pip install "./{folder}[{listed}]" (in a clone of keras-sranogan; from its wheel: '
+        f'pip install "{wheel}[{listed}]")'
+    )
