@@ -8,78 +8,94 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 
 VENV := .venv
 PY := $(VENV)/bin/python
-STAMP := $(VENV)/.ready
 PYPROJECTS := pyproject.toml edge/pyproject.toml export/pyproject.toml
-LINTED := keras_sranogan edge/sranogan_edge export/sranogan_export tests
+VERSION_FILE := edge/sranogan_edge/__init__.py
+LINTED := keras_sranogan edge/sranogan_edge export/sranogan_export tests requirements/install.py
 
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+# What has been installed into $(VENV): the packages alone, or with everything for development.
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test coverage test-all test-services lint format requirements clean
+.PHONY: help setup demo test coverage test-all test-install test-services device-image lint format requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## make .venv with the pinned requirements and the three packages
+setup: $(DEV) ## make .venv with the pinned requirements and the three packages
 
-$(STAMP): requirements/dev.txt $(PYPROJECTS)
+# Compiled lists are complete: pip is to install them, not to resolve anything. Older pips look past a pin where a
+# dependency names an extra, so that a list would rot with the first newer version on the index.
+$(RUN): requirements/run.txt requirements/install.py $(PYPROJECTS) $(VERSION_FILE)
 	@test -n '$(PYTHON)' || { \
 		echo 'No Python 3.11 or 3.12 with venv found (tried python3.12, python3.11, python3, python).' >&2; \
 		echo 'Install one (Debian: apt install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12' >&2; \
 		exit 1; }
 	@'$(PYTHON)' -c '$(CAN_SERVE)' || { \
 		echo '$(PYTHON) does not serve: Python 3.11 or 3.12 with venv is needed.' >&2; exit 1; }
-	@test -x $(PY) || '$(PYTHON)' -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(PY) -m pip install --quiet --no-deps --no-build-isolation -e edge -e . -e export
-	$(PY) -m pip check
+	@'$(PYTHON)' requirements/install.py $(VENV) requirements/run.txt --editable edge --editable . --editable export
 	@touch $@
 
-demo: $(STAMP) ## train on phantoms, export to int8, evaluate, score twelve images
-	$(VENV)/bin/sranogan-train "phantom?train=600" --preset demo --out demo/run --resume
-	$(VENV)/bin/sranogan-export demo/run --int8 --out demo/chest.sranogan
-	$(VENV)/bin/sranogan-evaluate demo/chest.sranogan phantom --split test \
-		--json demo/evaluation.json --report demo/report.html
-	$(PY) -m keras_sranogan.data.phantom demo/images --count 12
-	$(VENV)/bin/sranogan-score demo/chest.sranogan demo/images --out demo/scores
-	@echo
-	@echo 'The report:     $(CURDIR)/demo/report.html'
-	@echo 'Twelve scores:  $(CURDIR)/demo/scores'
+$(DEV): $(RUN) requirements/dev.txt
+	@'$(PYTHON)' requirements/install.py $(VENV) requirements/dev.txt
+	@touch $@
 
-test: $(STAMP) ## the fast tests without real servers
+demo: $(RUN) ## train on phantoms, export to int8, evaluate, score twelve films; five minutes
+	@$(VENV)/bin/sranogan-demo --out demo
+
+test: $(DEV) ## the fast tests without real servers
 	$(PY) -m pytest
 
-coverage: $(STAMP) ## the same with coverage, which takes them 40 % longer
+coverage: $(DEV) ## the same with coverage, which takes them 40 % longer
 	$(PY) -m pytest --cov
 
-test-all: $(STAMP) ## the fast and the slow tests, with coverage
+test-all: $(DEV) ## the fast and the slow tests, with coverage
 	$(PY) -m pytest --cov -m ''
 
-test-services: $(STAMP) ## the tests with real servers (DICOM, MQTT, RTSP) and a browser, fetched from Debian
+test-install: $(DEV) ## what holds on any fresh machine: lists, pips, Pythons, floors, wheels, the device guide
+	$(PY) -m pytest -rs -m slow tests/install
+
+test-services: $(DEV) ## the tests with real servers (DICOM, MQTT, RTSP) and a browser, fetched from Debian
 	@if path="$$(bash tests/services/install.sh)"; then required=1; \
 	else required=; path=; echo 'What is missing is skipped, and named below.' >&2; fi; \
 	PATH="$$PATH:$$path" SRANOGAN_REQUIRE_SERVICES=$$required $(PY) -m pytest -rs -m 'services and not slow' tests/edge
 
-lint: $(STAMP) ## ruff, and mypy (the edge also as Python 3.10)
+lint: $(DEV) ## ruff, and mypy (the edge also as Python 3.10)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy $(LINTED)
 	$(VENV)/bin/mypy --python-version 3.10 edge/sranogan_edge
 
-format: $(STAMP) ## let ruff sort imports and lay out the code
+format: $(DEV) ## let ruff sort imports and lay out the code
 	$(VENV)/bin/ruff check --select I --fix .
 	$(VENV)/bin/ruff format .
 
-# The committed file names no registry: pip asks the one that it is set up with, and the hashes hold for any mirror.
-requirements: $(STAMP) ## compile requirements/dev.txt anew, with the newest versions allowed
-	$(VENV)/bin/uv pip compile --system-certs --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
-		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
-		--no-emit-package keras-sranogan --no-emit-package sranogan-edge --no-emit-package sranogan-export \
-		--custom-compile-command 'make requirements' --group dev --output-file requirements/dev.txt $(PYPROJECTS)
+# The committed lists name no registry: pip asks the one that it is set up with, and the hashes hold for any mirror.
+COMPILE := $(VENV)/bin/uv pip compile --system-certs --quiet --upgrade --universal --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
+TRAINING := --python-version 3.11 --fork-strategy fewest --no-emit-package keras-sranogan \
+	--no-emit-package sranogan-edge --no-emit-package sranogan-export $(PYPROJECTS)
+SERVICE := --python-version 3.10 --only-binary :all: --extra mqtt --extra webhook --extra page --extra sign --group build edge/pyproject.toml
+
+requirements: $(DEV) ## compile all lists anew, with the newest versions allowed
+	$(COMPILE) $(TRAINING) --group dev --output-file requirements/dev.txt
+	$(COMPILE) $(TRAINING) --group build --constraints requirements/dev.txt --output-file requirements/run.txt
+	$(COMPILE) $(SERVICE) --extra dicom --output-file edge/deploy/requirements.txt
+	$(COMPILE) $(SERVICE) --constraints edge/deploy/constraints-jetson.txt --no-emit-package opencv-python-headless \
+		--output-file edge/deploy/requirements-jetson.txt
+
+# The environment of a device of this machine's kind, as small as it gets; its scores are proven with $(BUNDLE).
+BUNDLE ?= demo/chest.sranogan
+device-image: ## make build/device: what a device runs, pruned; BUNDLE=... proves that it scores the same
+	@test -f '$(BUNDLE)' || { echo "no $(BUNDLE): run make demo, or name a bundle with BUNDLE=..." >&2; exit 1; }
+	rm -rf build/device
+	@'$(PYTHON)' requirements/install.py build/device edge/deploy/requirements.txt
+	build/device/bin/pip install -qq --no-deps --no-build-isolation ./edge
+	'$(PYTHON)' edge/deploy/prune.py build/device --prove '$(BUNDLE)'
 
 clean: ## remove the environment, caches and the demo
-	rm -rf $(VENV) demo build edge/build export/build dist .coverage .mypy_cache .pytest_cache .ruff_cache
-	rm -rf *.egg-info edge/*.egg-info export/*.egg-info
+	rm -rf $(VENV) demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
