@@ -84,6 +84,8 @@ requirements: $(DEV) ## compile all lists anew, with the newest versions allowed
 	$(COMPILE) $(TRAINING) --group dev --output-file requirements/dev.txt
 	$(COMPILE) $(TRAINING) --group build --constraints requirements/dev.txt --output-file requirements/run.txt
 	$(COMPILE) $(SERVICE) --extra dicom --output-file edge/deploy/requirements.txt
+	$(COMPILE) --python-version 3.10 --group test --constraints edge/deploy/requirements.txt \
+		--output-file requirements/edge-test.txt
 	$(COMPILE) $(SERVICE) --constraints edge/deploy/constraints-jetson.txt --no-emit-package opencv-python-headless \
 		--output-file edge/deploy/requirements-jetson.txt
 

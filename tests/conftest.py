@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -65,22 +66,36 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def export_tiny(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Give a function that exports the tiny run in a recipe, once per recipe."""
-    from keras_sranogan.training import Silent
-    from sranogan_export.recipe import ExportOptions
-    from sranogan_export.write_bundle import export_run
+def bundle_of(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Give a function that exports a run (a fixture's name) with options, once for each name.
 
-    folder = tmp_path_factory.mktemp("bundles")
+    SRANOGAN_TEST_BUNDLES names a folder that keeps the bundles: an environment of a device, which has no
+    TensorFlow, takes those that another one has made, and skips what is not there.
+    """
+    kept = os.environ.get("SRANOGAN_TEST_BUNDLES")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("bundles")
 
-    def export(recipe: str) -> Path:
-        path = folder / f"{recipe}.sranogan"
+    def export(name: str, run: str = "tiny_run", **options: Any) -> Path:
+        path = folder / f"{name}.sranogan"
         if not path.exists():
-            options = ExportOptions(recipe, engine="none")  # type: ignore[arg-type]  # the tests name real ones
-            export_run(tiny_run, options, path, Silent())
+            pytest.importorskip("tensorflow", reason=f"no TensorFlow here, and no {path}")
+            from keras_sranogan.training import Silent
+            from sranogan_export.recipe import ExportOptions
+            from sranogan_export.write_bundle import export_run
+
+            folder.mkdir(parents=True, exist_ok=True)
+            export_run(request.getfixturevalue(run), ExportOptions(**options), path, Silent())
         return path
 
     return export
+
+
+@pytest.fixture(scope="session")
+def export_tiny(bundle_of: Callable[..., Path]) -> Callable[[str], Path]:
+    """Give a function that exports the tiny run in a recipe, once per recipe."""
+    return lambda recipe: bundle_of(recipe, recipe=recipe, engine="none")
 
 
 @pytest.fixture(scope="session")
@@ -105,15 +120,15 @@ def knowing_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def knowing_bundle(knowing_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def knowing_bundle(bundle_of: Callable[..., Path]) -> Path:
     """Give a bundle that knows the signs of its normals, its start alone and one step."""
-    from keras_sranogan.training import Silent
-    from sranogan_export.recipe import ExportOptions
-    from sranogan_export.write_bundle import export_run
+    return bundle_of("knowing", "knowing_run", recipe="float32", steps=0, budgets=(1,))
 
-    path = tmp_path_factory.mktemp("knowing-bundle") / "knowing.sranogan"
-    export_run(knowing_run, ExportOptions("float32", steps=0, budgets=(1,)), path, Silent())
-    return path
+
+@pytest.fixture(scope="session")
+def budgets_bundle(bundle_of: Callable[..., Path]) -> Path:
+    """Give an int8 bundle of the tiny run with two step budgets."""
+    return bundle_of("budgets", recipe="int8", engine="none", budgets=(1,))
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,6 @@ from tests.edge.page_tabs import ERRORS
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from keras_sranogan.run import Run
-
 SERVICES = Path(__file__).parents[1] / "services"
 SWIFTSHADER = SERVICES / "swiftshader.sh"
 BARE = {"PATH": "/usr/bin:/bin"}  # PYTHONPATH is for the tests' own Python
@@ -77,18 +75,6 @@ def disk() -> Iterator[Path]:
     """Give a file system of 4 MiB."""
     with file_system("4m") as folder:
         yield folder
-
-
-@pytest.fixture(scope="session")
-def budgets_bundle(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an int8 bundle of the tiny run with two step budgets."""
-    from keras_sranogan.training import Silent
-    from sranogan_export.recipe import ExportOptions
-    from sranogan_export.write_bundle import export_run
-
-    path = tmp_path_factory.mktemp("budgets") / "budgets.sranogan"
-    export_run(tiny_run, ExportOptions("int8", engine="none", budgets=(1,)), path, Silent())
-    return path
 
 
 @pytest.fixture(scope="session")
