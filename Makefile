@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test coverage test-all test-install test-services device-image lint format requirements clean
+.PHONY: help setup demo test coverage test-all test-edge test-install test-services device-image lint format requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ coverage: $(DEV) ## the same with coverage, which takes them 40 % longer
 
 test-all: $(DEV) ## the fast and the slow tests, with coverage
 	$(PY) -m pytest --cov -m ''
+
+# Each of these Pythons that is here, with the requirements of a device. What has TensorFlow makes the bundles first,
+# where SRANOGAN_TEST_BUNDLES names none that are kept.
+EDGE_PYTHONS ?= 3.10 3.11 3.12 3.13
+test-edge: $(DEV) ## the edge's fast tests as devices have it, on each Python that is here
+	@kept="$${SRANOGAN_TEST_BUNDLES:-$$(mktemp -d)}" && export SRANOGAN_TEST_BUNDLES="$$kept" && \
+	$(PY) -m pytest -q tests/install/test_bundles.py && \
+	for version in $(EDGE_PYTHONS); do bash tests/install/test_edge.sh $$version || exit 1; done
 
 test-install: $(DEV) ## what holds on any fresh machine: lists, pips, Pythons, floors, wheels, the device guide
 	$(PY) -m pytest -rs -m slow tests/install
