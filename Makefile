@@ -46,8 +46,10 @@ $(DEV): $(RUN) requirements/dev.txt
 demo: $(RUN) ## train on phantoms, export to int8, evaluate, score twelve films; five minutes
 	@$(VENV)/bin/sranogan-demo --out demo
 
+# Three processes for two cores: many tests wait for a timeout or a disk. The tests of a file stay in one process.
+PARALLEL := -n 3 --dist loadfile
 test: $(DEV) ## the fast tests without real servers
-	$(PY) -m pytest
+	$(PY) -m pytest $(PARALLEL)
 
 coverage: $(DEV) ## the same with coverage, which takes them 40 % longer
 	$(PY) -m pytest --cov

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import signal
 import socket
@@ -306,9 +307,9 @@ def test_what_is_right_in_a_bad_file_is_looked_at(tmp_path: Path) -> None:
         "s.toml:4: scoring.threads = 'four': must be a whole number.",
         "s.toml:6: retention.max_count = -5: max_count must be 0 or more; received -5.",
         "s.toml:10: feeds[1].uri = 'watcg:in': no feed has the scheme",
-        f"s.toml:12: feeds[2].uri = 'watch:{tmp_path}/none': is named twice.",
     ):
         assert told in done.stdout
+    assert re.search(r"s\.toml:12: feeds\[2\]\.uri = 'watch:.*: is named twice\.", done.stdout)
     assert "retention: retention" not in done.stdout
 
 

@@ -162,7 +162,7 @@ def test_each_value_of_a_section_is_judged(tmp_path: Path) -> None:
         ('bundle = "b"\nfeeds = "watch:in"\n', r"\[\[feeds\]\]"),
         ('bundle = "b"\n[feeds]\nuri = "watch:in"\n', r"\[\[feeds\]\]"),
         (SMALL + 'uri = "watch:b"\n', "not TOML"),
-        (SMALL + '[[feeds]]\nuri = "watch:in"\n', r"s.toml:\d+: feeds\[1\].uri = 'watch:.*': is named twice"),
+        (SMALL + '[[feeds]]\nuri = "watch:in"\n', r"s.toml:\d+: feeds\[1\].uri = 'watch:.*: is named twice"),
         (
             SMALL + "[drift]\nwindow = 3\n",
             r"s.toml:\d+: drift.window = 3: window must be a whole number from 10",

@@ -22,4 +22,4 @@ environment="build/edge-$version"
 "$python" requirements/install.py "$environment" requirements/edge-test.txt
 "$environment/bin/python" -m pip install -qq --no-deps --no-build-isolation ./edge
 echo "edge on $("$environment/bin/python" --version):"
-"$environment/bin/python" -m pytest -q -p no:cacheprovider tests/edge
+"$environment/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile tests/edge
