@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from keras_sranogan.settings import TrainSettings
 
+TRUST_S = 20.0  # of finished work, until which the pace that was expected counts as much as the measured one
 OWN_PACE_SHARE = 0.15  # of a task, from where on its own pace tells more than what was expected of it
 
 # Seconds on 2 cores (Intel Xeon with AMX, bfloat16), at 128 px and the batches of the preset "standard".
@@ -44,7 +45,7 @@ class Forecast:
         """Seconds left of all that is planned; None where nothing is."""
         if not self._planned:
             return None
-        pace = self._spent_s / self._expected_s if self._expected_s else 1.0
+        pace = (self._spent_s + TRUST_S) / (self._expected_s + TRUST_S)
         later_s = sum(seconds for task, seconds in self._planned.items() if task not in self._begun)
         return self._task_left_s(pace) + pace * later_s
 

@@ -148,6 +148,7 @@ def main() -> int:
         "--editable", action="append", default=[], help="folder of a package of this repository"
     )
     chosen = parser.parse_args()
+    print(f"making the environment {chosen.environment}", file=sys.stderr, flush=True)
     python = make_environment(chosen.environment)
     own = [part for folder in chosen.editable for part in ("--editable", folder)]
     return (

@@ -52,6 +52,7 @@ class ExportOptions:
         onnx: whether the graphs are also written as ONNX.
         seed: of the fine-tuning; None is the run's.
         qat: how long to fine-tune.
+        proof_normals: at most so many held-out normals are scored to prove equality with Keras; None is usual.
     """
 
     recipe: Recipe = "int8"
@@ -62,6 +63,7 @@ class ExportOptions:
     onnx: bool = False
     seed: int | None = None
     qat: QatSettings = field(default_factory=QatSettings)
+    proof_normals: int | None = None
 
     def __post_init__(self) -> None:
         check_recipe(self.recipe)

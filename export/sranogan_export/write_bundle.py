@@ -104,7 +104,8 @@ def export_run(
         onnx=_onnx(models, searches) if options.onnx else {},
     )
     exact = models if options.recipe == "float32" else _exact(networks, searches, lessons)
-    equality = prove(networks, searches, draft, exact, normals.x[normals.original], progress)
+    unseen = normals.x[normals.original][: options.proof_normals]
+    equality = prove(networks, searches, draft, exact, unseen, progress)
     bundle = _finished(draft, equality, audit)
     write_bundle(bundle, out, key)
     return ExportResult(

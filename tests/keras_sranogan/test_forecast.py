@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keras_sranogan.forecast import Forecast, training_forecast
+from keras_sranogan.forecast import TRUST_S, Forecast, training_forecast
 from keras_sranogan.settings import preset
 
 
@@ -61,11 +61,14 @@ def test_a_task_under_way_is_told_by_its_own_pace(forecast: Forecast, clock: Clo
 
 
 def test_a_slow_machine_stretches_what_is_to_come(forecast: Forecast, clock: Clock) -> None:
-    """A task that took three times as long makes the later ones three times as long."""
+    """A task that took seven times as long makes the later ones longer, the more so the longer it was."""
     forecast.begin("a")
-    clock.now += 30
+    clock.now += 70
     forecast.begin("b")
-    assert forecast.left_s() == pytest.approx(3 * 50.0)
+    assert forecast.left_s() == pytest.approx((70 + TRUST_S) / (10 + TRUST_S) * 50.0)
+    clock.now += 1400
+    forecast.begin("c")
+    assert forecast.left_s() == pytest.approx((1470 + TRUST_S) / (30 + TRUST_S) * 30.0)
 
 
 def test_unplanned_work_takes_its_time_and_changes_no_pace(forecast: Forecast, clock: Clock) -> None:
@@ -83,9 +86,9 @@ def test_a_resumed_task_is_judged_by_what_it_did_now(forecast: Forecast, clock: 
     """Begun at 80 %: the share done before took no time of this run."""
     forecast.begin("a", 0.8)
     assert forecast.left_s() == pytest.approx(2.0 + 50.0)
-    clock.now += 4  # for a fifth of it: twice as slow as expected
+    clock.now += 24  # for a fifth of it: slower than the 2 seconds expected
     forecast.begin("b")
-    assert forecast.left_s() == pytest.approx(2 * 50.0)
+    assert forecast.left_s() == pytest.approx((24 + TRUST_S) / (2 + TRUST_S) * 50.0)
 
 
 def test_a_plan_is_not_planned_twice(forecast: Forecast) -> None:
