@@ -52,7 +52,7 @@ class ExportOptions:
         onnx: whether the graphs are also written as ONNX.
         seed: of the fine-tuning; None is the run's.
         qat: how long to fine-tune.
-        proof_normals: at most so many held-out normals are scored to prove equality with Keras; None is usual.
+        proof_normals: how many held-out normals the proof of equality scores at most; None is the usual.
     """
 
     recipe: Recipe = "int8"

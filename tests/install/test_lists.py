@@ -34,7 +34,16 @@ def test_an_old_pip_would_resolve_otherwise(environment: Callable[..., Path], tm
     listed = tmp_path / "list.txt"
     listed.write_text(f"outer-of-test==1.0 {hashes[0]}\ninner-of-test==1.0 {hashes[1]}\n")
     python = environment("3.11", DEBIAN)
-    command = [python, "-m", "pip", "install", "--no-index", "--require-hashes", "-r", listed]
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--no-index",
+        "--require-hashes",
+        "-r",
+        listed,
+    ]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, env=with_links(tmp_path))
     assert refused.returncode == 1
     assert "all requirements must have their versions pinned" in refused.stderr
@@ -116,7 +125,7 @@ def test_a_failure_is_shown(tmp_path: Path) -> None:
     good = write_wheel(tmp_path, "outer-of-test", "1.0")
     listed = tmp_path / "list.txt"
     listed.write_text(f"outer-of-test==1.0 --hash=sha256:{'0' * 64}\n")
-    command = [sys.executable, INSTALL, tmp_path / "environment", listed]
+    command: list[str | Path] = [sys.executable, INSTALL, tmp_path / "environment", listed]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**BARE, **with_links(tmp_path)}
     )
