@@ -55,7 +55,8 @@ they are compiled into one graph, and {fit:,.0f} times as long as they are usual
 ([docs/bench.md](docs/bench.md)).
 """
 DRAWN = """
-Where the truth is drawn too, small `demo` networks, int8:
+Where the truth is drawn too, small networks ({normals} normals, {gan} GAN and {head} head steps; the preset `demo` is
+shorter now), int8:
 
 | | AUROC | pixel AUROC | AUPRO |
 |---|---|---|---|
@@ -117,7 +118,10 @@ def _drawn(results: dict[str, dict[str, Any]]) -> str:
         int8 = results[key]["int8"]
         figures = " | ".join(f"{int8[name]:.3f}" for name in ("auroc", "pixel_auroc", "pixel_aupro"))
         rows.append(f"| {title} | {figures} |")
-    return DRAWN + "\n".join(rows) + "\n"
+    trained = results["chests"]["keras"]["settings"]
+    counts = {"gan": trained["anogan"]["steps"], "head": trained["head"]["steps"]}
+    normals = sum(results["chests"]["provenance"][part] for part in ("normals_to_train", "normals_held_out"))
+    return DRAWN.format(normals=normals, **counts) + "\n".join(rows) + "\n"
 
 
 def _plain(anogan: dict[str, Any]) -> str:

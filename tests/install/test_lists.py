@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ OLDEST, DEBIAN, UBUNTU, NEWEST = "22.0.2", "23.0.1", "24.0", "newest"  # 22.0.2:
 def installed(python: Path) -> dict[str, str]:
     """Return the versions of what an environment holds."""
     listed = json.loads(run(python, "-m", "pip", "list", "--format=json"))
-    return {entry["name"].lower().replace("_", "-"): entry["version"] for entry in listed}
+    return {re.sub(r"[-_.]+", "-", entry["name"]).lower(): entry["version"] for entry in listed}
 
 
 def test_an_old_pip_would_resolve_otherwise(environment: Callable[..., Path], tmp_path: Path) -> None:
