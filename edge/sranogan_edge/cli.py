@@ -11,12 +11,11 @@ import typer
 from sranogan_edge.cli_common import Version, run
 from sranogan_edge.cli_score import check_images, find_images, score_files
 from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
-from sranogan_edge.errors import ExitCode, ResultsError, SettingsError, SranoganError
+from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
 from sranogan_edge.service.model import Loader
-from sranogan_edge.settings.check_parts import holder_of
 from sranogan_edge.settings.feeds import FilesFeedSettings
 from sranogan_edge.settings.folders import own_folders
 from sranogan_edge.settings.read import read_for_check, read_settings
@@ -29,7 +28,7 @@ from sranogan_edge.settings.tree import (
     Settings,
     SpoolSettings,
 )
-from sranogan_edge.spool.lock import RESULTS_LOCK
+from sranogan_edge.spool.lock import refuse_held_results
 
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
@@ -66,7 +65,9 @@ def score(
     check_config: Annotated[
         bool, typer.Option("--check-config", help="Look at all that would run, start nothing.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder for results.jsonl and heat_maps/.")] = Path("scores"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for results.jsonl and heat_maps/, of one run at a time.")
+    ] = Path("scores"),
     backend: Annotated[
         str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}. See docs/backends.md.")
     ] = "auto",
@@ -185,11 +186,7 @@ def _refuse_beside_config(context: typer.Context) -> None:
 
 
 def _score_files(settings: Settings, json: Path | None) -> ExitCode:
-    if holder := holder_of(settings.out, RESULTS_LOCK):
-        raise ResultsError(
-            f"{settings.out}: the runner of process {holder} keeps its results there, and these would begin "
-            "results.jsonl anew. Name another folder with --out."
-        )
+    refuse_held_results(settings.out)  # before the bundle takes its time to load
     files = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)

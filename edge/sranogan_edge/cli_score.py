@@ -20,12 +20,12 @@ from sranogan_edge.frame import Frame
 from sranogan_edge.image_files import begins_as_dicom, check_place, images_below
 from sranogan_edge.results import (
     ResultLine,
-    ResultsFolder,
     Summary,
     error_line,
     summarise,
     write_summary,
 )
+from sranogan_edge.results_folder import ResultsFolder
 from sranogan_edge.service.judge import Judge
 
 __all__ = ["check_images", "find_images", "score_files"]

@@ -6,12 +6,10 @@ import calendar
 import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -194,80 +192,6 @@ def write_summary(summary: Summary, path: Path) -> None:
             f"cannot write the summary {path}: {error.strerror or error}. The results themselves are "
             "complete; name another place with --json."
         ) from error
-
-
-class ResultsFolder:
-    """``results.jsonl`` and ``heat_maps/`` in one folder; use as a context manager."""
-
-    def __init__(self, folder: Path) -> None:
-        """Make the folder; an earlier ``results.jsonl`` in it is replaced.
-
-        Raises:
-            ResultsError: it cannot be written to.
-        """
-        self.folder = folder
-        try:
-            (folder / HEAT_MAPS).mkdir(parents=True, exist_ok=True)
-            self._lines = (folder / "results.jsonl").open("wb", buffering=0)
-        except OSError as error:
-            raise self._failed(error) from error
-        self._whole = 0  # bytes of whole lines in the file
-
-    def __enter__(self) -> ResultsFolder:
-        """Return self."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Flush to disk and close."""
-        try:
-            with self._lines:
-                os.fsync(self._lines.fileno())
-        except OSError as failure:
-            if error is None:
-                raise self._failed(failure) from failure
-
-    def write(self, line: ResultLine) -> None:
-        """Append one line; it reaches the operating system before this returns, whole or not at all.
-
-        Raises:
-            ResultsError: it cannot be written; the lines before it stand.
-        """
-        left = memoryview((json.dumps(asdict(line), allow_nan=False) + "\n").encode())
-        length = len(left)
-        try:
-            while left:
-                left = left[self._lines.write(left) :]
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                self._lines.truncate(self._whole)
-            if isinstance(error, OSError):
-                raise self._failed(error) from error
-            raise
-        self._whole += length
-
-    def write_overlay(self, name: str, verdict: Verdict, heat_limit: float) -> str:
-        """Save the image with its heat map as PNG; returns the path relative to the folder.
-
-        Raises:
-            ResultsError: it cannot be written; nothing of it is left.
-        """
-        relative = f"{HEAT_MAPS}/{name}.png"
-        _, png = cv2.imencode(".png", overlay(verdict.reconstruction.x, verdict.heat, heat_limit))
-        try:
-            (self.folder / relative).write_bytes(png.tobytes())
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                (self.folder / relative).unlink(missing_ok=True)
-            raise self._failed(error) from error
-        return relative
-
-    def _failed(self, error: OSError) -> ResultsError:
-        return ResultsError(
-            f"cannot write results to {self.folder}: {error.strerror or error}. Results written so far are "
-            "kept; free some space or name another folder with --out."
-        )
 
 
 def overlay(x: NDArray[np.float32], heat: NDArray[np.float32], heat_limit: float) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.extras import how_to_install
+from sranogan_edge.settings.text import decode_text
 
 __all__ = ["Signature", "sign", "why_not_signed"]
 
@@ -30,6 +31,8 @@ def _key_bytes(path: Path) -> bytes:
         raise SettingsError(
             f"the key {path} cannot be read ({error.strerror or error}). Check the path."
         ) from error
+    if b"-----BEGIN" in data[:40].replace(b"\0", b"") and not data.startswith(b"-----BEGIN"):
+        data = decode_text(data, path).encode()  # PEM with a byte-order mark is no secret of other bytes
     if len(data) < MIN_SECRET_BYTES:
         raise SettingsError(
             f"the key {path} has {len(data)} bytes; at least {MIN_SECRET_BYTES} are needed. Make one with: "

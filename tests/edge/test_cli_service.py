@@ -286,7 +286,7 @@ def test_files_are_not_scored_over_the_results_of_a_runner(
         (out / "results.jsonl").write_text("{}\n")
         done = score(tiny_bundle, study, "--out", out)
         assert done.exit_code == ExitCode.CANNOT_WRITE
-        assert f"the runner of process {runner.pid} keeps its results there" in done.stderr
+        assert f"{out} is in use by another runner (process {runner.pid}); two would mix" in done.stderr
         runner.stdin.close()
     assert (out / "results.jsonl").read_text() == "{}\n"
     assert score(tiny_bundle, study, "--out", out).exit_code == ExitCode.OK

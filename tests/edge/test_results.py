@@ -11,13 +11,13 @@ import pytest
 
 from sranogan_edge.errors import ResultsError, UnreadableImageError
 from sranogan_edge.results import (
-    ResultsFolder,
     Scorer,
     error_line,
     overlay,
     summarise,
     write_summary,
 )
+from sranogan_edge.results_folder import ResultsFolder
 from tests.edge.result_lines import line
 
 SCORER = Scorer("ab", 4, "LiteRT", "the GPU hangs")
@@ -37,14 +37,6 @@ def test_lines_stand_as_soon_as_written(tmp_path: Path) -> None:
         assert [one["file"] for one in lines_in(tmp_path)] == ["1.png"]
         results.write(line(2))
     assert [one["score"] for one in lines_in(tmp_path)] == [2.0, 3.0]
-
-
-def test_earlier_lines_are_replaced(tmp_path: Path) -> None:
-    """A second feed into one folder leaves its own lines only."""
-    for number in (1, 2):
-        with ResultsFolder(tmp_path) as results:
-            results.write(line(number))
-    assert [one["file"] for one in lines_in(tmp_path)] == ["2.png"]
 
 
 def test_full_disk_keeps_whole_lines(small_disk: Path) -> None:

@@ -16,7 +16,6 @@ from sranogan_edge.settings.check_parts import (
     Finding,
     existing_parent,
     folder_problem,
-    holder_of,
     limit_problem,
     look_at_feed,
     look_at_sink,
@@ -27,6 +26,7 @@ from sranogan_edge.settings.feeds import DicomFeedSettings, VideoFeedSettings, W
 from sranogan_edge.settings.read import feed_settings, read_settings, sink_settings
 from sranogan_edge.settings.sinks import MqttSinkSettings
 from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
+from sranogan_edge.spool.lock import holder_of
 from sranogan_edge.spool.spool import Spool
 
 NOBODY = 65534
@@ -81,6 +81,25 @@ def test_the_holder_of_a_spool(tmp_path: Path) -> None:
         other.stdin.close()
     assert holder_of(tmp_path) == ""
     Spool(tmp_path).close()
+
+
+def test_the_holder_of_a_results_folder(tmp_path: Path) -> None:
+    """A runner that writes to ``out`` is named; it is to be stopped, and no error of the settings."""
+    (tmp_path / "out").mkdir()
+    script = (
+        "import sys; from pathlib import Path; from sranogan_edge.spool.lock import *; "
+        "s = lock_results(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdin
+        assert other.stdout.readline() == b"held\n"
+        settings = Settings(tmp_path / "b", (), out=tmp_path / "out", spool=SpoolSettings(min_free_bytes=0))
+        found = _findings(settings)["out"]
+        assert (found.state, f"process {other.pid} holds it" in found.message) == ("note", True)
+        other.stdin.close()
+    assert _findings(settings)["out"].state == "ok"
 
 
 def test_ports(busy_port: int) -> None:

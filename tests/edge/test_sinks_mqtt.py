@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
+import signal
+import sqlite3
 import subprocess
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from sranogan_edge.sinks.sink import record_of
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
 
 from sranogan_edge.sinks.mqtt import MqttOptions, MqttTransport, discovery_messages
-from tests.edge.remote_results import PATIENCE_S, SECRET, files, names, wait_until
+from tests.edge.mqtt_broker import Broker, Listener, OldBroker
+from tests.edge.remote_results import SECRET, files, names, wait_until
 from tests.edge.result_lines import line
 
 Service = Callable[[str], str]
@@ -45,36 +47,6 @@ def test_mqtt_options_that_cannot_work(options: dict[str, Any], said: str) -> No
         MqttOptions("host", **options)
 
 
-class Broker:
-    """A real mosquitto on loopback, that can be stopped and started again."""
-
-    def __init__(
-        self, program: str, folder: Path, settings: str = "allow_anonymous true\n", more: str = ""
-    ) -> None:
-        self.program = program
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self.settings = folder / "mosquitto.conf"
-        self.settings.write_text(f"listener {self.port} 127.0.0.1\n{settings}{more}")
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [self.program, "-c", str(self.settings)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self.answers)
-
-    def answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
 @pytest.fixture
 def broker(tmp_path: Path, service: Service) -> Iterator[Broker]:
     """One that is running."""
@@ -82,31 +54,6 @@ def broker(tmp_path: Path, service: Service) -> Iterator[Broker]:
     made.start()
     yield made
     made.stop()
-
-
-class Listener:
-    """A client that notes all messages of one broker."""
-
-    def __init__(self, broker: Broker) -> None:
-        from paho.mqtt import client as paho
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        self.got: list[tuple[str, bytes, bool]] = []
-        self.ready = threading.Event()
-        self.client = paho.Client(CallbackAPIVersion.VERSION2)
-        self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
-        self.client.on_subscribe = lambda *_: self.ready.set()
-        self.client.on_message = lambda _c, _d, m: self.got.append((m.topic, bytes(m.payload), m.retain))
-        self.client.connect("127.0.0.1", broker.port)
-        self.client.loop_start()
-        assert self.ready.wait(PATIENCE_S)
-
-    def of(self, topic: str) -> list[bytes]:
-        return [body for found, body, _ in self.got if found == topic]
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 def test_a_broker_that_stops_and_starts_again(broker: Broker, tmp_path: Path) -> None:
@@ -118,7 +65,7 @@ def test_a_broker_that_stops_and_starts_again(broker: Broker, tmp_path: Path) ->
     for number in range(20):
         courier.write(line(number))
     wait_until(lambda: len(first.of("sranogan/one/result")) == 20)
-    assert first.of("sranogan/one/status") == [b"online"]
+    assert first.of("sranogan/one/status/one") == [b"online"]
     first.close()
     broker.stop()
     for number in range(20, 50):
@@ -133,7 +80,7 @@ def test_a_broker_that_stops_and_starts_again(broker: Broker, tmp_path: Path) ->
     assert list(dict.fromkeys(arrived)) == [name for name in files(50) if name in arrived]
     assert courier.health.written == 50
     courier.close()
-    wait_until(lambda: second.of("sranogan/one/status")[-1:] == [b"offline"])
+    wait_until(lambda: second.of("sranogan/one/status/one")[-1:] == [b"offline"])
     second.close()
 
 
@@ -142,17 +89,17 @@ def test_the_last_will(broker: Broker, tmp_path: Path) -> None:
     listener = Listener(broker)
     transport = MqttTransport(MqttOptions("127.0.0.1", broker.port, device="one"))
     transport.send("key", b"{}")
-    wait_until(lambda: listener.of("sranogan/one/status") == [b"online"])
+    wait_until(lambda: listener.of("sranogan/one/status/one") == [b"online"])
     client = transport._client
     assert client is not None
     client.loop_stop()
     broken = client.socket()
     assert broken is not None
     broken.close()
-    wait_until(lambda: listener.of("sranogan/one/status") == [b"online", b"offline"])
+    wait_until(lambda: listener.of("sranogan/one/status/one") == [b"online", b"offline"])
     listener.close()
     late = Listener(broker)
-    wait_until(lambda: ("sranogan/one/status", b"offline", True) in late.got)
+    wait_until(lambda: ("sranogan/one/status/one", b"offline", True) in late.got)
     late.close()
 
 
@@ -169,7 +116,7 @@ def test_home_assistant_finds_the_device(broker: Broker) -> None:
     topic = "homeassistant/binary_sensor/sranogan_one/anomalous/config"
     found = json.loads(listener.of(topic)[0])
     assert found["device_class"] == "problem"
-    assert found["availability_topic"] == "sranogan/one/status"
+    assert found["availability_topic"] == "sranogan/one/status/one"
     assert found["state_topic"] == "sranogan/one/result"
     assert len({json.dumps(message["unique_id"]) for message in expected.values()}) == len(expected) == 4
 
@@ -259,3 +206,148 @@ def test_sinks_of_other_machines_open_by_their_address(broker: Broker, tmp_path:
     for sink in sinks:
         sink.close()
     assert len(list((tmp_path / "out").glob("outbox-*.sqlite"))) == 2
+
+
+def test_what_the_access_list_refuses_waits_and_is_told(tmp_path: Path, service: Service) -> None:
+    """It is not counted as delivered, the health says why, and it arrives once the list allows the topic."""
+    rights = tmp_path / "acl"
+    rights.write_text("topic read #\ntopic readwrite +/status/#\n")
+    broker = Broker(service("mosquitto"), tmp_path, more=f"acl_file {rights}\nuser root\n")
+    broker.start()
+    try:
+        listener = Listener(broker)
+        options = MqttOptions("127.0.0.1", broker.port, device="one", prefix="ward")
+        courier = Courier(MqttTransport(options), Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.1, 0.2))
+        for number in range(3):
+            courier.write(line(number))
+        wait_until(lambda: courier.health.state == "failing")
+        health = courier.health
+        assert "does not take a result: Not authorized (topic ward/result)" in health.message
+        assert "access list" in health.message
+        assert (health.written, health.waiting, health.refused) == (0, 3, 0)
+        assert listener.of("ward/result") == []
+        rights.write_text("topic readwrite #\n")
+        assert broker.process
+        broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: courier.health.waiting == 0)
+        wait_until(lambda: names(listener.of("ward/result")) == files(3))
+        assert (courier.health.state, courier.health.written) == ("ok", 3)
+        courier.close()
+        listener.close()
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize("limit", ["message_size_limit 2000", "max_packet_size 2000"])
+def test_what_is_too_large_for_the_broker_is_set_apart(tmp_path: Path, service: Service, limit: str) -> None:
+    """It is counted as refused, not as delivered, with the broker's reason; those behind it arrive."""
+    broker = Broker(service("mosquitto"), tmp_path, more=f"{limit}\n")
+    broker.start()
+    try:
+        listener = Listener(broker)
+        options = MqttOptions("127.0.0.1", broker.port, device="one", retry_s=(1, 1))
+        courier = Courier(MqttTransport(options), Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.1, 0.2))
+        for number in range(3):
+            courier.write(line(number, reason="x" * 3000 if number == 1 else None))
+        wait_until(lambda: courier.health.waiting == 0)
+        health = courier.health
+        assert (health.written, health.refused, health.lost) == (2, 1, 0)
+        wait_until(lambda: len(names(listener.of("sranogan/one/result"))) == 2)
+        assert names(listener.of("sranogan/one/result")) == ["0.png", "2.png"]
+        courier.close()
+        listener.close()
+    finally:
+        broker.stop()
+    with sqlite3.connect(tmp_path / "outbox.sqlite") as database:
+        ((body, reason),) = database.execute("SELECT body, reason FROM refused").fetchall()
+    assert json.loads(body)["file"] == "1.png"
+    assert reason.startswith("the MQTT broker 127.0.0.1 refuses a result: ")
+    assert "large" in reason or "it takes 2000 bytes" in reason
+
+
+@pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b""])
+def test_a_broker_without_mqtt_5(broker: Broker, caplog: pytest.LogCaptureFixture, answer: bytes) -> None:
+    """It refuses version 5, by an answer of 3.1.1 or by none, and gets results by 3.1.1; the log says so."""
+    listener = Listener(broker)
+    with OldBroker(broker, answer) as old:
+        transport = MqttTransport(MqttOptions("127.0.0.1", old.port, device="one", retry_s=(1, 1)))
+        transport.send("key", b"{}")
+        wait_until(lambda: listener.of("sranogan/one/result") == [b"{}"])
+        assert old.refused >= 1
+        transport.send("other", b"[]")
+        wait_until(lambda: listener.of("sranogan/one/result") == [b"{}", b"[]"])
+        transport.close()
+        wait_until(lambda: listener.of("sranogan/one/status/one") == [b"online", b"offline"])
+        old.shutdown()
+    listener.close()
+    (told,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert "127.0.0.1 does not speak MQTT 5" in told
+    assert "does not tell what it refuses" in told
+
+
+def test_two_devices_of_one_name(broker: Broker, tmp_path: Path) -> None:
+    """Each is online and offline by itself, under a topic that it keeps across a restart."""
+    listener = Listener(broker)
+    uri = f"mqtt://127.0.0.1:{broker.port}/ward"
+
+    def states() -> dict[str, bytes]:
+        return {topic: body for topic, body, _ in listener.got if topic.startswith("ward/status/")}
+
+    sinks = [open_sink(uri, tmp_path / name, device="one") for name in "ab"]
+    for sink in sinks:
+        sink.write(line(0))
+    wait_until(lambda: list(states().values()) == [b"online"] * 2)
+    first, second = states()
+    assert first.startswith("ward/status/one-")
+    sinks[0].close()
+    wait_until(lambda: b"offline" in states().values())
+    assert sorted(states().values()) == [b"offline", b"online"]
+    sinks[0] = open_sink(uri, tmp_path / "a", device="one")
+    sinks[0].write(line(1))
+    wait_until(lambda: states() == {first: b"online", second: b"online"})
+    for sink in sinks:
+        sink.close()
+    listener.close()
+
+
+def test_a_status_that_is_refused_is_told(
+    tmp_path: Path, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Results go on; the log says which topic the broker does not take."""
+    rights = tmp_path / "acl"
+    rights.write_text("topic read #\ntopic write ward/result\n")
+    broker = Broker(service("mosquitto"), tmp_path, more=f"acl_file {rights}\nuser root\n")
+    broker.start()
+    try:
+        transport = MqttTransport(MqttOptions("127.0.0.1", broker.port, device="one", prefix="ward"))
+        transport.send("key", b"{}")
+        told = "the MQTT broker 127.0.0.1 refuses ward/status/one: Not authorized"
+        wait_until(lambda: told in [one.getMessage() for one in caplog.records])
+        transport.close()
+    finally:
+        broker.stop()
+
+
+def test_a_run_that_ends_tells_what_was_not_delivered(
+    tiny_bundle: Path, tmp_path: Path, broker: Broker
+) -> None:
+    """The log of a real process says how many results wait or were refused, and why; the outbox has them."""
+    pytest.importorskip("keras_sranogan", reason="the device has no phantoms")
+    from PIL import Image
+
+    from keras_sranogan.data.phantom import render_normal
+
+    Image.fromarray(render_normal(5, 0, 96).pixels).save(tmp_path / "film.png")
+    broker.stop()
+    limits = f"listener {broker.port} 127.0.0.1\nallow_anonymous true\nmax_packet_size 400\n"
+    broker.settings.write_text(limits)
+    score = Path(sys.executable).with_name("sranogan-score")
+    command = [score, tiny_bundle, tmp_path / "film.png", "--sink", f"mqtt://127.0.0.1:{broker.port}"]
+
+    def told(out: str) -> str:
+        whole = [*map(str, command), "--out", str(tmp_path / out)]
+        return subprocess.run(whole, capture_output=True, text=True, timeout=120, check=True).stderr
+
+    assert "1 results wait in its outbox for the next start. the MQTT broker 127.0.0.1 cannot be" in told("a")
+    broker.start()
+    assert "1 results were refused for good and set apart" in told("b")

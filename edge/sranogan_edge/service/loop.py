@@ -132,6 +132,7 @@ class Service:
                 self._swap.close()
             self._intake.close()
             delivery.close()
+            self._report.sinks(delivery.health)
         if self._stop.is_set():
             return ExitCode.OK
         failures = self._intake.failures

@@ -123,9 +123,7 @@ class Report:
         for name, found in health.items():
             bad = found.state in _ALARMING
             self._alarms.note(f"feed {name}", *([f"{name}: {found.message or found.state}"] if bad else []))
-        for name, sink in sinks.items():
-            whys = (why if why.startswith(name) else f"{name}: {why}" for why in _wrong(sink))
-            self._alarms.note(f"sink {name}", *whys)
+        self.sinks(sinks)
         self._alarms.note("disk", *filter(None, [disk]))
         if self._board:
             self._board.set_feeds(health, sinks)
@@ -133,6 +131,12 @@ class Report:
             self._board.set_alarms(self._alarms.now)
             why_not = self._why_not or disk or device
             self._board.set_ready(not why_not, why_not)
+
+    def sinks(self, sinks: Mapping[str, SinkHealth]) -> None:
+        """Renew the alarms of the sinks alone: once more at the end, when they are closed."""
+        for name, sink in sinks.items():
+            whys = (why if why.startswith(name) else f"{name}: {why}" for why in _wrong(sink))
+            self._alarms.note(f"sink {name}", *whys)
 
     def status(self, scored: int, failed: int) -> None:
         """Tell systemd one line."""
@@ -146,6 +150,8 @@ def _wrong(sink: SinkHealth) -> Iterator[str]:
     """Why a sink fails, and what it has not got and will not get."""
     if sink.state == "failing":
         yield sink.message
+    if sink.state == "closed" and sink.waiting:
+        yield f"{sink.waiting} results wait in its outbox for the next start. {sink.message}".rstrip()
     if sink.lost:
         yield f"{sink.lost} results are lost: more waited than max_waiting"
     if sink.refused:

@@ -30,7 +30,7 @@ from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.open import open_sink, sink_key
-from sranogan_edge.spool.lock import RESULTS_LOCK, FolderLock
+from sranogan_edge.spool.lock import lock_results
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 __all__ = ["log_to_stderr", "serve", "serve_settings"]
@@ -135,7 +135,7 @@ def _own(out: Path, parts: ExitStack) -> None:
         SpoolInUseError: another runner writes its results there.
     """
     try:
-        lock = FolderLock(out, "two would mix their results. Name another folder with --out.", RESULTS_LOCK)
+        lock = lock_results(out)
     except SpoolInUseError:
         raise
     except SpoolError as error:

@@ -15,7 +15,6 @@ from sranogan_edge.settings.check_parts import (
     State,
     existing_parent,
     folder_problem,
-    holder_of,
     limit_problem,
     look_at_feed,
     look_at_sink,
@@ -26,6 +25,7 @@ from sranogan_edge.settings.folders import watch_problem
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.site.domain import DomainRule
 from sranogan_edge.site.drift import DriftMonitor
+from sranogan_edge.spool.lock import RESULTS_LOCK, holder_of
 
 __all__ = ["Finding", "check_settings"]
 
@@ -111,7 +111,10 @@ def _site(settings: Settings, judge: Judge) -> Iterator[Finding]:
 
 def _places(context: _Context) -> Iterator[Finding]:
     settings = context.settings
-    for what, folder in (("out", settings.out), ("spool", settings.spool_folder)):
+    for what, folder, holder in (
+        ("out", settings.out, holder_of(settings.out, RESULTS_LOCK)),
+        ("spool", settings.spool_folder, context.holder),
+    ):
         problem = folder_problem(folder)
         if problem:
             yield Finding(what, str(folder), "error", problem)
@@ -122,8 +125,8 @@ def _places(context: _Context) -> Iterator[Finding]:
             yield Finding(
                 what, str(folder), "error", f"{message}: nothing would be accepted. Free some space."
             )
-        elif what == "spool" and context.holder:
-            held = f"process {context.holder} holds it; stop that one before this one is started"
+        elif holder:
+            held = f"process {holder} holds it; stop that one before this one is started"
             yield Finding(what, str(folder), "note", held)
         else:
             yield Finding(what, str(folder), "ok", message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import tempfile
@@ -19,13 +18,13 @@ from sranogan_edge.settings.secret import others_can_read
 from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.spool.entry import SpoolLimits
+from sranogan_edge.spool.lock import RESULTS_LOCK, holder_of
 
 __all__ = [
     "Finding",
     "State",
     "existing_parent",
     "folder_problem",
-    "holder_of",
     "limit_problem",
     "look_at_feed",
     "look_at_sink",
@@ -69,21 +68,6 @@ def folder_problem(folder: Path) -> str:
         return f"{parent} is no folder. Name another one."
     if not os.access(parent, os.W_OK | os.X_OK):
         return f"user {os.geteuid()} may not write to {parent}. Give it the right, or name another folder."
-    return ""
-
-
-def holder_of(folder: Path, lock: str = "lock") -> str:
-    """Return the process id of the runner that holds ``folder``; empty where none does."""
-    try:
-        file = os.open(folder / lock, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
-    finally:
-        os.close(file)
     return ""
 
 
@@ -162,6 +146,10 @@ def look_at_sink(sink: SinkSettings, environ: Mapping[str, str] | None) -> Findi
     local = {"jsonl": Path(rest), "sqlite": Path(rest).parent}.get(scheme)
     if local is not None and (problem := folder_problem(local)):
         return Finding("sink", shown, "error", problem)
+    if scheme == "jsonl" and (holder := holder_of(Path(rest), RESULTS_LOCK)):
+        return Finding(
+            "sink", shown, "note", f"process {holder} writes there; stop it before this one starts"
+        )
     try:
         secrets = sink.secrets(environ)
         with tempfile.TemporaryDirectory(prefix="sranogan-check-") as folder:

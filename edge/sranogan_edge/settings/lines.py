@@ -21,7 +21,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     found: dict[KeyPath, int] = {}
     counts: Counter[KeyPath] = Counter()
     table: KeyPath = ()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if opened := _TABLE.match(line):
             table = _within(_names(opened[2]), counts)
             if opened[1] == "[[":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sranogan_edge.settings.feeds import FEED_SETTINGS, FeedSettings
 from sranogan_edge.settings.lines import KeyPath, key_lines, line_of
 from sranogan_edge.settings.secret import holds_password
 from sranogan_edge.settings.sinks import SINK_SETTINGS
+from sranogan_edge.settings.text import decode_text, is_escape_trouble
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.settings.values import UNUSABLE, FromEnvironment, Problem, Reading, build
 
@@ -69,9 +71,7 @@ def read_for_check(path: Path, environ: Mapping[str, str] | None = None) -> Read
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(
-            f"{path}: not TOML: {error}. Text stands in quotes, lists in brackets: see docs/settings.md."
-        ) from error
+        raise SettingsError(_not_toml(path, text, str(error))) from error
     reading = Reading(path.resolve().parent, _chosen)
     _override(table, os.environ if environ is None else environ, reading)
     settings = build(Settings, table, (), reading)
@@ -113,13 +113,24 @@ def _text_of(path: Path) -> str:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise SettingsError(f"{path}: more than {MAX_BYTES:,} bytes are no settings. Check the path.")
-        return data.decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(
             f"{path}: the settings cannot be read ({error.strerror or error}). Check the path and its mode."
         ) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not text in UTF-8 ({error}). Save it as UTF-8.") from error
+    return decode_text(data, path)
+
+
+def _not_toml(path: Path, text: str, why: str) -> str:
+    """What is wrong, with its line; where a Windows path is the reason, that one's cure."""
+    at = re.search(r"at line (\d+)", why)
+    lines = text.split("\n")
+    number = int(at[1]) if at else len(lines)
+    if "Unescaped" in why or "hex value" in why or is_escape_trouble(lines[number - 1].rstrip("\r")):
+        return (
+            f"{path}:{number}: in double quotes a backslash begins an escape, and this one is wrong ({why}). "
+            "Write paths of Windows in single quotes: 'C:\\data'."
+        )
+    return f"{path}: not TOML: {why}. Text stands in quotes, lists in brackets: see docs/settings.md."
 
 
 def _described(problem: Problem, path: Path, lines: dict[KeyPath, int]) -> str:

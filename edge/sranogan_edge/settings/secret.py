@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.settings.text import decode_text
 
 __all__ = ["holds_password", "others_can_read", "read_secret", "without_password"]
 
@@ -21,21 +22,22 @@ _QUERY = re.compile(r"(://[^\s?'\"]*\?)[^\s'\"]+")
 def read_secret(file: Path | None, variable: str, environ: Mapping[str, str] | None = None) -> str:
     """Return the first line of ``file``, or where none is named, the variable; empty where it is not set.
 
+    A line break at its end is no part of it, nor is a byte-order mark at the file's begin.
+
     Raises:
-        SettingsError: the file cannot be read, or is empty.
+        SettingsError: the file cannot be read, is empty, or not in UTF-8.
     """
     if file is None:
-        return (os.environ if environ is None else environ).get(variable, "")
+        return (os.environ if environ is None else environ).get(variable, "").rstrip("\r\n")
     try:
         with file.open("rb") as opened:
-            text = opened.read(MAX_BYTES).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            data = opened.read(MAX_BYTES)
+    except OSError as error:
         raise SettingsError(
-            f"{file}: the secret cannot be read ({reason}). Let it hold one line of text, and let this user "
-            "read it."
+            f"{file}: the secret cannot be read ({error.strerror or error}). Let it hold one line of "
+            "text, and let this user read it."
         ) from error
-    secret = text.partition("\n")[0].strip()
+    secret = decode_text(data, file).partition("\n")[0].strip()
     if not secret:
         raise SettingsError(f"{file}: the secret's first line is empty. Write the secret into it.")
     return secret

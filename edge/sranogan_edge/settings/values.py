@@ -26,6 +26,7 @@ __all__ = ["UNUSABLE", "FromEnvironment", "Problem", "Reading", "build"]
 _SHOWN_CHARACTERS = 80
 _SECRETS = {"token", "password", "secret"}
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 UNUSABLE: Any = object()  # stands for a value that is not there, or wrong
 
 
@@ -147,6 +148,13 @@ def _plain(hint: Any, value: object, path: KeyPath, reading: Reading) -> Any:
         return reading.note(path, value, f"must be {_NAMES[hint]}")
     if hint is float and found != found:
         return reading.note(path, value, "must be a number")
+    if hint in (str, Path) and not found.startswith("gst:") and (control := _CONTROL.search(found)):
+        return reading.note(
+            path,
+            value,
+            f"holds the control character {control[0]!r}. TOML reads \\t, \\n and the like in double quotes "
+            "as such: write paths of Windows in single quotes: 'C:\\temp'",
+        )
     if hint is Path:
         return reading.base / Path(found).expanduser() if found else reading.note(path, value, "is empty")
     return found

@@ -12,6 +12,7 @@ from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.jsonl_files import JsonlFiles
 from sranogan_edge.sinks.sink import record_of
+from sranogan_edge.spool.lock import lock_results
 
 __all__ = ["JsonlSink"]
 
@@ -46,7 +47,7 @@ class JsonlSink:
             now: Unix seconds.
 
         Raises:
-            ResultsError: the folder cannot be written to.
+            ResultsError: the folder cannot be written to, or another runner writes its results there.
             SettingsError: a limit is not above 0.
         """
         if max_bytes <= 0 or max_age_s <= 0 or (keep is not None and keep < 0):
@@ -60,10 +61,16 @@ class JsonlSink:
         self._sync, self._now = sync, now
         try:
             self._files = JsonlFiles(self.path, keep, sync=sync, now=now)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = lock_results(folder, "")
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
             self._files.prepare()
             self._whole: int | None = self._files.end()
             self._begun = _first_line_at(self.path, now()) if self._whole else now()
         except OSError as error:
+            self._lock.close()
             raise self._failed(error) from error
 
     def write(self, line: ResultLine) -> None:
@@ -86,12 +93,14 @@ class JsonlSink:
         """Nothing waits: each line is on the disk, or ``sync`` leaves that to the system."""
 
     def close(self) -> None:
-        """Have all lines on the disk, without ``sync`` too; raises ResultsError where that fails."""
+        """Have all lines on the disk, without ``sync`` too, and let others in; raises ResultsError."""
         try:
             if not self._sync:
                 self._files.flush()
         except OSError as error:
             raise self._failed(error) from error
+        finally:
+            self._lock.close()
 
     def _is_over(self, whole: int, more: int) -> bool:
         now = self._now()

@@ -1,30 +1,33 @@
-"""Results to an MQTT broker: QoS 1, a last will, TLS, and Home Assistant's discovery by option.
+"""Results to an MQTT broker: MQTT 5 with QoS 1, a last will, TLS, and Home Assistant's discovery by option.
 
 Topics below the prefix (``sranogan/DEVICE`` by default):
 
 - ``.../result``: each result as JSON (the line of ``results.jsonl`` and its ``key``);
-- ``.../status``: ``online`` or ``offline``, retained; ``offline`` is the last will.
+- ``.../status/CLIENT``: ``online`` or ``offline``, retained; ``offline`` is the last will.
+
+MQTT 5 answers each result with a reason: taken, or why not. MQTT 3.1.1 acknowledges what the broker throws
+away, too; it is spoken where a broker knows nothing newer, and the log says so.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
+import logging
 import secrets
-import socket
 import threading
-from dataclasses import dataclass, field
-from pathlib import Path
+import time
 from typing import Any
 
-from sranogan_edge.errors import MissingExtraError, SettingsError
+from sranogan_edge.errors import MissingExtraError
 from sranogan_edge.extras import how_to_install
-from sranogan_edge.sinks.courier import UnreachableError
+from sranogan_edge.sinks.courier import RefusedError, UnreachableError
+from sranogan_edge.sinks.mqtt_options import MqttOptions, discovery_messages
 
 try:
     from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    from paho.mqtt.reasoncodes import ReasonCode
 except ModuleNotFoundError as error:
     raise MissingExtraError(f"MQTT needs the package paho-mqtt. Run: {how_to_install('mqtt')}") from error
 
@@ -32,94 +35,17 @@ __all__ = ["MqttOptions", "MqttTransport", "discovery_messages"]
 
 KEEP_ALIVE_S = 30  # the broker publishes the last will after one and a half of these
 ONLINE, OFFLINE = "online", "offline"
+LOOK_S = 0.1
+UNSUPPORTED_VERSION, PROTOCOL_ERROR, PACKET_TOO_LARGE = 132, 130, 149  # reason codes of MQTT 5
+REFUSED_FOR_GOOD = frozenset({PACKET_TOO_LARGE, 153})  # 153: format; all else may be mended over there
+ENDS_UNTIL_SURE = 2  # connections that end over one result, or before a first answer
+_V5, _V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 
-
-def _host_name() -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname()) or "device"
-
-
-@dataclass(frozen=True)
-class MqttOptions:
-    """Which broker, and as whom.
-
-    Attributes:
-        host: of the broker.
-        port: None is 8883 with TLS and 1883 without.
-        device: what this device is called in topics: letters, digits, ``_`` and ``-``.
-        prefix: of the topics; empty is ``sranogan/DEVICE``.
-        user: name at the broker; empty where it asks for none.
-        password: of that user.
-        tls: encrypt, and check the broker's certificate.
-        ca_file: of the certificate authority, where it is not one of the system's.
-        cert_file: this device's certificate, where the broker asks for one.
-        key_file: of that certificate.
-        answer_s: longest wait for a connection, and for the broker's acknowledgement.
-        retry_s: first and longest pause between two attempts to connect.
-        discovery: topic prefix of Home Assistant's discovery, usually ``homeassistant``; empty is without.
-    """
-
-    host: str
-    port: int | None = None
-    device: str = field(default_factory=_host_name)
-    prefix: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    answer_s: float = 10.0
-    retry_s: tuple[int, int] = (1, 60)
-    discovery: str = ""
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.device):
-            raise SettingsError(
-                f"an MQTT device name has 1 to 64 letters, digits, _ and -; received {self.device!r}"
-            )
-        for topic in (self.prefix, self.discovery):
-            if re.search(r"[+#\0]", topic) or topic.startswith(("/", "$")) or topic.endswith("/"):
-                raise SettingsError(
-                    f"an MQTT topic prefix has no +, #, and no / at its ends; received {topic!r}"
-                )
-        if not self.tls and (self.ca_file or self.cert_file):
-            raise SettingsError("certificates were given for MQTT without TLS. Write mqtts://, or set tls.")
-        for path in (self.ca_file, self.cert_file, self.key_file):
-            if path and not path.is_file():
-                raise SettingsError(f"{path}: no such certificate or key file")
-
-    @property
-    def topics(self) -> str:
-        """What all topics begin with."""
-        return self.prefix or f"sranogan/{self.device}"
-
-
-def discovery_messages(options: MqttOptions) -> dict[str, dict[str, Any]]:
-    """Return Home Assistant's configuration of each entity, by topic."""
-    common = {
-        "state_topic": f"{options.topics}/result",
-        "availability_topic": f"{options.topics}/status",
-        "device": {"identifiers": [f"sranogan_{options.device}"], "name": f"SR-AnoGAN {options.device}"},
-    }
-    entities: dict[str, tuple[str, dict[str, Any]]] = {
-        "score": ("sensor", {"name": "Score", "state_class": "measurement"}),
-        "p_value": ("sensor", {"name": "p-value", "state_class": "measurement"}),
-        "verdict": ("sensor", {"name": "Verdict"}),
-        "anomalous": ("binary_sensor", {"name": "Anomaly", "device_class": "problem"}),
-    }
-    found = {}
-    for entity, (component, more) in entities.items():
-        template = f"{{{{ value_json.{entity} }}}}"
-        if entity == "anomalous":
-            template = "{{ 'ON' if value_json.verdict == 'anomalous' else 'OFF' }}"
-        topic = f"{options.discovery}/{component}/sranogan_{options.device}/{entity}/config"
-        unique = {"unique_id": f"sranogan_{options.device}_{entity}", "value_template": template}
-        found[topic] = {**common, **more, **unique}
-    return found
+_log = logging.getLogger(__name__)
 
 
 class MqttTransport:
-    """A client that publishes with QoS 1 and waits for the broker's acknowledgement."""
+    """A client that publishes with QoS 1 and waits for the broker's acknowledgement and its reason."""
 
     def __init__(self, options: MqttOptions) -> None:
         """Nothing is connected before the first result."""
@@ -127,45 +53,109 @@ class MqttTransport:
         self._connected = threading.Event()
         self._why = "no answer yet"
         self._client: paho.Client | None = None
+        self._version = _V5
+        self._has_answered = self._is_without_5 = self._is_guessed = False
+        self._early_ends = 0  # connections that ended before an answer
+        self._most_bytes: int | None = None  # of a packet, as the broker said
         self._under_way: tuple[str, paho.MQTTMessageInfo] | None = None
+        self._ends: list[ReasonCode] = []  # of connections, over the result that is under way
+        self._said: dict[int, str] = {}  # topics of what is no result, by message number
+        self._refusals: dict[int, ReasonCode] = {}  # of results, by message number
 
     def send(self, key: str, body: bytes) -> None:
-        """Publish one result; raises UnreachableError until the broker has acknowledged it."""
-        client = self._client or self._start()
-        options = self._options
-        if not self._connected.wait(options.answer_s):
-            raise UnreachableError(f"the MQTT broker {options.host} cannot be reached: {self._why}")
+        """Publish one result.
+
+        Raises:
+            RefusedError: the broker will never take it: it is too large.
+            UnreachableError: the broker is away, or refuses it for a reason that may be mended there.
+        """
+        client = self._connection()
+        topic = f"{self._options.topics}/result"
+        self._refuse_too_large(topic, body)
         if self._under_way is None or self._under_way[0] != key:  # else the client repeats it by itself
-            self._under_way = key, client.publish(f"{options.topics}/result", body, qos=1)
+            self._ends.clear()
+            self._under_way = key, client.publish(topic, body, qos=1)
+        message = self._under_way[1]
         try:
-            self._under_way[1].wait_for_publish(options.answer_s)
-            done = self._under_way[1].is_published()
+            done = self._is_acknowledged(message)
         except (ValueError, RuntimeError) as error:
             self._under_way = None
-            raise UnreachableError(
-                f"the MQTT broker {options.host} did not take a result: {error}"
-            ) from error
+            raise self._not_taken(str(error)) from error
+        if not done and len(self._ends) >= ENDS_UNTIL_SURE:
+            reason = self._ends[-1]
+            self._drop()  # or the client would repeat it for ever
+            if reason.value == PROTOCOL_ERROR:
+                raise RefusedError(self._said_no("it answers with what is no MQTT 5; too large, perhaps"))
+            raise self._refused(reason)
         if not done:
-            raise UnreachableError(f"the MQTT broker {options.host} has not acknowledged a result")
+            raise UnreachableError(f"the MQTT broker {self._options.host} has not acknowledged a result")
         self._under_way = None
+        if message.mid in self._refusals:
+            raise self._refused(self._refusals.pop(message.mid))
 
     def close(self) -> None:
         """Say ``offline`` and disconnect."""
-        client, self._client = self._client, None
-        if client is None:
+        if self._client is None:
             return
         if self._connected.is_set():
-            said = client.publish(f"{self._options.topics}/status", OFFLINE, qos=1, retain=True)
+            said = self._say(self._client, self._options.status_topic, OFFLINE)
             with contextlib.suppress(ValueError, RuntimeError):  # gone: the broker publishes the last will
                 said.wait_for_publish(self._options.answer_s)
-        client.disconnect()
-        client.loop_stop()
+        self._drop()
+
+    def _is_acknowledged(self, message: paho.MQTTMessageInfo) -> bool:
+        end = time.monotonic() + self._options.answer_s
+        while time.monotonic() < end and len(self._ends) < ENDS_UNTIL_SURE:
+            message.wait_for_publish(LOOK_S)
+            if message.is_published():
+                return True
+        return False
+
+    def _refuse_too_large(self, topic: str, body: bytes) -> None:
+        size = 10 + len(topic.encode()) + len(body)  # fixed header 5, topic length 2, number 2, properties 1
+        if self._most_bytes is not None and size > self._most_bytes:
+            raise RefusedError(self._said_no(f"it takes {self._most_bytes} bytes, and this has {size}"))
+
+    def _refused(self, reason: ReasonCode) -> RefusedError | UnreachableError:
+        if reason.value in REFUSED_FOR_GOOD:
+            return RefusedError(self._said_no(str(reason)))
+        return self._not_taken(f"{reason} (topic {self._options.topics}/result)")
+
+    def _said_no(self, why: str) -> str:
+        return f"the MQTT broker {self._options.host} refuses a result: {why}. Raise its limit of size."
+
+    def _not_taken(self, why: str) -> UnreachableError:
+        return UnreachableError(
+            f"the MQTT broker {self._options.host} does not take a result: {why}. Results wait until "
+            "it does; where it is not authorized, let the broker's access list allow the topic."
+        )
+
+    def _connection(self) -> paho.Client:
+        """Return a client that is connected, by the newest MQTT that the broker speaks."""
+        client = self._client or self._start()
+        if not self._is_connected() and self._version == _V5 and self._is_without_5:
+            self._drop()
+            self._version = _V311
+            client = self._start()
+            if not self._is_connected() and self._is_guessed:
+                self._drop()
+                self._version = _V5
+        if not self._connected.is_set():
+            raise UnreachableError(f"the MQTT broker {self._options.host} cannot be reached: {self._why}")
+        return client
+
+    def _is_connected(self) -> bool:
+        end = time.monotonic() + self._options.answer_s
+        while not self._connected.wait(LOOK_S) and time.monotonic() < end:
+            if self._version == _V5 and self._is_without_5:
+                return False
+        return self._connected.is_set()
 
     def _start(self) -> paho.Client:
         options = self._options
         name = f"sranogan-{options.device}-{secrets.token_hex(4)}"  # of two equal names, one is thrown out
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name)
-        client.will_set(f"{options.topics}/status", OFFLINE, qos=1, retain=True)
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=self._version)
+        client.will_set(options.status_topic, OFFLINE, qos=1, retain=True)
         if options.user:
             client.username_pw_set(options.user, options.password or None)
         if options.tls:
@@ -174,25 +164,65 @@ class MqttTransport:
             client.tls_set(authority, certificate, key)
         client.reconnect_delay_set(*options.retry_s)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_connect_fail = self._on_connect_fail
+        client.on_connect_fail, client.on_publish = self._on_connect_fail, self._on_publish
+        self._client, self._early_ends = client, 0
+        self._is_without_5 = self._is_guessed = self._is_guessed and self._version == _V311
         client.connect_async(options.host, options.port or (8883 if options.tls else 1883), KEEP_ALIVE_S)
         client.loop_start()
-        self._client = client
         return client
 
-    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _more: Any) -> None:
+    def _drop(self) -> None:
+        """End the client, and forget what it has under way: it would repeat that for ever."""
+        client, self._client = self._client, None
+        self._connected.clear()
+        self._under_way = None
+        self._ends.clear()
+        if client:
+            client.disconnect()
+            client.loop_stop()
+
+    def _say(self, client: paho.Client, topic: str, text: str) -> paho.MQTTMessageInfo:
+        said = client.publish(topic, text, qos=1, retain=True)
+        self._said[said.mid] = topic
+        return said
+
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, more: Any) -> None:
+        self._has_answered = True
         if code.is_failure:
             self._why = f"it answered {code}"
+            self._is_without_5 |= code.value == UNSUPPORTED_VERSION
             return
-        client.publish(f"{self._options.topics}/status", ONLINE, qos=1, retain=True)
+        if self._version == _V311:
+            _log.warning(
+                "the MQTT broker %s does not speak MQTT 5. Results go there by MQTT 3.1.1, which does not "
+                "tell what it refuses: what its access list or limits throw away counts as delivered.",
+                self._options.host,
+            )
+        self._most_bytes = getattr(more, "MaximumPacketSize", None)
+        self._say(client, self._options.status_topic, ONLINE)
         if self._options.discovery:
             for topic, message in discovery_messages(self._options).items():
-                client.publish(topic, json.dumps(message), qos=1, retain=True)
+                self._say(client, topic, json.dumps(message))
         self._connected.set()
 
-    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, code: Any, _more: Any) -> None:
+    def _on_publish(self, _client: Any, _data: Any, number: int, code: ReasonCode, _more: Any) -> None:
+        topic = self._said.pop(number, None)
+        if code.is_failure and topic is None:
+            self._refusals[number] = code
+        elif code.is_failure:
+            _log.warning("the MQTT broker %s refuses %s: %s", self._options.host, topic, code)
+
+    def _on_disconnect(self, client: Any, _data: Any, flags: Any, code: ReasonCode, _more: Any) -> None:
+        if client is not self._client:
+            return
         if self._connected.is_set():  # else it was refused, which says more
             self._why = f"the connection ended ({code})"
+            if self._under_way and (flags.is_disconnect_packet_from_server or code.value == PROTOCOL_ERROR):
+                self._ends.append(code)
+        elif self._version == _V5:
+            self._early_ends += 1
+            if self._early_ends >= ENDS_UNTIL_SURE and not self._is_without_5:
+                self._is_without_5 = self._is_guessed = not self._has_answered
         self._connected.clear()
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sranogan_edge.errors import MissingExtraError, SettingsError
+from sranogan_edge.errors import MissingExtraError, ResultsError, SettingsError
 from sranogan_edge.extras import how_to_install
 from sranogan_edge.sinks.courier import Courier, Transport
 from sranogan_edge.sinks.database import SqliteSink
@@ -65,6 +68,8 @@ def open_sink(
             return SqliteSink(Path(rest), **options)
         if scheme in _TRANSPORTS and rest.startswith("//"):
             limit = options.pop("max_waiting", MAX_WAITING)
+            if scheme.startswith("mqtt"):
+                options["client"] = _client_of(outbox)
             return Courier(_TRANSPORTS[scheme](uri, environ, options), Outbox(outbox, limit))
         if scheme in ("dicom", "dicoms") and rest.startswith("//"):
             return _dicom(uri, outbox, pictures, options)
@@ -73,6 +78,24 @@ def open_sink(
             raise
         raise SettingsError(f"{scheme}: this sink has no such option ({error}). Leave it out.") from error
     raise SettingsError(f"no sink has the scheme {scheme!r}. There are: {EXAMPLES}.")
+
+
+def _client_of(outbox: Path) -> str:
+    """Give 8 characters that only this outbox has: they are made once, and kept beside it."""
+    file = outbox.with_suffix(".client")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if found := re.fullmatch(r"[0-9a-f]{8}\n", file.read_text(encoding="ascii", errors="replace")):
+                return found[0].strip()
+        made = secrets.token_hex(4)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{made}\n", encoding="ascii")
+    except OSError as error:
+        raise ResultsError(
+            f"{file}: the name at the MQTT broker cannot be kept ({error.strerror or error}). Free some "
+            "space, or name another folder."
+        ) from error
+    return made
 
 
 def _mqtt(uri: str, environ: Mapping[str, str], options: Mapping[str, Any]) -> Transport:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
 from sranogan_edge.errors import SpoolError, SpoolInUseError
 
-__all__ = ["RESULTS_LOCK", "FolderLock"]
+__all__ = ["RESULTS_LOCK", "FolderLock", "holder_of", "lock_results", "refuse_held_results"]
 
 RESULTS_LOCK = "results.lock"  # of a results folder, which may hold the spool and its lock
+_MIXED = "two would mix their results. Name another folder{}."
+_HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)  # POSIX allows either
 
 _HELD: set[Path] = set()  # record locks do not exclude a second lock of the same process
 
@@ -27,7 +30,7 @@ class FolderLock:
 
         Raises:
             SpoolInUseError: another runner holds it.
-            SpoolError: the lock file cannot be written.
+            SpoolError: the lock file cannot be written, or the file system knows no locks.
         """
         self._path = folder.resolve() / name
         if self._path in _HELD:
@@ -42,10 +45,16 @@ class FolderLock:
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
+            holder = _holder(self._file)
             os.close(self._file)
-            raise _in_use(folder, holder or "unknown", cure) from error
+            if error.errno in _HELD_BY_ANOTHER:
+                raise _in_use(folder, holder, cure) from error
+            raise SpoolError(
+                f"{folder}: its file system has no locks ({error.strerror or error}), so nothing would keep "
+                "two runners apart. Name a folder on a disk of this machine."
+            ) from error
         _HELD.add(self._path)
+        self._is_held = True
         try:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
@@ -54,9 +63,45 @@ class FolderLock:
 
     def close(self) -> None:
         """Lift the lock; may be called twice."""
-        if self._path in _HELD:
+        if self._is_held:
+            self._is_held = False
             _HELD.discard(self._path)
             os.close(self._file)
+
+
+def lock_results(folder: Path, option: str = " with --out") -> FolderLock:
+    """Keep other runners from writing results to ``folder``; ``option`` says where another one is named.
+
+    Raises:
+        SpoolInUseError: another runner writes its results there.
+        SpoolError: the lock file cannot be written, or the file system knows no locks.
+    """
+    return FolderLock(folder, _MIXED.format(option), RESULTS_LOCK)
+
+
+def holder_of(folder: Path, lock: str = "lock") -> str:
+    """Return the process id of the runner that holds ``folder``; empty where none does."""
+    try:
+        file = os.open(folder / lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return _holder(file) if error.errno in _HELD_BY_ANOTHER else ""
+    finally:
+        os.close(file)
+    return ""
+
+
+def refuse_held_results(folder: Path) -> None:
+    """Say early what :func:`lock_results` would, and leave nothing behind; raises SpoolInUseError."""
+    if holder := holder_of(folder, RESULTS_LOCK):
+        raise _in_use(folder, holder, _MIXED.format(" with --out"))
+
+
+def _holder(file: int) -> str:
+    return os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
 
 
 def _in_use(folder: Path, holder: str, cure: str) -> SpoolInUseError:
