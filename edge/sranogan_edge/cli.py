@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from sranogan_edge.cli_common import Version, run
-from sranogan_edge.cli_score import check_images, find_images, score_files
+from sranogan_edge.cli_common import Version, main, run
+from sranogan_edge.cli_score import find_images, score_files
 from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
@@ -124,6 +124,9 @@ def score(
     json: Annotated[
         Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
+    ] = False,
     version: Version = False,
 ) -> None:
     """Score images with a bundle: an anomaly score, a p-value, a verdict and a heat map each.
@@ -152,12 +155,12 @@ def score(
                 domain=DomainSettings() if domain else None,
                 spool=SpoolSettings(folder=spool),
                 page=PageSettings(serve),
-                log=LogSettings(log_format, log_level),
+                log=LogSettings(log_format, "debug" if verbose else log_level),
             )
         goes_on = spool or sink or serve or config or any(is_feed_uri(feed) for feed in feeds or [])
         if check_config:
             return print_check(settings, left_out=() if goes_on else ("spool", "swap of the bundle"))
-        return _serve(settings, json) if goes_on else _score_files(settings, json)
+        return _serve(settings, json) if goes_on else _score_files(settings, json, verbose)
 
     run(call)
 
@@ -184,17 +187,17 @@ def _refuse_beside_config(context: typer.Context) -> None:
         )
 
 
-def _score_files(settings: Settings, json: Path | None) -> ExitCode:
+def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCode:
     if holder := holder_of(settings.out, RESULTS_LOCK):
         raise ResultsError(
             f"{settings.out}: the runner of process {holder} keeps its results there, and these would begin "
             "results.jsonl anew. Name another folder with --out."
         )
-    files = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
+    found = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))
-    return score_files(judge, files, settings.out, json)
+    return score_files(judge, found, settings.out, json, verbose=verbose)
 
 
 def _serve(settings: Settings, json: Path | None) -> ExitCode:
@@ -209,7 +212,7 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
         _log.info("bundle %s; feeds %s", settings.bundle, ", ".join(map(str, settings.feeds)))
         try:
             if all(isinstance(feed, FilesFeedSettings) for feed in settings.feeds):
-                check_images([Path(feed.uri) for feed in settings.feeds])
+                find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
             code = serve_settings(settings)
         except SranoganError as error:
             if settings.log.format == "text":
@@ -222,7 +225,7 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
 
 def score_main() -> None:
     """Entry point of ``sranogan-score``."""
-    app(prog_name="sranogan-score")
+    main(app, "sranogan-score")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS
 from sranogan_edge.errors import DataError
 from sranogan_edge.frame import Frame
+from sranogan_edge.image_list import PassedOver
 
-__all__ = ["DataSource", "Item", "open_source"]
+__all__ = ["DataSource", "Item", "open_source", "passed_over_by"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ class DataSource(Protocol):
     def mask(self, item: Item) -> NDArray[np.bool_] | None:
         """Where ``item`` is abnormal, ``(H, W)`` at the size of its frame; None where nobody marked it."""
         ...
+
+
+def passed_over_by(source: DataSource) -> tuple[PassedOver, ...]:
+    """What is no image in the folder of ``source``, or cannot be looked at; nothing where it is no folder."""
+    found: tuple[PassedOver, ...] = getattr(source, "passed_over", ())
+    return found
 
 
 def open_source(
