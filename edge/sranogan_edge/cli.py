@@ -37,8 +37,8 @@ error; 1 something unexpected: an error of ours, with a traceback; 2 wrong usage
 was nothing to score, or a feed, file or folder cannot be opened; 4 some images could not be scored
 (each has its line with the error), or one feed of several ended with an error; 5 the bundle or the
 calibration was refused: damaged, of another version, or its golden cases score otherwise here; 6
-results or the spool cannot be written, or another runner holds them; 8 the backend that was asked
-for is missing or fails, or no step budget is fast enough on it now; 130 interrupted.
+results, the spool or standard output cannot be written, or another runner holds them; 8 the backend
+that was asked for is missing or fails, or no step budget is fast enough on it now; 130 interrupted.
 """
 
 _log = logging.getLogger("sranogan_edge.cli")

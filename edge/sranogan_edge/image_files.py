@@ -23,7 +23,16 @@ _HEAD_BYTES = 132
 _UNFINISHED = (".crdownload", ".filepart", ".part", ".partial", ".swp", ".tmp")  # to be renamed when complete
 _SYSTEM = frozenset(
     {  # of Windows, macOS, Synology, QNAP, Linux; in lower case
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "recycler"),
+        *(
+            "thumbs.db",
+            "thumbs.db:encryptable",
+            "ehthumbs.db",
+            "ehthumbs_vista.db",
+            "desktop.ini",
+            "$recycle.bin",
+            "system volume information",
+            "recycler",
+        ),
         *("__macosx", "icon\r", "network trash folder", "temporary items"),
         *("@eadir", "#recycle", "#snapshot", "@tmp", "@recycle", "@recently-snapshot"),
         *("lost+found",),
@@ -35,7 +44,7 @@ def check_there(path: Path) -> None:
     """Raise FeedError where nothing is at ``path``; a link that leads nowhere is something."""
     try:
         os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a zero byte
         raise FeedError(f"{path}: no such file or folder. Check the path.") from error
     except OSError:  # it may be there, and is unreadable
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sranogan_edge.errors import DataError
@@ -33,7 +34,7 @@ def subfolders(folder: Path) -> list[Path]:
     Raises:
         DataError: it may not be read.
     """
-    return [path for path in entries(folder) if path.is_dir() and not _holds_outputs_alone(path)]
+    return [path for path in entries(folder) if os.path.isdir(path) and not _holds_outputs_alone(path)]
 
 
 def entries(folder: Path) -> list[Path]:
@@ -52,7 +53,7 @@ def entries(folder: Path) -> list[Path]:
 
 def is_loose_image(path: Path) -> bool:
     """Whether ``path`` is an image itself."""
-    return path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or begins_as_dicom(path))
+    return os.path.isfile(path) and (path.suffix.lower() in IMAGE_SUFFIXES or begins_as_dicom(path))
 
 
 def without_suffix(key: str) -> str:
