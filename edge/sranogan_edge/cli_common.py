@@ -17,7 +17,7 @@ from sranogan_edge import __version__
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.image_list import PassedOver, told_counts
 
-__all__ = ["Version", "main", "run", "say", "shown", "tell_passed_over", "terminal"]
+__all__ = ["Version", "leave_with", "main", "run", "say", "shown", "tell_passed_over", "terminal"]
 
 DISTRIBUTIONS = ("sranogan-edge", "keras-sranogan", "sranogan-export")
 
@@ -36,7 +36,12 @@ Version = Annotated[
 
 
 def main(app: typer.Typer, name: str) -> NoReturn:
-    """Run ``app`` as the process's own command, and leave with an exit code of the table.
+    """Run ``app`` as the process's own command: see :func:`leave_with`."""
+    leave_with(lambda: app(prog_name=name))
+
+
+def leave_with(command: Callable[[], int | None]) -> NoReturn:
+    """Call the process's own command, and leave with its exit code, or SystemExit's: one of the table.
 
     That holds, too, where standard output takes no text (a full disk, a reader that went).
     """
@@ -44,7 +49,7 @@ def main(app: typer.Typer, name: str) -> NoReturn:
     sys.stdout, sys.stderr = streams
     code: str | int | None = ExitCode.OK
     try:
-        app(prog_name=name)
+        code = command()
     except SystemExit as ended:
         code = ended.code
     except OSError:

@@ -24,7 +24,7 @@ class Reason(str, Enum):
     UNREADABLE = "unreadable"
 
 
-_SEVERAL = {Reason.NOT_IMAGE: "not images"}
+_SEVERAL = {Reason.NOT_IMAGE: "not images", Reason.OWN: "our own outputs"}
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,9 @@ def is_own_folder(names: AbstractSet[str]) -> bool:
 
 
 def own_names(names: AbstractSet[str]) -> frozenset[str]:
-    """Those of the ``names`` in one folder that are outputs: heat maps beside their results."""
-    if HEAT_MAPS in names and any(_RESULT_FILES.fullmatch(name) for name in names):
-        return frozenset({HEAT_MAPS})
-    return frozenset()
+    """Those of the ``names`` in one folder that are outputs: heat maps and results beside one another."""
+    results = frozenset(name for name in names if _RESULT_FILES.fullmatch(name))
+    return results | {HEAT_MAPS} if results and HEAT_MAPS in names else frozenset()
 
 
 class OwnOutputs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -187,6 +189,30 @@ def test_paths_of_any_length(tmp_path: Path) -> None:
     assert names(found, tmp_path) == ["a.png", "z.png"]
     [long] = found.unreadable
     assert "File name too long" in str(long)
+
+
+def test_a_folder_that_fails_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a share gave before it went is taken, and the folder is a failure all the same."""
+    touched(tmp_path, "a.png", "share/b.png", "share/c.png")
+    real = os.scandir
+
+    @contextlib.contextmanager
+    def failing(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        def entries() -> Iterator[os.DirEntry[str]]:
+            with real(path) as reading:
+                yield next(reading)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        yield entries()
+
+    def scandir(path: Path) -> object:
+        return failing(path) if os.fspath(path).endswith("/share") else real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = list_images([tmp_path])
+    assert len(found.taken) == 2
+    assert reasons(found, tmp_path) == {"share": Reason.UNREADABLE}
+    assert "cannot be read (Input/output error)" in found.unreadable[0].detail
 
 
 def test_many_folders_in_one_another(tmp_path: Path) -> None:

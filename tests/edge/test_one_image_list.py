@@ -36,9 +36,15 @@ PASSED_OVER = {
     Reason.UNFINISHED: {"film.png.part", "~film.png", "sub/film.dcm.tmp"},
     Reason.NOT_IMAGE: {
         *("notes.txt", "sub/DICOMDIR", "pipe.png", "sub/index.html", "link-to-notes"),
-        "beside/results.jsonl",
     },
-    Reason.OWN: {"beside/heat_maps", "queue", "run", "link-to-heat-maps", "link-to-heat-map.png"},
+    Reason.OWN: {
+        "beside/heat_maps",
+        "beside/results.jsonl",
+        "queue",
+        "run",
+        "link-to-heat-maps",
+        "link-to-heat-map.png",
+    },
     Reason.AGAIN: {"loop", "sub/up", "again.png", "again-folder", "linked-folder/back"},
     Reason.UNREADABLE: {"broken.png", "broken-folder", "round.png", "share"},
 }
@@ -162,7 +168,7 @@ def test_scoring(tree: Path, tiny_bundle: Path, tmp_path: Path) -> None:
             assert files == {str(tree / name) for name in names}
     assert passed_over_in(done.stderr, tree) == {**PASSED_OVER, Reason.UNREADABLE: set()}
     quiet = CliRunner().invoke(score_app, list(map(str, asked)))
-    assert "passed over: 5 hidden, 6 of the system, 3 unfinished, 6 not images" in quiet.stderr
+    assert "passed over: 5 hidden, 6 of the system, 3 unfinished, 5 not images" in quiet.stderr
     assert "notes.txt" not in quiet.stderr
 
 

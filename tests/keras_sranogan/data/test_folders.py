@@ -149,7 +149,7 @@ def test_outputs_are_no_images_and_no_classes(tmp_path: Path) -> None:
         "@eaDir: of the system",
         "run: our own output",
         "scores/heat_maps: our own output",
-        "scores/results.jsonl: not an image",
+        "scores/results.jsonl: our own output",
     ]
 
 
