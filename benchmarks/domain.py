@@ -35,7 +35,7 @@ from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import ImageError, SettingsError
 from sranogan_edge.frame import Frame
-from sranogan_edge.image_files import images_below
+from sranogan_edge.image_files import list_images
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.domain import DomainRule
@@ -157,7 +157,7 @@ def main(
     if own:
         found["jittered, normals"] = other_takes(detector, data, split, SEED)
         for folder in other or []:
-            found[folder.name] = statistics(detector, map(decode_file, images_below(folder)))
+            found[folder.name] = statistics(detector, map(decode_file, list_images([folder]).taken))
         rates, draws = own_shares(found, detector.bundle), 0
     else:
         rates = shares(found, draws, seed=SEED)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from sranogan_edge.cli_common import Version, run
+from sranogan_edge.cli_common import Version, main, run, tell_passed_over
 from sranogan_edge.errors import ExitCode
 
 DATA_HELP = (
@@ -34,6 +34,9 @@ evaluate_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 audit_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 NormalClass = Annotated[str, typer.Option(help="Name of the class folder that holds the normals.")]
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
+]
 Preset = Annotated[
     str, typer.Option(help="demo (phantom, 6 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
 ]
@@ -64,6 +67,7 @@ def train(
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    verbose: Verbose = False,
     version: Version = False,
 ) -> None:
     """Train the three stages and the detector on normal images alone.
@@ -76,7 +80,7 @@ def train(
         from keras_sranogan.startup import start_tensorflow
 
         start_tensorflow()
-        from keras_sranogan.data.source import open_source
+        from keras_sranogan.data.source import open_source, passed_over_by
         from keras_sranogan.precision import resolve_precision
         from keras_sranogan.progress import Terminal
         from keras_sranogan.settings import Anomalies, check_choice
@@ -85,6 +89,7 @@ def train(
 
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         source = open_source(data, normal_class=normal_class)
+        tell_passed_over(passed_over_by(source), verbose=verbose)
         kind: Any = source.anomalies if anomalies == "auto" else anomalies
         chosen = settings_of(preset, size=size, seed=seed, anomalies=kind, contamination=contamination)
         settings = replace(chosen, precision=resolve_precision(precision))
@@ -119,6 +124,7 @@ def evaluate(
     max_bad_share: MaxBadShare = 0.05,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and the random starts.")] = 0,
     audit: Annotated[bool, typer.Option("--audit", help="Add the shortcut audit (sranogan-audit).")] = False,
+    verbose: Verbose = False,
     version: Version = False,
 ) -> None:
     """Report how well normals and abnormals are told apart, beside plain AnoGAN and trivial baselines.
@@ -131,7 +137,7 @@ def evaluate(
 
         start_tensorflow()
         from keras_sranogan.audit.report import print_audit
-        from keras_sranogan.data.source import open_source
+        from keras_sranogan.data.source import open_source, passed_over_by
         from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
         from keras_sranogan.progress import Terminal
         from keras_sranogan.report import print_figures
@@ -146,6 +152,7 @@ def evaluate(
         )
         with Terminal() as progress:
             source = open_source(data, normal_class=normal_class)
+            tell_passed_over(passed_over_by(source), verbose=verbose)
             figures = evaluate_model(
                 model, source, options, progress, json=json, report=report, pictures=pictures
             )
@@ -174,6 +181,7 @@ def audit(
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and of what the controls draw.")] = 0,
+    verbose: Verbose = False,
     version: Version = False,
 ) -> None:
     """Tell whether a model finds the abnormality, or reads how the images were made.
@@ -188,12 +196,13 @@ def audit(
         start_tensorflow()
         from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
         from keras_sranogan.audit.report import print_audit
-        from keras_sranogan.data.source import open_source
+        from keras_sranogan.data.source import open_source, passed_over_by
         from keras_sranogan.progress import Terminal
 
         options = AuditOptions(split=split, max_bad_share=max_bad_share, seed=seed)
         with Terminal() as progress:
             source = open_source(data, normal_class=normal_class)
+            tell_passed_over(passed_over_by(source), verbose=verbose)
             figures = audit_models(models, source, options, progress, Places(json, report, pictures, card))
         print_audit(figures)
         return ExitCode.OK
@@ -203,14 +212,14 @@ def audit(
 
 def train_main() -> None:
     """Entry point of ``sranogan-train``."""
-    train_app(prog_name="sranogan-train")
+    main(train_app, "sranogan-train")
 
 
 def evaluate_main() -> None:
     """Entry point of ``sranogan-evaluate``."""
-    evaluate_app(prog_name="sranogan-evaluate")
+    main(evaluate_app, "sranogan-evaluate")
 
 
 def audit_main() -> None:
     """Entry point of ``sranogan-audit``."""
-    audit_app(prog_name="sranogan-audit")
+    main(audit_app, "sranogan-audit")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from keras_sranogan import metrics
 from keras_sranogan.audit.audit import AuditOptions, audit_scorers
 from keras_sranogan.data.load import LoadedImages, load_images
-from keras_sranogan.data.source import DataSource, Item
+from keras_sranogan.data.source import DataSource, Item, passed_over_by
 from keras_sranogan.plots import draw_all
 from keras_sranogan.report import make_folders, render_report, writing_results
 from keras_sranogan.scorers import PlainAnogan, Scored, Scorer, open_scorer
@@ -177,6 +177,7 @@ def evaluate_scorer(
         "pixel_auroc": metrics.pixel_auroc(scored.heat, masks) if masks is not None else None,
         "pixel_aupro": metrics.pixel_aupro(scored.heat, masks) if masks is not None else None,
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
+        "passed_over": [str(one) for one in passed_over_by(source)],
         "duplicates": reading.images.duplicates,
         "notes": metrics.notes(reading.abnormal, scorer.calibration.threshold),
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan import pictures
 from keras_sranogan.data.load import LoadedImages
-from keras_sranogan.data.source import DataSource, Item
+from keras_sranogan.data.source import DataSource, Item, passed_over_by
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
@@ -132,6 +132,7 @@ def _provenance(work: Training) -> dict[str, Any]:
         "normals_to_train": len(work.fit.x),
         "normals_held_out": len(work.held_out.x),
         "skipped": [f"{s.key}: {s.reason}" for s in work.data.skipped],
+        "passed_over": [str(one) for one in passed_over_by(work.reader.source)],
         "duplicates": work.data.duplicates,
         "started": timestamp(),
         "machine": machine(),

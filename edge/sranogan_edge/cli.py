@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from sranogan_edge.cli_common import Version, run
-from sranogan_edge.cli_score import check_images, find_images, score_files
+from sranogan_edge.cli_common import Version, main, run
+from sranogan_edge.cli_score import find_images, score_files
 from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
@@ -36,8 +36,8 @@ error; 1 something unexpected: an error of ours, with a traceback; 2 wrong usage
 was nothing to score, or a feed, file or folder cannot be opened; 4 some images could not be scored
 (each has its line with the error), or one feed of several ended with an error; 5 the bundle or the
 calibration was refused: damaged, of another version, or its golden cases score otherwise here; 6
-results or the spool cannot be written, or another runner holds them; 8 the backend that was asked
-for is missing or fails, or no step budget is fast enough on it now; 130 interrupted.
+results, the spool or standard output cannot be written, or another runner holds them; 8 the backend
+that was asked for is missing or fails, or no step budget is fast enough on it now; 130 interrupted.
 """
 
 _log = logging.getLogger("sranogan_edge.cli")
@@ -125,6 +125,9 @@ def score(
     json: Annotated[
         Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
+    ] = False,
     version: Version = False,
 ) -> None:
     """Score images with a bundle: an anomaly score, a p-value, a verdict and a heat map each.
@@ -153,12 +156,12 @@ def score(
                 domain=DomainSettings() if domain else None,
                 spool=SpoolSettings(folder=spool),
                 page=PageSettings(serve),
-                log=LogSettings(log_format, log_level),
+                log=LogSettings(log_format, "debug" if verbose else log_level),
             )
         goes_on = spool or sink or serve or config or any(is_feed_uri(feed) for feed in feeds or [])
         if check_config:
             return print_check(settings, left_out=() if goes_on else ("spool", "swap of the bundle"))
-        return _serve(settings, json) if goes_on else _score_files(settings, json)
+        return _serve(settings, json) if goes_on else _score_files(settings, json, verbose)
 
     run(call)
 
@@ -185,13 +188,13 @@ def _refuse_beside_config(context: typer.Context) -> None:
         )
 
 
-def _score_files(settings: Settings, json: Path | None) -> ExitCode:
+def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCode:
     refuse_held_results(settings.out)  # before the bundle takes its time to load
-    files = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
+    found = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))
-    return score_files(judge, files, settings.out, json)
+    return score_files(judge, found, settings.out, json, verbose=verbose)
 
 
 def _serve(settings: Settings, json: Path | None) -> ExitCode:
@@ -206,7 +209,7 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
         _log.info("bundle %s; feeds %s", settings.bundle, ", ".join(map(str, settings.feeds)))
         try:
             if all(isinstance(feed, FilesFeedSettings) for feed in settings.feeds):
-                check_images([Path(feed.uri) for feed in settings.feeds])
+                find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
             code = serve_settings(settings)
         except SranoganError as error:
             if settings.log.format == "text":
@@ -219,7 +222,7 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
 
 def score_main() -> None:
     """Entry point of ``sranogan-score``."""
-    app(prog_name="sranogan-score")
+    main(app, "sranogan-score")
 
 
 if __name__ == "__main__":

@@ -6,18 +6,21 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from sranogan_edge.cli_common import shown, terminal
+from sranogan_edge.cli_common import shown, tell_passed_over, terminal
 from sranogan_edge.decode import MAX_FRAMES, decode_file
-from sranogan_edge.errors import DataError, ExitCode, ImageError
+from sranogan_edge.errors import DataError, ExitCode, ImageError, UnreadableImageError
 from sranogan_edge.frame import Frame
-from sranogan_edge.image_files import begins_as_dicom, check_place, images_below
+from sranogan_edge.image_files import begins_as_dicom, check_place, check_there, list_images
+from sranogan_edge.image_formats import NAMED_FORMATS
+from sranogan_edge.image_list import ImageList, PassedOver, told_counts
 from sranogan_edge.results import (
     ResultLine,
     Summary,
@@ -28,69 +31,74 @@ from sranogan_edge.results import (
 from sranogan_edge.results_folder import ResultsFolder
 from sranogan_edge.service.judge import Judge
 
-__all__ = ["check_images", "find_images", "score_files"]
+__all__ = ["find_images", "score_files"]
 
 _STEM_CHARACTERS = 48  # of an image's name in its heat map's: 4 bytes each at most, and names end at 255
 _MOST_SHOWN = 20
 
 
-def find_images(paths: list[Path], without: Sequence[Path] = ()) -> list[Path]:
-    """Return files as named, and the images inside folders (sub-folders too), sorted by folder.
+def find_images(paths: list[Path], without: Sequence[Path] = ()) -> ImageList:
+    """Find files as named, and the images inside folders (sub-folders too), sorted by folder.
 
-    Images below the folders ``without`` are left out: an earlier call's heat maps are no input.
+    What is below the folders ``without`` is passed over, and so are outputs of earlier calls.
 
     Raises:
-        FeedError: a path is not there, or may not be looked into.
-        DataError: nothing was found.
+        FeedError: a path is not there, or the only one may not be looked into.
+        DataError: nothing was found, and nothing that might be an image was unreadable.
     """
-    found = list(_images(paths, without))
-    if not found:
-        raise _none_in(paths)
+    for path in paths:
+        (check_place if len(paths) == 1 else check_there)(path)
+    found = list_images(paths, without)
+    if not found.taken and not found.unreadable:
+        raise _none_in(paths, found)
     return found
 
 
-def check_images(paths: list[Path]) -> None:
-    """Look for a first image; raises what :func:`find_images` does."""
-    if not any(True for _ in _images(paths)):
-        raise _none_in(paths)
-
-
-def _images(paths: list[Path], without: Sequence[Path] = ()) -> Iterator[Path]:
-    for path in paths:
-        check_place(path)
-    for path in paths:
-        if path.is_dir():
-            yield from images_below(path, without)
-        else:
-            yield path
-
-
-def _none_in(paths: list[Path]) -> DataError:
+def _none_in(paths: list[Path], found: ImageList) -> DataError:
     named = ", ".join(str(path) for path in paths)
+    passed_over = "; ".join(filter(None, (told_counts(found.left_out), _first(found.left_out))))
     return DataError(
-        f"no images in {named}; looked in all sub-folders for PNG, JPEG, TIFF, BMP and DICOM files"
+        f"no images in {named}; looked in all sub-folders for DICOM, {NAMED_FORMATS} files"
+        + (f". {passed_over[0].upper()}{passed_over[1:]}" if passed_over else "")
     )
 
 
-def score_files(judge: Judge, files: list[Path], out: Path, summary: Path | None = None) -> ExitCode:
-    """Score every image of ``files``; results go to ``out``, figures to ``summary``."""
+def _first(passed_over: Sequence[PassedOver]) -> str:
+    return f"such as {passed_over[0]}" if passed_over else ""
+
+
+def score_files(
+    judge: Judge, found: ImageList, out: Path, summary: Path | None = None, *, verbose: bool = False
+) -> ExitCode:
+    """Score every image that was ``found``; results go to ``out``, figures to ``summary``.
+
+    What is unreadable has its line with the error, as an image that cannot be scored.
+    """
     lines: list[ResultLine] = []
+    tell_passed_over(found.left_out, verbose=verbose)
+    closed = {one.path: one.detail for one in found.unreadable}
+    files = [*found.taken, *closed]
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ResultsFolder(out) as results, Progress(*columns, console=terminal(stderr=True)) as progress:
         for file in progress.track(files):
-            line = _score_one(judge, file, results)
+            line = _score_one(judge, file, results, closed.get(file, ""))
             results.write(line)
             lines.append(line)
     figures = summarise(lines, threshold=judge.threshold, scorer=judge.scorer, results=out)
-    _print_table(lines, figures)
-    _print_figures(lines, figures)
-    if summary:
-        write_summary(figures, summary)
+    figures = replace(figures, **found.figures)
+    try:
+        _print_table(lines, figures)
+        _print_figures(lines, figures)
+    finally:  # standard output may be lost
+        if summary:
+            write_summary(figures, summary)
     return ExitCode.SOME_FAILED if figures.failed else ExitCode.OK
 
 
-def _score_one(judge: Judge, file: Path, results: ResultsFolder) -> ResultLine:
+def _score_one(judge: Judge, file: Path, results: ResultsFolder, unreadable: str) -> ResultLine:
     try:
+        if unreadable:
+            raise UnreadableImageError(unreadable)
         answer = judge.answer(_frames(file, judge.max_pixels))
     except ImageError as error:
         return error_line(str(file), error, judge.scorer)

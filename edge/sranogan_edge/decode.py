@@ -9,6 +9,7 @@ DICOM files go to :mod:`sranogan_edge.dicom.decode`, which needs the extra ``dic
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import threading
 import warnings
@@ -25,6 +26,7 @@ from PIL import ExifTags, Image, ImageFile
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
 from sranogan_edge.extras import how_to_install
 from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.image_formats import FORMATS, IMAGE_SUFFIXES, NAMED_FORMATS, SIGNATURE_BYTES, SIGNATURES
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -39,11 +41,6 @@ __all__ = [
 DEFAULT_MAX_PIXELS = 64_000_000  # 8000 x 8000; 8-bit colour decodes to 192 MB
 MAX_FRAMES = 1024  # of one DICOM object
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
-
-_FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
-_SIGNATURES = (b"BM", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_SIGNATURE_BYTES = 12
 _DICOM_AT, _DICOM = 128, b"DICM"  # PS3.10, 7.1: a preamble of any 128 bytes, then the prefix
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 _PNG_HEADER_BYTES = 8
@@ -58,15 +55,16 @@ def decode_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
     Also raises ``UnreadableImageError`` where ``path`` is missing, a folder, or may not be read.
     """
     source = str(path)
-    if path.is_dir():
-        raise UnreadableImageError(f"{source}: is a folder, not an image file. Name a file inside it.")
-    if not path.exists():
-        raise UnreadableImageError(f"{source}: no such file. Check the path.")
-    if not path.is_file():
-        raise UnreadableImageError(f"{source}: is not a regular file. Copy the image to a file first.")
     try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise UnreadableImageError(f"{source}: is a folder, not an image file. Name a file inside it.")
+        if not stat.S_ISREG(kind):
+            raise UnreadableImageError(f"{source}: is not a regular file. Copy the image to a file first.")
         with path.open("rb") as stream:
             return _decode(stream, source, max_pixels)
+    except FileNotFoundError as error:
+        raise UnreadableImageError(f"{source}: no such file. Check the path.") from error
     except OSError as error:
         raise UnreadableImageError(
             f"{source}: cannot be read ({error.strerror or error}). Check its permissions and the disk."
@@ -74,7 +72,9 @@ def decode_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
 
 
 def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
-    """Decode the bytes of a JPEG, PNG, TIFF (first page) or BMP image into an upright frame.
+    """Decode the bytes of a JPEG, PNG, TIFF, BMP, GIF, WebP or JPEG 2000 image into an upright frame.
+
+    Of several pages or pictures the first is taken.
 
     Grey comes back as ``(H, W)``, colour (palette, CMYK and YCbCr too) as ``(H, W, 3)`` in
     R, G, B order; ``uint8``, or ``uint16`` where the file holds 9 to 16 bits. 1-, 2- and 4-bit
@@ -122,7 +122,7 @@ def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
     _check_signature(stream, source)
     with decoders_to_ourselves():
         try:
-            with Image.open(stream, formats=_FORMATS) as image:
+            with Image.open(stream, formats=FORMATS) as image:
                 return _decode_opened(image, stream, source, max_pixels)
         except ImageError:
             raise
@@ -181,13 +181,13 @@ def decoders_to_ourselves() -> Iterator[None]:
 
 
 def _check_signature(stream: BinaryIO, source: str) -> None:
-    head = stream.read(_SIGNATURE_BYTES)
+    head = stream.read(SIGNATURE_BYTES)
     stream.seek(0)
     if not head:
         raise UnreadableImageError(f"{source}: the file is empty (0 bytes). Copy or export it again.")
-    if not head.startswith(_SIGNATURES):
+    if not head.startswith(SIGNATURES):
         raise UnreadableImageError(
-            f"{source}: not a JPEG, PNG, TIFF or BMP image, whatever its name says: "
+            f"{source}: not a {NAMED_FORMATS} image, whatever its name says: "
             f"it begins with {head!r}. Export it in one of these formats."
         )
 

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.errors import ResultsError
+from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.pipeline import Detector, Verdict
 
 RESULT_SCHEMA_VERSION = 1
 OUT_OF_DOMAIN = "out of domain"  # the answer "not like the training data", instead of a verdict
 VERDICTS = ("normal", "anomalous", OUT_OF_DOMAIN, "error")
-HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 OVERLAY_SIDE_PX = 384
 TINT_FROM_LIMITS, TINT_FULL_LIMITS = 0.6, 1.5  # where the tint starts and saturates, in units of heat_limit
 
@@ -142,6 +142,7 @@ class Summary:
         results: the folder of the lines and heat maps.
         calibration: SHA-256 of the site's calibration; null where the bundle's own is in force.
         out_of_domain: judged "not like the training data".
+        passed_over, passed_over_files: what was left out, see :attr:`ImageList.figures`; not in ``images``.
     """
 
     images: int
@@ -158,6 +159,8 @@ class Summary:
     schema_version: int = field(default=RESULT_SCHEMA_VERSION)
     calibration: str | None = None
     out_of_domain: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    passed_over_files: Sequence[Mapping[str, str]] = ()
 
 
 def summarise(lines: Sequence[ResultLine], *, threshold: float, scorer: Scorer, results: Path) -> Summary:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sranogan_edge.cli_common import Version, terminal
+from sranogan_edge.cli_common import Version, main, terminal
 from sranogan_edge.cli_common import run as run_command
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
@@ -171,4 +171,4 @@ def _figures(result: ExportResult) -> dict[str, object]:
 
 def export_main() -> None:
     """Entry point of ``sranogan-export``."""
-    app(prog_name="sranogan-export")
+    main(app, "sranogan-export")

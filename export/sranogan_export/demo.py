@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sranogan_edge.cli_common import Version, run, terminal
+from sranogan_edge.cli_common import Version, main, run, terminal
 from sranogan_edge.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _score(out: Path) -> Path:
 
 def demo_main() -> None:
     """Entry point of ``sranogan-demo``."""
-    app(prog_name="sranogan-demo")
+    main(app, "sranogan-demo")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -14,13 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.dicom_patient import DICOM_SUFFIXES, patient_of
+from keras_sranogan.data.listing import (
+    entries,
+    images_under,
+    is_loose_image,
+    passed_over_below,
+    subfolders,
+    without_suffix,
+)
 from keras_sranogan.data.source import Item
 from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES, decode_file
-from sranogan_edge.errors import DataError
+from sranogan_edge.errors import DataError, UnreadableImageError
 from sranogan_edge.frame import Frame
+from sranogan_edge.image_files import begins_as_dicom
+from sranogan_edge.image_list import Reason
 
-__all__ = ["FileSource", "FolderSource", "images_under", "subfolders"]
+__all__ = ["FileSource", "FolderSource"]
 
 SPLITS = ("train", "val", "test")
 _INDEX = "index.csv"
@@ -43,6 +52,10 @@ class FileSource:
         self.root = root
         self._splits = {split: sorted(splits[split], key=_key) for split in SPLITS if splits.get(split)}
         self._max_pixels = max_pixels
+        self.passed_over = passed_over_below(root)
+        self._unreadable = {
+            one.path: one.detail for one in self.passed_over if one.reason is Reason.UNREADABLE
+        }
 
     def splits(self) -> tuple[str, ...]:
         """The splits that hold images, in the order train, val, test."""
@@ -65,9 +78,12 @@ class FileSource:
         """Decode the file of one item.
 
         Raises:
-            ImageError: it is not an image, damaged, or too large.
+            ImageError: it is not an image, damaged, too large, or could not be looked at.
         """
-        return decode_file(item.path or self.root / item.key, max_pixels=self._max_pixels)
+        path = item.path or self.root / item.key
+        if path in self._unreadable:
+            raise UnreadableImageError(self._unreadable[path])
+        return decode_file(path, max_pixels=self._max_pixels)
 
     def mask(self, item: Item) -> NDArray[np.bool_] | None:
         """None: these folders mark nothing."""
@@ -102,67 +118,13 @@ class FolderSource(FileSource):
         super().__init__(root, items, max_pixels)
 
 
-def subfolders(folder: Path) -> list[Path]:
-    """The folders in ``folder``, sorted; hidden ones left out.
-
-    Raises:
-        DataError: it may not be read.
-    """
-    return [path for path in _entries(folder) if path.is_dir()]
-
-
-def images_under(folder: Path) -> list[Path]:
-    """The image files below ``folder`` at any depth, sorted; hidden ones left out.
-
-    Links are followed, and a folder that was already visited is not visited again.
-
-    Raises:
-        DataError: a folder may not be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise _unreadable(error)
-
-    found, visited = [], {_identity(folder)}
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
-        kept = []
-        for name in sorted(folders):
-            identity = _identity(Path(here, name))
-            if not name.startswith(".") and identity not in visited:
-                visited.add(identity)
-                kept.append(name)
-        folders[:] = kept
-        found += [Path(here, name) for name in files if _is_image_name(name)]
-    return sorted(found)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: OSError) -> DataError:
-    return DataError(f"{error.filename}: cannot be read ({error.strerror}). Check its permissions.")
-
-
 def _by_class(folder: Path) -> dict[str, list[Path]]:
     return {path.name: images_under(path) for path in subfolders(folder)}
 
 
 def _check_layout(root: Path, by_split: dict[str, dict[str, list[Path]]]) -> None:
     for split, classes in by_split.items():
-        loose = [path for path in _entries(root / split) if path.is_file() and _is_image_name(path.name)]
+        loose = [path for path in entries(root / split) if is_loose_image(path)]
         if loose:
             raise DataError(
                 f"{root / split}: {len(loose)} image(s) such as {loose[0].name} lie outside of any class "
@@ -191,7 +153,7 @@ def _unsplit(root: Path, normal_class: str) -> dict[str, dict[str, list[Path]]]:
 
 
 def _what_is_there(root: Path) -> str:
-    names = [path.name for path in _entries(root)]
+    names = [path.name for path in entries(root)]
     return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "") if names else "an empty folder"
 
 
@@ -265,12 +227,13 @@ def _group_namer(root: Path) -> Callable[[str], str]:
 
 
 def _group_from_header(path: Path) -> str:
-    return patient_of(path) if path.suffix.lower() in DICOM_SUFFIXES else ""
+    other = path.suffix.lower() in IMAGE_SUFFIXES - DICOM_SUFFIXES
+    return "" if other or not begins_as_dicom(path) else patient_of(path)
 
 
 def _group_from_name(key: str) -> str:
     """The patient in a Kermany file name; else the key without its suffix, so every file is its own."""
-    path = key.rpartition(".")[0]
+    path = without_suffix(key)
     stem = path.rpartition("/")[2]
     matches = (pattern.fullmatch(stem) for pattern in _GROUP_PATTERNS)
     return next((match[1] for match in matches if match), path)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.data.folders import FileSource, images_under, subfolders
+from keras_sranogan.data.folders import FileSource
+from keras_sranogan.data.listing import images_under, subfolders, without_suffix
 from keras_sranogan.data.source import Item
 from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS, decode_file
@@ -66,4 +67,4 @@ class MvtecSource(FileSource):
 def _items(root: Path, folder: Path) -> list[Item]:
     label = folder.name
     keys = [(path.relative_to(root).as_posix(), path) for path in images_under(folder)]
-    return [Item(key, label, label == _GOOD, key.rpartition(".")[0], path) for key, path in keys]
+    return [Item(key, label, label == _GOOD, without_suffix(key), path) for key, path in keys]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +14,10 @@ from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import DEFAULT_MAX_PIXELS
 from sranogan_edge.errors import DataError
 from sranogan_edge.frame import Frame
+from sranogan_edge.image_files import check_place
+from sranogan_edge.image_list import PassedOver
 
-__all__ = ["DataSource", "Item", "open_source"]
+__all__ = ["DataSource", "Item", "open_source", "passed_over_by"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,12 @@ class DataSource(Protocol):
         ...
 
 
+def passed_over_by(source: DataSource) -> tuple[PassedOver, ...]:
+    """What is no image in the folder of ``source``, or cannot be looked at; nothing where it is no folder."""
+    found: tuple[PassedOver, ...] = getattr(source, "passed_over", ())
+    return found
+
+
 def open_source(
     spec: str, *, normal_class: str = "NORMAL", seed: int = 0, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> DataSource:
@@ -113,12 +122,18 @@ def _open_folder(root: Path, normal_class: str, max_pixels: int) -> DataSource:
     from keras_sranogan.data.folders import FolderSource
     from keras_sranogan.data.mvtec import MvtecSource, is_mvtec
 
-    if not root.is_dir():
-        found = "is a file, not a folder" if root.exists() else "no such folder"
+    try:
+        found = "" if stat.S_ISDIR(root.stat().st_mode) else "is a file, not a folder"
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte
+        found = "no such folder"
+    except OSError as error:
+        found = f"cannot be read ({error.strerror or error})"
+    if found:
         raise DataError(
             f"{root}: {found}. Name a folder of images, 'phantom' for drawn images, "
             "or 'medmnist:pneumoniamnist'."
         )
+    check_place(root)
     if is_mvtec(root, normal_class):
         return MvtecSource(root, max_pixels=max_pixels)
     return FolderSource(root, normal_class, max_pixels=max_pixels)

@@ -51,6 +51,15 @@ def lines_in(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(one, parse_constant=pytest.fail) for one in text.splitlines()]
 
 
+def copies(file: Path, folder: Path, count: int) -> list[Path]:
+    """So many files of one content, each with a name of its own."""
+    folder.mkdir()
+    files = [folder / f"{number}{file.suffix}" for number in range(count)]
+    for one in files:
+        os.link(file, one)
+    return files
+
+
 def huge_header() -> bytes:
     """A PNG of a few bytes that declares 40,000 x 40,000 pixels."""
 
@@ -319,7 +328,7 @@ def test_find_images_leaves_heat_maps_out(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = find_images([tmp_path], without=[tmp_path / "scores" / "heat_maps"])
-    assert [str(path.relative_to(tmp_path)) for path in found] == [
+    assert [str(path.relative_to(tmp_path)) for path in found.taken] == [
         "a.png",
         "b.JPG",
         "scores/own.png",
@@ -353,7 +362,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 def test_interrupt_keeps_the_lines(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
     """Ctrl-C on the way is exit code 130 without a traceback, and every line so far is whole."""
-    files = [feed / "normal.png"] * 5000
+    files = copies(feed / "normal.png", tmp_path / "in", 5000)
     running = subprocess.Popen(
         [sys.executable, "-c", HEEDING_INTERRUPTS, SCORE, tiny_bundle, *files, "--out", tmp_path],
         stdout=subprocess.PIPE,
@@ -375,9 +384,10 @@ def test_interrupt_keeps_the_lines(tiny_bundle: Path, feed: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("then", ["normal.png", "text.png"])
-def test_full_disk(tiny_bundle: Path, feed: Path, small_disk: Path, then: str) -> None:
+def test_full_disk(tiny_bundle: Path, feed: Path, tmp_path: Path, small_disk: Path, then: str) -> None:
     """A disk that fills up, by a heat map or by lines, is exit code 6, and what stands on it is whole."""
-    files = [feed / "text.png"] * 3 + [feed / then] * 2000
+    bad = copies(feed / "text.png", tmp_path / "bad", 3)
+    files = bad + copies(feed / then, tmp_path / "in", 2000)
     done = score(tiny_bundle, *files, "--out", small_disk)
     assert done.exit_code == ExitCode.CANNOT_WRITE, done.output
     assert "No space left" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -273,8 +274,59 @@ def test_pixel_budget_can_be_lowered_and_raised() -> None:
     assert before == Image.MAX_IMAGE_PIXELS
 
 
+@pytest.mark.parametrize(
+    ("fmt", "suffix", "options"),
+    [
+        ("GIF", ".gif", {}),
+        ("WEBP", ".webp", {"lossless": True}),
+        ("JPEG2000", ".jp2", {}),
+        ("JPEG2000", ".jp2", {"no_jp2": True}),
+        ("PNG", ".jfif", {}),
+        ("PNG", ".jpe", {}),
+    ],
+)
+def test_formats_that_others_write(tmp_path: Path, fmt: str, suffix: str, options: dict[str, Any]) -> None:
+    """GIF, WebP and JPEG 2000 give back what was stored, and the suffixes that go round are known."""
+    path = tmp_path / f"film{suffix}"
+    path.write_bytes(encoded(Image.fromarray(GREY), fmt, **options))
+    frame = decode_file(path)
+    assert suffix in IMAGE_SUFFIXES
+    assert frame.bit_depth == 8
+    grey = frame.pixels if frame.pixels.ndim == 2 else frame.pixels[..., 0]
+    np.testing.assert_array_equal(grey, GREY)
+
+
+def test_of_a_moving_picture_the_first() -> None:
+    """A GIF or WebP of several pictures gives the first one."""
+    first, second = Image.fromarray(GREY), Image.fromarray(255 - GREY)
+    for fmt, options in (("GIF", {}), ("WEBP", {"lossless": True})):
+        data = encoded(first, fmt, save_all=True, append_images=[second], **options)
+        pixels = decode_bytes(data, source="x").pixels
+        np.testing.assert_array_equal(pixels if pixels.ndim == 2 else pixels[..., 0], GREY)
+
+
+def test_16_bit_jpeg_2000_keeps_its_bits() -> None:
+    """Grey of 16 bits comes back as stored."""
+    frame = decode_bytes(encoded(Image.fromarray(GREY_16), "JPEG2000"), source="x")
+    assert frame.bit_depth == 16
+    np.testing.assert_array_equal(frame.pixels, GREY_16)
+
+
+def test_what_the_system_refuses_is_an_image_error(tmp_path: Path) -> None:
+    """A path that is too long, a pipe and a link to nowhere end no feed."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("nowhere.png")
+    for path, reason in (
+        (tmp_path / ("x" * 300 + ".png"), "File name too long"),
+        (tmp_path / "pipe.png", "not a regular file"),
+        (tmp_path / "link.png", "no such file"),
+    ):
+        with pytest.raises(UnreadableImageError, match=reason):
+            decode_file(path)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "TIFF", "BMP"])
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000"])
 def test_truncated_files_are_refused(fmt: str, share: float) -> None:
     """A file cut anywhere in its pixels is refused, never filled in."""
     data = encoded(Image.fromarray(RNG.integers(0, 256, (200, 200), np.uint8)), fmt)
@@ -297,7 +349,7 @@ def test_not_an_image(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jpg"
     empty.touch()
     for path, reason in (
-        (text, r"not a JPEG, PNG, TIFF or BMP.*begins with b'patient.*Export"),
+        (text, r"not a JPEG, PNG, TIFF, BMP.*begins with b'patient.*Export"),
         (empty, r"empty \(0 bytes\)"),
         (tmp_path, "is a folder"),
         (tmp_path / "gone.png", "no such file"),
@@ -338,6 +390,9 @@ SEEDS = [
     by_opencv(".png", COLOUR_16[:12, :12]),
     encoded(Image.fromarray(smooth(24, 24)), "TIFF"),
     by_opencv(".tiff", COLOUR_16[:12, :12]),
+    encoded(Image.fromarray(smooth(24, 24)), "GIF"),
+    encoded(Image.fromarray(smooth(24, 24)), "WEBP"),
+    encoded(Image.fromarray(smooth(24, 24)), "JPEG2000"),
 ]
 
 

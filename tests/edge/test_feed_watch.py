@@ -15,6 +15,7 @@ import pytest
 from sranogan_edge.errors import FeedError, SettingsError, SpoolInUseError
 from sranogan_edge.feeds import Arrival, open_feed
 from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.watch_names import free_name
 
 
 @pytest.fixture
@@ -46,11 +47,11 @@ def tree(folder: Path) -> list[str]:
 def test_files_are_taken_and_moved(watch: WatchFeed, tmp_path: Path) -> None:
     """Sub-folders too; what was scored lies in done/, what was not in failed/, no claim is left."""
     (tmp_path / "ward" / "a").mkdir(parents=True)
-    for name in ("one.png", "ward/a/two.dcm", "ward/notes.txt"):
+    for name in ("one.png", "ward/a/two.dcm", "ward/notes.png"):
         (tmp_path / name).write_text(name)
     arrivals = taken(watch, 3)
     assert {a.frame_source for a in arrivals} == {
-        str(tmp_path / n) for n in ("one.png", "ward/a/two.dcm", "ward/notes.txt")
+        str(tmp_path / n) for n in ("one.png", "ward/a/two.dcm", "ward/notes.png")
     }
     assert [a.sequence for a in arrivals] == [1, 2, 3]
     assert len({a.key for a in arrivals}) == 3
@@ -59,22 +60,90 @@ def test_files_are_taken_and_moved(watch: WatchFeed, tmp_path: Path) -> None:
         assert arrival.path is not None
         assert arrival.path.read_text() in arrival.frame_source
         arrival.settle("notes" not in arrival.frame_source)
-    assert tree(tmp_path) == ["done/one.png", "done/ward/a/two.dcm", "failed/ward/notes.txt"]
+    assert tree(tmp_path) == ["done/one.png", "done/ward/a/two.dcm", "failed/ward/notes.png"]
     assert [p.name for p in (tmp_path / ".sranogan").iterdir()] == ["lock"]
     assert watch.health.state == "closed"
 
 
-def test_what_is_not_for_us_stays(watch: WatchFeed, tmp_path: Path) -> None:
-    """Hidden files, names of unfinished transfers, links and the done folder are left alone."""
-    kept = [".hidden.png", "film.png.part", "~lock.png", "Thumbs.db", "done/old.png", ".git/x.png"]
+def test_what_is_no_image_stays_and_is_told(
+    watch: WatchFeed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Hidden files, unfinished transfers, what is no image, and done/ stay; the log counts them once."""
+    kept = [
+        ".hidden.png",
+        "film.png.part",
+        "~lock.png",
+        "Thumbs.db",
+        "done/old.png",
+        ".git/x.png",
+        "notes.txt",
+    ]
     for name in kept:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "link.png").symlink_to("/etc/hostname")
     os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "broken.png").symlink_to("nowhere.png")
+    caplog.set_level("DEBUG", "sranogan_edge")
     assert taken(watch, 1, within_s=0.6) == []
-    assert {".hidden.png", "done/old.png"} <= set(tree(tmp_path))
-    assert (tmp_path / "link.png").is_symlink()
+    assert set(kept) <= set(tree(tmp_path))
+    counts = "passed over: 2 hidden, 1 of the system, 2 unfinished, 2 not images; they stay"
+    assert [counts in record.message for record in caplog.records].count(True) == 1
+    assert f"passed over: {tmp_path / 'notes.txt'}: not an image" in caplog.text
+    assert caplog.text.count("leads nowhere: its target nowhere.png is not there") == 1
+    assert "1 unreadable, such as" in watch.health.message
+
+
+def test_what_a_link_leads_to_is_scored_once_and_stays(tmp_path: Path) -> None:
+    """It belongs to another folder: it is not moved, has one key, and comes again once it is another."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "store" / "a").mkdir(parents=True)
+    for name in ("store/a/one.png", "store/two.png"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "in" / "ct").symlink_to("../store/a")
+    (tmp_path / "in" / "two.png").symlink_to("../store/two.png")
+    keys = set()
+    for _ in range(2):
+        feed = WatchFeed(tmp_path / "in", settle_s=0.05, poll_s=0.02)
+        arrivals = taken(feed, 3, within_s=0.6)
+        assert [a.frame_source for a in arrivals] == [
+            str(tmp_path / "in" / name) for name in ("ct/one.png", "two.png")
+        ]
+        keys |= {a.key for a in arrivals}
+        for arrival in arrivals:
+            arrival.settle(True)
+    assert len(keys) == 2
+    assert tree(tmp_path / "store") == ["a/one.png", "two.png"]
+    assert tree(tmp_path / "in") == ["two.png"]
+    (tmp_path / "store" / "two.png").write_bytes(b"another")
+    arrivals = taken(WatchFeed(tmp_path / "in", settle_s=0.05, poll_s=0.02), 3, within_s=0.6)
+    assert len({a.key for a in arrivals} - keys) == 1
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "é" * 125 + "x.png", "b." + "c" * 253])
+def test_the_longest_names(tmp_path: Path, name: str) -> None:
+    """A second file of a name of 255 bytes is moved under a name that is no longer, suffix and all."""
+    free = [free_name(tmp_path / name)]
+    for _ in range(11):
+        free[-1].touch()
+        free.append(free_name(tmp_path / name))
+    assert free[0].name == name
+    assert len({path.name for path in free}) == 12
+    assert all(len(os.fsencode(path.name)) <= 255 for path in free)
+    if name.endswith(".png"):
+        assert all(path.suffix == ".png" for path in free)
+
+
+def test_two_files_of_the_longest_name(tmp_path: Path) -> None:
+    """Both end in done/, and no claim is left."""
+    name = "a" * 251 + ".png"
+    for text in "ab":
+        (tmp_path / name).write_text(text)
+        feed = WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01)
+        [arrival] = taken(feed, 1)
+        arrival.settle(True)
+        assert feed.health.message == ""
+    assert tree(tmp_path) == [f"done/{'a' * 249}-2.png", f"done/{name}"]
+    assert [path.name for path in (tmp_path / ".sranogan").iterdir()] == ["lock"]
 
 
 def test_a_file_is_whole_before_it_is_taken(watch: WatchFeed, tmp_path: Path) -> None:

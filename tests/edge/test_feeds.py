@@ -6,6 +6,8 @@ import importlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
 from sranogan_edge import feeds
@@ -27,6 +29,11 @@ from sranogan_edge.feeds.files import FilesFeed
         ("images", "files"),
         ("./watch:x.png", "files"),
         ("a:b.png", "files"),
+        ("2026-01-01T10:30:00.mp4", "video"),
+        ("T10:30:00.MP4", "video"),
+        ("scan-10:30.png", "files"),
+        ("/data/x:y.png", "files"),
+        ("me@host:film.dcm", "files"),
     ],
 )
 def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
@@ -63,6 +70,30 @@ def test_a_file_that_looks_like_a_scheme(tmp_path: Path, monkeypatch: pytest.Mon
     assert feeds.feed_kind("./day2:b.png") == "files"
     (tmp_path / "day2:b.png").touch()
     assert feeds.feed_kind("day2:b.png") == "files"
+    (tmp_path / "day3:films").mkdir()
+    (tmp_path / "day4:films").symlink_to("nowhere")
+    assert feeds.feed_kind("day3:films") == feeds.feed_kind("day4:films") == "files"
+
+
+@pytest.mark.parametrize("name", ["2026-01-01T10:30:00.mp4", "cam:1.mp4", "scan-10:30.png", "/no/x:y.png"])
+def test_a_name_with_a_colon_is_a_file_s(name: str) -> None:
+    """Where it is not there, the error talks of a file and not of addresses."""
+    with pytest.raises(FeedError, match=r"no such (video )?file") as refused:
+        open_feed(name)
+    assert "scheme" not in str(refused.value)
+
+
+def test_a_video_with_a_colon_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg would take what stands before it for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    name = "T10:30:00.avi"
+    video = cv2.VideoWriter("plain.avi", cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 48))
+    video.write(np.full((48, 64, 3), 99, np.uint8))
+    video.release()
+    Path("plain.avi").rename(name)
+    [arrival] = open_feed(name)
+    assert arrival.frame is not None
+    assert arrival.frame.pixels.shape[:2] == (48, 64)
 
 
 def test_a_missing_package_names_its_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:

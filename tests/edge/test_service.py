@@ -51,7 +51,8 @@ def test_files_end_and_are_not_scored_again(bench: Bench) -> None:
 def test_a_watched_folder_beside_files(bench: Bench) -> None:
     """Both end in one results file; a stop leaves with 0 although some failed."""
     watched = images(bench.root / "watched", 20, 30)
-    (watched / "notes.txt").write_text("x")
+    (watched / "notes.png").write_text("x")
+    (watched / "notes.txt").write_text("no image: it stays")
     feeds = WatchFeed(watched, settle_s=0.05, poll_s=0.02), open_feed(str(images(bench.root / "in", 40)))
     stop = bench.in_background(bench.build(*feeds, log=ResultsLog(bench.root / "results.jsonl")))
     wait_for(lambda: len(list((watched / "done").iterdir()) + list((watched / "failed").iterdir())) == 3)
@@ -59,7 +60,8 @@ def test_a_watched_folder_beside_files(bench: Bench) -> None:
     wait_for(lambda: (watched / "done" / "50.png").exists())
     assert stop() == ExitCode.OK
     found = [Path(r["file"]).name for r in lines(bench.root / "results.jsonl")]
-    assert sorted(found) == ["20.png", "30.png", "40.png", "50.png", "notes.txt"]
+    assert sorted(found) == ["20.png", "30.png", "40.png", "50.png", "notes.png"]
+    assert (watched / "notes.txt").is_file()
 
 
 def test_an_image_that_is_too_large(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_no_other_feed_lies_in_a_watched_folder(well: Settings, other: str) -> N
 
 
 def test_a_link_is_where_it_leads(well: Settings) -> None:
-    """Links are not followed in a watched folder, and a folder is the same by any name."""
+    """A link in a watched folder leads out of it, and a folder is the same by any name."""
     Path("in/link").symlink_to("../away", target_is_directory=True)
     settings = replace(well, out=Path("in/link"))
     assert watch_problem(settings, settings.feeds[0]) == ""

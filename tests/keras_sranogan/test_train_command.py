@@ -136,6 +136,29 @@ def test_few_black_images_are_skipped_and_counted(
     assert len(provenance["skipped"]) == 2
 
 
+def test_what_is_passed_over_is_told_and_what_is_unreadable_is_skipped(
+    small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link to nowhere counts among the images that cannot be used; the rest is named and noted."""
+    for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
+        monkeypatch.setattr(f"keras_sranogan.train.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train._fit_detector", lambda work: None)
+    data = write_images(tmp_path / "data", 60)
+    (data / "broken.png").symlink_to("nowhere.png")
+    (data / ".hidden.png").touch()
+    (data / "notes.txt").touch()
+    done = train(data, "--out", tmp_path / "run", "--precision", "float32", "--verbose")
+    assert done.exit_code == 0, done.output
+    output = " ".join(done.output.split())
+    assert "warning: 1 of 61 images cannot be used and are skipped, such as:" in output
+    assert "leads nowhere: its target nowhere.png is not there" in output
+    assert "passed over: 1 hidden, 1 not an image, 1 unreadable" in output
+    assert "notes.txt: not an image" in output
+    provenance = Run(tmp_path / "run").provenance
+    assert [one.partition(":")[0] for one in provenance["skipped"]] == ["broken.png"]
+    assert len(provenance["passed_over"]) == 3
+
+
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
     """A folder that a run of the demo preset at seed 0 was begun in."""

@@ -26,7 +26,7 @@ from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import Bench, Report, report
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bundle import Bundle, read_bundle
-from sranogan_edge.cli_common import Version, run, shown, terminal
+from sranogan_edge.cli_common import Version, main, run, shown, terminal
 from sranogan_edge.device import read_device
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.interpreter import BACKENDS, check_backend
@@ -181,7 +181,7 @@ def bench(
 
 def bench_main() -> None:
     """Entry point of ``sranogan-bench``."""
-    app(prog_name="sranogan-bench")
+    main(app, "sranogan-bench")
 
 
 if __name__ == "__main__":

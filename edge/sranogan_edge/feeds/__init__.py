@@ -13,6 +13,7 @@ from typing import Any, cast
 from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
 from sranogan_edge.extras import how_to_install
 from sranogan_edge.feeds.feed import Arrival, Feed, FeedHealth, FeedState
+from sranogan_edge.image_formats import IMAGE_SUFFIXES
 
 __all__ = ["Arrival", "Feed", "FeedHealth", "FeedState", "feed_kind", "is_feed_uri", "open_feed"]
 
@@ -77,6 +78,8 @@ def open_feed(uri: str, **options: Any) -> Feed:
 def feed_kind(uri: str) -> str:
     """Return the kind of feed that ``uri`` names: ``files`` for what has no scheme.
 
+    A colon makes no address of what has the suffix of an image or a video, or is there.
+
     Raises:
         SettingsError: a scheme that no feed has and no file begins with, or nothing stands behind it.
     """
@@ -88,12 +91,15 @@ def feed_kind(uri: str) -> str:
         raise SettingsError(f"{uri!r} names nothing. Write it like {example}.")
     if known:
         return name
-    if _SCHEME.match(uri) and not os.path.exists(uri):
+    suffix = Path(uri).suffix.lower()
+    is_file = suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES and name not in _KINDS and not rest.startswith("//")
+    if _SCHEME.match(uri) and not is_file and not os.path.lexists(uri):
         examples = ", ".join(kind.example for kind in _KINDS.values())
         raise SettingsError(
-            f"no feed has the scheme {scheme!r}. There are: {examples}. Put ./ before a file of such a name"
+            f"no feed has the scheme {scheme!r}. There are: {examples}. Nor is there a file of this name; "
+            "put ./ before one"
         )
-    return "video" if Path(uri).suffix.lower() in VIDEO_SUFFIXES else "files"
+    return "video" if suffix in VIDEO_SUFFIXES else "files"
 
 
 def _opener(uri: str, kind: _Kind) -> Callable[..., Feed]:

@@ -54,6 +54,7 @@ class Arrival:
         settle: to be called with True once it was scored, with False once it was dead-lettered.
         origin: a file that stays where it is until ``settle`` moves it; while it is there, the spool keeps
             the key, so that finding it again after a crash does not score it again.
+        failure: why what is at ``path`` cannot be read; it has a result line with this error.
     """
 
     frame_source: str
@@ -69,6 +70,7 @@ class Arrival:
     key: str = ""
     settle: Callable[[bool], None] = _not_moved
     origin: Path | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True)

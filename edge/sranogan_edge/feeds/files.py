@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.image_files import check_place, images_below
+from sranogan_edge.image_files import check_place, list_images
+from sranogan_edge.image_list import told_counts
 
-__all__ = ["FilesFeed", "open_files"]
+__all__ = ["FilesFeed", "file_key", "open_files"]
+
+_log = logging.getLogger(__name__)
 
 
 class FilesFeed:
     """One image file, or the images of a folder and its sub-folders in the order of their names.
 
     A file that the spool knows (same path, size and time of change) is not scored again, so an interrupted
-    run goes on where it was. Files stay where they are.
+    run goes on where it was. Files stay where they are. What is passed over is logged: counts, and at the
+    level "debug" each; what is unreadable arrives as a failure.
     """
 
     def __init__(self, path: Path, without: Sequence[Path] = ()) -> None:
@@ -30,26 +35,41 @@ class FilesFeed:
     def __iter__(self) -> Iterator[Arrival]:
         """Yield each file once."""
         sequence = 0
-        for file in self._files():
+        for file, failure in self._files():
             if self._closed:
                 break
-            try:
-                seen = file.stat()
-            except OSError:  # it went between listing and reading
-                continue
+            key = ""
+            if not failure:
+                try:
+                    key = file_key(file)
+                except FileNotFoundError:  # it went between listing and reading
+                    continue
+                except OSError as error:
+                    failure = f"{file}: cannot be read ({error.strerror or error}). Check the disk or share."
             sequence += 1
             now = time.time()
             self.health = FeedHealth("running", last_arrival=now)
-            key = f"{file.resolve()}|{seen.st_size}|{seen.st_mtime_ns}"
-            yield Arrival(str(file), now, sequence, path=file, key=key)
+            yield Arrival(str(file), now, sequence, path=file, key=key, failure=failure)
         self.health = FeedHealth("closed", last_arrival=self.health.last_arrival)
 
     def close(self) -> None:
         """End after the file in hand."""
         self._closed = True
 
-    def _files(self) -> list[Path]:
-        return list(images_below(self.path, self._without)) if self.path.is_dir() else [self.path]
+    def _files(self) -> list[tuple[Path, str]]:
+        """Each file with an empty text, and what is unreadable with the reason."""
+        found = list_images([self.path], self._without)
+        if found.left_out:
+            _log.info("feed %s: %s", self.name, told_counts(found.left_out))
+        for one in found.left_out:
+            _log.debug("feed %s: passed over: %s", self.name, one)
+        return [*((file, "") for file in found.taken), *((one.path, one.detail) for one in found.unreadable)]
+
+
+def file_key(file: Path) -> str:
+    """What makes a file that stays where it is one object: path, size, time of change; raises OSError."""
+    seen = file.stat()
+    return f"{file.resolve()}|{seen.st_size}|{seen.st_mtime_ns}"
 
 
 def open_files(path: str, *, without: Sequence[Path] = ()) -> FilesFeed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def file_source(path: str) -> VideoSource:
         raise FeedError(f"{path}: no such video file. Check the path.")
     if not file.stat().st_size:
         raise FeedError(f"{path}: the video file is empty (0 bytes). Copy or record it again.")
-    return VideoSource("file", str(file), str(file))
+    return VideoSource("file", os.path.abspath(file), str(file))  # FFmpeg takes "10:30.mp4" for an address
 
 
 def without_credentials(text: str) -> str:

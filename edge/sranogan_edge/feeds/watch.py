@@ -8,27 +8,32 @@ that it came from.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.feeds.files import file_key
+from sranogan_edge.feeds.watch_names import free_name, remove_empty, remove_empty_tree
+from sranogan_edge.image_files import holds_dicom, list_images
+from sranogan_edge.image_list import PassedOver, Reason, told_counts
 from sranogan_edge.spool.files import sync_folder
 from sranogan_edge.spool.lock import FolderLock
 
 __all__ = ["WatchFeed", "open_watch"]
 
 CLAIMS, DONE, FAILED = ".sranogan", "done", "failed"
-_UNFINISHED = (".crdownload", ".filepart", ".part", ".partial", ".swp", ".tmp")  # to be renamed when complete
-_NOT_FOR_US = ("desktop.ini", "thumbs.db")
+_OWN = (CLAIMS, DONE, FAILED)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,14 @@ class WatchFeed:
 
     A file is complete when its size and time of change stayed the same for ``settle_s``, measured by the
     monotonic clock. Writers do best to write ``NAME.part`` (or ``.NAME``) and rename: such names are left
-    alone. Every other file is taken: one that is no image ends in ``failed/``. Links are not followed.
+    alone. All that :func:`~sranogan_edge.image_files.list_images` takes is taken; what it passes over stays,
+    and is logged. A file that a link leads to is scored, and stays where it is.
     """
 
-    def __init__(self, folder: Path, *, settle_s: float = 2.0, poll_s: float = 0.5) -> None:
-        """Watch ``folder``.
+    def __init__(
+        self, folder: Path, *, settle_s: float = 2.0, poll_s: float = 0.5, without: Sequence[Path] = ()
+    ) -> None:
+        """Watch ``folder`` but what is below ``without``.
 
         Raises:
             FeedError: it is no folder, or may not be written to.
@@ -66,7 +74,13 @@ class WatchFeed:
         self.health = FeedHealth()
         self._settle_s, self._poll_s = settle_s, poll_s
         self._claims = folder / CLAIMS
+        self._without = (*without, folder / DONE, folder / FAILED)
         self._seen: dict[Path, tuple[_Look, float]] = {}  # and since when, monotonic seconds
+        self._linked: frozenset[Path] = frozenset()
+        self._given: dict[Path, _Look] = {}  # of the linked ones, which stay
+        self._passed: dict[PassedOver, float] = {}  # since when, monotonic seconds
+        self._told: set[PassedOver] = set()
+        self._content: dict[Path, tuple[_Look, bool]] = {}  # whether it begins as DICOM files do
         self._sequence = 0
         self._taken = 0
         self._begun = False
@@ -133,8 +147,14 @@ class WatchFeed:
             path: self._seen[path] if path in self._seen and self._seen[path][0] == look else (look, now)
             for path, look in looks.items()
         }
-        settled = [path for path, (_, since) in self._seen.items() if now - since >= self._settle_s]
-        self.health = replace(self.health, state="running" if settled else "waiting", message="")
+        settled = [
+            path
+            for path, (look, since) in self._seen.items()
+            if now - since >= self._settle_s and self._given.get(path) != look
+        ]
+        closed = [one for one in self._passed if one.reason is Reason.UNREADABLE]
+        message = f"{len(closed)} unreadable, such as {closed[0]}" if closed else ""
+        self.health = replace(self.health, state="running" if settled else "waiting", message=message)
         return sorted(settled, key=lambda path: (looks[path].changed_ns, str(path)))
 
     def _looks(self) -> dict[Path, _Look] | None:
@@ -144,17 +164,52 @@ class WatchFeed:
         except OSError as error:  # an unplugged share: it may come back
             self._stalled(f"{self.folder}: cannot be read ({error.strerror or error})")
             return None
-        for folder, names, files in os.walk(self.folder):
-            top = Path(folder) == self.folder
-            names[:] = [n for n in names if not n.startswith(".") and not (top and n in (DONE, FAILED))]
-            for name in files:
-                path = Path(folder, name)
-                if _is_ours(name) and (look := _look(path)):
-                    looks[path] = look
+        found = list_images([self.folder], self._without, holds_dicom=self._holds_dicom)
+        self._linked = found.linked
+        for path in found.taken:
+            if look := _look(path):
+                looks[path] = look
+        self._given = {path: look for path, look in self._given.items() if path in looks}
+        self._tell(found.passed_over)
         return looks
+
+    def _holds_dicom(self, path: Path) -> bool:
+        """Whether it begins as DICOM files do; read again only after a change."""
+        look = _look(path)
+        known = self._content.get(path)
+        if look is None or known is None or known[0] != look:
+            begins = holds_dicom(path)
+            if look is None:
+                return begins
+            known = self._content[path] = (look, begins)
+        return known[1]
+
+    def _tell(self, passed_over: Sequence[PassedOver]) -> None:
+        """Log what is passed over, once, when it has been there as long as a file needs to be complete."""
+        now, own = time.monotonic(), {self.folder / name for name in _OWN}
+        self._passed = {one: self._passed.get(one, now) for one in passed_over if one.path not in own}
+        new = [
+            one
+            for one, since in self._passed.items()
+            if one not in self._told and now - since >= self._settle_s
+        ]
+        self._told = {one for one in self._passed if one in self._told} | set(new)
+        paths = {one.path for one in self._passed} | self._linked
+        self._content = {path: known for path, known in self._content.items() if path in paths}
+        left_out = [one for one in new if one.reason is not Reason.UNREADABLE]
+        if left_out:
+            _log.info("feed %s: %s; they stay", self.name, told_counts(left_out))
+        for one in left_out:
+            _log.debug("feed %s: passed over: %s", self.name, one)
+        for one in new:
+            if one.reason is Reason.UNREADABLE:
+                _log.warning("feed %s: %s", self.name, one)
 
     def _take(self, path: Path) -> Iterator[Arrival]:
         """Rename a complete file into a folder of its own, and yield it."""
+        if path in self._linked:
+            yield from self._take_in_place(path)
+            return
         self._taken += 1
         claim = self._claims / f"{self._taken:08d}-{uuid.uuid4().hex}"
         target = claim / path.relative_to(self.folder)
@@ -166,35 +221,40 @@ class WatchFeed:
             path.rename(target)
             sync_folder(target.parent)
         except OSError as error:
-            _remove_empty(target.parent, self._claims)
+            remove_empty(target.parent, self._claims)
             if path.exists():  # else another took it
                 self._stalled(f"{path}: cannot be taken ({error.strerror or error})")
             return
         yield from self._claimed(claim)
 
+    def _take_in_place(self, path: Path) -> Iterator[Arrival]:
+        """Yield a file that belongs to another folder: it is not moved, and the spool knows its key."""
+        self._given[path], _ = self._seen[path]
+        try:
+            key = file_key(path)
+        except OSError:  # it went
+            return
+        yield replace(self._arrival(path, path, key, lambda scored: None), origin=None)
+
     def _claimed(self, claim: Path) -> Iterator[Arrival]:
         files = [path for path in claim.rglob("*") if path.is_file()]
         if not files:
-            _remove_empty_tree(claim)
+            remove_empty_tree(claim)
         for file in files:  # one, unless somebody put more there
-            self._sequence += 1
-            now = time.time()
-            self.health = replace(self.health, state="running", last_arrival=now)
             inside = file.relative_to(claim)
-            yield Arrival(
-                frame_source=str(self.folder / inside),
-                received_at=now,
-                sequence=self._sequence,
-                path=file,
-                key=f"{claim.name}/{inside}",
-                settle=partial(self._settle, claim, inside),
-                origin=file,
-            )
+            settle = partial(self._settle, claim, inside)
+            yield self._arrival(self.folder / inside, file, f"{claim.name}/{inside}", settle)
+
+    def _arrival(self, source: Path, file: Path, key: str, settle: Callable[[bool], None]) -> Arrival:
+        self._sequence += 1
+        now = time.time()
+        self.health = replace(self.health, state="running", last_arrival=now)
+        return Arrival(str(source), now, self._sequence, path=file, key=key, settle=settle, origin=file)
 
     def _settle(self, claim: Path, inside: Path, scored: bool) -> None:
         """Move a file that has its result; where that fails it stays claimed until the next start."""
         try:
-            target = _free_name(self.folder / (DONE if scored else FAILED) / inside)
+            target = free_name(self.folder / (DONE if scored else FAILED) / inside)
             target.parent.mkdir(parents=True, exist_ok=True)
             (claim / inside).rename(target)
             sync_folder(target.parent)
@@ -202,49 +262,21 @@ class WatchFeed:
             message = f"{inside}: is scored but cannot be moved ({error.strerror or error})"
             self.health = replace(self.health, message=message)
             return
-        _remove_empty((claim / inside).parent, self._claims)
+        remove_empty((claim / inside).parent, self._claims)
 
 
-def open_watch(folder: str, *, settle_s: float = 2.0, poll_s: float = 0.5) -> WatchFeed:
+def open_watch(
+    folder: str, *, settle_s: float = 2.0, poll_s: float = 0.5, without: Sequence[Path] = ()
+) -> WatchFeed:
     """Watch a folder: see :class:`WatchFeed`."""
-    return WatchFeed(Path(folder), settle_s=settle_s, poll_s=poll_s)
-
-
-def _is_ours(name: str) -> bool:
-    lower = name.lower()
-    return not (name.startswith((".", "~")) or lower.endswith(_UNFINISHED) or lower in _NOT_FOR_US)
+    return WatchFeed(Path(folder), settle_s=settle_s, poll_s=poll_s, without=without)
 
 
 def _look(path: Path) -> _Look | None:
     try:
-        found = path.lstat()
+        found = path.stat()
     except OSError:
         return None
     if not stat.S_ISREG(found.st_mode):
         return None
     return _Look(found.st_size, found.st_mtime_ns, found.st_ino)
-
-
-def _free_name(path: Path) -> Path:
-    """``path``, or with a number before its suffix where an earlier file has that name."""
-    if not path.exists():
-        return path
-    return next(
-        free
-        for number in range(2, 1 << 31)
-        if not (free := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists()
-    )
-
-
-def _remove_empty(folder: Path, stop: Path) -> None:
-    """Remove ``folder`` and those above it, up to ``stop``, as far as they are empty."""
-    with suppress(OSError):
-        while folder != stop:
-            folder.rmdir()
-            folder = folder.parent
-
-
-def _remove_empty_tree(folder: Path) -> None:
-    with suppress(OSError):
-        for inner, _, _ in os.walk(folder, topdown=False):
-            os.rmdir(inner)

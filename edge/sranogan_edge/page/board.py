@@ -17,9 +17,10 @@ import numpy as np
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
+from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.page.entry import Entry, Picture, grey, png
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import HEAT_MAPS, OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay, scored_at_s
+from sranogan_edge.results import OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay, scored_at_s
 from sranogan_edge.sinks.sink import SinkHealth
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]

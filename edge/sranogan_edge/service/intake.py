@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError
+from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError, UnreadableImageError
 from sranogan_edge.feeds import Arrival, Feed
 from sranogan_edge.results import Scorer, error_line
 from sranogan_edge.service.frames import Frames
@@ -135,6 +135,8 @@ class Intake:
     def _put(self, feed: str, arrival: Arrival) -> Entry | None:
         """Store an arrival, or its refusal; None where its file went meanwhile."""
         assert arrival.path is not None
+        if arrival.failure:
+            return self._refuse(feed, arrival, UnreadableImageError(arrival.failure), "")
         try:
             return self._spool.put(
                 arrival.path,
@@ -167,6 +169,6 @@ class Intake:
             feed=feed,
         )
         if number is not None:
-            _log.error("%s: %s", source, error)
+            _log.error("%s", error if str(error).startswith(source) else f"{source}: {error}")
             self._refused.put(Result(number, line, None, entry))
         return entry

@@ -24,7 +24,7 @@ from sranogan_edge.service.model import Loader
 from sranogan_edge.service.report import about
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
-from sranogan_edge.settings.feeds import FilesFeedSettings
+from sranogan_edge.settings.feeds import FilesFeedSettings, WatchFeedSettings
 from sranogan_edge.settings.folders import own_folders, refuse_what_would_be_moved
 from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
@@ -170,7 +170,7 @@ def _feeds(settings: Settings, parts: ExitStack) -> list[Feed]:
     feeds = []
     for feed in settings.feeds:
         options = feed.options()
-        if isinstance(feed, FilesFeedSettings):
+        if isinstance(feed, (FilesFeedSettings, WatchFeedSettings)):
             options["without"] = own_folders(settings)
         feeds.append(open_feed(feed.address(), **options))
         parts.callback(feeds[-1].close)

@@ -15,8 +15,9 @@ from sranogan_edge.decode import decode_frames
 from sranogan_edge.errors import ImageError
 from sranogan_edge.feeds import Arrival
 from sranogan_edge.frame import Frame
+from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import HEAT_MAPS, ResultLine, error_line, overlay
+from sranogan_edge.results import ResultLine, error_line, overlay
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.faults import Faults
 from sranogan_edge.service.judge import Answer, Judge, ScoresFrames

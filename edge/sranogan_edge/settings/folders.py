@@ -9,7 +9,7 @@ from typing import Any
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds import feed_kind
-from sranogan_edge.results import HEAT_MAPS
+from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.tree import Settings

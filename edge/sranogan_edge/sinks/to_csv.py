@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sranogan_edge.cli_common import leave_with
 from sranogan_edge.errors import SranoganError
 from sranogan_edge.sinks.database import export_csv
 
@@ -35,4 +36,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave_with(main)

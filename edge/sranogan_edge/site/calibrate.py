@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,9 +91,13 @@ class Scored:
         return {name: column(self.rows, name) for name in self.rows[0]}
 
 
-def score_all(detector: Detector, files: Iterable[Path]) -> Scored:
-    """Score ``files``, each content once; raises DataError where more than a tenth cannot be scored."""
-    found = Scored([], [], [], [], [], [])
+def score_all(detector: Detector, files: Iterable[Path], unreadable: Iterable[str] = ()) -> Scored:
+    """Score ``files``, each content once.
+
+    Raises:
+        DataError: more than a tenth cannot be scored; what ``unreadable`` tells of counts as that.
+    """
+    found = Scored([], [], [], [], list(unreadable), [])
     seen: set[str] = set()
     for file in files:
         try:
@@ -145,6 +149,8 @@ def fit(
     source: str,
     usual: Iterable[Path] = (),
     told: Callable[[str], None] = lambda message: None,
+    unreadable: Sequence[str] = (),
+    usual_unreadable: Sequence[str] = (),
 ) -> SiteCalibration:
     """Score local normals, and return the calibration that follows.
 
@@ -155,12 +161,14 @@ def fit(
         source: what to call where they came from.
         usual: images as they usually come, for the drift monitor.
         told: is called with what the user should know, in plain words.
+        unreadable: messages of files and folders beside ``files`` that could not be looked at: not used.
+        usual_unreadable: the same beside ``usual``.
 
     Raises:
         DataError: too few normals for the rate, or too many images that cannot be scored.
     """
     needed = normals_needed(false_alarm_rate)
-    scored = score_all(detector, files)
+    scored = score_all(detector, files, unreadable)
     for message in scored.unreadable:
         told(f"not used: {message}")
     for name in scored.twice:
@@ -168,7 +176,7 @@ def fit(
     if len(scored.rows) < needed:
         raise DataError(too_few(len(scored.rows), false_alarm_rate, source))
     others = list(usual)
-    usual_scored = score_all(detector, others) if others else None
+    usual_scored = score_all(detector, others, usual_unreadable) if others or usual_unreadable else None
     as_they_come = (usual_scored or scored).grids
     site = SiteCalibration(
         bundle=detector.bundle.sha256,

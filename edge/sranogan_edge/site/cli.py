@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sranogan_edge.cli_common import Version, run, say, shown, terminal
+from sranogan_edge.cli_common import Version, main, run, say, shown, tell_passed_over, terminal
 from sranogan_edge.cli_score import find_images
 from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DataError, ImageError
+from sranogan_edge.image_list import ImageList
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.service.model import Loader
@@ -49,6 +51,9 @@ def calibrate(
     steps: Annotated[
         int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
+    ] = False,
     version: Version = False,
 ) -> None:
     """Refit p-values and threshold of a bundle to this scanner's own normals, without retraining.
@@ -58,9 +63,8 @@ def calibrate(
 
     def call() -> None:
         target = out or bundle.with_suffix(".calibration.json")
-        _calibrate(
-            bundle, normals, target, false_alarm_rate, usual, sign, ScoringSettings(backend, threads, steps)
-        )
+        options = ScoringSettings(backend, threads, steps)
+        _calibrate(bundle, normals, target, false_alarm_rate, usual, sign, options, verbose=verbose)
 
     run(call)
 
@@ -73,22 +77,28 @@ def _calibrate(
     usual: Path | None,
     sign: Path | None,
     options: ScoringSettings,
+    *,
+    verbose: bool,
 ) -> None:
     console = terminal()
-    needed, files = normals_needed(false_alarm_rate), find_images([normals])
+    needed, found = normals_needed(false_alarm_rate), _images(normals, verbose)
     console.print(f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} normals")
-    others = find_images([usual]) if usual else []
+    others = _images(usual, verbose) if usual else ImageList()
     check_target(out, sign)  # all of this before minutes are spent on scoring
-    if len(files) < needed:
-        raise DataError(too_few(_readable(files), false_alarm_rate, str(normals)))
+    if len(found.taken) < needed:
+        for one in found.unreadable:
+            say(f"not used: {one}")
+        raise DataError(too_few(_readable(found.taken), false_alarm_rate, str(normals)))
     log_to_stderr(text="%(message)s")
     detector = Loader(options).detector(bundle)
     site = fit(
         detector,
-        files,
+        found.taken,
         false_alarm_rate=false_alarm_rate,
         source=str(normals),
-        usual=others,
+        usual=others.taken,
+        unreadable=[str(one) for one in found.unreadable],
+        usual_unreadable=[str(one) for one in others.unreadable],
         told=say,
     )
     write_calibration(site, out, sign)
@@ -104,7 +114,13 @@ def _calibrate(
     )
 
 
-def _readable(files: list[Path]) -> int:
+def _images(place: Path, verbose: bool) -> ImageList:
+    found = find_images([place])
+    tell_passed_over(found.left_out, verbose=verbose)
+    return found
+
+
+def _readable(files: Sequence[Path]) -> int:
     """Return how many of ``files`` decode; the others are told."""
     count = 0
     for file in files:
@@ -118,7 +134,7 @@ def _readable(files: list[Path]) -> int:
 
 def calibrate_main() -> None:
     """Entry point of ``sranogan-calibrate``."""
-    app(prog_name="sranogan-calibrate")
+    main(app, "sranogan-calibrate")
 
 
 if __name__ == "__main__":

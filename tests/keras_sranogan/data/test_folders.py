@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sranogan.data.source import open_source
+from keras_sranogan.data.source import open_source, passed_over_by
 from sranogan_edge.errors import DataError, OversizedImageError, UnreadableImageError
 
 CHEST_XRAY = Path(__file__).resolve().parents[4] / "shared" / "data" / "chest_xray"
@@ -132,6 +132,45 @@ def test_unusable_folders_say_what_was_found(tmp_path: Path, files: list[str], r
         (tmp_path / name).touch()
     with pytest.raises(DataError, match=reason):
         open_source(str(tmp_path))
+
+
+def test_outputs_are_no_images_and_no_classes(tmp_path: Path) -> None:
+    """A folder of normals stays one after it was scored, and trained on, into folders inside of it."""
+    from keras_sranogan.run import PROVENANCE, SETTINGS
+
+    root = labelled(tmp_path, "NORMAL/a.png", "scores/heat_maps/a-1.png", "run/gan/00100.png", "@eaDir/t.jpg")
+    for name in ("scores/results.jsonl", f"run/{SETTINGS}", f"run/{PROVENANCE}"):
+        (root / name).touch()
+    source = open_source(str(root))
+    assert [item.key for item in source.items("train")] == ["NORMAL/a.png"]
+    assert source.splits() == ("train",)
+    told = sorted(str(one).removeprefix(f"{root}/") for one in passed_over_by(source))
+    assert told == [
+        "@eaDir: of the system",
+        "run: our own output",
+        "scores/heat_maps: our own output",
+        "scores/results.jsonl: our own output",
+    ]
+
+
+def test_dicom_without_a_suffix_is_learned_from_by_patient(tmp_path: Path) -> None:
+    """Names of scanners are numbers and UIDs: what looks like their suffix makes no patient of them."""
+    pydicom = pytest.importorskip("pydicom", reason="the extra sranogan-edge[dicom] is not installed")
+    names = {
+        "train/NORMAL/IM1": "7",
+        "train/NORMAL/IM2": "7",
+        "train/NORMAL/1.2.3": "",
+        "train/NORMAL/1.2.4": "",
+    }
+    (tmp_path / "train" / "NORMAL").mkdir(parents=True)
+    for name, patient in names.items():
+        film = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm"))
+        film.PatientID = patient
+        film.save_as(tmp_path / name)
+    groups = {item.key: item.group for item in open_source(str(tmp_path)).items("train")}
+    assert set(groups) == set(names)
+    assert groups["train/NORMAL/IM1"] == groups["train/NORMAL/IM2"]
+    assert len(set(groups.values())) == 3
 
 
 def test_link_loops_end(tmp_path: Path) -> None:

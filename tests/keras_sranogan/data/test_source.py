@@ -20,6 +20,14 @@ def test_missing_folder_and_file_are_refused(tmp_path: Path) -> None:
         open_source(str(tmp_path / "a.png"))
 
 
+def test_what_may_not_be_looked_at_is_said_so(tmp_path: Path) -> None:
+    """A path that is too long or a loop of links is no folder that is missing."""
+    (tmp_path / "round").symlink_to("round")
+    for name, reason in (("x" * 300, "File name too long"), ("round", "Too many levels")):
+        with pytest.raises(DataError, match=rf"cannot be read \({reason}.*Name a folder of images"):
+            open_source(str(tmp_path / name))
+
+
 def test_phantom_takes_the_seed_unless_it_states_one() -> None:
     """The seed given to open_source reaches the phantom; one in the spec wins."""
 
