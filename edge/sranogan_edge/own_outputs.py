@@ -13,7 +13,9 @@ __all__ = ["HEAT_MAPS", "RESULTS", "OwnOutputs", "is_own_folder", "own_names"]
 RESULTS = "results.jsonl"
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 
-_RESULT_FILES = re.compile(r"results(-\d{6}-[^/]*)?\.jsonl")  # those that were rotated, too
+_RESULT_FILES = re.compile(
+    r"results(-[^/]*)?\.jsonl"
+)  # those that were rotated, or kept of earlier runs, too
 _FOLDERS: tuple[frozenset[str], ...] = (
     frozenset({"spool.sqlite"}),
     frozenset({"objects", "incoming", "dead"}),  # a spool whose database was deleted

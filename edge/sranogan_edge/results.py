@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.pipeline import Detector, Verdict
 
 RESULT_SCHEMA_VERSION = 1

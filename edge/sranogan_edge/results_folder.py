@@ -14,13 +14,12 @@ from types import TracebackType
 import cv2
 
 from sranogan_edge.errors import ResultsError
+from sranogan_edge.own_outputs import HEAT_MAPS, RESULTS
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import HEAT_MAPS, ResultLine, overlay
+from sranogan_edge.results import ResultLine, overlay
 from sranogan_edge.spool.lock import lock_results
 
 __all__ = ["ResultsFolder"]
-
-RESULTS = "results.jsonl"
 
 _log = logging.getLogger(__name__)
 
