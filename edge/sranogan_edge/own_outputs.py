@@ -15,7 +15,7 @@ HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 
 _RESULT_FILES = re.compile(
     r"results(-[^/]*)?\.jsonl"
-)  # those that were rotated, or kept of earlier runs, too
+)  # rotated ones and kept ones, too
 _FOLDERS: tuple[frozenset[str], ...] = (
     frozenset({"spool.sqlite"}),
     frozenset({"objects", "incoming", "dead"}),  # a spool whose database was deleted
