@@ -15,10 +15,11 @@ from sranogan_edge.errors import ExitCode, ResultsError, SettingsError, Sranogan
 from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
+from sranogan_edge.own_outputs import DEFAULT_OUT
 from sranogan_edge.service.model import Loader
 from sranogan_edge.settings.check_parts import holder_of
 from sranogan_edge.settings.feeds import FilesFeedSettings
-from sranogan_edge.settings.folders import own_folders
+from sranogan_edge.settings.folders import not_inputs
 from sranogan_edge.settings.read import read_for_check, read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
@@ -66,7 +67,7 @@ def score(
     check_config: Annotated[
         bool, typer.Option("--check-config", help="Look at all that would run, start nothing.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder for results.jsonl and heat_maps/.")] = Path("scores"),
+    out: Annotated[Path, typer.Option(help="Folder for results.jsonl and heat_maps/.")] = Path(DEFAULT_OUT),
     backend: Annotated[
         str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}. See docs/backends.md.")
     ] = "auto",
@@ -193,7 +194,7 @@ def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCo
             f"{settings.out}: the runner of process {holder} keeps its results there, and these would begin "
             "results.jsonl anew. Name another folder with --out."
         )
-    found = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
+    found = find_images([Path(feed.uri) for feed in settings.feeds], without=not_inputs(settings))
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))
@@ -212,7 +213,7 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
         _log.info("bundle %s; feeds %s", settings.bundle, ", ".join(map(str, settings.feeds)))
         try:
             if all(isinstance(feed, FilesFeedSettings) for feed in settings.feeds):
-                find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
+                find_images([Path(feed.uri) for feed in settings.feeds], without=not_inputs(settings))
             code = serve_settings(settings)
         except SranoganError as error:
             if settings.log.format == "text":
