@@ -15,9 +15,10 @@ from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
+from sranogan_edge.own_outputs import DEFAULT_OUT
 from sranogan_edge.service.model import Loader
 from sranogan_edge.settings.feeds import FilesFeedSettings
-from sranogan_edge.settings.folders import own_folders
+from sranogan_edge.settings.folders import not_inputs
 from sranogan_edge.settings.read import read_for_check, read_settings
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
@@ -67,7 +68,7 @@ def score(
     ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder for results.jsonl and heat_maps/, of one run at a time.")
-    ] = Path("scores"),
+    ] = Path(DEFAULT_OUT),
     backend: Annotated[
         str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}. See docs/backends.md.")
     ] = "auto",
@@ -190,7 +191,7 @@ def _refuse_beside_config(context: typer.Context) -> None:
 
 def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCode:
     refuse_held_results(settings.out)  # before the bundle takes its time to load
-    found = find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
+    found = find_images([Path(feed.uri) for feed in settings.feeds], without=not_inputs(settings))
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))
@@ -209,7 +210,7 @@ def _serve(settings: Settings, json: Path | None) -> ExitCode:
         _log.info("bundle %s; feeds %s", settings.bundle, ", ".join(map(str, settings.feeds)))
         try:
             if all(isinstance(feed, FilesFeedSettings) for feed in settings.feeds):
-                find_images([Path(feed.uri) for feed in settings.feeds], without=own_folders(settings))
+                find_images([Path(feed.uri) for feed in settings.feeds], without=not_inputs(settings))
             code = serve_settings(settings)
         except SranoganError as error:
             if settings.log.format == "text":

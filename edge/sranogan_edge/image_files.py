@@ -14,7 +14,7 @@ from pathlib import Path
 from sranogan_edge.decode import IMAGE_SUFFIXES, is_dicom
 from sranogan_edge.errors import FeedError
 from sranogan_edge.image_list import ImageList, PassedOver, Reason
-from sranogan_edge.own_outputs import OwnOutputs, is_own_folder, own_names
+from sranogan_edge.own_outputs import OwnOutputs, is_default_out, is_own_folder, own_names
 
 __all__ = ["begins_as_dicom", "check_place", "check_there", "entries_in", "holds_dicom", "list_images"]
 
@@ -185,13 +185,13 @@ class _Walk:
                 self._pass_over(number, here, Reason.OWN)
             else:
                 self._folders.add(identity)
-                waiting += self._entries(number, here, identity)
+                waiting += self._entries(number, here, identity, is_top=here == top)
 
-    def _entries(self, number: int, here: Path, identity: tuple[int, int]) -> list[Path]:
+    def _entries(self, number: int, here: Path, identity: tuple[int, int], *, is_top: bool) -> list[Path]:
         """Take the files in ``here``; returns the folders in it."""
         entries = self._read(number, here)
         names = {entry.name for entry in entries}
-        if is_own_folder(names):
+        if is_own_folder(names) or (not is_top and is_default_out(here.name, names)):
             self._pass_over(number, here, Reason.OWN)
             return []
         own, folders = own_names(names), []

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-__all__ = ["HEAT_MAPS", "RESULTS", "OwnOutputs", "is_own_folder", "own_names"]
+__all__ = ["DEFAULT_OUT", "HEAT_MAPS", "OwnOutputs", "is_default_out", "is_own_folder", "own_names"]
 
-RESULTS = "results.jsonl"
+DEFAULT_OUT = "scores"  # the folder of results where --out names none
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 
 _RESULT_FILES = re.compile(
@@ -26,6 +26,11 @@ _FOLDERS: tuple[frozenset[str], ...] = (
 def is_own_folder(names: AbstractSet[str]) -> bool:
     """Whether a folder with these ``names`` in it is a spool or a run folder."""
     return any(marks <= names for marks in _FOLDERS)
+
+
+def is_default_out(name: str, names: AbstractSet[str]) -> bool:
+    """Whether a folder of this ``name``, with these ``names`` in it, holds results and was made for them."""
+    return name == DEFAULT_OUT and any(_RESULT_FILES.fullmatch(one) for one in names)
 
 
 def own_names(names: AbstractSet[str]) -> frozenset[str]:

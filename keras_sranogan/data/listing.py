@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sranogan_edge.errors import DataError
 from sranogan_edge.image_files import begins_as_dicom, entries_in, list_images
 from sranogan_edge.image_formats import IMAGE_SUFFIXES
 from sranogan_edge.image_list import PassedOver, Reason
+from sranogan_edge.own_outputs import is_default_out
 
 __all__ = ["entries", "images_under", "is_loose_image", "passed_over_below", "subfolders", "without_suffix"]
 
@@ -63,5 +65,8 @@ def without_suffix(key: str) -> str:
 
 
 def _holds_outputs_alone(folder: Path) -> bool:
+    with contextlib.suppress(OSError):  # told where it is listed
+        if is_default_out(folder.name, set(os.listdir(folder))):
+            return True
     found = list_images([folder])
     return not found.taken and any(one.reason is Reason.OWN for one in found.passed_over)

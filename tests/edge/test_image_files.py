@@ -152,6 +152,13 @@ def test_spools_and_runs_are_never_images(tmp_path: Path, marks: list[str]) -> N
         assert list_images([tmp_path / place]).taken == ()
 
 
+def test_the_default_folder_of_results(tmp_path: Path) -> None:
+    """``scores`` with results in it is ours as a whole; images in it are taken where it is named."""
+    touched(tmp_path, "a.png", "scores/results.jsonl", "scores/plots/b.png", "ward/scores/c.png")
+    assert names(list_images([tmp_path]), tmp_path) == ["a.png", "ward/scores/c.png"]
+    assert names(list_images([tmp_path / "scores"]), tmp_path) == ["scores/plots/b.png"]
+
+
 def test_folders_that_are_left_out(tmp_path: Path) -> None:
     """They are, by whatever way they are reached, and need not be there."""
     touched(tmp_path, "a.png", "out/b.png", "out/c/d.png")

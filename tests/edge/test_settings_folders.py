@@ -11,8 +11,13 @@ import pytest
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.service.run import serve_settings
 from sranogan_edge.settings.check import check_settings
-from sranogan_edge.settings.feeds import DicomFeedSettings, VideoFeedSettings, WatchFeedSettings
-from sranogan_edge.settings.folders import own_folders, watch_problem
+from sranogan_edge.settings.feeds import (
+    DicomFeedSettings,
+    FilesFeedSettings,
+    VideoFeedSettings,
+    WatchFeedSettings,
+)
+from sranogan_edge.settings.folders import not_inputs, own_folders, watch_problem
 from sranogan_edge.settings.sinks import JsonlSinkSettings, MqttSinkSettings, SqliteSinkSettings
 from sranogan_edge.settings.tree import CalibrationSettings, Settings, SpoolSettings
 
@@ -93,3 +98,11 @@ def test_no_folder_of_ours_is_watched(well: Settings, below: str) -> None:
 def test_folders_of_our_own(well: Settings) -> None:
     """Heat maps and the spool."""
     assert own_folders(well) == (Path("out/heat_maps"), Path("out/spool"))
+
+
+@pytest.mark.parametrize(("place", "meant"), [("in", False), (".", False), ("out", True), ("out/ward", True)])
+def test_out_is_no_input(well: Settings, place: str, meant: bool) -> None:
+    """Nothing is taken from the folder of results, unless the images that were named lie in it."""
+    settings = replace(well, feeds=(FilesFeedSettings(place),))
+    own = own_folders(settings)
+    assert not_inputs(settings) == (own if meant else (Path("out"), *own))

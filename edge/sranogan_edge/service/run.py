@@ -25,7 +25,7 @@ from sranogan_edge.service.report import about
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.settings.feeds import FilesFeedSettings, WatchFeedSettings
-from sranogan_edge.settings.folders import own_folders, refuse_what_would_be_moved
+from sranogan_edge.settings.folders import not_inputs, refuse_what_would_be_moved
 from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl_files import Rotation
@@ -171,7 +171,7 @@ def _feeds(settings: Settings, parts: ExitStack) -> list[Feed]:
     for feed in settings.feeds:
         options = feed.options()
         if isinstance(feed, (FilesFeedSettings, WatchFeedSettings)):
-            options["without"] = own_folders(settings)
+            options["without"] = not_inputs(settings)
         feeds.append(open_feed(feed.address(), **options))
         parts.callback(feeds[-1].close)
     return feeds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,12 +15,24 @@ from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.tree import Settings
 
-__all__ = ["own_folders", "refuse_what_would_be_moved", "watch_problem"]
+__all__ = ["not_inputs", "own_folders", "refuse_what_would_be_moved", "watch_problem"]
 
 
 def own_folders(settings: Settings) -> tuple[Path, ...]:
     """Where the runner keeps images of its own: heat maps, and objects that wait."""
     return settings.out / HEAT_MAPS, settings.spool_folder
+
+
+def not_inputs(settings: Settings) -> tuple[Path, ...]:
+    """What no file or folder is to be taken from: :func:`own_folders`, and all of ``out``.
+
+    Where a feed's images lie in ``out`` or below, that was meant, and they are taken.
+    """
+    out = Path(os.path.realpath(settings.out))
+    kinds = ("files", "watch")
+    places = [_place(feed) for feed in settings.feeds if feed_kind(feed.uri) in kinds]
+    meant = any(Path(os.path.realpath(place)).is_relative_to(out) for place in places)
+    return own_folders(settings) if meant else (settings.out, *own_folders(settings))
 
 
 def refuse_what_would_be_moved(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
 from sranogan_edge.extras import how_to_install
+from sranogan_edge.own_outputs import DEFAULT_OUT
 from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.secret import read_secret
 from sranogan_edge.settings.sinks import SinkSettings, refuse_shared_files
@@ -208,7 +209,7 @@ class Settings:
 
     bundle: Path
     feeds: tuple[FeedSettings, ...]
-    out: Path = Path("scores")
+    out: Path = Path(DEFAULT_OUT)
     sinks: tuple[SinkSettings, ...] = ()
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)

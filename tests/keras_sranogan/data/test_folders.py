@@ -138,8 +138,11 @@ def test_outputs_are_no_images_and_no_classes(tmp_path: Path) -> None:
     """A folder of normals stays one after it was scored, and trained on, into folders inside of it."""
     from keras_sranogan.run import PROVENANCE, SETTINGS
 
-    root = labelled(tmp_path, "NORMAL/a.png", "scores/heat_maps/a-1.png", "run/gan/00100.png", "@eaDir/t.jpg")
-    for name in ("scores/results.jsonl", f"run/{SETTINGS}", f"run/{PROVENANCE}"):
+    root = labelled(
+        tmp_path, "NORMAL/a.png", "scores/heat_maps/a-1.png", "scores/b.png", "out/heat_maps/c.png"
+    )
+    labelled(root, "run/gan/00100.png", "@eaDir/t.jpg")
+    for name in ("scores/results.jsonl", "out/results.jsonl", f"run/{SETTINGS}", f"run/{PROVENANCE}"):
         (root / name).touch()
     source = open_source(str(root))
     assert [item.key for item in source.items("train")] == ["NORMAL/a.png"]
@@ -147,9 +150,10 @@ def test_outputs_are_no_images_and_no_classes(tmp_path: Path) -> None:
     told = sorted(str(one).removeprefix(f"{root}/") for one in passed_over_by(source))
     assert told == [
         "@eaDir: of the system",
+        "out/heat_maps: our own output",
+        "out/results.jsonl: our own output",
         "run: our own output",
-        "scores/heat_maps: our own output",
-        "scores/results.jsonl: our own output",
+        "scores: our own output",
     ]
 
 
