@@ -16,17 +16,19 @@ from rich.text import Text
 from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.decode import MAX_FRAMES, decode_file
 from sranogan_edge.errors import DataError, ExitCode, ImageError
+from sranogan_edge.film import EVERY_FILM, FilmOptions, fields_of_file
 from sranogan_edge.frame import Frame
 from sranogan_edge.image_files import begins_as_dicom, check_place, images_below
 from sranogan_edge.results import (
+    NOT_ASKED_FOR,
     ResultLine,
     ResultsFolder,
-    Summary,
+    described,
     error_line,
-    summarise,
-    write_summary,
+    not_asked_for_line,
 )
 from sranogan_edge.service.judge import Judge
+from sranogan_edge.summary import Summary, summarise, write_summary
 
 __all__ = ["check_images", "find_images", "score_files"]
 
@@ -72,13 +74,19 @@ def _none_in(paths: list[Path]) -> DataError:
     )
 
 
-def score_files(judge: Judge, files: list[Path], out: Path, summary: Path | None = None) -> ExitCode:
-    """Score every image of ``files``; results go to ``out``, figures to ``summary``."""
+def score_files(
+    judge: Judge,
+    files: list[Path],
+    out: Path,
+    summary: Path | None = None,
+    films: FilmOptions = EVERY_FILM,
+) -> ExitCode:
+    """Score those of ``files`` that ``films`` asks for; results go to ``out``, figures to ``summary``."""
     lines: list[ResultLine] = []
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ResultsFolder(out) as results, Progress(*columns, console=terminal(stderr=True)) as progress:
         for file in progress.track(files):
-            line = _score_one(judge, file, results)
+            line = _score_one(judge, file, results, films)
             results.write(line)
             lines.append(line)
     figures = summarise(lines, threshold=judge.threshold, scorer=judge.scorer, results=out)
@@ -89,14 +97,19 @@ def score_files(judge: Judge, files: list[Path], out: Path, summary: Path | None
     return ExitCode.SOME_FAILED if figures.failed else ExitCode.OK
 
 
-def _score_one(judge: Judge, file: Path, results: ResultsFolder) -> ResultLine:
+def _score_one(judge: Judge, file: Path, results: ResultsFolder, films: FilmOptions) -> ResultLine:
+    film = fields_of_file(file)
+    refusal = films.refusal(film)
+    if refusal:
+        return described(not_asked_for_line(str(file), refusal, judge.scorer), film)
     try:
-        answer = judge.answer(_frames(file, judge.max_pixels))
+        frames, turned = films.held(_frames(file, judge.max_pixels), film)
+        answer = judge.answer(frames)
     except ImageError as error:
-        return error_line(str(file), error, judge.scorer)
+        return described(error_line(str(file), error, judge.scorer), film)
     assert judge.heat_limit is not None
     heat = results.write_overlay(_heat_name(file), answer.verdict, judge.heat_limit)
-    return answer.line(str(file), judge.scorer, heat, "")
+    return described(answer.line(str(file), judge.scorer, heat, ""), film, turned)
 
 
 def _frames(file: Path, max_pixels: int) -> tuple[Frame, ...]:
@@ -117,7 +130,7 @@ def _heat_name(file: Path) -> str:
 
 def _print_table(lines: list[ResultLine], figures: Summary) -> None:
     console = terminal()
-    judged = sorted((line for line in lines if line.error is None), key=lambda line: -(line.score or 0))
+    judged = sorted((line for line in lines if line.score is not None), key=lambda line: -(line.score or 0))
     title = f"the {_MOST_SHOWN} most anomalous of {len(judged)} images" if len(judged) > _MOST_SHOWN else None
     table = Table(title=title)
     for column in ("score", "p-value", "verdict", "ms", "file"):
@@ -130,7 +143,8 @@ def _print_table(lines: list[ResultLine], figures: Summary) -> None:
         console.print(table)
     for line in lines:
         for problem in filter(None, (line.error and f"not scored: {line.error}", line.reason)):
-            text = problem if line.error else f"{line.file}: {problem}"
+            kind = f"{NOT_ASKED_FOR}: " if line.verdict == NOT_ASKED_FOR else ""
+            text = problem if line.error else f"{line.file}: {kind}{problem}"
             console.print(shown(text), soft_wrap=True)
     if figures.mean_milliseconds:
         steps = ", ".join(f"{step} {taken:.1f}" for step, taken in figures.mean_milliseconds.items())
@@ -144,8 +158,10 @@ def _print_figures(lines: list[ResultLine], figures: Summary) -> None:
         fallback = f"the GPU was not used: {shown(figures.backend_fallback)}"
         console.print(fallback, soft_wrap=True)
     outside = f"{figures.out_of_domain} out of domain, " if figures.out_of_domain else ""
+    left_out = f"{figures.not_asked_for} not asked for, " if figures.not_asked_for else ""
     console.print(
-        f"{len(lines) - figures.failed} scored, {figures.anomalous} anomalous, {outside}"
+        f"{len(lines) - figures.failed - figures.not_asked_for} scored, {figures.anomalous} anomalous, "
+        f"{outside}{left_out}"
         f"{figures.failed} failed; results in {shown(figures.results)}",
         soft_wrap=True,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
@@ -14,9 +13,10 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 
 from sranogan_edge.decode import decoders_to_ourselves
 from sranogan_edge.dicom.head import HEAD_BYTES, begin_of
+from sranogan_edge.dicom.numbers import texts_of
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
 
-__all__ = ["DEFAULT_MAX_BYTES", "identity_of", "read_object"]
+__all__ = ["DEFAULT_MAX_BYTES", "identity_of", "read_object", "text_of"]
 
 DEFAULT_MAX_BYTES = 256 * 2**20  # 64 megapixels of 16 bits, twice over
 
@@ -76,16 +76,14 @@ def identity_of(dataset: Dataset) -> Mapping[str, str]:
 
     Printable characters only, 64 at most each; what is missing or damaged is left out. Never a path.
     """
-    found = {name: _text(dataset, keyword) for name, keyword in _IDENTITY.items()}
+    found = {name: text_of(dataset, keyword) for name, keyword in _IDENTITY.items()}
     return {name: text for name, text in found.items() if text}
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    try:
-        value: Any = dataset.get(keyword)
-    except Exception:  # one damaged element says nothing about the others
-        return ""
-    return "".join(c for c in str(value or "") if c.isprintable())[:_IDENTITY_CHARACTERS].strip()
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """The value of ``keyword``, several with backslashes between; printable, short, empty where none is."""
+    text = "\\".join(texts_of(dataset, keyword))
+    return "".join(c for c in text if c.isprintable())[:_IDENTITY_CHARACTERS].strip()
 
 
 def _inflated(data: bytes, begin: int, source: str, max_bytes: int) -> bytes:

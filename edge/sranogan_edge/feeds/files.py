@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.film import EVERY_FILM, FilmOptions
 from sranogan_edge.image_files import check_place, images_below
 
 __all__ = ["FilesFeed", "open_files"]
@@ -19,10 +20,10 @@ class FilesFeed:
     run goes on where it was. Files stay where they are.
     """
 
-    def __init__(self, path: Path, without: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, without: Sequence[Path] = (), films: FilmOptions = EVERY_FILM) -> None:
         """Take ``path`` but what is below ``without``; FeedError where it is missing or closed to us."""
         check_place(path)
-        self.path, self._without = path, without
+        self.path, self._without, self.films = path, without, films
         self.name = str(path)
         self.health = FeedHealth()
         self._closed = False
@@ -52,6 +53,6 @@ class FilesFeed:
         return list(images_below(self.path, self._without)) if self.path.is_dir() else [self.path]
 
 
-def open_files(path: str, *, without: Sequence[Path] = ()) -> FilesFeed:
+def open_files(path: str, *, without: Sequence[Path] = (), films: FilmOptions = EVERY_FILM) -> FilesFeed:
     """Open a file or folder: see :class:`FilesFeed`; raises FeedError where it is missing."""
-    return FilesFeed(Path(path), without)
+    return FilesFeed(Path(path), without, films)

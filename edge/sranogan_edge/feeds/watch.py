@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.film import EVERY_FILM, FilmOptions
 from sranogan_edge.spool.files import sync_folder
 from sranogan_edge.spool.lock import FolderLock
 
@@ -48,7 +49,14 @@ class WatchFeed:
     alone. Every other file is taken: one that is no image ends in ``failed/``. Links are not followed.
     """
 
-    def __init__(self, folder: Path, *, settle_s: float = 2.0, poll_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settle_s: float = 2.0,
+        poll_s: float = 0.5,
+        films: FilmOptions = EVERY_FILM,
+    ) -> None:
         """Watch ``folder``.
 
         Raises:
@@ -62,7 +70,7 @@ class WatchFeed:
             )
         if not folder.is_dir():
             raise FeedError(f"watch:{folder}: no such folder. Make it, or correct the path.")
-        self.folder, self.name = folder, f"watch:{folder}"
+        self.folder, self.name, self.films = folder, f"watch:{folder}", films
         self.health = FeedHealth()
         self._settle_s, self._poll_s = settle_s, poll_s
         self._claims = folder / CLAIMS
@@ -205,9 +213,11 @@ class WatchFeed:
         _remove_empty((claim / inside).parent, self._claims)
 
 
-def open_watch(folder: str, *, settle_s: float = 2.0, poll_s: float = 0.5) -> WatchFeed:
+def open_watch(
+    folder: str, *, settle_s: float = 2.0, poll_s: float = 0.5, films: FilmOptions = EVERY_FILM
+) -> WatchFeed:
     """Watch a folder: see :class:`WatchFeed`."""
-    return WatchFeed(Path(folder), settle_s=settle_s, poll_s=poll_s)
+    return WatchFeed(Path(folder), settle_s=settle_s, poll_s=poll_s, films=films)
 
 
 def _is_ours(name: str) -> bool:

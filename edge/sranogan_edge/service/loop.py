@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sranogan_edge.errors import ExitCode, SpoolFullError
-from sranogan_edge.feeds import Feed
+from sranogan_edge.feeds import BringsFilms, Feed
 from sranogan_edge.page.board import Board
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.delivery import Delivery, Reader
@@ -87,7 +87,13 @@ class Service:
             bundle=self.settings.bundle,
         )
         self._scoring = Scoring(
-            spool, judge, self.settings.out, self._threshold, self.alarms, self._report.alive
+            spool,
+            judge,
+            self.settings.out,
+            self._threshold,
+            self.alarms,
+            self._report.alive,
+            {feed.name: feed.films for feed in feeds if isinstance(feed, BringsFilms)},
         )
         self._intake = Intake(spool, feeds, judge.scorer)
         self._delivery: Delivery | None = None
@@ -198,7 +204,7 @@ class Service:
             self._full = ""
         results += [found] if found else []
         for result in results:
-            self.scored, self.failed = self.scored + (not result.failed), self.failed + result.failed
+            self.scored, self.failed = self.scored + (result.answer is not None), self.failed + result.failed
             delivery.announce()
             self._report.result(result)
             if result.entry:
