@@ -190,6 +190,18 @@ def test_the_first_window_that_shows_something_counts(make_dicom: Make) -> None:
     assert frame.window == Window(100, 50)
 
 
+def test_a_window_that_the_rescale_puts_nowhere_is_refused(make_dicom: Make) -> None:
+    """A slope so small that the window is beyond all numbers: the message has those of the file."""
+
+    def put(dataset: pydicom.Dataset) -> None:
+        written(dataset, "RescaleSlope", "1e-300")
+        written(dataset, "WindowCenter", "5e9")
+        written(dataset, "WindowWidth", "1e10")
+
+    with pytest.raises(UnreadableImageError, match=r"center 5e\+09 and width 1e\+10 .* slope of 1e-300"):
+        one(changed(make_dicom(GREY_8), put))
+
+
 @pytest.mark.parametrize("text", ["550,5", "550.5", " 550,5", "5505e-1", "550,5\\1"])
 def test_a_decimal_comma_is_a_decimal_point(make_dicom: Make, text: str) -> None:
     """Numbers with a decimal comma are what they were meant to be, in window and rescale."""

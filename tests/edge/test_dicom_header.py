@@ -11,12 +11,23 @@ import pytest
 from numpy.typing import NDArray
 
 pytest.importorskip("pydicom", reason="the extra dicom is not installed")
+import pydicom
 
 from sranogan_edge.decode import decode_bytes, is_dicom
 from sranogan_edge.dicom.decode import decode_dicom
 from sranogan_edge.frame import Photometric
 from sranogan_edge.image_files import images_below
-from tests.edge.dicom_objects import CASES, GREY_8, GREY_12, RNG, case, one, without_meta, without_preamble
+from tests.edge.dicom_objects import (
+    CASES,
+    GREY_8,
+    GREY_12,
+    RNG,
+    case,
+    changed,
+    one,
+    without_meta,
+    without_preamble,
+)
 
 Make = Callable[..., bytes]
 
@@ -58,6 +69,27 @@ def test_what_begins_a_little_alike_is_no_dicom(other: bytes) -> None:
     assert not is_dicom(other[:132])
 
 
+def test_meta_information_that_does_not_name_the_syntax(make_dicom: Make) -> None:
+    """With the prefix, but no transfer syntax or no meta information: the data set tells the encoding."""
+    for syntax in ("ImplicitVRLittleEndian", "ExplicitVRLittleEndian"):
+        data = make_dicom(GREY_8, syntax)
+        uid = getattr(pydicom.uid, syntax).encode()
+        at = data.index(b"\x02\x00\x10\x00UI")
+        cut = data[:at] + data[at + 8 + len(uid) + len(uid) % 2 :]
+        for one_without in (cut, bytes(128) + b"DICM" + without_meta(data)):
+            np.testing.assert_array_equal(one(one_without).pixels, GREY_8)
+
+
+@pytest.mark.parametrize("cut", [without_preamble, lambda data: data])
+def test_a_deflated_file_without_preamble(make_dicom: Make, cut: Callable[[bytes], bytes]) -> None:
+    """It is inflated from where it begins."""
+
+    def deflate(dataset: pydicom.Dataset) -> None:
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+
+    np.testing.assert_array_equal(one(cut(changed(make_dicom(GREY_8), deflate))).pixels, GREY_8)
+
+
 @pytest.mark.parametrize("number", [0, "", None])
 @pytest.mark.parametrize("many", [1, 3])
 def test_no_number_of_frames_is_as_many_as_there_are(make_dicom: Make, number: Any, many: int) -> None:
@@ -71,6 +103,8 @@ ABSENT: list[tuple[dict[str, Any], NDArray[Any], int]] = [
     ({"BitsStored": None, "HighBit": None}, GREY_8, 8),
     ({"BitsStored": None, "HighBit": 11}, GREY_12, 12),
     ({"BitsStored": 12, "HighBit": None}, GREY_12, 12),
+    ({"BitsAllocated": None}, GREY_8, 8),
+    ({"BitsAllocated": None, "BitsStored": 12}, GREY_12, 12),
     ({"PixelRepresentation": None}, GREY_8, 8),
     ({"SamplesPerPixel": None}, GREY_8, 8),
     ({"PhotometricInterpretation": "monochrome2"}, GREY_8, 8),

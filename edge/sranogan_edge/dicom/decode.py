@@ -49,13 +49,14 @@ def decode_dicom(data: bytes, *, source: str, options: DicomOptions | None = Non
     """Decode every frame of a DICOM object (the bytes of a file).
 
     Grey comes back as stored values, ``uint8`` or ``uint16``, with the VOI window in the same unit: signed
-    values are shifted up to start at 0, the rescale goes into the window. A modality LUT, a VOI LUT and a
-    sigmoid window are applied, for they are no straight lines. The first window of several counts. Colour
+    values are shifted up to start at 0, the rescale goes into the window. A modality LUT, a VOI LUT, a
+    sigmoid window and one of width 1 are applied, for they are no straight lines. The first window that shows
+    something counts; a frame's own functional groups come before shared ones, these before the object. Colour
     comes back in R, G, B order. Native, deflated, RLE, JPEG, JPEG-LS, JPEG 2000 and HTJ2K transfer
     syntaxes decode, as far as their decoders are installed.
 
     Args:
-        data: preamble, ``DICM``, file meta, data set.
+        data: preamble, ``DICM``, file meta, data set; or from the file meta or the data set on.
         source: what to call the object in messages; ``Frame.source`` (with ``#2`` for the second frame ...).
         options: what is taken.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,11 @@ def grey_frame(stored: NDArray[Any], dataset: Dataset, number: int, source: str)
     if window is None:
         return Frame(pixels, bits, photometric, source=source)
     dark, bright = ((end - intercept) / slope for end in window.ends)
+    if not math.isfinite(bright - dark):
+        raise UnreadableImageError(
+            f"{source}: a window of center {window.center:g} and width {window.width:g} cannot be placed by "
+            f"its rescale slope of {abs(slope):g}. Send or export it again."
+        )
     if bright - dark + 1 <= 1:  # of width 1: a step, which no ramp shows
         return Frame(np.where(pixels > dark, 255, 0).astype(np.uint8), 8, photometric, source=source)
     return Frame(pixels, bits, photometric, Window((dark + bright) / 2 + 0.5, bright - dark + 1), source)

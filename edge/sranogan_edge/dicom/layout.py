@@ -69,7 +69,8 @@ def layout_of(dataset: Dataset, transfer_syntax: UID, source: str, options: Dico
     """Read, check and complete the layout of ``dataset``, which holds pixel data (bytes).
 
     No or 0 frames are as many as the pixel data are enough for, or have offsets; missing samples follow from
-    the photometric interpretation, missing bits from the high bit, the codestream, or 8 bits allocated; a
+    the photometric interpretation, missing bits from the high bit, the codestream, or 8 bits
+    allocated, which follow from the length of the data; a
     missing pixel representation from the codestream, else values have no sign.
 
     Raises:
@@ -91,7 +92,8 @@ def layout_of(dataset: Dataset, transfer_syntax: UID, source: str, options: Dico
     if not frames:
         frames = _frames_there(dataset, transfer_syntax, rows * columns * samples)
     _check_budget(rows, columns, frames, source, options)
-    allocated, stored, signed = _bits(dataset, transfer_syntax, frames, source)
+    whole = rows * columns * frames * samples
+    allocated, stored, signed = _bits(dataset, transfer_syntax, frames, whole, source)
     if samples == 3 and (allocated, stored) != (8, 8):
         raise refused(source, f"holds colour of {stored} bits; 8 are needed")
     return Layout(rows, columns, frames, samples, allocated, stored, signed, photometric)
@@ -117,18 +119,25 @@ def _frames_there(dataset: Dataset, transfer_syntax: UID, samples: int) -> int:
     """How many frames there are, where the header says none: 1, or more where the pixel data tell."""
     if transfer_syntax.is_encapsulated:
         return len(parse_basic_offsets(dataset.PixelData)) or 1
-    allocated = whole_number(dataset, "BitsAllocated") or 8
-    whole, rest = divmod(len(dataset.PixelData) * 8, samples * max(allocated, 1))
+    allocated = whole_number(dataset, "BitsAllocated")
+    if allocated not in (8, 16):
+        return 1
+    whole, rest = divmod(len(dataset.PixelData) * 8, samples * allocated)
     return whole if whole and rest < 16 else 1
 
 
-def _bits(dataset: Dataset, transfer_syntax: UID, frames: int, source: str) -> tuple[int, int, bool]:
-    """Bits allocated and stored, and whether values have a sign."""
-    allocated, stored = _needed(dataset, "BitsAllocated", source), _number(dataset, "BitsStored", source)
+def _bits(
+    dataset: Dataset, transfer_syntax: UID, frames: int, whole: int, source: str
+) -> tuple[int, int, bool]:
+    """Bits allocated and stored, and whether values have a sign; ``whole`` values are in all frames."""
+    allocated, stored = _number(dataset, "BitsAllocated", source), _number(dataset, "BitsStored", source)
     high, sign = _number(dataset, "HighBit", source), _number(dataset, "PixelRepresentation", source)
     told: Declared | None = None
-    if stored is None or sign is None:
+    if None in (allocated, stored, sign):
         told = _first_frame(dataset, transfer_syntax, frames)
+    if allocated is None:
+        depth = told.bits if told else len(dataset.PixelData) * 8 // whole
+        allocated = 8 if depth <= 8 else 16
     if stored is None and high is not None:
         stored = high + 1
     if stored is None and (told or allocated == 8):
