@@ -101,13 +101,11 @@ class Scoring:
         if begun is None:
             return None
         assert begun.path is not None
-        film, options = fields_of_file(begun.path), self._films.get(begun.feed, EVERY_FILM)
-        refusal = options.refusal(film)
-        if refusal:
-            return self._left_out(begun, film, refusal, keep)
+        film, options = FilmFields(), self._films.get(begun.feed, EVERY_FILM)
         try:
-            frames, turned = options.held(self._decoded(begun), film)
-            answer = self._answer(frames)
+            film = fields_of_file(begun.path)
+            refusal = options.refusal(film)
+            answer, turned = (None, "") if refusal else self._judged(begun, film, options)
         except ImageError as error:
             _log.warning("not scored, its bytes are in the spool's dead/: %s", error)
             line = described(self._error_line(begun.source, error, begun.feed), film)
@@ -118,10 +116,17 @@ class Scoring:
             keep(lambda: self._spool.give_back(begun, failure, counts=counts))
             self._any_exhausted = counts and begun.attempts >= self._spool.limits.max_attempts
             return self.object(keep) if self._any_exhausted else None
+        if answer is None:
+            return self._left_out(begun, film, refusal, keep)
         self.faults.over()
         heat = self._heat_map(begun, answer.verdict)
         line = answer.line(begun.source, self.judge.scorer, heat, begun.feed)
         return self._ended(begun, described(line, film, turned), answer, keep)
+
+    def _judged(self, entry: Entry, film: FilmFields, options: FilmOptions) -> tuple[Answer, str]:
+        """The answer, and how the film was turned for it."""
+        frames, turned = options.held(self._decoded(entry), film)
+        return self._answer(frames), turned
 
     def frame(self, feed: str, arrival: Arrival, keep: Callable[[Callable[[], int]], int]) -> Result:
         """Score a camera's frame; it is not tried again. During a pause after a fault, let it go instead."""
