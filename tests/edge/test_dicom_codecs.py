@@ -17,6 +17,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGExtended12Bit
 
 from sranogan_edge.dicom.codestream import mended, syntax_of
+from sranogan_edge.dicom.decode import decode_dicom
 from sranogan_edge.dicom.decoders import decodable
 from sranogan_edge.dicom.samples import SAMPLED, sample
 from sranogan_edge.errors import UnreadableImageError
@@ -140,3 +141,18 @@ def test_the_codestream_tells_bits_and_sign(make_dicom: Make, pixels: NDArray[An
     frame = one(saved(dataset))
     np.testing.assert_array_equal(frame.pixels, pixels.astype(int) + lift)
     assert frame.bit_depth == 12
+
+
+@pytest.mark.parametrize("number", ["0", None])
+def test_compressed_frames_are_counted_by_their_offsets(make_dicom: Make, number: str | None) -> None:
+    """Without a number of frames, a basic offset table tells it; without a table there is one frame."""
+    pytest.importorskip("openjpeg", reason="no JPEG 2000 decoder is installed")
+    dataset = pydicom.dcmread(io.BytesIO(make_dicom(np.stack([GREY_8, GREY_8[::-1]]))))
+    dataset.compress(JPEG2000Lossless)
+    parts = list(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=2))
+    dataset.NumberOfFrames = number
+    for many in (2, 1):
+        dataset.PixelData = encapsulate(parts[:many], has_bot=many == 2)
+        frames = decode_dicom(saved(dataset), source="x")
+        assert len(frames) == many
+        np.testing.assert_array_equal(frames[-1].pixels, GREY_8[:: 1 if many == 1 else -1])
