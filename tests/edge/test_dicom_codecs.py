@@ -82,7 +82,10 @@ def test_a_scan_that_says_0_for_the_end_of_its_spectrum(syntax: pydicom.uid.UID)
     at = frame.index(b"\xff\xda") + 8
     assert frame[at] == 63
     zero = frame[:at] + b"\0" + frame[at + 1 :]
-    assert mended(zero, syntax) == frame
+    for wrong in (zero, frame[:at] + b"\x01\x01" + frame[at + 2 :]):
+        assert mended(wrong, syntax) == frame
+    for cut in range(len(zero)):
+        assert len(mended(zero[:cut], syntax)) == cut
     assert mended(frame, syntax) is frame
     if bits == 12:
         pytest.importorskip("libjpeg", reason="the extra dicom-jpeg is not installed")

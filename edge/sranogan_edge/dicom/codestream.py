@@ -26,7 +26,7 @@ _JPEG_SIZES = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _JPEG_HIERARCHICAL, _JPEG_SCAN = 0xDE, 0xDA
 _JPEG_SEQUENTIAL = (0xC0, 0xC1)  # baseline and extended, Huffman
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of those that stand inside a scan's data
-_LAST_COEFFICIENT = 63
+_WHOLE_SPECTRUM = b"\x00\x3f\x00"  # coefficients 0 to 63, in full
 _J2K_START, _J2K_SIZE, _J2K_HT = b"\xff\x4f\xff\x51", struct.Struct(">2xH8I H"), 0x4000
 _J2K_MOST_TILES = 4096  # 64 megapixels in tiles of 128 x 128
 _JP2_START = b"\x00\x00\x00\x0cjP  "
@@ -60,8 +60,8 @@ def mended(frame: bytes, transfer_syntax: UID) -> bytes:
     """Return ``frame`` as decoders want it; it stays itself where nothing is to be mended.
 
     JPEG 2000: without the boxes of a JP2 file, which DICOM does not allow (PS3.5, A.4.4). Sequential JPEG: a
-    scan whose end of the spectrum is written as 0 has all of it, for no other is possible (ISO/IEC 10918-1,
-    B.2.3); some scanners write 0.
+    scan has the whole spectrum, whatever its header says, for no other is possible (ISO/IEC 10918-1, B.2.3);
+    some scanners write that it ends at 0.
     """
     if _is_jpeg_2000(transfer_syntax):
         return _unboxed(frame)
@@ -123,8 +123,8 @@ def _whole_spectrum(frame: bytes) -> bytes:
     while at + 4 <= len(made):
         (length,) = struct.unpack_from(">H", made, at + 2)
         last = at + 1 + length  # of the segment: where its spectrum begins and ends, then the approximation
-        if made[at + 1] == _JPEG_SCAN and bytes(made[last - 2 : last + 1]) == b"\0\0\0":
-            made[last - 1] = _LAST_COEFFICIENT
+        if made[at + 1] == _JPEG_SCAN and last < len(made):
+            made[last - 2 : last + 1] = _WHOLE_SPECTRUM
         following = _JPEG_MARKER.search(made, last + 1)
         if following is None:
             break
