@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,7 +17,7 @@ from rich.text import Text
 from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.decode import MAX_FRAMES, decode_file
 from sranogan_edge.errors import DataError, ExitCode, ImageError
-from sranogan_edge.film import EVERY_FILM, FilmOptions, fields_of_file
+from sranogan_edge.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
 from sranogan_edge.frame import Frame
 from sranogan_edge.image_files import begins_as_dicom, check_place, images_below
 from sranogan_edge.results import (
@@ -98,18 +99,18 @@ def score_files(
 
 
 def _score_one(judge: Judge, file: Path, results: ResultsFolder, films: FilmOptions) -> ResultLine:
-    film = fields_of_file(file)
-    refusal = films.refusal(film)
-    if refusal:
-        return described(not_asked_for_line(str(file), refusal, judge.scorer), film)
+    film = FilmFields()
     try:
-        frames, turned = films.held(_frames(file, judge.max_pixels), film)
-        answer = judge.answer(frames)
+        film = fields_of_file(file, str(file))
+        taken = films.taken(film, partial(_frames, file, judge.max_pixels))
+        if taken.refusal:
+            return described(not_asked_for_line(str(file), taken.refusal, judge.scorer), film)
+        answer = judge.answer(taken.frames)
     except ImageError as error:
         return described(error_line(str(file), error, judge.scorer), film)
     assert judge.heat_limit is not None
     heat = results.write_overlay(_heat_name(file), answer.verdict, judge.heat_limit)
-    return described(answer.line(str(file), judge.scorer, heat, ""), film, turned)
+    return described(answer.line(str(file), judge.scorer, heat, ""), film, taken.turned)
 
 
 def _frames(file: Path, max_pixels: int) -> tuple[Frame, ...]:

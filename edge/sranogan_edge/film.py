@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sranogan_edge.dicom.head import HEAD_BYTES, is_dicom
-from sranogan_edge.errors import ImageError, SettingsError
+from sranogan_edge.errors import SettingsError
 from sranogan_edge.frame import Frame
 from sranogan_edge.orientation import turned_upright
 
-__all__ = ["EVERY_FILM", "FilmFields", "FilmOptions", "fields_of_file", "listed"]
+__all__ = ["EVERY_FILM", "FilmFields", "FilmOptions", "TakenFilm", "fields_of_file", "listed"]
 
 FOR_PRESENTATION, FOR_PROCESSING = "FOR PRESENTATION", "FOR PROCESSING"
 _UID = re.compile(r"\d+(\.\d+)+")
@@ -38,6 +38,21 @@ class FilmFields:
     presentation_intent_type: str = ""
     patient_orientation: str = ""
     sop_class_uid: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TakenFilm:
+    """A film as it is to be scored, or why it is not.
+
+    Attributes:
+        frames: of it; none where it is refused.
+        turned: how they were turned upright; empty where they were not.
+        refusal: which field is not asked for, and its value; empty where it is asked for.
+    """
+
+    frames: tuple[Frame, ...] = ()
+    turned: str = ""
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,17 +105,34 @@ class FilmOptions:
                 return f"{keyword} is {found!r}; asked for: {', '.join(asked)}"
         return ""
 
+    def _says_so(self, film: FilmFields) -> bool:
+        """Whether a value of ``film`` is not asked for, not only a field that is empty."""
+        return bool(replace(self, take_empty=tuple(_FIELDS)).refusal(film))
+
     def _asked(self, option: str) -> tuple[str, ...]:
         """The values that ``option`` takes; empty where it takes every one."""
         if option == "presentation_only":
             return (FOR_PRESENTATION,) if self.presentation_only else ()
         return tuple(getattr(self, option))
 
-    def held(self, frames: Sequence[Frame], film: FilmFields) -> tuple[tuple[Frame, ...], str]:
-        """Return ``frames`` as they are to be scored, and how they were turned; empty where they were not."""
+    def taken(self, film: FilmFields, decode: Callable[[], Sequence[Frame]]) -> TakenFilm:
+        """Refuse ``film``, or decode it and turn it as asked for.
+
+        What does not say whether it is asked for is decoded before it is refused, to tell an image that is
+        not asked for from what is no image, or torn.
+
+        Raises:
+            ImageError: of ``decode``.
+        """
+        refusal = self.refusal(film)
+        if refusal and self._says_so(film):
+            return TakenFilm(refusal=refusal)
+        frames = tuple(decode())
+        if refusal:
+            return TakenFilm(refusal=refusal)
         if not self.turn_upright:
-            return tuple(frames), ""
-        return turned_upright(frames, film.patient_orientation, film.view_position)
+            return TakenFilm(frames)
+        return TakenFilm(*turned_upright(frames, film.patient_orientation, film.view_position))
 
 
 _FIELDS = {  # what each option looks at: DICOM's keyword, ours
@@ -119,10 +151,13 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",")) if text.strip() else ()
 
 
-def fields_of_file(path: Path) -> FilmFields:
-    """Read what the film at ``path`` says it is; nothing where it is no DICOM, or cannot be read.
+def fields_of_file(path: Path, source: str) -> FilmFields:
+    """Read what the film at ``path`` says it is; nothing where it is no DICOM file.
 
-    Why it cannot be read is told by who decodes it.
+    Nor where it cannot be opened, or the extra ``dicom`` is not there: who decodes it tells that.
+
+    Raises:
+        ImageError: its header is truncated or corrupt; the message calls it ``source``.
     """
     try:
         with path.open("rb") as stream:
@@ -132,8 +167,8 @@ def fields_of_file(path: Path) -> FilmFields:
             from sranogan_edge.dicom.read import DEFAULT_MAX_BYTES, read_object, text_of
 
             data = stream.read(DEFAULT_MAX_BYTES + 1)
-            dataset = read_object(data, source=str(path), pixels=False)
-    except (OSError, ImageError, ModuleNotFoundError):
+            dataset = read_object(data, source=source, pixels=False)
+    except (OSError, ModuleNotFoundError):
         return FilmFields()
     return FilmFields(**{name: text_of(dataset, keyword) for keyword, name in _READ.items()})
 

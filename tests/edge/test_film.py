@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pydicom", reason="the extra dicom is not installed")
+import pydicom
+
 from sranogan_edge.dicom.decode import CR, DX
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import SettingsError, UnreadableImageError
 from sranogan_edge.film import FilmFields, FilmOptions, fields_of_file
 from sranogan_edge.frame import Frame, Photometric
 from sranogan_edge.orientation import turned_upright
+from tests.edge.dicom_objects import changed, without_meta
 
 PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3)
 Make = Callable[..., bytes]
@@ -29,15 +32,28 @@ def test_the_fields_are_those_of_the_header(make_dicom: Make, tmp_path: Path) ->
     said = {"BodyPartExamined": "CHEST", "ViewPosition": "PA", "PatientOrientation": ["L", "F"]}
     data = make_dicom(PIXELS, PresentationIntentType="FOR PRESENTATION", PixelData=None, **said)
     path.write_bytes(data)
-    assert fields_of_file(path) == FILM
+    assert fields_of_file(path, "x") == FILM
     path.write_bytes(data[132:])
-    assert fields_of_file(path) == FILM
+    assert fields_of_file(path, "x") == FILM
     path.write_bytes(make_dicom(PIXELS, Modality=None))
-    assert fields_of_file(path) == FilmFields(sop_class_uid=DX)
-    for other in (data[:200], b"\x89PNG", b""):
+    assert fields_of_file(path, "x") == FilmFields(sop_class_uid=DX)
+    for other in (b"\x89PNG", b""):
         path.write_bytes(other)
-        assert fields_of_file(path) == FilmFields()
-    assert fields_of_file(tmp_path / "none") == FilmFields()
+        assert fields_of_file(path, "x") == FilmFields()
+    assert fields_of_file(tmp_path / "none", "x") == FilmFields()
+    squeezed = deflated(data)
+    path.write_bytes(squeezed[: len(squeezed) - len(without_meta(squeezed))] + b"\xff" * 50)
+    with pytest.raises(UnreadableImageError, match=r"^x: the DICOM file is truncated or corrupt"):
+        fields_of_file(path, "x")
+
+
+def deflated(data: bytes) -> bytes:
+    """The same object, deflated."""
+
+    def put(dataset: pydicom.Dataset) -> None:
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+
+    return changed(data, put)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +199,8 @@ def test_off_by_default() -> None:
     """Without turn_upright, a film that says it is mirrored is scored as it is."""
     frame = Frame(PIXELS, 8, Photometric.MONOCHROME2)
     mirrored = dataclasses.replace(FILM, patient_orientation="R\\F")
-    assert FilmOptions().held([frame], mirrored) == ((frame,), "")
-    (turned,), how = FilmOptions(turn_upright=True).held([frame], mirrored)
-    np.testing.assert_array_equal(turned.pixels, PIXELS[:, ::-1])
-    assert how == "mirrored"
+    as_it_is = FilmOptions().taken(mirrored, lambda: [frame])
+    assert (as_it_is.frames, as_it_is.turned, as_it_is.refusal) == ((frame,), "", "")
+    turned = FilmOptions(turn_upright=True).taken(mirrored, lambda: [frame])
+    np.testing.assert_array_equal(turned.frames[0].pixels, PIXELS[:, ::-1])
+    assert (turned.turned, turned.refusal) == ("mirrored", "")

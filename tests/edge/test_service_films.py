@@ -169,6 +169,22 @@ def test_an_object_that_cannot_be_decoded_says_what_it_is(
     assert (line["verdict"], line["body_part_examined"]) == ("error", "CHEST")
 
 
+def test_what_cannot_be_read_is_an_error_whatever_is_asked_for(
+    bench: Bench, make_dicom: Make, tmp_path: Path
+) -> None:
+    """A torn header and what is no image do not pass for films that are not asked for."""
+    folder, log = tmp_path / "in", tmp_path / "results.jsonl"
+    folder.mkdir()
+    whole = make_dicom(ROW, SOPClassUID=CR, **CHEST)
+    (folder / "torn.dcm").write_bytes(whole[: whole.index(b"CHEST") - 8])
+    (folder / "text.png").write_text("no image")
+    assert bench.build(open_feed(str(folder), films=ASKED), log=ResultsLog(log)).run() == ExitCode.SOME_FAILED
+    told = {Path(line["file"]).name: (line["verdict"], line["error"]) for line in lines(log)}
+    assert told["torn.dcm"][0] == told["text.png"][0] == "error"
+    assert "torn.dcm: holds no pixel data" in told["torn.dcm"][1]
+    assert "not a JPEG, PNG, TIFF or BMP image" in told["text.png"][1]
+
+
 def score(*arguments: object) -> Any:
     """Run the command inside this process."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments])

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -103,9 +104,9 @@ class Scoring:
         assert begun.path is not None
         film, options = FilmFields(), self._films.get(begun.feed, EVERY_FILM)
         try:
-            film = fields_of_file(begun.path)
-            refusal = options.refusal(film)
-            answer, turned = (None, "") if refusal else self._judged(begun, film, options)
+            film = fields_of_file(begun.path, begun.source)
+            taken = options.taken(film, partial(self._decoded, begun))
+            answer = None if taken.refusal else self._answer(taken.frames)
         except ImageError as error:
             _log.warning("not scored, its bytes are in the spool's dead/: %s", error)
             line = described(self._error_line(begun.source, error, begun.feed), film)
@@ -117,16 +118,11 @@ class Scoring:
             self._any_exhausted = counts and begun.attempts >= self._spool.limits.max_attempts
             return self.object(keep) if self._any_exhausted else None
         if answer is None:
-            return self._left_out(begun, film, refusal, keep)
+            return self._left_out(begun, film, taken.refusal, keep)
         self.faults.over()
         heat = self._heat_map(begun, answer.verdict)
         line = answer.line(begun.source, self.judge.scorer, heat, begun.feed)
-        return self._ended(begun, described(line, film, turned), answer, keep)
-
-    def _judged(self, entry: Entry, film: FilmFields, options: FilmOptions) -> tuple[Answer, str]:
-        """The answer, and how the film was turned for it."""
-        frames, turned = options.held(self._decoded(entry), film)
-        return self._answer(frames), turned
+        return self._ended(begun, described(line, film, taken.turned), answer, keep)
 
     def frame(self, feed: str, arrival: Arrival, keep: Callable[[Callable[[], int]], int]) -> Result:
         """Score a camera's frame; it is not tried again. During a pause after a fault, let it go instead."""
