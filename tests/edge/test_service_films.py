@@ -274,3 +274,11 @@ def test_the_same_option_in_uri_and_settings_is_refused() -> None:
     """Two places that could contradict each other."""
     with pytest.raises(SettingsError, match="modalities stands in the URI too"):
         DicomFeedSettings("dicom:1?modalities=DX", any_caller=True, modalities=("CR",))
+
+
+def test_feeds_of_one_name_ask_for_the_same(bench: Bench, make_dicom: Make, tmp_path: Path) -> None:
+    """The spool knows a film's feed by its name: two of one name that differ are refused, not mixed up."""
+    folder = str(films(tmp_path / "in", make_dicom))
+    bench.build(open_feed(folder, films=ASKED), open_feed(folder, films=ASKED))
+    with pytest.raises(SettingsError, match=r"two feeds are called .*in and ask for different films"):
+        bench.build(open_feed(folder, films=ASKED), open_feed(folder))
