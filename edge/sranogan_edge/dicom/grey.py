@@ -44,6 +44,38 @@ class _Voi:
         return self.center - shift - width / 2, self.center - shift + width / 2
 
 
+@dataclass(frozen=True, eq=False)
+class _Values:
+    """Stored values, or what a modality table made of them, and the rescale that is left to do.
+
+    Attributes:
+        stored: ``(H, W)``, of ``bits`` bits; in two's complement where they have a sign.
+        bits: in use.
+        slope: of the rescale; not 0.
+        intercept: of the rescale.
+    """
+
+    stored: NDArray[Any]
+    bits: int
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    @property
+    def signed(self) -> bool:
+        """Whether they may be below 0."""
+        return self.stored.dtype.kind == "i"
+
+    @property
+    def between(self) -> tuple[int, int]:
+        """The lowest and the highest that can be stored."""
+        half = 2 ** (self.bits - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+
+    def rescaled(self, stored: Any) -> Any:
+        """What ``stored`` means."""
+        return stored * self.slope + self.intercept
+
+
 def grey_frame(stored: NDArray[Any], dataset: Dataset, number: int, source: str) -> Frame:
     """Return a frame of grey stored values.
 
@@ -56,26 +88,28 @@ def grey_frame(stored: NDArray[Any], dataset: Dataset, number: int, source: str)
     Raises:
         UnreadableImageError: a rescale or a table that cannot be used.
     """
-    photometric, bits = Photometric(dataset.PhotometricInterpretation), int(dataset.BitsStored)
-    signed, little = stored.dtype.kind == "i", bool(dataset.original_encoding[1])
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    photometric, little = Photometric(dataset.PhotometricInterpretation), bool(dataset.original_encoding[1])
     rescale, voi = rescale_of(dataset, number), voi_of(dataset, number)
-    slope, intercept = _rescale(rescale, source)
-    modality = table_in(rescale, "ModalityLUTSequence")
+    values = _Values(stored, int(dataset.BitsStored), *_rescale(rescale, source))
+    modality, table = table_in(rescale, "ModalityLUTSequence"), table_in(voi, "VOILUTSequence")
     if modality is not None:
-        name, signed, slope, intercept = "ModalityLUTSequence", False, 1.0, 0.0
-        stored, bits = looked_up(stored, modality, name, source, between=(low, high), little=little)
-        low, high = 0, 2**bits - 1
-    table = table_in(voi, "VOILUTSequence")
+        name = "ModalityLUTSequence"
+        values = _Values(*looked_up(stored, modality, name, source, between=values.between, little=little))
     if table is not None:
-        values, ends = np.rint(stored * slope + intercept), sorted((low * slope, high * slope))
-        between = (ends[0] + intercept, ends[1] + intercept)
-        pixels, bits = looked_up(values, table, "VOILUTSequence", source, between=between, little=little)
+        low, high = sorted(map(values.rescaled, values.between))
+        found, between = np.rint(values.rescaled(values.stored)), (low, high)
+        pixels, bits = looked_up(found, table, "VOILUTSequence", source, between=between, little=little)
         return Frame(pixels, bits, photometric, source=source)
     window = _window(voi, source)
     if window is not None and window.function == "SIGMOID":
-        return Frame(_sigmoid(stored * slope + intercept, window), 16, photometric, source=source)
-    if signed:  # two's complement of `bits` bits: lift it, and let the intercept undo it
+        return Frame(_sigmoid(values.rescaled(values.stored), window), 16, photometric, source=source)
+    return _windowed(values, window, photometric, source)
+
+
+def _windowed(values: _Values, window: _Voi | None, photometric: Photometric, source: str) -> Frame:
+    """The frame of unsigned values, with the window in their unit; of no rescale is anything left."""
+    stored, bits, slope, intercept = values.stored, values.bits, values.slope, values.intercept
+    if values.signed:  # two's complement of `bits` bits: lift it, and let the intercept undo it
         lift = 2 ** (bits - 1)
         stored, intercept = (stored.astype(np.int32) + lift), intercept - slope * lift
     if slope < 0:  # values fall: turn them round, so that a window always rises
@@ -88,7 +122,7 @@ def grey_frame(stored: NDArray[Any], dataset: Dataset, number: int, source: str)
     if not math.isfinite(bright - dark):
         raise UnreadableImageError(
             f"{source}: a window of center {window.center:g} and width {window.width:g} cannot be placed by "
-            f"its rescale slope of {abs(slope):g}. Send or export it again."
+            f"its rescale slope of {values.slope:g}. Send or export it again."
         )
     if bright - dark + 1 <= 1:  # of width 1: a step, which no ramp shows
         return Frame(np.where(pixels > dark, 255, 0).astype(np.uint8), 8, photometric, source=source)
