@@ -10,9 +10,10 @@ import typer
 
 from sranogan_edge.cli_common import Version, main, run
 from sranogan_edge.cli_score import find_images, score_files
-from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
+from sranogan_edge.cli_settings import feeds_of, film_settings, print_check, sinks_of
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
+from sranogan_edge.film import EVERY_FILM
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr, logging_to_stderr
 from sranogan_edge.own_outputs import DEFAULT_OUT
@@ -119,6 +120,25 @@ def score(
     roi: Annotated[
         str | None, typer.Option(help="x,y,width,height in pixels: the part of each camera's picture.")
     ] = None,
+    modalities: Annotated[
+        str | None, typer.Option(help="Score films of these alone, such as DX,CR; see docs/feeds.md.")
+    ] = None,
+    body_parts: Annotated[str | None, typer.Option(help="BodyPartExamined, such as CHEST.")] = None,
+    views: Annotated[str | None, typer.Option(help="ViewPosition, such as PA,AP.")] = None,
+    sop_classes: Annotated[str | None, typer.Option(help="UIDs of kinds of DICOM object.")] = None,
+    presentation_only: Annotated[
+        bool, typer.Option("--presentation-only", help="Leave out what is for processing.")
+    ] = False,
+    take_empty: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of these options take a film whose field is empty, such as views,presentation_only "
+            "[default: presentation_only]."
+        ),
+    ] = None,
+    turn_upright: Annotated[
+        bool, typer.Option("--turn-upright", help="Turn back films that say they are turned or mirrored.")
+    ] = False,
     log_format: Annotated[Literal["text", "json"], typer.Option(help="Of the service's log.")] = "text",
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="The least that is logged.")
@@ -147,9 +167,12 @@ def score(
                 return print_check(read.settings, read.problems, read.unusable)
             settings = read_settings(config)
         else:
+            lists = {"modalities": modalities, "body_parts": body_parts, "views": views}
+            lists |= {"sop_classes": sop_classes, "take_empty": take_empty}
+            switches = {"presentation_only": presentation_only, "turn_upright": turn_upright}
             settings = Settings(
                 bundle=_named(bundle),
-                feeds=feeds_of(feeds or [], fps, roi),
+                feeds=feeds_of(feeds or [], fps, roi, film_settings(lists, switches)),
                 out=out,
                 sinks=sinks_of(sink or []),
                 scoring=ScoringSettings(backend, threads, steps, budget_ms, bundle_key),
@@ -195,7 +218,9 @@ def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCo
     log_to_stderr(settings.log, text="%(message)s")
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))
-    return score_files(judge, found, settings.out, json, verbose=verbose)
+    feed = settings.feeds[0]  # what is asked for holds for all of the call
+    films = feed.films() if isinstance(feed, FilesFeedSettings) else EVERY_FILM
+    return score_files(judge, found, settings.out, json, films, verbose=verbose)
 
 
 def _serve(settings: Settings, json: Path | None) -> ExitCode:

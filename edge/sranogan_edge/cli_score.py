@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,19 +18,21 @@ from rich.text import Text
 from sranogan_edge.cli_common import shown, tell_passed_over, terminal
 from sranogan_edge.decode import MAX_FRAMES, decode_file
 from sranogan_edge.errors import DataError, ExitCode, ImageError, UnreadableImageError
+from sranogan_edge.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
 from sranogan_edge.frame import Frame
 from sranogan_edge.image_files import begins_as_dicom, check_place, check_there, list_images
 from sranogan_edge.image_formats import NAMED_FORMATS
 from sranogan_edge.image_list import ImageList, PassedOver, told_counts
 from sranogan_edge.results import (
+    NOT_ASKED_FOR,
     ResultLine,
-    Summary,
+    described,
     error_line,
-    summarise,
-    write_summary,
+    not_asked_for_line,
 )
 from sranogan_edge.results_folder import ResultsFolder
 from sranogan_edge.service.judge import Judge
+from sranogan_edge.summary import Summary, summarise, write_summary
 
 __all__ = ["find_images", "score_files"]
 
@@ -68,9 +71,15 @@ def _first(passed_over: Sequence[PassedOver]) -> str:
 
 
 def score_files(
-    judge: Judge, found: ImageList, out: Path, summary: Path | None = None, *, verbose: bool = False
+    judge: Judge,
+    found: ImageList,
+    out: Path,
+    summary: Path | None = None,
+    films: FilmOptions = EVERY_FILM,
+    *,
+    verbose: bool = False,
 ) -> ExitCode:
-    """Score every image that was ``found``; results go to ``out``, figures to ``summary``.
+    """Score those of ``found`` that ``films`` asks for; results go to ``out``, figures to ``summary``.
 
     What is unreadable has its line with the error, as an image that cannot be scored.
     """
@@ -81,7 +90,7 @@ def score_files(
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ResultsFolder(out) as results, Progress(*columns, console=terminal(stderr=True)) as progress:
         for file in progress.track(files):
-            line = _score_one(judge, file, results, closed.get(file, ""))
+            line = _score_one(judge, file, results, films, closed.get(file, ""))
             results.write(line)
             lines.append(line)
     figures = summarise(lines, threshold=judge.threshold, scorer=judge.scorer, results=out)
@@ -95,16 +104,23 @@ def score_files(
     return ExitCode.SOME_FAILED if figures.failed else ExitCode.OK
 
 
-def _score_one(judge: Judge, file: Path, results: ResultsFolder, unreadable: str) -> ResultLine:
+def _score_one(
+    judge: Judge, file: Path, results: ResultsFolder, films: FilmOptions, unreadable: str
+) -> ResultLine:
+    film = FilmFields()
     try:
         if unreadable:
             raise UnreadableImageError(unreadable)
-        answer = judge.answer(_frames(file, judge.max_pixels))
+        film = fields_of_file(file, str(file))
+        taken = films.taken(film, partial(_frames, file, judge.max_pixels))
+        if taken.refusal:
+            return described(not_asked_for_line(str(file), taken.refusal, judge.scorer), film)
+        answer = judge.answer(taken.frames)
     except ImageError as error:
-        return error_line(str(file), error, judge.scorer)
+        return described(error_line(str(file), error, judge.scorer), film)
     assert judge.heat_limit is not None
     heat = results.write_overlay(_heat_name(file), answer.verdict, judge.heat_limit)
-    return answer.line(str(file), judge.scorer, heat, "")
+    return described(answer.line(str(file), judge.scorer, heat, ""), film, taken.turned)
 
 
 def _frames(file: Path, max_pixels: int) -> tuple[Frame, ...]:
@@ -125,7 +141,7 @@ def _heat_name(file: Path) -> str:
 
 def _print_table(lines: list[ResultLine], figures: Summary) -> None:
     console = terminal()
-    judged = sorted((line for line in lines if line.error is None), key=lambda line: -(line.score or 0))
+    judged = sorted((line for line in lines if line.score is not None), key=lambda line: -(line.score or 0))
     title = f"the {_MOST_SHOWN} most anomalous of {len(judged)} images" if len(judged) > _MOST_SHOWN else None
     table = Table(title=title)
     for column in ("score", "p-value", "verdict", "ms", "file"):
@@ -138,7 +154,8 @@ def _print_table(lines: list[ResultLine], figures: Summary) -> None:
         console.print(table)
     for line in lines:
         for problem in filter(None, (line.error and f"not scored: {line.error}", line.reason)):
-            text = problem if line.error else f"{line.file}: {problem}"
+            kind = f"{NOT_ASKED_FOR}: " if line.verdict == NOT_ASKED_FOR else ""
+            text = problem if line.error else f"{line.file}: {kind}{problem}"
             console.print(shown(text), soft_wrap=True)
     if figures.mean_milliseconds:
         steps = ", ".join(f"{step} {taken:.1f}" for step, taken in figures.mean_milliseconds.items())
@@ -152,8 +169,10 @@ def _print_figures(lines: list[ResultLine], figures: Summary) -> None:
         fallback = f"the GPU was not used: {shown(figures.backend_fallback)}"
         console.print(fallback, soft_wrap=True)
     outside = f"{figures.out_of_domain} out of domain, " if figures.out_of_domain else ""
+    left_out = f"{figures.not_asked_for} not asked for, " if figures.not_asked_for else ""
     console.print(
-        f"{len(lines) - figures.failed} scored, {figures.anomalous} anomalous, {outside}"
+        f"{len(lines) - figures.failed - figures.not_asked_for} scored, {figures.anomalous} anomalous, "
+        f"{outside}{left_out}"
         f"{figures.failed} failed; results in {shown(figures.results)}",
         soft_wrap=True,
     )

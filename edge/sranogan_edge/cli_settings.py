@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.errors import ExitCode, SettingsError
+from sranogan_edge.film import listed
 from sranogan_edge.settings.check import check_settings
-from sranogan_edge.settings.feeds import FeedSettings, VideoFeedSettings
+from sranogan_edge.settings.feeds import FeedSettings, FilmFeedSettings, VideoFeedSettings
 from sranogan_edge.settings.place import PlaceSettings, repeated
 from sranogan_edge.settings.read import feed_settings, sink_settings
 from sranogan_edge.settings.secret import without_password
 from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.settings.tree import Settings
 
-__all__ = ["feeds_of", "print_check", "sinks_of"]
+__all__ = ["feeds_of", "film_settings", "print_check", "sinks_of"]
 
 _STYLES = {"ok": "green", "note": "", "warning": "yellow", "error": "red"}
 
 
-def feeds_of(uris: Sequence[str], fps: float | None, roi: str | None) -> tuple[FeedSettings, ...]:
+def feeds_of(
+    uris: Sequence[str], fps: float | None, roi: str | None, films: Mapping[str, Any] | None = None
+) -> tuple[FeedSettings, ...]:
     """Return the feeds of a command line; ``fps`` and ``roi`` hold for those that are video.
+
+    ``films`` are settings of all those that bring films, by name.
 
     Raises:
         SettingsError: none is named, one twice, or no such kind; ``roi`` is no region, or there is no video
-            to take ``fps`` and ``roi``.
+            to take ``fps`` and ``roi``, or no feed to take ``films``.
     """
     if not uris:
         raise SettingsError("name a feed, an image or a folder of images behind the bundle; see --help")
     feeds = tuple(feed_settings(uri)(uri) for uri in uris)
     _refuse_repeated(feeds)
+    if films:
+        if not any(isinstance(feed, FilmFeedSettings) for feed in feeds):
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in films)
+            raise SettingsError(f"{named}: for files, folders, watch: and dicom:, and none is named")
+        feeds = tuple(
+            replace(feed, **films) if isinstance(feed, FilmFeedSettings) else feed for feed in feeds
+        )
     if fps is None and roi is None:
         return feeds
     if not any(isinstance(feed, VideoFeedSettings) for feed in feeds):
@@ -43,6 +56,13 @@ def feeds_of(uris: Sequence[str], fps: float | None, roi: str | None) -> tuple[F
         replace(feed, fps=fps, region=region) if isinstance(feed, VideoFeedSettings) else feed
         for feed in feeds
     )
+
+
+def film_settings(lists: Mapping[str, str | None], switches: Mapping[str, bool]) -> dict[str, Any]:
+    """Return what was named of a command line's options for films: ``A,B`` as a list."""
+    found: dict[str, Any] = {name: True for name, given in switches.items() if given}
+    found |= {name: listed(text) for name, text in lists.items() if text is not None}
+    return found
 
 
 def sinks_of(uris: Sequence[str]) -> tuple[SinkSettings, ...]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
+from sranogan_edge.dicom.head import HEAD_BYTES, is_dicom
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
 from sranogan_edge.extras import how_to_install
 from sranogan_edge.frame import Frame, Photometric
@@ -41,7 +42,6 @@ __all__ = [
 DEFAULT_MAX_PIXELS = 64_000_000  # 8000 x 8000; 8-bit colour decodes to 192 MB
 MAX_FRAMES = 1024  # of one DICOM object
 
-_DICOM_AT, _DICOM = 128, b"DICM"  # PS3.10, 7.1: a preamble of any 128 bytes, then the prefix
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 _PNG_HEADER_BYTES = 8
 _PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
@@ -104,18 +104,13 @@ def decode_frames(
 
     ``max_pixels`` holds for all frames together.
     """
-    if is_dicom(data):
+    if is_dicom(data[:HEAD_BYTES]):
         return _decode_dicom(io.BytesIO(data), source, max_pixels, max_frames)
     return (decode_bytes(data, source=source, max_pixels=max_pixels),)
 
 
-def is_dicom(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` (132 bytes or more) is DICOM."""
-    return head[_DICOM_AT : _DICOM_AT + len(_DICOM)] == _DICOM
-
-
 def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
-    if is_dicom(stream.read(_DICOM_AT + len(_DICOM))):
+    if is_dicom(stream.read(HEAD_BYTES)):
         stream.seek(0)
         return _decode_dicom(stream, source, max_pixels, max_frames=1)[0]
     stream.seek(0)

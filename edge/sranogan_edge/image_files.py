@@ -11,7 +11,8 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sranogan_edge.decode import IMAGE_SUFFIXES, is_dicom
+from sranogan_edge.decode import IMAGE_SUFFIXES
+from sranogan_edge.dicom.head import HEAD_BYTES, is_dicom
 from sranogan_edge.errors import FeedError
 from sranogan_edge.image_list import ImageList, PassedOver, Reason
 from sranogan_edge.own_outputs import OwnOutputs, is_default_out, is_own_folder, own_names
@@ -19,7 +20,6 @@ from sranogan_edge.own_outputs import OwnOutputs, is_default_out, is_own_folder,
 __all__ = ["begins_as_dicom", "check_place", "check_there", "entries_in", "holds_dicom", "list_images"]
 
 _INDEX = "DICOMDIR"  # of a DICOM disc; begins as an image does and holds none
-_HEAD_BYTES = 132
 _UNFINISHED = (".crdownload", ".filepart", ".part", ".partial", ".swp", ".tmp")  # to be renamed when complete
 _SYSTEM = frozenset(
     {  # of Windows, macOS, Synology, QNAP, Linux; in lower case
@@ -77,7 +77,7 @@ def begins_as_dicom(path: Path) -> bool:
 def holds_dicom(path: Path) -> bool:
     """Whether the file at ``path`` begins as DICOM files do; raises OSError where it cannot be read."""
     with path.open("rb") as file:
-        return is_dicom(file.read(_HEAD_BYTES))
+        return is_dicom(file.read(HEAD_BYTES))
 
 
 def list_images(

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-__all__ = ["DEFAULT_OUT", "HEAT_MAPS", "OwnOutputs", "is_default_out", "is_own_folder", "own_names"]
+__all__ = ["DEFAULT_OUT", "HEAT_MAPS", "RESULTS", "OwnOutputs", "is_default_out", "is_own_folder", "own_names"]
 
 DEFAULT_OUT = "scores"  # the folder of results where --out names none
+RESULTS = "results.jsonl"
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 
-_RESULT_FILES = re.compile(
-    r"results(-[^/]*)?\.jsonl"
-)  # rotated ones and kept ones, too
+_RESULT_FILES = re.compile(r"results(-[^/]*)?\.jsonl")  # rotated ones and kept ones, too
 _FOLDERS: tuple[frozenset[str], ...] = (
     frozenset({"spool.sqlite"}),
     frozenset({"objects", "incoming", "dead"}),  # a spool whose database was deleted

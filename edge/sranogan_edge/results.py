@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import calendar
-import contextlib
-import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.errors import ResultsError
+from sranogan_edge.film import FilmFields
 from sranogan_edge.pipeline import Detector, Verdict
 
 RESULT_SCHEMA_VERSION = 1
 OUT_OF_DOMAIN = "out of domain"  # the answer "not like the training data", instead of a verdict
-VERDICTS = ("normal", "anomalous", OUT_OF_DOMAIN, "error")
+NOT_ASKED_FOR = "not asked for"  # a film that its feed's options leave out; it is not scored
+VERDICTS = ("normal", "anomalous", OUT_OF_DOMAIN, NOT_ASKED_FOR, "error")
 OVERLAY_SIDE_PX = 384
 TINT_FROM_LIMITS, TINT_FULL_LIMITS = 0.6, 1.5  # where the tint starts and saturates, in units of heat_limit
 
@@ -45,10 +43,16 @@ class ResultLine:
     scored_at: str
     schema_version: int = field(default=RESULT_SCHEMA_VERSION)
     calibration: str | None = None  # SHA-256 of the site's calibration; null: the bundle's own is in force
-    reason: str | None = None  # why it is out of domain, or which frames could not be judged
+    reason: str | None = None  # why it is out of domain or not asked for, or which frames were not judged
     feed: str | None = None  # name of the feed that it came from
     frames: int = 1  # of the object
     frame: int | None = None  # the one with the highest score, from 1; null where there is only one
+    modality: str | None = None  # this and what follows: as the DICOM object says; null where it does not
+    body_part_examined: str | None = None
+    view_position: str | None = None
+    presentation_intent_type: str | None = None
+    patient_orientation: str | None = None
+    turned: str | None = None  # how it was turned upright before it was scored; null where it was not
 
 
 def _now() -> str:
@@ -108,92 +112,44 @@ def result_line(
 
 def error_line(file: str, error: Exception, scorer: Scorer) -> ResultLine:
     """Return the line of an image that could not be judged."""
+    return _line_without_score(file, "error", scorer, error=f"{type(error).__name__}: {error}")
+
+
+def described(line: ResultLine, film: FilmFields, turned: str = "") -> ResultLine:
+    """Return ``line`` with what its film says it is, and how it was turned upright."""
+    return replace(
+        line,
+        modality=film.modality or None,
+        body_part_examined=film.body_part_examined or None,
+        view_position=film.view_position or None,
+        presentation_intent_type=film.presentation_intent_type or None,
+        patient_orientation=film.patient_orientation or None,
+        turned=turned or None,
+    )
+
+
+def not_asked_for_line(file: str, reason: str, scorer: Scorer) -> ResultLine:
+    """Return the line of a film that was not to be judged, and ``reason``: the field, and its value."""
+    return _line_without_score(file, NOT_ASKED_FOR, scorer, reason=reason)
+
+
+def _line_without_score(
+    file: str, verdict: str, scorer: Scorer, error: str | None = None, reason: str | None = None
+) -> ResultLine:
     return ResultLine(
         file=file,
         score=None,
         p_value=None,
-        verdict="error",
+        verdict=verdict,
         threshold=None,
         anogan_score=None,
         milliseconds={},
         heat_map=None,
-        error=f"{type(error).__name__}: {error}",
+        error=error,
+        reason=reason,
         scored_at=_now(),
         **asdict(scorer),
     )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The figures of one feed.
-
-    Attributes:
-        images: how many there were: ``normal`` + ``anomalous`` + ``out_of_domain`` + ``failed``.
-        normal: judged and not flagged.
-        anomalous: judged and flagged.
-        failed: could not be judged.
-        mean_milliseconds: by step, over the judged images; empty when there were none.
-        threshold: flagged were the scores above it; null when too few normals were held out.
-        bundle: SHA-256 of the bundle.
-        steps: of the search.
-        backend: runtime, version, device.
-        backend_fallback: why ``auto`` did not take the GPU; null where nothing fell back.
-        results: the folder of the lines and heat maps.
-        calibration: SHA-256 of the site's calibration; null where the bundle's own is in force.
-        out_of_domain: judged "not like the training data".
-        passed_over, passed_over_files: what was left out, see :attr:`ImageList.figures`; not in ``images``.
-    """
-
-    images: int
-    normal: int
-    anomalous: int
-    failed: int
-    mean_milliseconds: Mapping[str, float]
-    threshold: float | None
-    bundle: str
-    steps: int
-    backend: str
-    backend_fallback: str | None
-    results: str
-    schema_version: int = field(default=RESULT_SCHEMA_VERSION)
-    calibration: str | None = None
-    out_of_domain: int = 0
-    passed_over: Mapping[str, int] = field(default_factory=dict)
-    passed_over_files: Sequence[Mapping[str, str]] = ()
-
-
-def summarise(lines: Sequence[ResultLine], *, threshold: float, scorer: Scorer, results: Path) -> Summary:
-    """Count and average ``lines``."""
-    judged = [line.milliseconds for line in lines if line.error is None]
-    steps = judged[0] if judged else {}
-    return Summary(
-        images=len(lines),
-        normal=sum(line.verdict == "normal" for line in lines),
-        anomalous=sum(line.verdict == "anomalous" for line in lines),
-        failed=len(lines) - len(judged),
-        mean_milliseconds={
-            step: round(float(np.mean([taken[step] for taken in judged])), 3) for step in steps
-        },
-        threshold=threshold if math.isfinite(threshold) else None,
-        results=str(results),
-        out_of_domain=sum(line.verdict == OUT_OF_DOMAIN for line in lines),
-        **asdict(scorer),
-    )
-
-
-def write_summary(summary: Summary, path: Path) -> None:
-    """Write ``summary`` as JSON, whole or not at all; raises ResultsError when it cannot be written."""
-    temporary = path.parent / f"{path.name}.part"
-    try:
-        temporary.write_text(json.dumps(asdict(summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ResultsError(
-            f"cannot write the summary {path}: {error.strerror or error}. The results themselves are "
-            "complete; name another place with --json."
-        ) from error
 
 
 def overlay(x: NDArray[np.float32], heat: NDArray[np.float32], heat_limit: float) -> NDArray[np.uint8]:

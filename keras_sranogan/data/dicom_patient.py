@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
+
+from sranogan_edge.dicom.head import HEAD_BYTES, begin_of
 
 __all__ = ["DICOM_SUFFIXES", "patient_of"]
 
@@ -22,7 +25,14 @@ def patient_of(path: Path) -> str:
     except ModuleNotFoundError:
         return ""
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID", "IssuerOfPatientID"])
+        with path.open("rb") as stream:
+            begin = begin_of(stream.read(HEAD_BYTES))
+            if begin is None:
+                return ""
+            stream.seek(0 if begin == HEAD_BYTES else begin)
+            whole = io.BytesIO(stream.read()) if stream.tell() else stream  # pydicom goes back to 0
+            tags = ["PatientID", "IssuerOfPatientID"]
+            header = dcmread(whole, force=True, stop_before_pixels=True, specific_tags=tags)
     except (InvalidDicomError, OSError, ValueError, EOFError):
         return ""
     patient = str(header.get("PatientID") or "").strip()

@@ -202,7 +202,7 @@ def make_dicom() -> Callable[..., bytes]:
             "PixelData": pixels.tobytes(),
             **attributes,
         }
-        if "BitsStored" in attributes:
+        if attributes.get("BitsStored") is not None:
             values["HighBit"] = attributes.get("HighBit", attributes["BitsStored"] - 1)
         for keyword, value in values.items():
             if value is not None:

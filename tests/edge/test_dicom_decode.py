@@ -229,10 +229,14 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "high bit": ({"BitsStored": 12, "HighBit": 15}, "stores 12 of 16 bits up to bit 15"),
     "no rows": ({"Rows": None}, "has no usable Rows"),
     "zero rows": ({"Rows": 0}, "there is nothing in it"),
-    "zero frames": ({"NumberOfFrames": 0}, "there is nothing in it"),
     "negative frames": ({"NumberOfFrames": -3}, "there is nothing in it"),
     "palette": ({"PhotometricInterpretation": "PALETTE COLOR"}, "grey or RGB is needed"),
-    "no photometric": ({"PhotometricInterpretation": None}, "grey or RGB is needed"),
+    "no photometric": (
+        {"PhotometricInterpretation": None},
+        "holds 1 x values of no kind a pixel; grey or RGB",
+    ),
+    "no bits": ({"BitsStored": None, "HighBit": None}, "neither BitsStored nor HighBit: of 16 bits"),
+    "sign": ({"PixelRepresentation": 2}, "PixelRepresentation of 2; 0 or 1"),
     "samples": ({"SamplesPerPixel": 4}, "grey or RGB is needed"),
     "slope": ({"RescaleSlope": 0, "RescaleIntercept": 0}, "slope of 0"),
 }

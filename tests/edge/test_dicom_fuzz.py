@@ -19,6 +19,7 @@ import pydicom
 
 from sranogan_edge.dicom.decode import DicomOptions, decode_dicom
 from sranogan_edge.errors import ImageError
+from tests.edge.dicom_objects import table, without_meta, without_preamble
 
 MEMORY_KIB = 300 * 1024  # above the start: decoders, pydicom's tables, a few copies of a budgeted image
 HANG_S = 20.0  # one case; the machine may be busy
@@ -30,6 +31,11 @@ TAGS = (
     b"\x28\x00\x00\x01",
     b"\x28\x00\x08\x00",
     b"\xe0\x7f\x10\x00",
+    b"\x28\x00\x50\x10",
+    b"\x28\x00\x02\x30",
+    b"\x28\x00\x06\x30",
+    b"\x28\x00\x32\x91",
+    b"\x00\x52\x30\x92",
 )
 
 Seeds = list[bytes]
@@ -37,7 +43,7 @@ Seeds = list[bytes]
 
 @pytest.fixture(scope="module")
 def seeds(make_dicom: Callable[..., bytes]) -> Seeds:
-    """Real objects, small: grey and colour, windowed, many frames, in five transfer syntaxes."""
+    """Real objects, small: grey and colour, windowed, with tables and groups, in five syntaxes; bare ones."""
     ramp = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)
     colour = np.stack([ramp % 251] * 3, axis=-1).astype(np.uint8)
     plain = [
@@ -47,6 +53,8 @@ def seeds(make_dicom: Callable[..., bytes]) -> Seeds:
         make_dicom(ramp.astype(np.int16)),
         make_dicom(colour),
         make_dicom(np.stack([ramp, ramp])),
+        make_dicom(ramp, BitsStored=12, VOILUTSequence=table(0, list(range(256)), 8, packed=True)),
+        make_dicom(np.stack([ramp, ramp]), PerFrameFunctionalGroupsSequence=groups(), NumberOfFrames=2),
     ]
     made = []
     for syntax in SYNTAXES:
@@ -59,7 +67,18 @@ def seeds(make_dicom: Callable[..., bytes]) -> Seeds:
             buffer = io.BytesIO()
             dataset.save_as(buffer)
             made.append(buffer.getvalue())
-    return made
+    return [*made, without_preamble(plain[0]), without_meta(plain[0])]
+
+
+def groups() -> pydicom.Sequence:
+    """Two frames' groups with a window of their own."""
+    items = []
+    for center in (100, 1000):
+        window, group = pydicom.Dataset(), pydicom.Dataset()
+        window.WindowCenter, window.WindowWidth = center, 200
+        group.FrameVOILUTSequence = pydicom.Sequence([window])
+        items.append(group)
+    return pydicom.Sequence(items)
 
 
 @st.composite

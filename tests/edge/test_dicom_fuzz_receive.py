@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import random
 import resource
 import threading
@@ -75,6 +76,7 @@ def fuzz(make_dicom: Make, cases: int) -> Shelf:
         max_association_s=30.0,
     )
     hook, threading.excepthook = threading.excepthook, fell.append
+    logging.disable()  # pytest would keep 100,000 lines of what the libraries say, and that is not ours
     try:
         with DicomReceiver(shelf, options) as receiver:
             plain = make_dicom(RAMP), make_dicom(RAMP, "ImplicitVRLittleEndian")
@@ -101,6 +103,7 @@ def fuzz(make_dicom: Make, cases: int) -> Shelf:
             speak(receiver.port, plain[0], syntaxes[0])
     finally:
         threading.excepthook = hook
+        logging.disable(logging.NOTSET)
     assert fell == []
     return shelf
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.edge.page_board_fakes import filled_board, show
+from tests.edge.page_board_fakes import SCORER, filled_board, show
 from tests.edge.page_tabs import DESKTOP, PHONE, opened, until
 
 pytest.importorskip("starlette", reason="the extra page is not installed")
 
+from sranogan_edge.film import FilmFields
 from sranogan_edge.page.access import Address
 from sranogan_edge.page.server import serving
+from sranogan_edge.results import described, not_asked_for_line
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -30,6 +32,27 @@ def test_what_is_seen(browser: Browser) -> None:
         until(page, "document.querySelector('#score').textContent.startsWith('4.00 ')")
         assert page.inner_text("#verdict") == "anomalous"
         until(page, "document.querySelector('#list .name').textContent === 'film-0005.png'")
+        page.close()
+
+
+def test_a_film_that_is_not_asked_for(browser: Browser) -> None:
+    """It has its verdict, the field and its value, what it says it is, no picture; a filter finds it."""
+    board = filled_board(20)
+    why = "BodyPartExamined is 'HAND'; asked for: CHEST"
+    film = FilmFields("CR", "HAND", "PA", "", "L\\F", "")
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        page = opened(browser, url)
+        board.scored(described(not_asked_for_line("hand.dcm", why, SCORER), film), None, feed="dicom:11112")
+        until(page, "document.querySelector('#verdict').textContent === 'not asked for, not judged'")
+        assert page.locator("#live figure:visible").count() == 0
+        assert page.inner_text("#reason") == why
+        page.select_option("#kind", "not asked for")
+        until(page, "document.querySelectorAll('#list li').length === 1")
+        assert page.inner_text("#list .sub").endswith("CR · HAND · PA · dicom:11112")
+        page.click("#list button")
+        names, values = (page.locator(f"#detail-facts {tag}").all_text_contents() for tag in ("dt", "dd"))
+        facts = dict(zip(names, values, strict=True))
+        assert (facts["Body part"], facts["Orientation"], facts["Feed"]) == ("HAND", "L\\F", "dicom:11112")
         page.close()
 
 

@@ -14,10 +14,9 @@ from sranogan_edge.results import (
     Scorer,
     error_line,
     overlay,
-    summarise,
-    write_summary,
 )
 from sranogan_edge.results_folder import ResultsFolder
+from sranogan_edge.summary import summarise, write_summary
 from tests.edge.result_lines import line
 
 SCORER = Scorer("ab", 4, "LiteRT", "the GPU hangs")

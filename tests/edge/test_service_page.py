@@ -17,6 +17,7 @@ from sranogan_edge.density import Calibration
 from sranogan_edge.feeds import FeedHealth
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.page.board import Board
+from sranogan_edge.results import VERDICTS
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.loop import Service
 from sranogan_edge.service.threshold import AppliedThreshold
@@ -92,7 +93,10 @@ def test_it_follows_the_runner(page: Page) -> None:
     (page.watched / "notes.txt").write_text("no image")
     wait_for(lambda: sum(page.state()["counts"].values()) == 8)
     wait_for(lambda: {"running", "waiting"} >= {feed["state"] for feed in page.state()["feeds"][:1]})
-    assert page.state()["counts"] == {"normal": 6, "anomalous": 1, "out of domain": 0, "error": 1}
+    assert page.state()["counts"] == {
+        **dict.fromkeys(VERDICTS, 0),
+        **{"normal": 6, "anomalous": 1, "error": 1},
+    }
     found = json.loads(page.get("api/results?q=250.png")[1])["results"]
     assert [(one["verdict"], one["feed"]) for one in found] == [("anomalous", f"watch:{page.watched}")]
     assert page.get(f"api/picture/{found[0]['number']}.png")[0] == 200

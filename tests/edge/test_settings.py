@@ -14,10 +14,12 @@ from sranogan_edge.cli_settings import feeds_of, sinks_of
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds import watch
 from sranogan_edge.feeds.video import VideoOptions
+from sranogan_edge.film import FilmOptions
 from sranogan_edge.settings.feeds import (
     FEED_SETTINGS,
     DicomFeedSettings,
     FilesFeedSettings,
+    FilmFeedSettings,
     VideoFeedSettings,
     WatchFeedSettings,
 )
@@ -342,11 +344,16 @@ def test_the_settings_know_what_the_feeds_take() -> None:
     receiver = {one.name: one.default for one in dataclasses.fields(dicom_options.DicomReceiverOptions)}
     own = {one.name: one.default for one in dataclasses.fields(DicomFeedSettings)}
     tls = {"tls_certificate", "tls_key", "tls_client_authorities"}
+    films = {one.name: one.default for one in dataclasses.fields(FilmOptions)}
+    ours = {one.name: one.default for one in dataclasses.fields(FilmFeedSettings)}
+    assert ours.keys() - {"uri"} == films.keys()
+    assert all(ours[name] == films[name] for name in films.keys() - {"sop_classes"})
+    own = {name: own[name] for name in own.keys() - (films.keys() - {"sop_classes"})}
     assert own.keys() - {"uri", "acknowledge_s", *tls} == receiver.keys() - {"port", "host", "tls"}
     assert all(own[name] == receiver[name] for name in own.keys() & receiver.keys() - {"sop_classes"})
     taken = inspect.signature(watch.WatchFeed).parameters
     for one in dataclasses.fields(WatchFeedSettings)[1:]:
-        assert taken[one.name].default == one.default
+        assert one.name in films or taken[one.name].default == one.default
     assert set(FEED_SETTINGS) == set(feeds._KINDS)
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from sranogan_edge.decode import decoders_to_ourselves, is_dicom
+from sranogan_edge.decode import decoders_to_ourselves
+from sranogan_edge.dicom.head import HEAD_BYTES, begin_of
+from sranogan_edge.dicom.numbers import texts_of
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
 
-__all__ = ["DEFAULT_MAX_BYTES", "identity_of", "read_object"]
+__all__ = ["DEFAULT_MAX_BYTES", "identity_of", "read_object", "text_of"]
 
 DEFAULT_MAX_BYTES = 256 * 2**20  # 64 megapixels of 16 bits, twice over
 
-_PREAMBLE_BYTES = 132
 _IDENTITY = {
     "patient_id": "PatientID",
     "accession_number": "AccessionNumber",
@@ -38,6 +38,8 @@ def read_object(
 ) -> FileDataset:
     """Read the data set of a DICOM file (PS3.10: preamble, ``DICM``, file meta, data set).
 
+    Files without preamble, and bare data sets without file meta information, are taken too.
+
     Args:
         data: the whole file.
         source: what to call it in messages.
@@ -48,16 +50,18 @@ def read_object(
         UnreadableImageError: not DICOM, truncated or corrupt.
         OversizedImageError: above ``max_bytes``.
     """
-    if not is_dicom(data):
+    begin = begin_of(data[:HEAD_BYTES])
+    if begin is None:
         raise UnreadableImageError(
-            f"{source}: not a DICOM file: bytes 129 to 132 are {data[128:132]!r}, not b'DICM'. "
-            "Export it as a DICOM file with its file meta information."
+            f"{source}: not a DICOM file: it begins with {data[:12]!r}, not with elements of a data set, and "
+            "has no prefix DICM at byte 129. Export it as a DICOM file."
         )
     if len(data) > max_bytes:
         raise _too_large(source, max_bytes)
     with decoders_to_ourselves():
         try:
-            return dcmread(io.BytesIO(_inflated(data, source, max_bytes)), stop_before_pixels=not pixels)
+            plain = _inflated(data, begin, source, max_bytes)
+            return dcmread(io.BytesIO(plain), force=True, stop_before_pixels=not pixels)
         except ImageError:
             raise
         except Exception as error:  # bad bytes make pydicom raise EOFError, KeyError, struct.error ...
@@ -72,22 +76,22 @@ def identity_of(dataset: Dataset) -> Mapping[str, str]:
 
     Printable characters only, 64 at most each; what is missing or damaged is left out. Never a path.
     """
-    found = {name: _text(dataset, keyword) for name, keyword in _IDENTITY.items()}
+    found = {name: text_of(dataset, keyword) for name, keyword in _IDENTITY.items()}
     return {name: text for name, text in found.items() if text}
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    try:
-        value: Any = dataset.get(keyword)
-    except Exception:  # one damaged element says nothing about the others
-        return ""
-    return "".join(c for c in str(value or "") if c.isprintable())[:_IDENTITY_CHARACTERS].strip()
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """The value of ``keyword``, several with backslashes between; printable, short, empty where none is."""
+    text = "\\".join(texts_of(dataset, keyword))
+    return "".join(c for c in text if c.isprintable())[:_IDENTITY_CHARACTERS].strip()
 
 
-def _inflated(data: bytes, source: str, max_bytes: int) -> bytes:
+def _inflated(data: bytes, begin: int, source: str, max_bytes: int) -> bytes:
     """``data``, its data set inflated up to ``max_bytes`` where it is deflated (pydicom has no bound)."""
+    if begin != HEAD_BYTES:  # pydicom takes no prefix without preamble
+        data, begin = data[begin:], 0
     stream = io.BytesIO(data)
-    stream.seek(_PREAMBLE_BYTES)
+    stream.seek(begin)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
     if UID(meta.get("TransferSyntaxUID", "")) != DeflatedExplicitVRLittleEndian:
         return data

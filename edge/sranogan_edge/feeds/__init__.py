@@ -12,10 +12,19 @@ from typing import Any, cast
 
 from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
 from sranogan_edge.extras import how_to_install
-from sranogan_edge.feeds.feed import Arrival, Feed, FeedHealth, FeedState
+from sranogan_edge.feeds.feed import Arrival, BringsFilms, Feed, FeedHealth, FeedState
 from sranogan_edge.image_formats import IMAGE_SUFFIXES
 
-__all__ = ["Arrival", "Feed", "FeedHealth", "FeedState", "feed_kind", "is_feed_uri", "open_feed"]
+__all__ = [
+    "Arrival",
+    "BringsFilms",
+    "Feed",
+    "FeedHealth",
+    "FeedState",
+    "feed_kind",
+    "is_feed_uri",
+    "open_feed",
+]
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4"})
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # of two letters or more: C: is a drive

@@ -18,9 +18,14 @@ from sranogan_edge.errors import FeedError, ObjectRefusedError, SettingsError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions, DicomTls
 from sranogan_edge.feeds.dicom_receiver import DicomReceiver, Store
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.film import EVERY_FILM, FilmOptions, listed
 
 __all__ = ["DicomFeed", "DicomReceiver", "DicomReceiverOptions", "DicomTls", "Store", "open_dicom"]
 
+_TEXTS = {"called": None}  # what a URI may say, in the order of their telling
+_LISTS = dict.fromkeys(("calling", "sop_classes", "modalities", "body_parts", "views", "take_empty")).keys()
+_SWITCHES = dict.fromkeys(("any_caller", "presentation_only", "turn_upright")).keys()
+_FILMS = {"modalities", "body_parts", "views", "take_empty", "presentation_only", "turn_upright"}
 _LOOK_S = 0.2  # how soon an iteration notices that the feed was closed
 
 
@@ -76,9 +81,15 @@ class DicomFeed:
     which the scanner sends again, is scored once.
     """
 
-    def __init__(self, options: DicomReceiverOptions, *, acknowledge_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        options: DicomReceiverOptions,
+        *,
+        acknowledge_s: float = 30.0,
+        films: FilmOptions = EVERY_FILM,
+    ) -> None:
         """Listen; an object that is not acknowledged within ``acknowledge_s`` is answered 0xA700."""
-        self.name = f"dicom:{options.port}"
+        self.name, self.films = f"dicom:{options.port}", films
         self._waiting = _Queue()
         self._acknowledge_s = acknowledge_s
         self._health = FeedHealth("waiting")
@@ -144,11 +155,11 @@ class DicomFeed:
 
 
 def open_dicom(address: str, **options: Any) -> DicomFeed:
-    """Open ``PORT`` or ``HOST:PORT``, with ``?calling=XRAY1,XRAY2&called=SRANOGAN`` by choice.
+    """Open ``PORT`` or ``HOST:PORT``, with ``?calling=XRAY1,XRAY2&modalities=DX,CR`` by choice.
 
     Args:
         address: what stands behind ``dicom:``.
-        options: of :class:`DicomReceiverOptions`, and ``acknowledge_s``.
+        options: of :class:`DicomReceiverOptions`, ``acknowledge_s``, and ``films``.
 
     Raises:
         SettingsError: a port, an option or an AE title that cannot be.
@@ -159,17 +170,25 @@ def open_dicom(address: str, **options: Any) -> DicomFeed:
     if not port.isdecimal():
         raise SettingsError(f"dicom:{address}: write dicom:PORT or dicom:HOST:PORT, as in dicom:11112.")
     named = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = sorted(set(named) - {"called", "calling", "any_caller"})
+    unknown = sorted(set(named) - {*_TEXTS, *_LISTS, *_SWITCHES})
     if unknown:
-        raise SettingsError(
-            f"dicom:{address}: unknown {', '.join(unknown)}. There are called, calling, any_caller."
-        )
-    if "calling" in named:
-        options.setdefault("calling", tuple(named["calling"].split(",")))
-    if "called" in named:
-        options.setdefault("called", named["called"])
-    if "any_caller" in named:
-        options.setdefault("any_caller", named["any_caller"].lower() in ("", "1", "true", "yes"))
+        known = ", ".join((*_TEXTS, *_LISTS, *_SWITCHES))
+        raise SettingsError(f"dicom:{address}: unknown {', '.join(unknown)}. There are {known}.")
+    read: dict[str, Any] = {name: text for name, text in named.items() if name in _TEXTS}
+    for name in _LISTS & named.keys():
+        read[name] = listed(named[name])
+    for name in _SWITCHES & named.keys():
+        read[name] = _switch(address, name, named[name])
+    asked = {name: read.pop(name) for name in _FILMS & read.keys()}
+    films = replace(options.pop("films", EVERY_FILM), **asked)
     acknowledge_s = float(options.pop("acknowledge_s", 30.0))
-    settings = DicomReceiverOptions(port=int(port), host=host.strip("[]"), **options)
-    return DicomFeed(settings, acknowledge_s=acknowledge_s)
+    settings = DicomReceiverOptions(port=int(port), host=host.strip("[]"), **{**read, **options})
+    return DicomFeed(settings, acknowledge_s=acknowledge_s, films=films)
+
+
+def _switch(address: str, name: str, text: str) -> bool:
+    if text.lower() in ("", "1", "true", "yes"):
+        return True
+    if text.lower() in ("0", "false", "no"):
+        return False
+    raise SettingsError(f"dicom:{address}: {name} is true or false. Received: {text!r}.")

@@ -6,6 +6,11 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom import config
+from pydicom.uid import UID
+from pynetdicom.service_class import ServiceClass, StorageServiceClass
+from pynetdicom.sop_class import uid_to_service_class
+
 from sranogan_edge.dicom.decode import CR, DX
 from sranogan_edge.errors import SettingsError
 
@@ -87,11 +92,22 @@ class DicomReceiverOptions:
             check_ae_title(title)
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"dicom: a port is 0 to 65535. Received: {self.port}.")
+        for sop_class in self.sop_classes:
+            check_sop_class(sop_class)
         times = (self.idle_s, self.handshake_s, self.pdu_s, self.max_association_s)
         if min(self.max_associations, self.max_object_bytes, *times) <= 0 or not self.sop_classes:
             raise SettingsError(
                 f"dicom: limits and times are above 0, and a kind is taken. Received: {self}."
             )
+
+
+def check_sop_class(text: str) -> None:
+    """Raise SettingsError where ``text`` cannot be the UID of a kind of object; private ones can."""
+    uid = UID(text, validation_mode=config.IGNORE)
+    if not uid.is_valid or uid_to_service_class(text) not in (ServiceClass, StorageServiceClass):
+        raise SettingsError(
+            f"dicom: sop_classes are UIDs of kinds of object, as {CR} for CR. Received: {text!r}."
+        )
 
 
 def check_ae_title(title: str) -> None:

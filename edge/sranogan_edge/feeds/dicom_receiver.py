@@ -12,13 +12,18 @@ from weakref import WeakSet
 
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+from pynetdicom.service_class import StorageServiceClass
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # Verification is made at import
+    Verification,
+    register_uid,
+    uid_to_service_class,
+)
 
+from sranogan_edge.dicom.decoders import decodable
 from sranogan_edge.dicom.read import identity_of
 from sranogan_edge.errors import FeedError, ObjectRefusedError, ObjectTooLargeError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions
@@ -145,7 +150,8 @@ class DicomReceiver:
         entity.network_timeout = options.idle_s
         entity.add_supported_context(Verification)
         for sop_class in options.sop_classes:
-            entity.add_supported_context(sop_class, _decodable())
+            _as_storage(sop_class)
+            entity.add_supported_context(sop_class, list(decodable()))
         return entity
 
     def _on_requested(self, event: Event) -> None:
@@ -229,6 +235,12 @@ class DicomReceiver:
                 association.abort()
 
 
+def _as_storage(sop_class: str) -> None:
+    """Have pynetdicom store what it does not know (private and retired kinds): it would abort instead."""
+    if uid_to_service_class(sop_class) is not StorageServiceClass:
+        register_uid(sop_class, f"Storage_{sop_class.replace('.', '_')}", StorageServiceClass)
+
+
 def _on_rejected(event: Event) -> None:
     """Tell whose title is not on the lists: the person who sets a scanner up looks for it here."""
     peer: Any = event.assoc.requestor
@@ -247,18 +259,3 @@ def _judge(request: Any, header: FileDataset) -> tuple[int, str]:
     if named != (str(header.SOPClassUID), str(header.SOPInstanceUID)):
         return MISMATCH, f"the command names {named}, the object says otherwise"
     return SUCCESS, ""
-
-
-def _decodable() -> list[UID]:
-    """The transfer syntaxes that are taken: those whose decoder is here, the plain ones first.
-
-    Deflated data sets are not: they would have to be inflated before anything is known of them.
-    """
-    found = []
-    for uid in AllTransferSyntaxes:
-        try:
-            if uid != DeflatedExplicitVRLittleEndian and get_decoder(uid).is_available:
-                found.append(uid)
-        except NotImplementedError:  # video, mostly
-            continue
-    return found

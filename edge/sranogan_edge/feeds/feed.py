@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from sranogan_edge.film import FilmOptions
 from sranogan_edge.frame import Frame
 
-__all__ = ["Arrival", "Feed", "FeedHealth", "FeedState"]
+__all__ = ["Arrival", "BringsFilms", "Feed", "FeedHealth", "FeedState"]
 
 FeedState = Literal["starting", "running", "waiting", "stalled", "failed", "closed"]
 
@@ -108,3 +109,12 @@ class Feed(Protocol):
 
     def close(self) -> None:
         """End the iteration soon; may be called from any thread, and twice."""
+
+
+@runtime_checkable
+class BringsFilms(Protocol):
+    """A feed that says which of its films are scored."""
+
+    @property
+    def films(self) -> FilmOptions:
+        """Which, and how they are held."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.film import EVERY_FILM, FilmOptions
 from sranogan_edge.image_files import check_place, list_images
 from sranogan_edge.image_list import told_counts
 
@@ -24,10 +25,10 @@ class FilesFeed:
     level "debug" each; what is unreadable arrives as a failure.
     """
 
-    def __init__(self, path: Path, without: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, without: Sequence[Path] = (), films: FilmOptions = EVERY_FILM) -> None:
         """Take ``path`` but what is below ``without``; FeedError where it is missing or closed to us."""
         check_place(path)
-        self.path, self._without = path, without
+        self.path, self._without, self.films = path, without, films
         self.name = str(path)
         self.health = FeedHealth()
         self._closed = False
@@ -72,6 +73,6 @@ def file_key(file: Path) -> str:
     return f"{file.resolve()}|{seen.st_size}|{seen.st_mtime_ns}"
 
 
-def open_files(path: str, *, without: Sequence[Path] = ()) -> FilesFeed:
+def open_files(path: str, *, without: Sequence[Path] = (), films: FilmOptions = EVERY_FILM) -> FilesFeed:
     """Open a file or folder: see :class:`FilesFeed`; raises FeedError where it is missing."""
-    return FilesFeed(Path(path), without)
+    return FilesFeed(Path(path), without, films)

@@ -23,6 +23,7 @@ from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.files import file_key
 from sranogan_edge.feeds.watch_names import free_name, remove_empty, remove_empty_tree
+from sranogan_edge.film import EVERY_FILM, FilmOptions
 from sranogan_edge.image_files import holds_dicom, list_images
 from sranogan_edge.image_list import PassedOver, Reason, told_counts
 from sranogan_edge.spool.files import sync_folder
@@ -55,7 +56,13 @@ class WatchFeed:
     """
 
     def __init__(
-        self, folder: Path, *, settle_s: float = 2.0, poll_s: float = 0.5, without: Sequence[Path] = ()
+        self,
+        folder: Path,
+        *,
+        settle_s: float = 2.0,
+        poll_s: float = 0.5,
+        without: Sequence[Path] = (),
+        films: FilmOptions = EVERY_FILM,
     ) -> None:
         """Watch ``folder`` but what is below ``without``.
 
@@ -70,7 +77,7 @@ class WatchFeed:
             )
         if not folder.is_dir():
             raise FeedError(f"watch:{folder}: no such folder. Make it, or correct the path.")
-        self.folder, self.name = folder, f"watch:{folder}"
+        self.folder, self.name, self.films = folder, f"watch:{folder}", films
         self.health = FeedHealth()
         self._settle_s, self._poll_s = settle_s, poll_s
         self._claims = folder / CLAIMS
@@ -266,10 +273,15 @@ class WatchFeed:
 
 
 def open_watch(
-    folder: str, *, settle_s: float = 2.0, poll_s: float = 0.5, without: Sequence[Path] = ()
+    folder: str,
+    *,
+    settle_s: float = 2.0,
+    poll_s: float = 0.5,
+    without: Sequence[Path] = (),
+    films: FilmOptions = EVERY_FILM,
 ) -> WatchFeed:
     """Watch a folder: see :class:`WatchFeed`."""
-    return WatchFeed(Path(folder), settle_s=settle_s, poll_s=poll_s, without=without)
+    return WatchFeed(Path(folder), settle_s=settle_s, poll_s=poll_s, without=without, films=films)
 
 
 def _look(path: Path) -> _Look | None:

@@ -18,6 +18,7 @@ from sranogan_edge.device import temperatures
 from sranogan_edge.errors import SettingsError, SranoganError, StaleThresholdError
 from sranogan_edge.extras import how_to_install
 from sranogan_edge.page.board import Board, Entry, Snapshot
+from sranogan_edge.page.entry import FIELDS
 
 try:
     from starlette.applications import Starlette
@@ -152,7 +153,8 @@ class _Shown:
 
 
 def _matches(entry: Entry, words: list[str], verdict: str) -> bool:
-    text = f"{entry.line.file} {entry.feed} {entry.verdict} {entry.reason}".lower()
+    fields = " ".join(getattr(entry.line, name) or "" for name in FIELDS)
+    text = f"{entry.line.file} {entry.feed} {entry.verdict} {entry.reason} {fields}".lower()
     return (not verdict or entry.verdict == verdict) and all(word in text for word in words)
 
 

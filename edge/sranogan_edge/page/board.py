@@ -20,7 +20,14 @@ from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.page.entry import Entry, Picture, grey, png
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import OUT_OF_DOMAIN, VERDICTS, ResultLine, overlay, scored_at_s
+from sranogan_edge.results import (
+    NOT_ASKED_FOR,
+    OUT_OF_DOMAIN,
+    VERDICTS,
+    ResultLine,
+    overlay,
+    scored_at_s,
+)
 from sranogan_edge.sinks.sink import SinkHealth
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
@@ -173,7 +180,8 @@ class Board:
         picture = None if verdict is None else Picture.of(verdict, self._heat_limit)
         kind = OUT_OF_DOMAIN if out_of_domain else line.verdict
         with self._lock:
-            self._show(line, kind, feed, out_of_domain or line.error or "", time.time(), picture)
+            reason = out_of_domain or line.error or line.reason or ""
+            self._show(line, kind, feed, reason, time.time(), picture)
             self._counts[kind] = self._counts.get(kind, 0) + 1
             for stage, taken in line.milliseconds.items():
                 self._latencies.setdefault(stage, deque(maxlen=LATENCIES)).append(taken)
@@ -191,7 +199,7 @@ class Board:
             self._entries[place] = replace(self._entries[place], picture=None)
         if len(self._entries) >= HISTORY:
             oldest = self._entries.popleft()
-            if oldest.verdict != "normal":
+            if oldest.verdict not in ("normal", NOT_ASKED_FOR):
                 self._before.append(oldest)
         self._number += 1
         saved = self._out / HEAT_MAPS / Path(line.heat_map).name if self._out and line.heat_map else None

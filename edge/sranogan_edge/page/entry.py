@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import ResultLine, overlay
 
-__all__ = ["Entry", "Picture", "grey", "png"]
+__all__ = ["FIELDS", "Entry", "Picture", "grey", "png"]
 
 THUMBNAIL_SIDE_PX = 192
+FIELDS = (  # of the line: what a film says of itself, and what was done with it
+    "modality",
+    "body_part_examined",
+    "view_position",
+    "presentation_intent_type",
+    "patient_orientation",
+    "turned",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +63,7 @@ class Entry:
         line: as the sinks got it.
         verdict: one of :data:`VERDICTS`.
         feed: name of the feed that it came from.
-        reason: why it is out of domain, or the error; else empty.
+        reason: why it is out of domain or not asked for, or the error; else empty.
         shown_at: Unix time in seconds.
         picture: of the image with its heat map; None where there is none in memory, or no longer.
         saved: file of the heat map; None where none was written. It may be gone.
@@ -97,6 +105,7 @@ class Entry:
             "threshold": line.threshold,
             "milliseconds": dict(line.milliseconds),
             "reason": self.reason,
+            **{name: getattr(line, name) for name in FIELDS},
             "time": self.shown_at,
             "picture": self.picture is not None or (self.saved is not None and self.saved.is_file()),
         }

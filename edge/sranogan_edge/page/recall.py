@@ -9,6 +9,7 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
+from sranogan_edge.page.entry import FIELDS
 from sranogan_edge.results import VERDICTS, ResultLine, scored_at_s
 
 __all__ = ["recalled"]
@@ -45,6 +46,7 @@ def _line(text: bytes) -> ResultLine | None:
         finite = all(math.isfinite(number) for number in numbers if number is not None)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
-    words = (line.file, line.feed or "", line.reason or "", line.error or "", line.heat_map or "")
+    texts = [line.feed, line.reason, line.error, line.heat_map, *(getattr(line, name) for name in FIELDS)]
+    words = (line.file, *(text or "" for text in texts))
     good = finite and line.verdict in VERDICTS and all(isinstance(word, str) for word in words)
     return line if good else None

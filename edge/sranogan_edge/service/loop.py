@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sranogan_edge.errors import ExitCode, SpoolFullError
-from sranogan_edge.feeds import Feed
+from sranogan_edge.errors import ExitCode, SettingsError, SpoolFullError
+from sranogan_edge.feeds import BringsFilms, Feed
+from sranogan_edge.film import FilmOptions
 from sranogan_edge.page.board import Board
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.delivery import Delivery, Reader
@@ -71,6 +72,9 @@ class Service:
 
         ``readers`` take the results, by name; ``swap`` brings judges that take over from ``judge``;
         ``threshold`` None takes up what is in the spool's folder.
+
+        Raises:
+            SettingsError: two feeds of one name ask for different films.
         """
         self.settings = settings or ServiceSettings()
         self.spool, self.feeds, self._readers, self._swap = spool, feeds, readers, swap
@@ -87,7 +91,13 @@ class Service:
             bundle=self.settings.bundle,
         )
         self._scoring = Scoring(
-            spool, judge, self.settings.out, self._threshold, self.alarms, self._report.alive
+            spool,
+            judge,
+            self.settings.out,
+            self._threshold,
+            self.alarms,
+            self._report.alive,
+            _films_of(feeds),
         )
         self._intake = Intake(spool, feeds, judge.scorer)
         self._delivery: Delivery | None = None
@@ -199,7 +209,7 @@ class Service:
             self._full = ""
         results += [found] if found else []
         for result in results:
-            self.scored, self.failed = self.scored + (not result.failed), self.failed + result.failed
+            self.scored, self.failed = self.scored + (result.answer is not None), self.failed + result.failed
             delivery.announce()
             self._report.result(result)
             if result.entry:
@@ -252,3 +262,15 @@ class Service:
             f"{sinks}: {many} results of camera frames were let go before they were taken "
             "(retention.max_waiting_frames). Mend this sink, or take it out."
         )
+
+
+def _films_of(feeds: Sequence[Feed]) -> dict[str, FilmOptions]:
+    """Which films each feed asks for, by its name, which is what the spool remembers of an object's feed."""
+    found: dict[str, FilmOptions] = {}
+    for feed in feeds:
+        if isinstance(feed, BringsFilms) and found.setdefault(feed.name, feed.films) != feed.films:
+            raise SettingsError(
+                f"two feeds are called {feed.name} and ask for different films. Give them one and the same "
+                "options, or one of them another port or folder."
+            )
+    return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,11 @@ import cv2
 from sranogan_edge.decode import decode_frames
 from sranogan_edge.errors import ImageError
 from sranogan_edge.feeds import Arrival
+from sranogan_edge.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
 from sranogan_edge.frame import Frame
 from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import ResultLine, error_line, overlay
+from sranogan_edge.results import ResultLine, described, error_line, not_asked_for_line, overlay
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.faults import Faults
 from sranogan_edge.service.judge import Answer, Judge, ScoresFrames
@@ -37,7 +39,7 @@ class Result:
     Attributes:
         number: of the stored result.
         line: the result.
-        answer: None where it could not be judged.
+        answer: None where it was not judged.
         entry: the object; None for a camera's frame.
     """
 
@@ -48,8 +50,8 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Whether it could not be judged."""
-        return self.answer is None
+        """Whether it could not be judged; one that is not asked for need not be."""
+        return self.line.verdict == "error"
 
     @property
     def verdict(self) -> Verdict | None:
@@ -73,10 +75,14 @@ class Scoring:
         threshold: AppliedThreshold,
         alarms: Alarms,
         pulse: Callable[[], None] = lambda: None,
+        films: Mapping[str, FilmOptions] | None = None,
     ) -> None:
-        """Score with ``judge`` by ``threshold``; heat maps go below ``out``; ``pulse`` is a sign of life."""
+        """Score with ``judge`` by ``threshold``; heat maps go below ``out``; ``pulse`` is a sign of life.
+
+        ``films`` says by the name of a feed which of its films are scored; of other feeds all are.
+        """
         self.judge = judge
-        self._spool, self._out = spool, out
+        self._spool, self._out, self._films = spool, out, films or {}
         self._threshold, self._alarms, self._pulse = threshold, alarms, pulse
         self.faults = Faults(alarms)
         self._any_exhausted = True  # an earlier run may have left some
@@ -96,11 +102,15 @@ class Scoring:
         begun = self._spool.next()
         if begun is None:
             return None
+        assert begun.path is not None
+        film, options = FilmFields(), self._films.get(begun.feed, EVERY_FILM)
         try:
-            answer = self._answer(self._decoded(begun))
+            film = fields_of_file(begun.path, begun.source)
+            taken = options.taken(film, partial(self._decoded, begun))
+            answer = None if taken.refusal else self._answer(taken.frames)
         except ImageError as error:
             _log.warning("not scored, its bytes are in the spool's dead/: %s", error)
-            line = self._error_line(begun.source, error, begun.feed)
+            line = described(self._error_line(begun.source, error, begun.feed), film)
             return self._ended(begun, line, None, keep, dead=str(error))
         except Exception as error:  # of the device, the runtime, or ours: tried again
             failure = f"{type(error).__name__}: {error}"
@@ -108,11 +118,12 @@ class Scoring:
             keep(lambda: self._spool.give_back(begun, failure, counts=counts))
             self._any_exhausted = counts and begun.attempts >= self._spool.limits.max_attempts
             return self.object(keep) if self._any_exhausted else None
+        if answer is None:
+            return self._left_out(begun, film, taken.refusal, keep)
         self.faults.over()
         heat = self._heat_map(begun, answer.verdict)
-        return self._ended(
-            begun, answer.line(begun.source, self.judge.scorer, heat, begun.feed), answer, keep
-        )
+        line = answer.line(begun.source, self.judge.scorer, heat, begun.feed)
+        return self._ended(begun, described(line, film, taken.turned), answer, keep)
 
     def frame(self, feed: str, arrival: Arrival, keep: Callable[[Callable[[], int]], int]) -> Result:
         """Score a camera's frame; it is not tried again. During a pause after a fault, let it go instead."""
@@ -136,6 +147,14 @@ class Scoring:
     def _decoded(self, entry: Entry) -> tuple[Frame, ...]:
         assert entry.path is not None
         return decode_frames(entry.path.read_bytes(), source=entry.source, max_pixels=self.judge.max_pixels)
+
+    def _left_out(
+        self, entry: Entry, film: FilmFields, refusal: str, keep: Callable[[Callable[[], int]], int]
+    ) -> Result:
+        """End an object that the options of its feed do not ask for."""
+        _log.info("%s: not asked for: %s", entry.source, refusal)
+        made = not_asked_for_line(entry.source, refusal, self.judge.scorer)
+        return self._ended(entry, described(replace(made, feed=entry.feed or None), film), None, keep)
 
     def _bury(self, entry: Entry, keep: Callable[[Callable[[], int]], int]) -> Result:
         reason = (

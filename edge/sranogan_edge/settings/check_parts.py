@@ -110,7 +110,8 @@ def _look_at_watched(feed: FeedSettings, shown: str) -> Finding:
     problem = folder_problem(folder)
     if problem:
         return Finding("feed", shown, "error", f"{problem} Scored files are moved inside of it.")
-    if min(feed.options().values(), default=1.0) <= 0:
+    times = [value for value in feed.options().values() if isinstance(value, (int, float))]
+    if min(times, default=1.0) <= 0:
         return Finding("feed", shown, "error", "settle_s and poll_s must be above 0 seconds.")
     holder = holder_of(folder / CLAIMS)
     return Finding(

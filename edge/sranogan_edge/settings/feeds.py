@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.still import StillLimits
+from sranogan_edge.film import FilmOptions
 from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.secret import read_secret
 
@@ -18,6 +19,7 @@ __all__ = [
     "DicomFeedSettings",
     "FeedSettings",
     "FilesFeedSettings",
+    "FilmFeedSettings",
     "VideoFeedSettings",
     "WatchFeedSettings",
 ]
@@ -37,7 +39,46 @@ class FeedSettings(PlaceSettings):
 
 
 @dataclass(frozen=True)
-class FilesFeedSettings(FeedSettings):
+class FilmFeedSettings(FeedSettings):
+    """A feed of films. What is not asked for has a result that says so, and no score: see docs/feeds.md.
+
+    Attributes:
+        modalities: such as DX, CR; empty takes every one, as with body_parts and views.
+        body_parts: BodyPartExamined, such as CHEST.
+        views: ViewPosition, such as PA, AP.
+        sop_classes: UIDs of the kinds of object that are taken; none takes all.
+        presentation_only: leaves out what is for processing.
+        take_empty: which of these options take a film whose field is empty or absent.
+        turn_upright: turns back films that say they are turned or mirrored.
+    """
+
+    modalities: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] | None = None
+    presentation_only: bool = False
+    take_empty: tuple[str, ...] = ("presentation_only",)
+    turn_upright: bool = False
+
+    def __post_init__(self) -> None:
+        self.films()
+
+    def films(self) -> FilmOptions:
+        """Which films are scored; raises SettingsError where that cannot be."""
+        values = {one.name: getattr(self, one.name) for one in fields(FilmOptions)}
+        return FilmOptions(**{**values, "sop_classes": values["sop_classes"] or ()})
+
+    def options(self) -> dict[str, Any]:
+        """Put these together."""
+        found = super().options()
+        asked = {one.name for one in fields(FilmOptions)} & found.keys()
+        for name in asked:
+            del found[name]
+        return {**found, "films": self.films()} if asked else found
+
+
+@dataclass(frozen=True)
+class FilesFeedSettings(FilmFeedSettings):
     """Images that are there: a file, or a folder with its sub-folders. The feed ends with the last one.
 
     Attributes:
@@ -48,7 +89,7 @@ class FilesFeedSettings(FeedSettings):
 
 
 @dataclass(frozen=True)
-class WatchFeedSettings(FeedSettings):
+class WatchFeedSettings(FilmFeedSettings):
     """A folder that files are dropped into.
 
     Attributes:
@@ -62,7 +103,7 @@ class WatchFeedSettings(FeedSettings):
 
 
 @dataclass(frozen=True)
-class DicomFeedSettings(FeedSettings):
+class DicomFeedSettings(FilmFeedSettings):
     """A DICOM node that scanners send to. Name who may send with calling, or set any_caller.
 
     Attributes:
@@ -86,7 +127,6 @@ class DicomFeedSettings(FeedSettings):
     called: str = "SRANOGAN"
     calling: tuple[str, ...] = ()
     any_caller: bool = False
-    sop_classes: tuple[str, ...] | None = None
     max_associations: int = 8
     max_object_bytes: int = 128 * 2**20
     idle_s: float = 60.0
@@ -99,17 +139,21 @@ class DicomFeedSettings(FeedSettings):
     tls_client_authorities: Path | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise SettingsError("TLS needs tls_certificate and tls_key; name both or none")
         if self.tls_client_authorities and not self.tls_certificate:
             raise SettingsError("tls_client_authorities needs tls_certificate and tls_key")
+        named = PlaceSettings.options(self)
         for name, _ in parse_qsl(self.uri.partition("?")[2], keep_blank_values=True):
-            if name in self.options():
+            if name in named:
                 raise SettingsError(f"{name} stands in the URI too. Say it in one place")
 
     def options(self) -> dict[str, Any]:
         """Put the three TLS files together."""
         found = super().options()
+        if self.sop_classes is not None:
+            found["sop_classes"] = self.sop_classes
         files = [found.pop(f"tls_{name}", None) for name in ("certificate", "key", "client_authorities")]
         if self.tls_certificate and self.tls_key:
             from sranogan_edge.feeds.dicom_options import DicomTls

@@ -108,9 +108,10 @@ def _summary(kind: type) -> str:
 def _described(kind: type) -> dict[str, str]:
     """Return the text of each attribute in the docstring."""
     found: dict[str, str] = {}
-    section = (kind.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
-    for name, text in re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section, re.MULTILINE):
-        found[name] = " ".join(text.split())
+    for one in reversed(kind.__mro__):
+        section = (one.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+        for name, text in re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section, re.MULTILINE):
+            found[name] = " ".join(text.split())
     return found
 
 

@@ -287,3 +287,16 @@ def test_dicom_normals_are_split_by_patient(tmp_path: Path) -> None:
     assert len({a, c, d, e, f}) == 5
     assert not any(group == "77" for group in (a, c, d, e, f))
     assert source.frame(source.items("train")[0]).pixels.shape[:2] == (128, 128)
+
+
+def test_dicom_normals_without_preamble_have_their_patient_too(tmp_path: Path) -> None:
+    """A file without preamble, or without meta information, is of the patient that its header names."""
+    pydicom = pytest.importorskip("pydicom", reason="the extra sranogan-edge[dicom] is not installed")
+    whole = Path(pydicom.data.get_testdata_file("CT_small.dcm")).read_bytes()
+    meta = 144 + int.from_bytes(whole[140:144], "little")
+    for name, begin in (("a.dcm", 0), ("b.dcm", 132), ("c.dcm", 128), ("d.dcm", meta)):
+        (tmp_path / name).write_bytes(whole[begin:])
+    groups = [item.group for item in open_source(str(tmp_path)).items("train")]
+    assert len(groups) == 4
+    assert set(groups) == {groups[0]}
+    assert groups[0].startswith("patient-")

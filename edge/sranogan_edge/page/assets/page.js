@@ -1,9 +1,12 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
-const CLASS = { "normal": "normal", "anomalous": "anomalous", "out of domain": "outside", "error": "error" };
+const CLASS = { "normal": "normal", "anomalous": "anomalous", "out of domain": "outside", "not asked for": "unasked", "error": "error" };
 const FIRST_ALARMS = 3; // the rest unfold: one drift may be seven
 const TAIL = 12; // characters at a name's end that are never cut
-const WORDS = { "out of domain": "not like the training data", "error": "could not be judged" };
+const WORDS = { "out of domain": "not like the training data", "not asked for": "not asked for, not judged", "error": "could not be judged" };
+const FIELDS = [["modality", "Modality"], ["body_part_examined", "Body part"], ["view_position", "View"],
+  ["presentation_intent_type", "Intent"], ["patient_orientation", "Orientation"], ["turned", "Turned upright"]];
+const unseen = (verdict) => verdict === "error" || verdict === "not asked for"; // there is no picture of it
 let state = null, calibration = null, preview = null, chosenBy = null, refused = "", shownNumber = null, before = null;
 
 function element(tag, className, text) {
@@ -105,9 +108,9 @@ function showLive() {
   shownNumber = one.number;
   for (const kind of ["frame", "reconstruction", "heat"]) {
     const figure = $(kind).parentElement;
-    if (one.verdict === "error") { figure.hidden = true; continue; } // an empty one would look like a black film
+    if (unseen(one.verdict)) { figure.hidden = true; continue; } // an empty one would look like a black film
     const next = new Image();
-    next.onload = () => { if (state.latest.verdict !== "error") { $(kind).src = next.src; figure.hidden = false; } };
+    next.onload = () => { if (!unseen(state.latest.verdict)) { $(kind).src = next.src; figure.hidden = false; } };
     next.src = `api/live/${kind}.png?n=${one.number}`;
   }
   if (before === null && !$("q").value && !document.activeElement.closest("#list") && window.scrollY < 400) search(false);
@@ -219,8 +222,7 @@ function row(one) {
   const letters = [...one.file.split("/").pop()], name = element("span", "name"); // cut in the middle: UIDs differ at the end
   name.append(element("span", "head", letters.slice(0, -TAIL).join("")), element("span", "tail", letters.slice(-TAIL).join("")));
   name.title = one.file;
-  const score = one.score === null ? "" : `score ${number(one.score)} · `;
-  what.append(name, element("span", `chip ${CLASS[one.verdict] || ""}`, one.verdict), element("span", "sub quiet", `${score}${clock(one.time)}${one.feed ? ` · ${one.feed}` : ""}`));
+  what.append(name, element("span", `chip ${CLASS[one.verdict] || ""}`, one.verdict), element("span", "sub quiet", [one.score === null ? "" : `score ${number(one.score)}`, clock(one.time), one.modality, one.body_part_examined, one.view_position, one.feed].filter(Boolean).join(" · ")));
   button.append(what);
   button.addEventListener("click", () => detail(one));
   item.append(button);
@@ -232,7 +234,8 @@ function detail(one) {
   if (one.picture) $("detail-picture").src = `api/picture/${one.number}.png`;
   const steps = Object.entries(one.milliseconds).map(([stage, ms]) => `${stage} ${number(ms, 1)}`).join(", ");
   $("detail-facts").replaceChildren(fact("Score", number(one.score)), fact("p-value", number(one.p_value, 4)), fact("Threshold", number(one.threshold)),
-    fact("Scored", new Date(one.time * 1000).toLocaleString()), fact("Name", one.file, true), fact("Feed", one.feed || "–", true), fact("Milliseconds", steps || "–", true));
+    fact("Scored", new Date(one.time * 1000).toLocaleString()), fact("Name", one.file, true), fact("Feed", one.feed || "–", true),
+    ...FIELDS.filter(([key]) => one[key]).map(([key, name]) => fact(name, one[key])), fact("Milliseconds", steps || "–", true));
   $("detail-reason").hidden = !one.reason;
   setText("detail-reason", one.reason);
   $("detail").showModal();
