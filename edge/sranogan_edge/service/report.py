@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sranogan_edge.feeds import Feed
 from sranogan_edge.page.board import Board
-from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.alarms import NEWEST, Alarms
 from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.scoring import Result
@@ -148,5 +148,6 @@ def _wrong(sink: SinkHealth) -> Iterator[str]:
         yield sink.message
     if sink.lost:
         yield f"{sink.lost} results are lost: more waited than max_waiting"
-    if sink.refused:
-        yield f"{sink.refused} results were refused for good and set apart; docs/sinks.md says where"
+    if sink.refused and sink.apart:
+        text = f"{sink.refused} results were refused for good and set apart (docs/sinks.md)"
+        yield f"{text}{NEWEST}{sink.refusal}"
