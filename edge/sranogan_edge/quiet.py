@@ -15,7 +15,12 @@ _WARNING = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): ")
 
 
 class WithoutValues(logging.Filter):
-    """Keeps the words of libraries that read images out of a log; of their warnings, the place stays."""
+    """Keeps the words of libraries that read images out of a log; a warning's place stays, once."""
+
+    def __init__(self) -> None:
+        """Begin with no warning told."""
+        super().__init__()
+        self._told: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` may be told; a warning's text is taken out of it."""
@@ -25,6 +30,9 @@ class WithoutValues(logging.Filter):
             found = _WARNING.match(record.getMessage())
             if found and (found["file"] == "sys" or _speaks_of_images(found["file"])):
                 where = f"{_short(found['file'])}:{found['line']}"
+                if where in self._told:
+                    return False
+                self._told.add(where)
                 record.msg, record.args = "%s at %s; its words are left out", (found["kind"], where)
         return True
 

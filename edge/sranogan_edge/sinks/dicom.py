@@ -171,7 +171,7 @@ class DicomSink:
         reason = self._sent(objects, line) if objects else ""
         if left_empty and objects and not reason:
             names = ", ".join(left_empty)
-            _log.warning("%s: sent with %s empty: what the image states there is no DICOM", line.file, names)
+            _log.warning("%s: sent with %s left empty: no valid DICOM in the image", line.file, names)
         return reason
 
     def _sent(self, objects: list[Dataset], line: ResultLine) -> str:
