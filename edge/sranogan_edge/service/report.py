@@ -148,6 +148,7 @@ def _wrong(sink: SinkHealth) -> Iterator[str]:
         yield sink.message
     if sink.lost:
         yield f"{sink.lost} results are lost: more waited than max_waiting"
-    if sink.refused and sink.apart:
-        text = f"{sink.refused} results were refused for good and set apart (docs/sinks.md)"
+    apart = min(sink.refused, sink.apart)  # those of this run that were not sent again since
+    if apart:
+        text = f"{apart} results were refused for good and set apart (docs/sinks.md)"
         yield f"{text}{NEWEST}{sink.refusal}"
