@@ -75,10 +75,14 @@ def hook() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def films(make_dicom: Make, count: int) -> dict[str, tuple[str, bytes]]:
-    """So many films by name, with what is to become of them: sent, refused, homeless or unreadable."""
+    """So many films by name, with what is to become of them: sent, refused, homeless or unreadable.
+
+    The archive stumbles over one in the middle of many, time and again.
+    """
     made = {}
     for number in range(count):
         kind = ("refused", "homeless", "unreadable")[number % 9 // 3] if number % 3 == 0 else "sent"
+        kind = "stumbled" if number == 100 else kind
         attributes: dict[str, Any] = {"PatientID": f"{kind} {number}"}
         if kind == "homeless":
             attributes["StudyInstanceUID"] = None
@@ -99,11 +103,12 @@ def test_every_good_film_has_its_result_and_every_bad_one_its_reason(
     made = films(make_dicom, count)
     kinds = Counter(kind for kind, _ in made.values())
     archive = Archive(port := free_port())
-    archive.rule = lambda each: 0xC123 if str(each.PatientID).startswith("refused") else 0
+    answers = {"refused": 0xC123, "stumbled": 0xA700}
+    archive.rule = lambda each: answers.get(str(each.PatientID).partition(" ")[0], 0)
     with hook() as (url, got), running(tmp_path, port, url) as runner:
         runner.drop((name, film) for name, (_, film) in made.items())
         assert until(lambda: runner.scored() == count, PATIENCE_S + count), runner.log
-        apart = kinds["refused"] + kinds["homeless"]
+        apart = kinds["refused"] + kinds["homeless"] + kinds["stumbled"]
         assert until(lambda: runner.sink("dicom")["waiting"] == 0, PATIENCE_S + count), runner.log
         assert until(lambda: len(got) == count, PATIENCE_S)
         assert until(lambda: runner.sink("dicom")["refused"] == apart)
@@ -122,10 +127,10 @@ def test_every_good_film_has_its_result_and_every_bad_one_its_reason(
         archive.rule = lambda _: 0
         assert send_again([str(tmp_path / "spool")]) == 0
         assert until(lambda: runner.sink("dicom")["apart"] == kinds["homeless"], PATIENCE_S + count)
-        assert runner.sink("dicom")["written"] == kinds["sent"] + kinds["refused"]
+        assert runner.sink("dicom")["written"] == kinds["sent"] + kinds["refused"] + kinds["stumbled"]
     archive.close()
     assert len({str(each.SOPInstanceUID) for each in archive.kept}) == len(archive.kept)
-    assert len(archive.kept) == 2 * (kinds["sent"] + kinds["refused"])
+    assert len(archive.kept) == 2 * (kinds["sent"] + kinds["refused"] + kinds["stumbled"])
 
 
 def check_archive_and_log(archive: Archive, log: str, made: dict[str, tuple[str, bytes]]) -> None:
@@ -134,6 +139,7 @@ def check_archive_and_log(archive: Archive, log: str, made: dict[str, tuple[str,
     assert set(kept.values()) == {2}
     assert len(kept) == sum(kind == "sent" for kind, _ in made.values())
     reasons = {"refused": "0xC123", "homeless": "no usable StudyInstanceUID", "unreadable": "not scored"}
+    reasons["stumbled"] = "0xA700"
     for name, (kind, _) in made.items():
         lines = [each for each in log.splitlines() if name in each and "alarm" not in each]
         told = [each for each in lines if kind in reasons and reasons[kind] in each]

@@ -20,6 +20,11 @@ __all__ = ["TextReader"]
 _ASCII = ("", "ISO_IR 6", "ISO 2022 IR 6")
 _ESCAPE, _ESCAPES = b"\x1b", re.compile("\x1b[\x20-\x2f]*[\x30-\x7e]")  # ECMA-35, 13.2: some are left over
 _EXTENSIONS = [name for term, name in python_encoding.items() if term.startswith("ISO 2022 IR ")]
+_UNESCAPED = {  # what is written without the escapes that these sets need
+    "iso2022_jp": ("cp932", "euc_jp"),
+    "iso2022_jp_2": ("cp932", "euc_jp"),
+    "gb2312": ("gb18030",),
+}
 _LIKE = (  # what is written for a defined term, and meant
     (re.compile(r"ISO[ _-]?2022[ _-]?IR[ _-]?(\d+)"), r"ISO 2022 IR \1"),
     (re.compile(r"(?:ISO[ _-]?)?IR[ _-]?(\d+)"), r"ISO_IR \1"),
@@ -60,10 +65,11 @@ class TextReader:
             first = self._encodings[0] if self._encodings else "iso8859"
             with suppress(Exception):
                 return decode_bytes(value, [first, *_EXTENSIONS], delimiters)
-        for encoding in (*self._encodings, "utf-8"):
+        meant = [other for encoding in self._encodings for other in _UNESCAPED.get(encoding, ())]
+        for encoding in (*self._encodings, "utf-8", *meant):
             with suppress(UnicodeError, LookupError):
                 return value.decode(encoding)
-        kept = self._encodings[0] if self._encodings else "latin-1"
+        kept = self._encodings[0] if self._encodings and not meant else "latin-1"
         return value.decode(kept, "replace")
 
 
