@@ -140,6 +140,10 @@ class DicomResultError(ResultsError):
     """A result cannot be written as DICOM, or the archive does not take it."""
 
 
+class DicomUnreachableError(DicomResultError):
+    """The archive cannot be reached, or takes no such results now; none of them is at fault."""
+
+
 class DicomRefusedError(DicomResultError):
     """The archive refused a result for good; sending it again changes nothing."""
 

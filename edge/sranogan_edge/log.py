@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
+from sranogan_edge.quiet import WithoutValues
 from sranogan_edge.settings.tree import LogSettings
 
 __all__ = ["JsonLines", "log_to_stderr", "logging_to_stderr"]
@@ -58,6 +59,7 @@ def log_to_stderr(
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.set_name(_MARK)
     handler.setFormatter(JsonLines() if settings.format == "json" else logging.Formatter(text))
+    handler.addFilter(WithoutValues())
     root = logging.getLogger()
     for old in [one for one in root.handlers if one.get_name() == _MARK]:
         root.removeHandler(old)

@@ -44,7 +44,10 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
 
 
 class Archive:
-    """A C-STORE SCP that answers with what ``answers`` hold (then 0x0000), and keeps what it took."""
+    """A C-STORE SCP that keeps what it took.
+
+    It answers with what ``answers`` hold, then by ``rule`` (the status of an object; -1 breaks off).
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Archive:
     ) -> None:
         self.kept: list[pydicom.Dataset] = []
         self.answers: list[int] = []
+        self.rule: Callable[[pydicom.Dataset], int] = lambda _: 0
         entity = AE("PACS")
         entity.require_calling_aet = list(callers)
         for kind in (Verification, *kinds):
@@ -64,9 +68,12 @@ class Archive:
         )
 
     def _take(self, event: Any) -> int:
-        answer = self.answers.pop(0) if self.answers else 0
+        found = pydicom.dcmread(io.BytesIO(event.encoded_dataset()))
+        answer = self.answers.pop(0) if self.answers else self.rule(found)
+        if answer == -1:
+            event.assoc.abort()
         if answer == 0:
-            self.kept.append(pydicom.dcmread(io.BytesIO(event.encoded_dataset())))
+            self.kept.append(found)
         return answer
 
     def close(self) -> None:

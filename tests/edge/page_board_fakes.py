@@ -77,7 +77,8 @@ def filled_board(
         else FeedHealth("running", time.time() - 0.2, 3, 0)
     )
     scanner = FeedHealth("waiting", time.time() - 41, 0, 0)
-    broker = SinkHealth("failing", waiting=120, lost=3, message="no broker") if alarm else SinkHealth()
+    broker = SinkHealth("failing", 7, 120, 3, 2, "no broker", 1, "film-0007: answered 400")
+    broker = broker if alarm else SinkHealth()
     board.set_feeds({"camera:/dev/video0": camera, "dicom:11112": scanner}, {"mqtt://broker": broker})
     board.set_queue(2)
     return board

@@ -23,6 +23,7 @@ from sranogan_edge.dicom.write import heat_map_object, report_object
 from sranogan_edge.errors import DicomResultError
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
 from sranogan_edge.results import ResultLine
+from tests.edge.odd_films import Odd, with_bytes
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 OVERLAY = np.random.default_rng(1).integers(0, 256, (96, 96, 3), np.uint8)
@@ -115,6 +116,24 @@ def test_dciodvfy_and_dsrdump_accept_them(
     results: list[pydicom.Dataset], tmp_path: Path, service: Service
 ) -> None:
     """dicom3tools finds no error in either object; DCMTK prints the report."""
+    accepted(results, tmp_path, service)
+
+
+def test_they_accept_results_of_odd_images(make_dicom: Make, tmp_path: Path, service: Service) -> None:
+    """The same of images whose patient and study are no valid DICOM, and whose name is Japanese."""
+    odd: Odd = {
+        **{"PatientSex": b"Male", "PatientBirthDate": b"00000000", "StudyTime": b"14:04:38"},
+        **{"SpecificCharacterSet": b"\\ISO 2022 IR 87", "PatientOrientation": b"R\\F "},
+        "PatientName": b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",
+        **{"ImageLaterality": b"L ", "BurnedInAnnotation": b"YES ", "AccessionNumber": b"A" * 20},
+    }
+    for film in (make_dicom(IMAGE), make_dicom(IMAGE, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])):
+        source = pydicom.dcmread(io.BytesIO(with_bytes(film, odd)))
+        accepted([heat_map_object(source, OVERLAY, LINE), report_object(source, LINE)], tmp_path, service)
+
+
+def accepted(results: list[pydicom.Dataset], tmp_path: Path, service: Service) -> None:
+    """Whether dicom3tools and DCMTK accept heat map and report."""
     for number, each in enumerate(results):
         path = saved(each, tmp_path / f"{number}.dcm")
         said = subprocess.run([service("dciodvfy"), path], capture_output=True, text=True, check=False).stderr

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from sranogan_edge.log import JsonLines, log_to_stderr
+from sranogan_edge.quiet import what_failed
 from sranogan_edge.settings.tree import LogSettings
 
 SCRIPT = """
 import logging, os, subprocess, sys, warnings
 from sranogan_edge.log import logging_to_stderr
+from sranogan_edge.quiet import what_failed
 from sranogan_edge.settings.tree import LogSettings
 log = logging.getLogger("sranogan_edge.x")
 with logging_to_stderr(LogSettings("json", "info")):
@@ -76,3 +78,47 @@ def test_what_is_no_text_is_escaped() -> None:
     assert line.isascii()
     assert "\n" not in line
     assert json.loads(line)["message"] == "a\udcff\nb"
+
+
+WARNING = """
+import logging, warnings
+from pathlib import Path
+from sranogan_edge.log import log_to_stderr
+log_to_stderr()
+code = "import warnings\\ndef warn(text):\\n    warnings.warn(text)\\n"
+for module in ("pydicom/valuerep.py", "sranogan_edge/dicom/write.py", "another/module.py"):
+    place = {"__name__": module}
+    exec(compile(code, f"/site-packages/{module}", "exec"), place)
+    for number in range(3):
+        place["warn"](f"{module} says Geheim {number}")
+for name in ("pydicom", "pynetdicom.assoc", "highdicom.base", "another"):
+    logging.getLogger(name).error("%s says Geheim", name)
+"""
+
+
+def test_what_libraries_say_of_an_image_is_left_out() -> None:
+    """Their warnings, which may quote the patient, are told by place, once; their log not at all."""
+    done = subprocess.run([sys.executable, "-c", WARNING], capture_output=True, text=True, check=True)
+    told = [each for each in done.stderr.splitlines() if each.startswith(("WARNING", "ERROR"))]
+    assert told[:2] == [
+        "WARNING py.warnings: UserWarning at pydicom/valuerep.py:3; its words are left out",
+        "WARNING py.warnings: UserWarning at dicom/write.py:3; its words are left out",
+    ]
+    assert [each.partition(": ")[2] for each in told[2:]] == [
+        *(
+            f"/site-packages/another/module.py:3: UserWarning: another/module.py says Geheim {n}"
+            for n in range(3)
+        ),
+        "another says Geheim",
+    ]
+    assert done.stderr.count("Geheim") == 4
+
+
+def test_an_error_is_told_by_its_kind_and_place() -> None:
+    """Where the words of an error may quote a value, they are left out."""
+    try:
+        float("Geheim")
+    except ValueError as error:
+        told = what_failed(error)
+    assert told.startswith("ValueError at edge/test_log.py:")
+    assert what_failed(KeyError("Geheim")) == "KeyError"

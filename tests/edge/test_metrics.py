@@ -52,11 +52,13 @@ def test_feeds(found: Samples) -> None:
 
 
 def test_sinks(found: Samples) -> None:
-    """What waits for each sink, what it lost, and what it was refused."""
+    """What waits for each sink, what it got, lost, was refused, and what is set apart."""
     broker = (("sink", "mqtt://broker"),)
     assert found["sranogan_sink_waiting", broker] == 120
     assert found["sranogan_sink_lost_total", broker] == 3
-    assert found["sranogan_sink_refused_total", broker] == 0
+    assert found["sranogan_sink_refused_total", broker] == 2
+    assert found["sranogan_sink_written_total", broker] == 7
+    assert found["sranogan_sink_apart", broker] == 1
 
 
 def test_latencies_are_a_histogram(found: Samples) -> None:

@@ -85,6 +85,9 @@ def test_state(board: Board) -> None:
     assert state["counts"]["out of domain"] == 2
     assert state["counts"]["error"] == 1
     assert [feed["state"] for feed in state["feeds"]] == ["running", "waiting"]
+    assert [(sink["name"], sink["state"], sink["apart"]) for sink in state["sinks"]] == [
+        ("mqtt://broker", "ok", 0)
+    ]
     assert state["latencies"]["total"]["p95"] >= state["latencies"]["search"]["median"] > 0
     assert state["latest"]["number"] == 60
     assert state["threshold"] == pytest.approx(board.threshold)

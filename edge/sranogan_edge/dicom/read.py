@@ -15,6 +15,7 @@ from sranogan_edge.decode import decoders_to_ourselves
 from sranogan_edge.dicom.head import HEAD_BYTES, begin_of
 from sranogan_edge.dicom.numbers import texts_of
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
+from sranogan_edge.quiet import what_failed
 
 __all__ = ["DEFAULT_MAX_BYTES", "identity_of", "read_object", "text_of"]
 
@@ -66,7 +67,7 @@ def read_object(
             raise
         except Exception as error:  # bad bytes make pydicom raise EOFError, KeyError, struct.error ...
             raise UnreadableImageError(
-                f"{source}: the DICOM file is truncated or corrupt ({type(error).__name__}: {error}). "
+                f"{source}: the DICOM file is truncated or corrupt ({what_failed(error)}). "
                 "Send or export it again."
             ) from error
 

@@ -14,8 +14,14 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
-from sranogan_edge.errors import DicomRefusedError, DicomResultError, SettingsError
+from sranogan_edge.errors import (
+    DicomRefusedError,
+    DicomResultError,
+    DicomUnreachableError,
+    SettingsError,
+)
 from sranogan_edge.feeds.dicom_options import check_ae_title
+from sranogan_edge.quiet import what_failed
 
 __all__ = ["DicomClientTls", "DicomDestination", "send_objects"]
 
@@ -96,36 +102,38 @@ def send_objects(
         wait: sleeps between attempts.
 
     Raises:
-        DicomRefusedError: the archive refused one for good.
-        DicomResultError: all attempts failed.
+        DicomRefusedError: the archive refused one for good, or it cannot be encoded.
+        DicomUnreachableError: all attempts failed, the last one before an object was sent.
+        DicomResultError: all attempts failed, the last one at an object: that one may be at fault.
         SettingsError: TLS files that cannot be used.
     """
-    left, reason = list(objects), ""
+    left, reason, reached = list(objects), "", False
     for attempt in range(destination.attempts):
         if attempt:
             wait(min(destination.first_wait_s * 2 ** (attempt - 1), _LONGEST_WAIT_S))
-        left, reason = _attempt(left, destination)
+        left, reason, reached = _attempt(left, destination)
         if not left:
             return
     tried = f" in {destination.attempts} attempts" if destination.attempts > 1 else ""
-    raise DicomResultError(
+    kind = DicomResultError if reached else DicomUnreachableError
+    raise kind(
         f"{destination} did not take {len(left)} of {len(objects)} objects{tried}: {reason}. Check that it "
         f"runs and knows the AE title {destination.calling}."
     )
 
 
-def _attempt(objects: list[Dataset], destination: DicomDestination) -> tuple[list[Dataset], str]:
-    """Send; returns what is left, and why."""
+def _attempt(objects: list[Dataset], destination: DicomDestination) -> tuple[list[Dataset], str, bool]:
+    """Send; returns what is left, why, and whether the archive was ready for an object."""
     kinds = {str(each.SOPClassUID) for each in objects}
     association = _associate(kinds, destination)
     if not association.is_established:
-        return objects, _why_not(association, destination)
+        return objects, _why_not(association, destination), False
     try:
         taken = {str(context.abstract_syntax) for context in association.accepted_contexts}
         if kinds - taken:  # a setting over there, which may be mended: nothing is sent by halves
             names = ", ".join(sorted(UID(kind).name for kind in kinds - taken))
-            return objects, f"it does not take {names}"
-        return _sent(association, objects, destination)
+            return objects, f"it does not take {names}", False
+        return *_sent(association, objects, destination), True
     finally:
         if association.is_established:
             association.release()
@@ -156,19 +164,21 @@ def _sent(
     for number, each in enumerate(objects):
         try:
             answer = association.send_c_store(each).get("Status")
-        except (RuntimeError, ValueError) as error:  # aborted meanwhile, or it cannot be encoded
+        except Exception as error:  # aborted meanwhile, or whatever encoding raises
             if association.is_established:
-                raise _refused(destination, each, str(error)) from error
-            return objects[number:], f"the association ended ({error})"
+                raise DicomRefusedError(
+                    f"{_words(each)} cannot be encoded for {destination} ({what_failed(error)}). This is an "
+                    "error of ours, please report it."
+                ) from error
+            return objects[number:], "the association ended"
         if answer is None or answer in _TRY_AGAIN:
             return objects[number:], "no answer" if answer is None else f"it answered 0x{answer:04X}"
         if answer != 0 and answer not in _STORED_WITH_WARNING:
-            raise _refused(destination, each, f"it answered 0x{answer:04X}")
+            raise DicomRefusedError(
+                f"{destination} refused {_words(each)}: it answered 0x{answer:04X}. Let it accept this."
+            )
     return [], ""
 
 
-def _refused(destination: DicomDestination, refused: Dataset, reason: str) -> DicomRefusedError:
-    return DicomRefusedError(
-        f"{destination} refused the {refused.SOPClassUID.name} {refused.SOPInstanceUID}: {reason}. "
-        "Let it accept this kind of object."
-    )
+def _words(one: Dataset) -> str:
+    return f"the {UID(one.SOPClassUID).name} {one.SOPInstanceUID}"

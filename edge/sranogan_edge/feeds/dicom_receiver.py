@@ -28,6 +28,7 @@ from sranogan_edge.dicom.read import identity_of
 from sranogan_edge.errors import FeedError, ObjectRefusedError, ObjectTooLargeError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions
 from sranogan_edge.feeds.dicom_server import BoundedServer, TransportLimits
+from sranogan_edge.quiet import what_failed
 
 __all__ = ["DicomReceiver", "Store"]
 
@@ -182,7 +183,7 @@ class DicomReceiver:
         except ObjectRefusedError as error:
             status, reason = REFUSED, str(error)
         except Exception as error:  # bytes from outside: whatever they make pydicom raise
-            status, reason = NOT_UNDERSTOOD, f"{type(error).__name__}: {error}"
+            status, reason = NOT_UNDERSTOOD, what_failed(error)
         if status == SUCCESS:
             sender = {"calling_ae": str(peer.ae_title).strip(), "address": str(peer.address_info.address)}
             try:

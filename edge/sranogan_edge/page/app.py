@@ -179,6 +179,7 @@ def state_of(now: Snapshot) -> dict[str, Any]:
         "queue": now.queue,
         "alarms": list(now.alarms),
         "feeds": [{"name": name, **vars(health)} for name, health in now.feeds.items()],
+        "sinks": [{"name": name, **vars(health)} for name, health in now.sinks.items()],
         "latencies": {
             stage: {"median": float(np.median(taken)), "p95": float(np.percentile(taken, 95))}
             for stage, taken in now.latencies.items()

@@ -85,14 +85,20 @@ def _feeds(now: Snapshot) -> Iterator[Metric]:
 
 
 def _sinks(now: Snapshot) -> Iterator[Metric]:
-    waiting = GaugeMetricFamily("sranogan_sink_waiting", "Results that wait in its outbox.", labels=["sink"])
+    waiting = GaugeMetricFamily(
+        "sranogan_sink_waiting", "Results that it has not got: in the spool, in its outbox.", labels=["sink"]
+    )
+    written = CounterMetricFamily("sranogan_sink_written", "Results that arrived.", labels=["sink"])
+    apart = GaugeMetricFamily("sranogan_sink_apart", "Results that are set apart.", labels=["sink"])
     lost = CounterMetricFamily("sranogan_sink_lost", "Results let go: its outbox was full.", labels=["sink"])
     refused = CounterMetricFamily("sranogan_sink_refused", "Results that it never takes.", labels=["sink"])
     for name, health in now.sinks.items():
         waiting.add_metric([name], health.waiting)
+        written.add_metric([name], health.written)
+        apart.add_metric([name], health.apart)
         lost.add_metric([name], health.lost)
         refused.add_metric([name], health.refused)
-    yield from (waiting, lost, refused)
+    yield from (waiting, written, lost, refused, apart)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -6,7 +6,9 @@ import logging
 import re
 import threading
 
-__all__ = ["Alarms"]
+__all__ = ["NEWEST", "Alarms"]
+
+NEWEST = "; the newest: "  # behind it stands an example: another one is no other alarm
 
 _log = logging.getLogger(__name__)
 
@@ -48,5 +50,5 @@ class Alarms:
 
 
 def _words(reason: str) -> str:
-    """``reason`` without its numbers: they change from second to second, and are one alarm."""
-    return re.sub(r"\d+(\.\d+)?", "#", reason)
+    """``reason`` without its numbers and its example: they change, and are one alarm."""
+    return re.sub(r"\d+(\.\d+)?", "#", reason.partition(NEWEST)[0])

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.results import ResultLine
+from sranogan_edge.service.sink_reader import SinkReader
 from sranogan_edge.sinks.jsonl_files import JsonlFiles, Rotation
-from sranogan_edge.sinks.sink import ObjectSink, Sink, SinkHealth
+from sranogan_edge.sinks.sink import Sink, SinkHealth
 from sranogan_edge.spool.outbox import Outbox
 from sranogan_edge.spool.spool import Cursor, StoredResult
 
@@ -35,42 +35,6 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """End."""
-
-
-class SinkReader:
-    """Hands results to a sink, each at least once; after a crash the last few may come again."""
-
-    def __init__(self, sink: Sink, cursor: str = "") -> None:
-        """Take ``sink``; its place is kept under ``cursor``, or else under its name."""
-        self._sink, self.cursor = sink, cursor
-
-    @property
-    def health(self) -> SinkHealth:
-        """How the sink says that it fares; all well where it says nothing."""
-        health = getattr(self._sink, "health", None)
-        return health if isinstance(health, SinkHealth) else SinkHealth()
-
-    def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
-        """Write and flush one by one."""
-        for result in results:
-            try:
-                self._write(result)
-                self._sink.flush()
-            except Exception as error:  # whatever a sink raises is its own trouble
-                return at, error
-            at = Cursor(result.number)
-        return at, None
-
-    def _write(self, result: StoredResult) -> None:
-        line = ResultLine(**result.line)
-        if isinstance(self._sink, ObjectSink) and result.path is not None:
-            self._sink.write_object(line, result.path)
-        else:
-            self._sink.write(line)
-
-    def close(self) -> None:
-        """Close the sink."""
-        self._sink.close()
 
 
 class ResultsLog:
@@ -183,10 +147,16 @@ class Delivery:
 
     @property
     def health(self) -> dict[str, SinkHealth]:
-        """How each reader fares; why it takes no results now goes before its own trouble."""
+        """How each reader fares; why it takes no results now goes before its own trouble.
+
+        What waits is what its outbox holds, and what the spool holds for it.
+        """
         found = {}
+        newest = self._outbox.newest()
         for name, reader in self._readers.items():
             health = reader.health if isinstance(reader, SinkReader) else SinkHealth()
+            left = max(0, newest - self._reached.get(name, 0))
+            health = replace(health, waiting=health.waiting + left)
             why = self.failing.get(name)
             found[name] = replace(health, state="failing", message=why) if why else health
         return found
@@ -238,7 +208,7 @@ class Delivery:
         try:
             results = self._outbox.results(at.number, _BATCH)
             if not results:
-                return at, None, False
+                return at, reader.again() if isinstance(reader, SinkReader) else None, False
             reached, error = reader.take(results, at)
             if reached != at:
                 self._advance(name, reader, reached)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sranogan_edge.feeds import Feed
 from sranogan_edge.page.board import Board
-from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.service.alarms import NEWEST, Alarms
 from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.scoring import Result
@@ -154,5 +154,7 @@ def _wrong(sink: SinkHealth) -> Iterator[str]:
         yield f"{sink.waiting} results wait in its outbox for the next start. {sink.message}".rstrip()
     if sink.lost:
         yield f"{sink.lost} results are lost: more waited than max_waiting"
-    if sink.refused:
-        yield f"{sink.refused} results were refused for good and set apart; docs/sinks.md says where"
+    apart = min(sink.refused, sink.apart)  # those of this run that were not sent again since
+    if apart:
+        text = f"{apart} results were refused for good and set apart (docs/sinks.md)"
+        yield f"{text}{NEWEST}{sink.refusal}"

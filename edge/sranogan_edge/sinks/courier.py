@@ -82,7 +82,16 @@ class Courier:
         """How it fares; may be read from any thread."""
         state: SinkState = "closed" if self._closing.is_set() else "failing" if self._message else "ok"
         outbox = self._outbox
-        return SinkHealth(state, outbox.sent, len(outbox), outbox.lost, outbox.refused, self._message)
+        return SinkHealth(
+            state,
+            outbox.sent,
+            len(outbox),
+            outbox.lost,
+            outbox.refused,
+            self._message,
+            outbox.apart,
+            outbox.refusal,
+        )
 
     def write(self, line: ResultLine) -> None:
         """Have one result on the disk, to be sent soon; raises ResultsError where it cannot."""
@@ -116,6 +125,9 @@ class Courier:
         while not self._closing.is_set():
             try:
                 message = self._outbox.first()
+                if message is None:
+                    self._outbox.take_back()
+                    message = self._outbox.first()
                 if message is None:
                     self._succeeded()
                     return IDLE_S

@@ -18,8 +18,17 @@ from pydicom.dataset import Dataset
 from sranogan_edge.decode import is_dicom
 from sranogan_edge.dicom.read import DEFAULT_MAX_BYTES, read_object
 from sranogan_edge.dicom.send import DicomClientTls, DicomDestination, send_objects
+from sranogan_edge.dicom.study import study_of
 from sranogan_edge.dicom.write import heat_map_object, report_object
-from sranogan_edge.errors import DicomRefusedError, DicomResultError, ImageError, SettingsError
+from sranogan_edge.errors import (
+    DicomRefusedError,
+    DicomResultError,
+    DicomUnreachableError,
+    ImageError,
+    SettingsError,
+    SranoganError,
+)
+from sranogan_edge.quiet import what_failed
 from sranogan_edge.results import ResultLine
 from sranogan_edge.sinks.outbox import Outbox
 from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
@@ -36,8 +45,9 @@ class DicomSink:
     """Sends the results of DICOM objects; of other images there is no patient and no study to name.
 
     An archive that is away, rejects us or takes no such objects holds the results up until that is mended.
-    A result that it refuses by itself, or that cannot be written, is set apart in the outbox file's table
-    ``refused``, and the next ones go on.
+    A result that it refuses by itself, or that cannot be written for whatever reason, is set apart in the
+    outbox file's table ``refused``, and the next ones go on. Of the image, only patient, study and side are
+    read.
     """
 
     def __init__(
@@ -75,8 +85,15 @@ class DicomSink:
     def health(self) -> SinkHealth:
         """How it fares."""
         state: SinkState = "closed" if self._closed else "failing" if self._message else "ok"
-        refused = 0 if self._closed else self._outbox.refused
-        return SinkHealth(state, self._written, refused=refused, message=self._message)
+        kept = self._outbox
+        return SinkHealth(
+            state,
+            self._written,
+            refused=kept.refused,
+            message=self._message,
+            apart=kept.apart,
+            refusal=kept.refusal,
+        )
 
     def write(self, line: ResultLine) -> None:
         """Pass over the result of a frame, which is no DICOM object."""
@@ -85,27 +102,44 @@ class DicomSink:
         """Return once the archive has the result, or it is set apart.
 
         Raises:
-            ResultsError: the archive does not take it now; call again later.
+            DicomUnreachableError: the archive takes no results now; call again later.
+            Exception: the archive did not take this one, or the disk or memory failed: call again, and then
+                set it apart.
         """
-        if line.score is None:
-            return None
-        try:
-            source = _header(path)
-            objects = [] if source is None else self._objects(source, line)
-        except (FileNotFoundError, ImageError, DicomResultError) as error:  # the same the next time
-            return self._set_apart(line, error)
-        if not objects:
-            return None
-        try:
-            send_objects(objects, self._destination)
-        except DicomRefusedError as error:
-            return self._set_apart(line, error)
-        except Exception as error:
-            self._message = str(error)
-            raise
-        self._written += 1
+        reason = self._tried(line, path)
+        if reason:
+            self.set_apart(line, path, reason)
+
+    def set_apart(self, line: ResultLine, path: Path, reason: str) -> None:
+        """Keep a result that the archive will never take; ``path`` is where its object is."""
+        record = {**record_of(line), "object": str(path)}
+        reason = f"{line.file}: {reason.removeprefix(f'{line.file}: ')}"
+        self._outbox.set_apart(record["key"], json.dumps(record).encode(), reason)
+        _log.error("set apart, not in the archive: %s", reason)
         self._message = ""
-        return None
+
+    def send_again(self) -> None:
+        """Send what somebody wants to be sent again; what fails again stays apart, with the new reason.
+
+        Raises:
+            DicomUnreachableError: the archive takes no results now; they go on waiting.
+        """
+        for message in self._outbox.again():
+            record = json.loads(message.body)
+            del record["key"]
+            path = record.pop("object", None)
+            try:
+                reason = "its image is not known: an earlier version set it apart"
+                if path is not None:
+                    reason = self._tried(ResultLine(**record), Path(path))
+            except DicomUnreachableError:
+                raise
+            except Exception as error:
+                reason = _said(error)
+            self._message = ""
+            name = record["file"]
+            self._outbox.tried_again(message, f"{name}: {reason}" if reason else "")
+            _log.info("%s: sent again%s", name, f", in vain: {reason}" if reason else "")
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -115,6 +149,45 @@ class DicomSink:
         if not self._closed:
             self._closed = True
             self._outbox.close()
+
+    def _tried(self, line: ResultLine, path: Path) -> str:
+        """Send the result; returns why that will never be, or nothing. Raises as :meth:`write_object`."""
+        if line.score is None:
+            return ""
+        try:
+            source = _header(path)
+        except FileNotFoundError:
+            return "its image is no longer in the spool"
+        except ImageError as error:
+            return f"its image cannot be read again ({what_failed(error.__cause__ or error)})"
+        if source is None:
+            return ""
+        try:
+            objects, left_empty = self._objects(source, line), study_of(source, line.frame).left_empty
+        except (OSError, MemoryError):  # it may be another time
+            raise
+        except Exception as error:  # the same the next time
+            return _said(error)
+        reason = self._sent(objects, line) if objects else ""
+        if left_empty and objects and not reason:
+            names = ", ".join(left_empty)
+            _log.warning("%s: sent with %s left empty: no valid DICOM in the image", line.file, names)
+        return reason
+
+    def _sent(self, objects: list[Dataset], line: ResultLine) -> str:
+        """Send the objects of a result; returns and raises as :meth:`_tried`."""
+        try:
+            send_objects(objects, self._destination)
+        except DicomRefusedError as error:
+            return str(error)
+        except Exception as error:
+            self._message = _said(error)
+            if isinstance(error, SranoganError):
+                raise
+            raise DicomResultError(f"{line.file}: {self._message}") from error
+        self._written += 1
+        self._message = ""
+        return ""
 
     def _objects(self, source: Dataset, line: ResultLine) -> list[Dataset]:
         objects = []
@@ -127,13 +200,6 @@ class DicomSink:
         if self._report:
             objects.append(report_object(source, line))
         return objects
-
-    def _set_apart(self, line: ResultLine, error: Exception) -> None:
-        record = record_of(line)
-        body = json.dumps(record, allow_nan=False).encode()
-        self._outbox.set_apart(record["key"], body, str(error))
-        _log.error("%s: not in the archive: %s", line.file, error)
-        self._message = ""
 
 
 def destination_of(
@@ -184,3 +250,8 @@ def _header(path: Path) -> Dataset | None:
     if not is_dicom(data):
         return None
     return read_object(data, source=str(path), max_bytes=max(len(data), DEFAULT_MAX_BYTES), pixels=False)
+
+
+def _said(error: Exception) -> str:
+    """What to tell of ``error``: the words of ours quote no value of the image."""
+    return str(error) if isinstance(error, (SranoganError, OSError)) else f"failed ({what_failed(error)})"

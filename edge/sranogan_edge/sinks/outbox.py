@@ -11,15 +11,17 @@ from pathlib import Path
 
 from sranogan_edge.errors import ResultsError, SettingsError
 
-__all__ = ["MAX_WAITING", "Message", "Outbox"]
+__all__ = ["AGAIN", "MAX_WAITING", "PATIENCE_S", "Message", "Outbox"]
 
-_SCHEMA = """
+AGAIN = "CREATE TABLE IF NOT EXISTS again (id INTEGER PRIMARY KEY)"
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS waiting (
   id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE, body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS refused (
   id INTEGER PRIMARY KEY, key TEXT, body BLOB NOT NULL, reason TEXT NOT NULL
 );
+{AGAIN};
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
 INSERT OR IGNORE INTO counts VALUES ('lost', 0), ('sent', 0), ('refused', 0);
 """
@@ -46,7 +48,8 @@ class Outbox:
     """First in, first out, in an SQLite file; it survives the process and a power cut.
 
     When it is full, the oldest message is let go and counted. What the receiver refuses for good is moved to
-    the table ``refused``, of which the newest stay, as many as may wait.
+    the table ``refused``, of which the newest stay, as many as may wait. Any program may put the ``id`` of
+    one of them into the table ``again``: it is tried once more.
 
     Attributes:
         path: of the file; None where it is in memory.
@@ -54,6 +57,8 @@ class Outbox:
         sent: messages that arrived since it was opened; the table ``counts`` has these three of all times.
         lost: messages that were let go because the outbox was full.
         refused: messages that the receiver will never take.
+        apart: messages that are set apart now.
+        refusal: why the newest of ``refused`` is; empty without any.
     """
 
     def __init__(self, path: Path | None, limit: int = MAX_WAITING) -> None:
@@ -66,7 +71,8 @@ class Outbox:
         if limit < 1:
             raise SettingsError(f"max_waiting must be 1 or more; received {limit}")
         self.path, self.limit = path, limit
-        self.sent = self.lost = self.refused = 0
+        self.sent = self.lost = self.refused = self.apart = 0
+        self.refusal = ""
         self._lock = threading.Lock()
         try:
             if path:
@@ -76,7 +82,8 @@ class Outbox:
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA wal_autocheckpoint=100")  # pages: a log of 0.4 MB, not of 4
             self._database.executescript(_SCHEMA)
-            self._length: int = self._database.execute("SELECT COUNT(*) FROM waiting").fetchone()[0]
+            self._length = _rows(self._database, "waiting")
+            self.apart = _rows(self._database, "refused")
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
 
@@ -126,6 +133,38 @@ class Outbox:
         with self._transaction() as database:
             self._set_apart(database, key, body, reason)
 
+    def again(self) -> list[Message]:
+        """Return what is set apart and to be tried again; raises ResultsError where it cannot be read."""
+        with self._transaction() as database:
+            rows = database.execute(
+                "SELECT id, key, body FROM refused JOIN again USING (id) ORDER BY refused.id"
+            ).fetchall()
+        return [Message(*row) for row in rows]
+
+    def tried_again(self, message: Message, reason: str = "") -> None:
+        """Forget a message of :meth:`again`, or keep it apart for another ``reason``; raises ResultsError."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM again WHERE id = ?", (message.id,))
+            if reason:
+                database.execute("UPDATE refused SET reason = ? WHERE id = ?", (reason, message.id))
+            else:
+                database.execute("DELETE FROM refused WHERE id = ?", (message.id,))
+            database.commit()
+            self.apart = _rows(database, "refused")
+
+    def take_back(self) -> None:
+        """Let what is to be tried again wait like the others; raises ResultsError."""
+        chosen = "FROM refused WHERE id IN (SELECT id FROM again)"
+        with self._transaction(on_disk=True) as database:
+            if not _rows(database, "again"):
+                return
+            into = "INSERT OR IGNORE INTO waiting (key, body) SELECT key, body"
+            database.execute(f"{into} {chosen} ORDER BY id")
+            database.execute(f"DELETE {chosen}")
+            database.execute("DELETE FROM again")
+            database.commit()
+            self._length, self.apart = _rows(database, "waiting"), _rows(database, "refused")
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -137,7 +176,8 @@ class Outbox:
         database.execute(f"DELETE FROM refused WHERE id <= ({old}) - ?", (self.limit,))
         _count(database, "refused", 1)
         database.commit()
-        self.refused += 1
+        self.refused, self.refusal = self.refused + 1, reason
+        self.apart = _rows(database, "refused")
 
     @contextmanager
     def _transaction(self, *, on_disk: bool = False) -> Iterator[sqlite3.Connection]:
@@ -169,6 +209,10 @@ class Outbox:
 def _forget(database: sqlite3.Connection, message: Message) -> int:
     """Take ``message`` out; returns 0 where it was let go meanwhile, else 1."""
     return database.execute("DELETE FROM waiting WHERE id = ?", (message.id,)).rowcount
+
+
+def _rows(database: sqlite3.Connection, table: str) -> int:
+    return int(database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
 
 
 def _count(database: sqlite3.Connection, name: str, number: int) -> None:

@@ -16,7 +16,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from sranogan_edge.results import ResultLine
 
-__all__ = ["ObjectSink", "Record", "Sink", "SinkHealth", "SinkState", "record_key", "record_of"]
+__all__ = [
+    "CarefulSink",
+    "ObjectSink",
+    "Record",
+    "Sink",
+    "SinkHealth",
+    "SinkState",
+    "record_key",
+    "record_of",
+]
 
 Record = Mapping[str, Any]
 SinkState = Literal["ok", "failing", "closed"]
@@ -33,6 +42,8 @@ class SinkHealth:
         lost: the oldest of those, let go since it was opened because no more may be kept.
         refused: results since then that the other side will never take (a webhook's 400), kept apart.
         message: why it fails; empty where all is well.
+        apart: results that are kept apart, those of earlier runs too.
+        refusal: why the newest of ``refused`` is; empty without any.
     """
 
     state: SinkState = "ok"
@@ -41,6 +52,8 @@ class SinkHealth:
     lost: int = 0
     refused: int = 0
     message: str = ""
+    apart: int = 0
+    refusal: str = ""
 
 
 class Sink(Protocol):
@@ -62,6 +75,17 @@ class ObjectSink(Sink, Protocol):
 
     def write_object(self, line: ResultLine, path: Path) -> None:
         """Take one result of the object whose bytes are in the file ``path``, instead of :meth:`write`."""
+
+
+@runtime_checkable
+class CarefulSink(ObjectSink, Protocol):
+    """A sink that can do without a result which it fails at, and take it up again."""
+
+    def set_apart(self, line: ResultLine, path: Path, reason: str) -> None:
+        """Keep a result that is never taken beside the others; raises ResultsError where that cannot be."""
+
+    def send_again(self) -> None:
+        """Take what somebody wants to be tried again; raises ResultsError as :meth:`write_object`."""
 
 
 def record_key(line: ResultLine) -> str:

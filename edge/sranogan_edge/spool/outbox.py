@@ -45,6 +45,10 @@ class Outbox:
             for row in rows
         ]
 
+    def newest(self) -> int:
+        """Return the number of the newest result that is kept; 0 where there is none."""
+        return int(self._db.rows("SELECT COALESCE(MAX(number), 0) FROM results")[0][0])
+
     def cursor(self, sink: str) -> Cursor | None:
         """Return how far ``sink`` is; None where it is new here."""
         rows = self._db.rows("SELECT number, offset FROM cursors WHERE sink = ?", sink)
@@ -80,7 +84,7 @@ class Outbox:
         Returns:
             How many were removed, and how many of them a sink had not read.
         """
-        newest = self._db.rows("SELECT COALESCE(MAX(number), 0) FROM results")[0][0]
+        newest = self.newest()
         taken = self.taken()
         taken = newest if taken is None else taken
         last = min(taken, newest - keep)

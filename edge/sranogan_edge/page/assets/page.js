@@ -68,7 +68,7 @@ async function loop() {
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 
 function show() {
-  showStatus(); showLive(); showFeeds(); showTimes(); showThreshold(); draw();
+  showStatus(); showLive(); showFeeds(); showSinks(); showTimes(); showThreshold(); draw();
   const about = state.about;
   setText("bundle", about.bundle ? `${about.bundle}` : "");
   setText("about", Object.entries(about).filter(([name]) => name !== "bundle").map(([n, v]) => `${n}: ${v}`).join(" · "));
@@ -116,19 +116,38 @@ function showLive() {
   if (before === null && !$("q").value && !document.activeElement.closest("#list") && window.scrollY < 400) search(false);
 }
 
+function place(one, kind, details) {
+  const row = element("li");
+  row.append(element("span", "name", one.name), element("span", `chip ${kind}`, one.state), element("span", "quiet", details.join(" · ")));
+  return row;
+}
+
 function showFeeds() {
   const rows = state.feeds.map((feed) => {
-    const row = element("li"), kind = { running: "good", waiting: "good", starting: "warn", stalled: "bad", failed: "bad" }[feed.state] || "";
+    const kind = { running: "good", waiting: "good", starting: "warn", stalled: "bad", failed: "bad" }[feed.state] || "";
     const details = [`newest ${ago(feed.last_arrival)}`];
     if (feed.dropped) details.push(`${feed.dropped} dropped`);
     if (feed.reconnects) details.push(`${feed.reconnects} reconnect${feed.reconnects === 1 ? "" : "s"}`);
     if (feed.message) details.push(feed.message);
-    row.append(element("span", "name", feed.name), element("span", `chip ${kind}`, feed.state), element("span", "quiet", details.join(" · ")));
-    return row;
+    return place(feed, kind, details);
   });
   $("feeds").replaceChildren(...(rows.length ? rows : [element("li", "quiet", "No feed yet.")]));
   const counts = Object.entries(state.counts).map(([name, count]) => fact(name, String(count)));
   $("counts").replaceChildren(...counts, fact("queued", String(state.queue)));
+}
+
+function showSinks() {
+  const rows = state.sinks.map((sink) => {
+    const details = sink.waiting ? [`${sink.waiting} waiting`] : [];
+    if (sink.written) details.push(`${sink.written} arrived`);
+    if (sink.lost) details.push(`${sink.lost} lost`);
+    if (sink.apart) details.push(`${sink.apart} set apart`);
+    if (sink.apart && sink.refusal) details.push(`the newest: ${sink.refusal}`);
+    if (sink.message) details.push(sink.message);
+    return place(sink, sink.state === "failing" ? "bad" : sink.apart || sink.lost ? "warn" : "good", details);
+  });
+  $("sinks-box").hidden = !rows.length;
+  $("sinks").replaceChildren(...rows);
 }
 
 function showTimes() {

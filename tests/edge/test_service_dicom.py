@@ -1,0 +1,231 @@
+"""A runner between scanner and archive: each film its result or its reason, and no word of the patient."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+pytest.importorskip("urllib3", reason="the extra webhook is not installed")
+pytest.importorskip("starlette", reason="the extra page is not installed")
+import pydicom
+from pydicom._dicom_dict import DicomDictionary
+from pynetdicom import AE, _config
+
+from sranogan_edge.dicom.decode import DX
+from sranogan_edge.sinks.send_again import main as send_again
+from tests.edge.dicom_archive import Archive, free_port, until
+from tests.edge.dicom_service import PATIENCE_S, Runner, running
+from tests.edge.odd_films import ODD_LENGTH, PRIVATE_OF_ANOTHER_KIND, UNKNOWN_KIND, Odd, with_bytes
+
+IMAGE = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
+MARKER = "Geheim"
+Make = Callable[..., bytes]
+ODD_AND_GOOD: tuple[Odd, ...] = (
+    PRIVATE_OF_ANOTHER_KIND,
+    ODD_LENGTH,
+    UNKNOWN_KIND,
+    {"PatientSex": b"0000"},
+    {"PatientSex": b"Male"},
+    {"PatientBirthDate": b"00000000"},
+    {"StudyDate": b"1950-01-02"},
+    {"StudyTime": b"14:04:38"},
+    {"SpecificCharacterSet": b""},
+    {"SpecificCharacterSet": b"\\ISO 2022 IR 87"},
+    {"SpecificCharacterSet": b"ISO_IR_100"},
+    {"PatientName": b"A^B\\C^D "},
+)
+
+
+class Hook(BaseHTTPRequestHandler):
+    """Takes everything, and keeps it."""
+
+    got: list[bytes]
+
+    def do_POST(self) -> None:
+        self.got.append(self.rfile.read(int(self.headers["Content-Length"])) + str(self.headers).encode())
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def hook() -> Iterator[tuple[str, list[bytes]]]:
+    """Give a server's address, and what was posted to it."""
+    kind = type("Own", (Hook,), {"got": []})
+    server = HTTPServer(("127.0.0.1", 0), kind)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", kind.got  # type: ignore[attr-defined]  # made here
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def films(make_dicom: Make, count: int) -> dict[str, tuple[str, bytes]]:
+    """So many films by name, with what is to become of them: sent, refused, homeless or unreadable.
+
+    The archive stumbles over one in the middle of many, time and again.
+    """
+    made = {}
+    for number in range(count):
+        kind = ("refused", "homeless", "unreadable")[number % 9 // 3] if number % 3 == 0 else "sent"
+        kind = "stumbled" if number == 100 else kind
+        attributes: dict[str, Any] = {"PatientID": f"{kind} {number}"}
+        if kind == "homeless":
+            attributes["StudyInstanceUID"] = None
+        film = make_dicom(IMAGE + number, **attributes)
+        if kind == "unreadable":
+            film = film[:-100]
+        elif number % 2:
+            film = with_bytes(film, ODD_AND_GOOD[number // 2 % len(ODD_AND_GOOD)], implicit=number % 4 == 1)
+        made[f"{number:04}.dcm"] = (kind, film)
+    return made
+
+
+@pytest.mark.parametrize("count", [36, pytest.param(1000, marks=pytest.mark.slow)])
+def test_every_good_film_has_its_result_and_every_bad_one_its_reason(
+    tmp_path: Path, make_dicom: Make, count: int
+) -> None:
+    """Good and bad ones mixed: nothing waits for ever, and page, metrics and log count alike."""
+    made = films(make_dicom, count)
+    kinds = Counter(kind for kind, _ in made.values())
+    archive = Archive(port := free_port())
+    answers = {"refused": 0xC123, "stumbled": 0xA700}
+    archive.rule = lambda each: answers.get(str(each.PatientID).partition(" ")[0], 0)
+    with hook() as (url, got), running(tmp_path, port, url) as runner:
+        runner.drop((name, film) for name, (_, film) in made.items())
+        assert until(lambda: runner.scored() == count, PATIENCE_S + count), runner.log
+        apart = kinds["refused"] + kinds["homeless"] + kinds["stumbled"]
+        assert until(lambda: runner.sink("dicom")["waiting"] == 0, PATIENCE_S + count), runner.log
+        assert until(lambda: len(got) == count, PATIENCE_S)
+        assert until(lambda: runner.sink("dicom")["refused"] == apart)
+        state, sink = runner.state(), runner.sink("dicom")
+        assert (sink["state"], sink["written"], sink["apart"]) == ("ok", kinds["sent"], apart)
+        for name, value in (("written_total", kinds["sent"]), ("refused_total", apart), ("apart", apart)):
+            assert runner.metric(f"sranogan_sink_{name}", "dicom://") == value
+        assert runner.metric("sranogan_sink_waiting", "dicom://") == 0
+        assert state["counts"]["error"] == kinds["unreadable"]
+        assert runner.metric("sranogan_images_total", "error") == kinds["unreadable"]
+        (alarm,) = [each for each in state["alarms"] if "dicom://" in each]
+        assert f"{apart} results were refused for good" in alarm
+        assert sink["refusal"] in alarm
+        log = runner.log
+        check_archive_and_log(archive, log, made)
+        archive.rule = lambda _: 0
+        assert send_again([str(tmp_path / "spool")]) == 0
+        assert until(lambda: runner.sink("dicom")["apart"] == kinds["homeless"], PATIENCE_S + count)
+        assert runner.sink("dicom")["written"] == kinds["sent"] + kinds["refused"] + kinds["stumbled"]
+    archive.close()
+    assert len({str(each.SOPInstanceUID) for each in archive.kept}) == len(archive.kept)
+    assert len(archive.kept) == 2 * (kinds["sent"] + kinds["refused"] + kinds["stumbled"])
+
+
+def check_archive_and_log(archive: Archive, log: str, made: dict[str, tuple[str, bytes]]) -> None:
+    """The archive has two objects of each good film; the log has one line and a reason for each bad one."""
+    kept = Counter(str(each.PatientID) for each in archive.kept)
+    assert set(kept.values()) == {2}
+    assert len(kept) == sum(kind == "sent" for kind, _ in made.values())
+    reasons = {"refused": "0xC123", "homeless": "no usable StudyInstanceUID", "unreadable": "not scored"}
+    reasons["stumbled"] = "0xA700"
+    for name, (kind, _) in made.items():
+        lines = [each for each in log.splitlines() if name in each and "alarm" not in each]
+        told = [each for each in lines if kind in reasons and reasons[kind] in each]
+        assert len(told) == (kind in reasons), (name, lines)
+    assert "scanner" not in log
+    empty = [each for each in log.splitlines() if "left empty: no valid DICOM" in each]
+    assert len(empty) == len({each.split(": sent with")[0] for each in empty}) > 0
+
+
+def marked(make_dicom: Make) -> list[bytes]:
+    """Films that name the marker in every text element, in valid and in many broken ways."""
+    kinds = ("LO", "SH", "PN", "LT", "ST", "UT", "UC", "UR")
+    text = {
+        keyword: f"{MARKER}^{MARKER}" if kind == "PN" else MARKER
+        for tag, (kind, _, _, retired, keyword) in DicomDictionary.items()
+        if kind in kinds and keyword and not retired and tag > 0x00080005
+    }
+    full = make_dicom(IMAGE, **text)
+    raw = MARKER.encode()
+    codes: Odd = {"PatientSex": raw, "Laterality": raw, "BurnedInAnnotation": raw, "PatientOrientation": raw}
+    times: Odd = {"PatientBirthDate": raw, "PatientBirthTime": raw, "StudyDate": raw, "StudyTime": raw}
+    names: Odd = {"PatientName": raw + b" \xfc\x1b$B" + raw, "ReferringPhysicianName": raw}
+    long: Odd = {
+        "PatientID": raw * 20,
+        "AccessionNumber": raw * 4,
+        "StudyID": raw * 4,
+        "PatientName": raw * 20,
+    }
+    others: Odd = {
+        **{
+            "PatientAge": raw,
+            "PatientWeight": raw,
+            "PatientComments": raw + b"\x00\xff",
+        },
+        **{(0x01F1, 0x0010): ("LO", b"ELSCINT1"), (0x01F1, 0x1026): ("FD", raw)},
+        **{(0x0009, 0x0010): ("LO", raw), (0x0009, 0x1001): ("XX", raw), "OtherPatientIDs": raw},
+    }
+    several: Odd = {"PatientName": raw + b"\\" + raw, "PatientID": raw + b"\\" + raw}
+    found = [full, full[:-100], full[:3000]]
+    for odd in (codes, times, names, long, others, several, {**codes, **times, **names}):
+        found += [with_bytes(full, odd), with_bytes(make_dicom(IMAGE), odd, implicit=True)]
+    found += [with_bytes(full, {**names, "SpecificCharacterSet": raw})]
+    found += [with_bytes(full, {**names, "SpecificCharacterSet": b"\\ISO 2022 IR 87"})]
+    return found
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_nothing_of_the_patient_leaves_results_and_spool(
+    tmp_path: Path, make_dicom: Make, monkeypatch: pytest.MonkeyPatch, log_format: str
+) -> None:
+    """Films full of a marker, by network and by folder: not in log, page, metrics, hook or a file's name."""
+    made = marked(make_dicom)
+    archive = Archive(port := free_port())
+    archive.rule = lambda each: 0xC123 if str(each.PatientID).startswith(MARKER * 2) else 0
+    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)  # the bytes of the file, as they are
+    (tmp_path / "scans").mkdir()
+    with hook() as (url, got), running(tmp_path, port, url, log_format) as runner:
+        taken = scan(runner, tmp_path / "scans", made)
+        assert taken >= len(made) - 1  # one ends in its header
+        uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")  # no scanner's film gets so far
+        made += [with_bytes(made[0], {keyword: b"1.2.x" + MARKER.encode()}) for keyword in uids]
+        runner.drop((f"{number}.dcm", film) for number, film in enumerate(made))
+        count = taken + len(made)
+        assert until(lambda: runner.scored() == count, PATIENCE_S), (runner.scored(), count, runner.log)
+        assert until(lambda: runner.sink("dicom")["waiting"] == 0, PATIENCE_S), runner.log
+        assert until(lambda: len(got) == count, PATIENCE_S)
+        shown = [runner.get(path) for path in ("api/state", "api/results", "metrics", "readyz")]
+    archive.close()
+    assert MARKER in str(archive.kept)
+    told = "".join([runner.log, *shown, *(each.decode() for each in got)]).lower()
+    assert MARKER.lower() not in told
+    assert "set apart" in told
+    inside = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")]
+    assert not [path for path in inside if MARKER.lower() in path.lower()]
+
+
+def scan(runner: Runner, folder: Path, made: list[bytes]) -> int:
+    """Send films as a scanner does; returns how many were taken."""
+    scanner = AE("XRAY1")
+    for syntax in (pydicom.uid.ExplicitVRLittleEndian, pydicom.uid.ImplicitVRLittleEndian):
+        scanner.add_requested_context(DX, syntax)
+    association = scanner.associate("127.0.0.1", runner.port, ae_title="SRANOGAN")
+    taken = 0
+    for number, film in enumerate(made):
+        path = folder / f"{number}.dcm"
+        path.write_bytes(film)
+        taken += association.send_c_store(path).Status == 0x0000
+    association.release()
+    return taken
