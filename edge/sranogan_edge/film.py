@@ -15,6 +15,7 @@ from sranogan_edge.orientation import turned_upright
 __all__ = ["EVERY_FILM", "FilmFields", "FilmOptions", "TakenFilm", "fields_of_file", "listed"]
 
 FOR_PRESENTATION, FOR_PROCESSING = "FOR PRESENTATION", "FOR PROCESSING"
+_ORIENTATION = re.compile(r" *[LRAPHF]{1,3} *\\ *[LRAPHF]{1,3} *", re.IGNORECASE)
 _UID = re.compile(r"\d+(\.\d+)+")
 _RAW_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{kind}" for kind in ("1.1", "2.1", "3.1"))  # DX, MG, IO
 
@@ -170,7 +171,10 @@ def fields_of_file(path: Path, source: str) -> FilmFields:
             dataset = read_object(data, source=source, pixels=False)
     except (OSError, ModuleNotFoundError):
         return FilmFields()
-    return FilmFields(**{name: text_of(dataset, keyword) for keyword, name in _READ.items()})
+    found = {name: text_of(dataset, keyword) for keyword, name in _READ.items()}
+    if not _ORIENTATION.fullmatch(found["patient_orientation"]):
+        found["patient_orientation"] = ""  # any text could stand there, and lines are shown and sent
+    return FilmFields(**found)
 
 
 _READ = {**dict(_FIELDS.values()), "PatientOrientation": "patient_orientation"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sranogan_edge.frame import Frame
 
-__all__ = ["turned_upright"]
+__all__ = ["orientation_after", "turned_upright"]
 
 # Where the rows and the columns of an upright film go, by its view (PS3.3, C.7.6.1.1.1): to the patient's
 # L left, R right, A front, P back, H head, F foot.
@@ -51,6 +51,26 @@ _WORDS = {  # of what is done: rows and columns exchanged, then left and right, 
     (True, False, True): "turned by 90 degrees anticlockwise",
     (True, True, True): "turned by 90 degrees anticlockwise and mirrored",
 }
+
+
+def orientation_after(orientation: tuple[str, ...], turned: str) -> tuple[str, ...]:
+    """Return where the rows and columns go of a film that had ``orientation`` and was ``turned`` upright.
+
+    Args:
+        orientation: of rows and of columns, one or more letters each; anything else comes back empty.
+        turned: as :func:`turned_upright` says it; empty where nothing was done.
+    """
+    if not turned:
+        return orientation
+    found = [how for how, words in _WORDS.items() if words == turned]
+    if not found or len(orientation) != 2:
+        return ()
+    transposed, across, down = found[0]
+    rows, columns = orientation[::-1] if transposed else orientation
+    return rows.translate(_OPPOSITE) if across else rows, columns.translate(_OPPOSITE) if down else columns
+
+
+_OPPOSITE = str.maketrans("LRAPHF", "RLPAFH")
 
 
 def _turned(frame: Frame, transposed: bool, across: bool, down: bool) -> Frame:

@@ -175,6 +175,26 @@ def test_the_heat_map_lies_as_its_image(make_dicom: Make, attributes: dict[str, 
     assert heat.PatientOrientation == (expected or "")
 
 
+@pytest.mark.parametrize(
+    ("turned", "expected"),
+    [
+        (None, ["R", "F"]),
+        ("mirrored", ["L", "F"]),
+        ("turned by 180 degrees", ["L", "H"]),
+        ("turned by 180 degrees and mirrored", ["R", "H"]),
+        ("turned by 90 degrees clockwise", ["H", "R"]),
+        ("turned by 90 degrees anticlockwise", ["F", "L"]),
+        ("turned in some other way", ""),
+    ],
+)
+def test_a_heat_map_of_a_turned_image_lies_as_it_was_turned(
+    make_dicom: Make, turned: str | None, expected: Any
+) -> None:
+    """The picture is that of the image as it was scored; so is its orientation."""
+    heat, _ = results(make_dicom(IMAGE, PatientOrientation=["R", "F"]), turned=turned)
+    assert heat.PatientOrientation == expected
+
+
 def test_a_frame_lies_as_its_functional_groups_say(make_dicom: Make) -> None:
     """The orientation is that of the frame that the result speaks of."""
     groups = []

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from sranogan_edge.dicom.text import TextReader
+from sranogan_edge.orientation import orientation_after
 
 __all__ = ["side_of"]
 
@@ -21,7 +22,9 @@ _LEAST = 1e-4  # part of a direction that counts
 _TOLERANCE = 1e-3
 
 
-def side_of(source: Dataset, read: TextReader, frame: int | None = None) -> dict[str, str | tuple[str, ...]]:
+def side_of(
+    source: Dataset, read: TextReader, frame: int | None = None, turned: str = ""
+) -> dict[str, str | tuple[str, ...]]:
     """Return what to state in a picture that lies as ``source`` does, by keyword.
 
     ``PatientOrientation`` is the image's, or follows from its ``ImageOrientationPatient``; empty where
@@ -32,12 +35,14 @@ def side_of(source: Dataset, read: TextReader, frame: int | None = None) -> dict
         source: the image.
         read: its text.
         frame: the one that the picture shows, from 1; None where it has only one.
+        turned: how the picture was turned upright; empty where it lies as the image does.
     """
     quadruped = read.ascii("AnatomicalOrientationType")[:1] == ["QUADRUPED"]
     stated = tuple(read.ascii("PatientOrientation"))
     if not _is_orientation(stated, quadruped):
         stated = () if quadruped else _derived(source, read, frame)
-    found: dict[str, str | tuple[str, ...]] = {"PatientOrientation": stated}
+    lies = orientation_after(stated, turned) if not (quadruped and turned) else ()
+    found: dict[str, str | tuple[str, ...]] = {"PatientOrientation": lies}
     if quadruped:
         found["AnatomicalOrientationType"] = "QUADRUPED"
     if burned_in := _one_of(read, "BurnedInAnnotation", "YES", "NO"):

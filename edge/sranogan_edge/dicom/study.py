@@ -67,8 +67,10 @@ class Study:
             setattr(result, keyword, value)
 
 
-def study_of(source: Dataset, frame: int | None = None) -> Study:
+def study_of(source: Dataset, frame: int | None = None, turned: str = "") -> Study:
     """Read patient, study and side of the image ``source``, and of its ``frame``, counted from 1.
+
+    ``turned`` is how a picture of it was turned upright (see :mod:`sranogan_edge.orientation`).
 
     Raises:
         DicomResultError: a UID is missing, without which no archive could tell whose the result is.
@@ -87,7 +89,7 @@ def study_of(source: Dataset, frame: int | None = None) -> Study:
         valid = _is_valid(kind, value)
         stated[keyword] = value if valid else ""
         left_empty += [] if valid else [keyword]
-    return Study(uids, stated, side_of(source, read, frame), tuple(left_empty))
+    return Study(uids, stated, side_of(source, read, frame, turned), tuple(left_empty))
 
 
 def _is_valid(kind: str, value: str) -> bool:

@@ -153,7 +153,7 @@ def _uid(study: Study, line: ResultLine, kind: str) -> UID:
 
 def _study(source: Dataset, line: ResultLine) -> Study:
     try:
-        return study_of(source, line.frame)
+        return study_of(source, line.frame, line.turned or "")
     except DicomResultError as error:
         raise DicomResultError(f"{line.file}: its result cannot be written as DICOM: {error}.") from error
 
