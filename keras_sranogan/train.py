@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan import pictures
 from keras_sranogan.data.load import LoadedImages
+from keras_sranogan.data.overview import overview
 from keras_sranogan.data.source import DataSource, Item
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
@@ -103,6 +104,8 @@ def train(
         ResultsError: the folder cannot be written.
     """
     make_deterministic()
+    for line in overview(source):
+        progress.say(line)
     run = Run.create(folder, settings, resume=resume)
     progress.plan(_expected(run, settings, source))
     work = Training(run, Reader(source, settings, progress, max_bad_share))

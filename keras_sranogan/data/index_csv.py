@@ -1,0 +1,168 @@
+"""``index.csv``: who each image is of, in the forms that spreadsheets, scripts and data sets write it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_sranogan.data.folders import entries
+from keras_sranogan.data.names import plain
+from sranogan_edge.errors import DataError
+
+__all__ = ["CURE", "INDEX", "Index", "indexes_in", "read_index"]
+
+INDEX = "index.csv"
+CURE = (
+    "Give it a first line such as file,patient and a line for each image, such as train/NORMAL/a.png,P1; or "
+    "remove it, and images are told apart by DICOM headers and file names alone."
+)
+# names of a column, without case, spaces and signs, the likeliest first
+_FILES_WORDS = """
+file filename filepath path relativepath relpath imagepath imgpath image imagefile imagename imageid
+imageindex img imgname imgid imagefilename files filenames paths images dicom dicomfile dicompath dicomid
+picture photo scan scanid frame key name id uid sopinstanceuid datei dateiname bild fichier archivo
+"""
+FILES = tuple(_FILES_WORDS.split())
+_PATIENTS_WORDS = """
+patient patientid patientno patientnumber patientnr patientname patients patid pid subject subjectid
+subjectno subjectname subjects subj subjid person personid individual participant participantid mrn case
+caseid caseno casenumber group groupid groups part partid partno partnumber serial serialnumber serialno
+piece pieceid specimen specimenid owner patientennummer patientin fall fallnummer gruppe paciente
+"""
+PATIENTS = tuple(_PATIENTS_WORDS.split())
+SPLITS = ("split", "set", "subset", "partition", "dataset", "fold")
+CLASSES = ("class", "label", "category", "classname", "diagnosis", "finding")
+DELIMITERS = ",;\t|"
+NOBODY = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "?", "unknown", "#n/a"})
+_WHOLE = re.compile(r"(\d+)\.0+")  # how a spreadsheet with a gap in the column writes a number
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        number: of the line, for messages.
+        cells: as written, without the blanks around them.
+    """
+
+    number: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """One file's table.
+
+    Attributes:
+        path: of the file.
+        header: the columns' names in one form.
+        rows: all lines below it that are not blank.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def columns(self, names: Sequence[str]) -> list[int]:
+        """Places of the columns with one of ``names``, the likeliest first."""
+        return [self.header.index(name) for name in names if name in self.header]
+
+    def values(self, column: int | None) -> Iterator[tuple[Row, str]]:
+        """Each row with its cell of ``column``; empty where the row is short, or there is no such column."""
+        for row in self.rows:
+            yield row, row.cells[column] if column is not None and column < len(row.cells) else ""
+
+
+def indexes_in(folder: Path) -> list[Path]:
+    """The files in ``folder`` that are called index.csv, in any case."""
+    return [path for path in entries(folder) if path.name.casefold() == INDEX and path.is_file()]
+
+
+def read_index(path: Path) -> Index:
+    """Read a table with a column of files and one of patients.
+
+    Read are commas, semicolons, tabs and bars between the columns; UTF-8, UTF-16 and Windows' Latin-1; blank
+    lines, and a first line ``sep=;``.
+
+    Raises:
+        DataError: it cannot be read, is empty, or a column is missing.
+    """
+    lines = _text(path).splitlines()
+    first = next((number for number, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        raise DataError(f"{path}: is empty. {CURE}")
+    named = re.fullmatch(r'"?sep=(.)"?[,;\t]*', lines[first].strip("\r\n "), re.IGNORECASE)
+    if named:
+        first = next((n for n in range(first + 1, len(lines)) if lines[n].strip()), first)
+    delimiter = named[1] if named else _delimiter(lines[first])
+    rows = list(_parsed(path, lines[first:], delimiter, first))
+    if not rows:
+        raise DataError(f"{path}: is empty. {CURE}")
+    index = Index(path, tuple(map(plain, rows[0].cells)), tuple(rows[1:]))
+    for what, names in (("file", FILES), ("patient", PATIENTS)):
+        if not index.columns(names):
+            columns = ", ".join(map(repr, rows[0].cells[:8]))
+            raise DataError(f"{path}: no column {what!r} in its first line; found {columns}. {CURE}")
+    return index
+
+
+def patient_of_cell(cell: str) -> str:
+    """Return the patient in one form; empty where the cell says that nobody knows."""
+    name = unicodedata.normalize("NFC", cell).strip()
+    if name.casefold() in NOBODY:
+        return ""
+    whole = _WHOLE.fullmatch(name)
+    return whole[1] if whole else name
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
+    for encoding in _encodings(data):
+        try:
+            text = data.decode(encoding).lstrip("\ufeff")
+        except UnicodeDecodeError:
+            continue
+        if not any(c < " " and c not in "\t\r\n\f" for c in text):
+            return text
+    raise DataError(f"{path}: cannot be read as text. Save it as CSV in UTF-8. {CURE}")
+
+
+def _encodings(data: bytes) -> Sequence[str]:
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return ("utf-32",)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return ("utf-16",)
+    if b"\0" in data:
+        return ("utf-16-le", "utf-16-be") if data[1::2].count(0) > data[::2].count(0) else ("utf-16-be",)
+    return ("utf-8", "cp1252", "latin-1")
+
+
+def _delimiter(header: str) -> str:
+    """The one by which the header has most of the columns that are looked for, and then most columns."""
+
+    def worth(delimiter: str) -> tuple[int, int]:
+        names = {
+            plain(cell) for cell in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))
+        }
+        return (not names.isdisjoint(FILES)) + (not names.isdisjoint(PATIENTS)), len(names)
+
+    return max(DELIMITERS, key=worth)
+
+
+def _parsed(path: Path, lines: Sequence[str], delimiter: str, before: int) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, skipinitialspace=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield Row(before + reader.line_num, tuple(cell.strip() for cell in cells))
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error}). {CURE}") from error
