@@ -13,8 +13,8 @@ from sranogan_edge.errors import ExitCode
 
 DATA_HELP = (
     "What to read: phantom (the built-in synthetic chest films; phantom:texture for surfaces), a folder of "
-    "normal images, a folder root/{train,val,test}/{CLASS}, an MVTec folder, or medmnist:pneumoniamnist. Other "
-    "usual names of splits and normals are understood; what is not is refused."
+    "normal images, a folder root/{train,val,test}/{CLASS}, an MVTec folder, or medmnist:pneumoniamnist. "
+    "Other usual names of splits and normals are understood; what is not is refused."
 )
 TRAIN_EXIT_CODES = """
 Exit codes: 0 trained; 2 wrong usage or setting; 3 the data cannot be used; 6 the run folder cannot be
@@ -36,8 +36,8 @@ audit_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 NormalClass = Annotated[
     str,
     typer.Option(
-        help="Name of the class folder that holds the normals (NORMAL also: good, ok, healthy ...); * takes all "
-        "images at any depth for normal."
+        help="Name of the class folder that holds the normals (NORMAL also: good, ok, healthy ...); * takes "
+        "all images at any depth for normal."
     ),
 ]
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]

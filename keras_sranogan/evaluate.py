@@ -25,7 +25,7 @@ from keras_sranogan.report import make_folders, render_report, writing_results
 from keras_sranogan.scorers import PlainAnogan, Scored, Scorer, open_scorer
 from sranogan_edge.errors import RunError, SettingsError
 from sranogan_edge.frame import Frame
-from sranogan_edge.preprocess import low_pass
+from sranogan_edge.preprocess import as_displayed, low_pass
 
 if TYPE_CHECKING:
     from keras_sranogan.training import Progress
@@ -197,7 +197,7 @@ def _read(
     found: dict[str, dict[str, float]] = {}
 
     def measure(frame: Frame, item: Item) -> Frame:
-        frame = low_pass(frame) if without_detail else frame
+        frame = low_pass(as_displayed(frame)) if without_detail else frame
         found[item.key] = metrics.image_statistics(frame)
         if item.path is not None and not without_detail:
             found[item.key]["file_bytes"] = float(item.path.stat().st_size)
