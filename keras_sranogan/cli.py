@@ -18,7 +18,7 @@ DATA_HELP = (
 )
 TRAIN_EXIT_CODES = """
 Exit codes: 0 trained; 2 wrong usage or setting; 3 the data cannot be used; 6 the run folder cannot be
-written; 7 the run folder is another run, unfinished or damaged, or training diverged; 130 interrupted
+written; 7 the run folder is another run, unfinished, damaged or in use, or training diverged; 130 interrupted
 (go on with --resume).
 """
 EVALUATE_EXIT_CODES = """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from keras_sranogan import metrics
 from keras_sranogan.audit.audit import AuditOptions, audit_scorers
 from keras_sranogan.data.load import LoadedImages, load_images
 from keras_sranogan.data.source import DataSource, Item
+from keras_sranogan.near_training import near_training
 from keras_sranogan.plots import draw_all
 from keras_sranogan.report import make_folders, render_report, writing_results
 from keras_sranogan.scorers import PlainAnogan, Scored, Scorer, open_scorer
@@ -165,6 +166,7 @@ def evaluate_scorer(
     anogan = scorer.plain_anogan(x, scored, options.seed, progress.advance)
     control = _control(scorer, source, items, options, progress) if options.low_pass else None
     named = {"sr_anogan": scored.score, "anogan": anogan.score}
+    near = near_training(x, reading.images.items, [scorer.facts.prints])
     figures = {
         **metrics.detection(scored.score, reading.abnormal, scorer.calibration, options.seed),
         **_low_pass(control, options.seed),
@@ -178,6 +180,7 @@ def evaluate_scorer(
         "pixel_aupro": metrics.pixel_aupro(scored.heat, masks) if masks is not None else None,
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
         "duplicates": reading.images.duplicates,
+        "near_training": asdict(near) if near else None,
         "notes": metrics.notes(reading.abnormal, scorer.calibration.threshold),
     }
     threshold = scorer.calibration.threshold

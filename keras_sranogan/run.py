@@ -41,7 +41,7 @@ from sranogan_edge.head import input_side
 
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
-SAME_DATA = ("data", "normals_to_train", "normals_held_out")  # what of the provenance tells data apart
+SAME_DATA = ("data", "normals_to_train", "normals_held_out", "images_sha256")  # what tells data apart
 T = TypeVar("T")
 
 
@@ -108,7 +108,7 @@ class Run:
         """
         if (self.folder / PROVENANCE).exists():
             then = self.provenance
-            data = {name: provenance[name] for name in SAME_DATA}
+            data = {name: provenance[name] for name in SAME_DATA if name in then}  # a run may be older
             self._refuse_other("data", then, data, "the same images")
             provenance = {**provenance, "started": then.get("started")}
         with writing(self.folder):

@@ -22,16 +22,16 @@ class FolderLock:
     inherit it.
     """
 
-    def __init__(self, folder: Path, cure: str, name: str = "lock") -> None:
-        """Take the lock; ``cure`` says what two would do, and what to do where another runner holds it.
+    def __init__(self, folder: Path, cure: str, name: str = "lock", by: str = "runner") -> None:
+        """Take the lock; ``cure`` says what two would do, and what to do where another one holds it.
 
         Raises:
-            SpoolInUseError: another runner holds it.
+            SpoolInUseError: another runner (or whatever ``by`` calls it) holds it.
             SpoolError: the lock file cannot be written.
         """
         self._path = folder.resolve() / name
         if self._path in _HELD:
-            raise _in_use(folder, str(os.getpid()), cure)
+            raise _in_use(folder, by, str(os.getpid()), cure)
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -44,7 +44,7 @@ class FolderLock:
         except OSError as error:
             holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
             os.close(self._file)
-            raise _in_use(folder, holder or "unknown", cure) from error
+            raise _in_use(folder, by, holder or "unknown", cure) from error
         _HELD.add(self._path)
         try:
             os.ftruncate(self._file, 0)
@@ -59,5 +59,5 @@ class FolderLock:
             os.close(self._file)
 
 
-def _in_use(folder: Path, holder: str, cure: str) -> SpoolInUseError:
-    return SpoolInUseError(f"{folder} is in use by another runner (process {holder}); {cure}")
+def _in_use(folder: Path, by: str, holder: str, cure: str) -> SpoolInUseError:
+    return SpoolInUseError(f"{folder} is in use by another {by} (process {holder}); {cure}")
