@@ -24,6 +24,7 @@ from keras_sranogan.data.index_csv import (
 from keras_sranogan.data.names import Split, folded, means_split, plain
 from sranogan_edge.decode import IMAGE_SUFFIXES
 from sranogan_edge.errors import DataError
+from sranogan_edge.image_files import begins_as_dicom
 
 __all__ = ["Groups", "Listed", "groups_of"]
 
@@ -99,11 +100,11 @@ def _with_the_others(images: Sequence[Listed], found: dict[str, str]) -> Groups:
     for image in images:
         if image.key in of:
             continue
-        header = patient_of(image.path) if image.path.suffix.lower() in DICOM_SUFFIXES else ""
+        header = patient_of(image.path) if _is_dicom(image.path) else ""
         name = "" if header else _from_name(image.key)
         count["DICOM headers"] += bool(header)
         count["file names"] += bool(name)
-        of[image.key] = header or name or image.key.rpartition(".")[0]
+        of[image.key] = header or name or _without_suffix(image.key)
     by = ", ".join(f"{number:,} by {how}" for how, number in count.items() if number)
     known = sum(count.values())
     told = f"{known:,} of {len(images):,} images have a patient or part ({by})"
@@ -114,9 +115,14 @@ def _with_the_others(images: Sequence[Listed], found: dict[str, str]) -> Groups:
     return Groups(of, f"{told}; groups: {len(set(of.values())):,}")
 
 
+def _is_dicom(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in DICOM_SUFFIXES or (suffix not in IMAGE_SUFFIXES and begins_as_dicom(path))
+
+
 def _from_name(key: str) -> str:
     """The patient in a Kermany file name."""
-    stem = key.rpartition(".")[0].rpartition("/")[2]
+    stem = _without_suffix(key.rpartition("/")[2])
     return next((match[1] for pattern in _PATTERNS if (match := pattern.fullmatch(stem))), "")
 
 

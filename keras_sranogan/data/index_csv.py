@@ -38,6 +38,9 @@ PATIENTS = tuple(_PATIENTS_WORDS.split())
 SPLITS = ("split", "set", "subset", "partition", "dataset", "fold")
 CLASSES = ("class", "label", "category", "classname", "diagnosis", "finding")
 DELIMITERS = ",;\t|"
+HEADS = 6  # lines among which the first may be that of the columns, below a title or remarks
+NAMES = frozenset({INDEX, "index.tsv", "index.tab", "index.txt", "index.csv.txt", "index.csv.csv"})
+SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".numbers"})
 NOBODY = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "?", "unknown", "#n/a"})
 _WHOLE = re.compile(r"(\d+)\.0+")  # how a spreadsheet with a gap in the column writes a number
 
@@ -80,27 +83,35 @@ class Index:
 
 
 def indexes_in(folder: Path) -> list[Path]:
-    """The files in ``folder`` that are called index.csv, in any case."""
-    return [path for path in entries(folder) if path.name.casefold() == INDEX and path.is_file()]
+    """The files in ``folder`` that are called index.csv, in any case, or by another suffix of such tables.
+
+    Raises:
+        DataError: there is one of a spreadsheet program's own.
+    """
+    found = [path for path in entries(folder) if path.is_file() and path.name.casefold().startswith("index.")]
+    for path in found:
+        if path.suffix.casefold() in SPREADSHEETS:
+            raise DataError(f"{path}: is a spreadsheet. Save it as {INDEX} (CSV, UTF-8), or remove it.")
+    return [path for path in found if path.name.casefold() in NAMES]
 
 
 def read_index(path: Path) -> Index:
     """Read a table with a column of files and one of patients.
 
     Read are commas, semicolons, tabs and bars between the columns; UTF-8, UTF-16 and Windows' Latin-1; blank
-    lines, and a first line ``sep=;``.
+    lines, and above the columns' names a line ``sep=;``, a title or remarks.
 
     Raises:
         DataError: it cannot be read, is empty, or a column is missing.
     """
     lines = _text(path).splitlines()
-    first = next((number for number, line in enumerate(lines) if line.strip()), None)
-    if first is None:
+    filled = [number for number, line in enumerate(lines) if line.strip()]
+    named = re.fullmatch(r'"?sep=(.)"?[,;\t]*', lines[filled[0]].strip(), re.IGNORECASE) if filled else None
+    heads = filled[bool(named) : HEADS]
+    if not heads:
         raise DataError(f"{path}: is empty. {CURE}")
-    named = re.fullmatch(r'"?sep=(.)"?[,;\t]*', lines[first].strip("\r\n "), re.IGNORECASE)
-    if named:
-        first = next((n for n in range(first + 1, len(lines)) if lines[n].strip()), first)
-    delimiter = named[1] if named else _delimiter(lines[first])
+    first = next((number for number in heads if _worth(lines[number])[0] == 2), heads[0])
+    delimiter = named[1] if named else _worth(lines[first])[2]
     rows = list(_parsed(path, lines[first:], delimiter, first))
     if not rows:
         raise DataError(f"{path}: is empty. {CURE}")
@@ -114,7 +125,7 @@ def read_index(path: Path) -> Index:
 
 def patient_of_cell(cell: str) -> str:
     """Return the patient in one form; empty where the cell says that nobody knows."""
-    name = unicodedata.normalize("NFC", cell).strip()
+    name = " ".join(unicodedata.normalize("NFC", cell).split())
     if name.casefold() in NOBODY:
         return ""
     whole = _WHOLE.fullmatch(name)
@@ -128,7 +139,7 @@ def _text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
     for encoding in _encodings(data):
         try:
-            text = data.decode(encoding).lstrip("\ufeff")
+            text = data.decode(encoding).lstrip("\ufeff").rstrip("\0\x1a")
         except UnicodeDecodeError:
             continue
         if not any(c < " " and c not in "\t\r\n\f" for c in text):
@@ -146,16 +157,14 @@ def _encodings(data: bytes) -> Sequence[str]:
     return ("utf-8", "cp1252", "latin-1")
 
 
-def _delimiter(header: str) -> str:
-    """The one by which the header has most of the columns that are looked for, and then most columns."""
-
-    def worth(delimiter: str) -> tuple[int, int]:
-        names = {
-            plain(cell) for cell in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))
-        }
-        return (not names.isdisjoint(FILES)) + (not names.isdisjoint(PATIENTS)), len(names)
-
-    return max(DELIMITERS, key=worth)
+def _worth(header: str) -> tuple[int, int, str]:
+    """How many of the two columns a line names, how many it has, and the delimiter that gives most."""
+    found = []
+    for delimiter in DELIMITERS:
+        cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+        names = {plain(cell) for cell in cells}
+        found.append((sum(not names.isdisjoint(of) for of in (FILES, PATIENTS)), len(names), delimiter))
+    return max(found, key=lambda one: one[:2])
 
 
 def _parsed(path: Path, lines: Sequence[str], delimiter: str, before: int) -> Iterator[Row]:

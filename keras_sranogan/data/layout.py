@@ -13,6 +13,7 @@ from keras_sranogan.data.folders import images_under, subfolders
 from keras_sranogan.data.layout_errors import (
     below_a_class,
     class_of_abnormals,
+    classes_before_splits,
     loose_beside_folders,
     loose_in_split,
     no_class_folders,
@@ -162,9 +163,11 @@ def _class_folders(inner: Path, place: Path) -> list[Path]:
 def _classes_alone(root: Path, inner: Path, holding: list[Path], wanted: str) -> Layout:
     """Classes without splits, all of them to test on."""
     sets = [path for path in holding if any(means_split(one.name) for one in subfolders(path))]
+    names = [path.name for path in holding]
+    if sets and any(means_normal(path.name) or means_abnormal(path.name) for path in sets):
+        raise classes_before_splits(inner, names)
     if sets:
         raise several_sets(inner, sets)
-    names = [path.name for path in holding]
     normal = _normal_of(names, wanted, inner)
     if not normal:
         raise no_normal_class(inner, wanted, names)

@@ -71,6 +71,15 @@ def several_sets(where: Path, sets: Sequence[Path]) -> DataError:
     )
 
 
+def classes_before_splits(where: Path, names: Sequence[str]) -> DataError:
+    """Splits in the folders of classes, the wrong way round."""
+    return _with_tree(
+        where,
+        f"the classes {', '.join(names)} have splits in them. Splits go first: move the images to "
+        "{train,val,test}/CLASS, or name a folder of normals to learn from it alone.",
+    )
+
+
 def loose_beside_folders(where: Path, count: int) -> DataError:
     """Images, and folders of images beside them."""
     return _with_tree(

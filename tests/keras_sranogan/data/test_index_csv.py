@@ -58,6 +58,9 @@ def groups(root: Path) -> list[str]:
         "sep=;\n" + text("file;patient", "{file};{patient}"),
         '"sep=,"\n' + text(),
         "\n\n" + text(),
+        "# made by a script\n" + text(),
+        "Export of the ward;\n\n" + text("file;patient", "{file};{patient}"),
+        text() + "\x1a",
         text("filename,patient_id"),
         text("Image Index,Patient ID"),
         text("Path,subject"),
@@ -113,11 +116,21 @@ def test_composed_and_decomposed_names_are_one(tmp_path: Path, on_disk: str, wri
     assert groups(root) == ["P1", "P1"]
 
 
-@pytest.mark.parametrize("place", ["Index.csv", "INDEX.CSV", "train/index.csv", "train/NORMAL/index.csv"])
+@pytest.mark.parametrize(
+    "place",
+    ["Index.csv", "INDEX.CSV", "train/index.csv", "train/NORMAL/index.csv", "index.tsv", "index.csv.txt"],
+)
 def test_places(root: Path, place: str) -> None:
-    """It may lie at the root, with the split or with the class, in any case."""
+    """It may lie at the root, with the split or with the class, in any case and with a like suffix."""
     (root / place).write_text(text(form="{name},{patient}"))
     assert groups(root) == ["P1", "P1", "P2"]
+
+
+def test_a_spreadsheet_is_refused(root: Path) -> None:
+    """A table in a program's own format is not passed over."""
+    (root / "Index.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"Index\.xlsx: is a spreadsheet\. Save it as index\.csv"):
+        groups(root)
 
 
 def test_numbers_of_a_spreadsheet_and_cases_are_one_patient(root: Path) -> None:

@@ -124,7 +124,7 @@ def test_several_products_are_refused_with_their_list(tmp_path: Path) -> None:
             r"a folder masks inside of the class NORMAL",
         ),
         ({"NORMAL__sick": 1, "NORMAL__well": 1}, r"a folder sick inside of the class NORMAL"),
-        ({"NORMAL__train": 1, "SICK__train": 1}, r"holds 2 sets"),
+        ({"NORMAL__train": 1, "SICK__train": 1}, r"classes NORMAL, SICK have splits in them"),
         ({"train__bottle__good": 1, "train__cable__good": 1}, r"no class 'NORMAL'; found bottle, cable"),
     ],
 )
