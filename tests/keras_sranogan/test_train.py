@@ -186,6 +186,9 @@ def test_a_run_of_before_there_was_a_digest_goes_on(copied: Run, settings: Train
     assert copied.provenance["images_sha256"]
     with pytest.raises(RunError, match="images_sha256"):
         train(open_source(f"{DATA}&seed=99"), copied.folder, settings, Silent(), resume=True)
+    (copied.folder / "provenance.json").write_text(json.dumps(provenance))
+    with pytest.raises(RunError, match="split images with copies, or that cannot be used, otherwise"):
+        copied.begin(settings, {**provenance, "images_sha256": "0", "near_duplicates": 2})
 
 
 class TrainsTwice(Notes):
