@@ -9,7 +9,7 @@
       detector/density.npz, calibration.json          fitted on held-out normals
       detector/normals.npz                            those normals, for export
       detector/representative.npy, seen.npy           and training normals
-      progress.json     finished pieces and their minutes
+      progress.json     finished pieces and their minutes   training.lock   held while it is trained
       logs/             TensorBoard
 """
 

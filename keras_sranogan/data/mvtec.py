@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from keras_sranogan.data.folder_source import FolderSource
 from keras_sranogan.data.folders import images_under, subfolders
 from keras_sranogan.data.layout import Layout
-from keras_sranogan.data.names import folded, means_masks
+from keras_sranogan.data.names import folded, means_masks, plain
 from keras_sranogan.data.source import Item
 from keras_sranogan.settings import Anomalies
 from sranogan_edge.decode import decode_file
@@ -19,15 +19,16 @@ from sranogan_edge.errors import DataError
 __all__ = ["MvtecSource", "is_mvtec"]
 
 _GOOD = "good"
+_TRUTH = ("groundtruth", "gt")
 _ENDS = ("", "_mask", "-mask", "_gt", "_label")  # of a mask's name, after the name of its image
 _LOSSY = frozenset({".jpg", ".jpeg"})  # where what is black is only nearly 0
 PATTERNS = "NAME_mask.png, NAME.png or a folder NAME of masks, in the folder of the same DEFECT"
 
 
 def is_mvtec(layout: Layout) -> bool:
-    """Whether the normals are ``train/good``, or masks lie beside the splits."""
+    """Whether the normals are ``train/good``, or masks of the classes lie beside the splits."""
     good = {folded(name) for name in layout.normal.get("train", ())} == {_GOOD}
-    return bool(layout.folders) and (good or _truth(layout.inner) is not None)
+    return bool(layout.folders) and (good or _truth(layout) is not None)
 
 
 class MvtecSource(FolderSource):
@@ -46,7 +47,7 @@ class MvtecSource(FolderSource):
             DataError: there is a ``ground_truth``, but no readable mask of this image in it, or several
                 masks of unlike size.
         """
-        truth = _truth(self.layout.inner)
+        truth = _truth(self.layout)
         if item.is_normal or truth is None or item.path is None:
             return None
         files = _masks(truth, item.label, item.path.stem)
@@ -68,8 +69,14 @@ class MvtecSource(FolderSource):
         return np.asarray(grey > (int(grey.max()) // 2 if path.suffix.lower() in _LOSSY else 0))
 
 
-def _truth(inner: Path) -> Path | None:
-    return next((path for path in subfolders(inner) if means_masks(path.name)), None)
+def _truth(layout: Layout) -> Path | None:
+    """The folder of masks: called ground truth, or with a folder for a class; others mark other things."""
+    labels = {folded(label) for classes in layout.classes.values() for label in classes}
+    for folder in subfolders(layout.inner):
+        inside = {folded(path.name) for path in subfolders(folder)}
+        if plain(folder.name) in _TRUTH or (means_masks(folder.name) and labels & inside):
+            return folder
+    return None
 
 
 def _masks(truth: Path, label: str, stem: str) -> list[Path]:

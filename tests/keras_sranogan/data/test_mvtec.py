@@ -78,6 +78,18 @@ def test_missing_mask_is_named(root: Path) -> None:
     assert source.mask(broken) is None
 
 
+def test_masks_of_something_else_are_none(root: Path) -> None:
+    """A folder of masks without one of the defect's name is not about defects, and ends no evaluation."""
+    (root / "ground_truth").rename(root / "masks")
+    (root / "masks" / "broken").rename(root / "masks" / "background")
+    assert mask_of_the_broken(root) is None
+    for split in ("train", "test"):
+        (root / split / "good").rename(root / split / "NORMAL")
+    assert open_source(str(root)).anomalies == "opacities"
+    (root / "masks" / "background").rename(root / "masks" / "broken")
+    assert open_source(str(root)).anomalies == "defects"
+
+
 def test_no_good_images(tmp_path: Path) -> None:
     """An empty train/good is refused by name."""
     (tmp_path / "train" / "good").mkdir(parents=True)
