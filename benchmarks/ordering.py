@@ -35,6 +35,7 @@ from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.networks import GanParts, build_gan
 from keras_sranogan.anogan.trainer import gan_stage
+from keras_sranogan.data.layout import ALL
 from keras_sranogan.data.load import load_images
 from keras_sranogan.data.source import DataSource, open_source
 from keras_sranogan.detector.reconstruct import downscale_all
@@ -85,8 +86,8 @@ def read_films(source: DataSource, split: str, extras: Mapping[str, Path], spec:
     x, labels = [loaded.x], [item.label for item in loaded.items]
     abnormal = [not item.is_normal for item in loaded.items]
     for name, folder in extras.items():
-        other = open_source(str(folder))
-        images = load_images(other, other.items("train"), spec)  # a folder without classes is split train
+        other = open_source(str(folder), normal_class=ALL)  # whatever its folders are called
+        images = load_images(other, other.items("train"), spec)
         x, labels = [*x, images.x], labels + [name] * len(images.x)
         abnormal += [True] * len(images.x)
     return Films(np.concatenate(x), labels, np.array(abnormal))

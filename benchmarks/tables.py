@@ -55,8 +55,8 @@ they are compiled into one graph, and {fit:,.0f} times as long as they are usual
 ([docs/bench.md](docs/bench.md)).
 """
 DRAWN = """
-Where the truth is drawn too, small networks ({normals} normals, {gan} GAN and {head} head steps; the preset `demo` is
-shorter now), int8:
+Where the truth is drawn too, small networks ({normals} normals, {gan} GAN and {head} head
+steps; the preset `demo` is shorter now), int8:
 
 | | AUROC | pixel AUROC | AUPRO |
 |---|---|---|---|

@@ -13,11 +13,12 @@ from sranogan_edge.errors import ExitCode
 
 DATA_HELP = (
     "What to read: phantom (the built-in synthetic chest films; phantom:texture for surfaces), a folder of "
-    "normal images, a folder root/{train,val,test}/{CLASS}, an MVTec folder, or medmnist:pneumoniamnist."
+    "normal images, a folder root/{train,val,test}/{CLASS}, an MVTec folder, or medmnist:pneumoniamnist. "
+    "Other usual names of splits and normals are understood; what is not is refused."
 )
 TRAIN_EXIT_CODES = """
 Exit codes: 0 trained; 2 wrong usage or setting; 3 the data cannot be used; 6 the run folder cannot be
-written; 7 the run folder is another run, unfinished or damaged, or training diverged; 130 interrupted
+written; 7 the run folder is another run, unfinished, damaged or in use, or training diverged; 130 interrupted
 (go on with --resume).
 """
 EVALUATE_EXIT_CODES = """
@@ -32,7 +33,13 @@ refused; 6 results cannot be written; 7 a run folder is unfinished or damaged; 1
 train_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 evaluate_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 audit_app = typer.Typer(add_completion=False, rich_markup_mode=None)
-NormalClass = Annotated[str, typer.Option(help="Name of the class folder that holds the normals.")]
+NormalClass = Annotated[
+    str,
+    typer.Option(
+        help="Name of the class folder that holds the normals (NORMAL also: good, ok, healthy ...); * takes "
+        "all images at any depth for normal."
+    ),
+]
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")

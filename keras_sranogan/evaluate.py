@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,13 @@ from keras_sranogan import metrics
 from keras_sranogan.audit.audit import AuditOptions, audit_scorers
 from keras_sranogan.data.load import LoadedImages, load_images
 from keras_sranogan.data.source import DataSource, Item, passed_over_by
+from keras_sranogan.near_training import near_training
 from keras_sranogan.plots import draw_all
 from keras_sranogan.report import make_folders, render_report, writing_results
 from keras_sranogan.scorers import PlainAnogan, Scored, Scorer, open_scorer
 from sranogan_edge.errors import RunError, SettingsError
 from sranogan_edge.frame import Frame
-from sranogan_edge.preprocess import low_pass
+from sranogan_edge.preprocess import as_displayed, low_pass
 
 if TYPE_CHECKING:
     from keras_sranogan.training import Progress
@@ -165,6 +166,7 @@ def evaluate_scorer(
     anogan = scorer.plain_anogan(x, scored, options.seed, progress.advance)
     control = _control(scorer, source, items, options, progress) if options.low_pass else None
     named = {"sr_anogan": scored.score, "anogan": anogan.score}
+    near = near_training(x, reading.images.items, [scorer.facts.prints])
     figures = {
         **metrics.detection(scored.score, reading.abnormal, scorer.calibration, options.seed),
         **_low_pass(control, options.seed),
@@ -179,6 +181,7 @@ def evaluate_scorer(
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
         "passed_over": [str(one) for one in passed_over_by(source)],
         "duplicates": reading.images.duplicates,
+        "near_training": asdict(near) if near else None,
         "notes": metrics.notes(reading.abnormal, scorer.calibration.threshold),
     }
     threshold = scorer.calibration.threshold
@@ -198,7 +201,7 @@ def _read(
     found: dict[str, dict[str, float]] = {}
 
     def measure(frame: Frame, item: Item) -> Frame:
-        frame = low_pass(frame) if without_detail else frame
+        frame = low_pass(as_displayed(frame)) if without_detail else frame
         found[item.key] = metrics.image_statistics(frame)
         if item.path is not None and not without_detail:
             found[item.key]["file_bytes"] = float(item.path.stat().st_size)

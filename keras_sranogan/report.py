@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 
+from keras_sranogan.near_training import near_text
 from sranogan_edge.cli_common import terminal
 from sranogan_edge.errors import ResultsError
 
@@ -127,6 +128,9 @@ def print_figures(figures: Mapping[str, Any], console: Console | None = None) ->
     console.print(by_class)
     for line in [*ordering_text(figures), threshold_text(figures), *figures["notes"]]:
         console.print(line, markup=False, highlight=False)
+    near = figures["near_training"]
+    style = "yellow" if near and near["images"] else "dim"
+    console.print(near_text(near), style=style, markup=False, highlight=False)
     if figures["skipped"]:
         console.print(f"{len(figures['skipped'])} unreadable images were left out.", style="yellow")
 
@@ -159,6 +163,7 @@ def render_report(figures: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
         classes=class_rows(figures),
         ordering=ordering_text(figures),
         threshold_text=threshold_text(figures),
+        near_text=near_text(figures["near_training"]),
         **audit,
     )
 

@@ -9,7 +9,7 @@
       detector/density.npz, calibration.json          fitted on held-out normals
       detector/normals.npz                            those normals, for export
       detector/representative.npy, seen.npy           and training normals
-      progress.json     finished pieces and their minutes
+      progress.json     finished pieces and their minutes   training.lock   held while it is trained
       logs/             TensorBoard
 """
 
@@ -41,7 +41,8 @@ from sranogan_edge.head import input_side
 
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
-SAME_DATA = ("data", "normals_to_train", "normals_held_out")  # what of the provenance tells data apart
+SAME_DATA = ("data", "normals_to_train", "normals_held_out", "images_sha256")  # what tells data apart
+OTHER_SPLIT = ("skipped", "duplicates", "near_duplicates")  # where older versions held out other images
 T = TypeVar("T")
 
 
@@ -108,8 +109,13 @@ class Run:
         """
         if (self.folder / PROVENANCE).exists():
             then = self.provenance
-            data = {name: provenance[name] for name in SAME_DATA}
+            data = {name: provenance[name] for name in SAME_DATA if name in then}  # a run may be older
             self._refuse_other("data", then, data, "the same images")
+            if "images_sha256" not in then and any(provenance.get(name) for name in OTHER_SPLIT):
+                raise RunError(
+                    f"{self.folder} was begun by a version that split images with copies, or that cannot be "
+                    "used, otherwise. Name a new folder."
+                )
             provenance = {**provenance, "started": then.get("started")}
         with writing(self.folder):
             write_json(self.folder / SETTINGS, settings.to_dict())

@@ -6,17 +6,21 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.data.copies import Prints, prints_of
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import RunError
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.preprocess import PreprocessSpec, downscale
 from sranogan_edge.score import raw_distance
+
+if TYPE_CHECKING:
+    from keras_sranogan.run import Run
 
 Images = NDArray[np.float32]
 Advance = Callable[[int], None]
@@ -84,12 +88,14 @@ class Facts:
         settings: of its training, or of the bundle.
         provenance: data, versions and machine of its training.
         reconstruction_quality: of held-out normals, measured in training; None where unknown.
+        prints: of the normals of its training, to tell copies of them; None where they are not there.
     """
 
     kind: str
     settings: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     reconstruction_quality: dict[str, Any] | None = None
+    prints: Prints | None = None
 
 
 class Scorer(Protocol):
@@ -124,6 +130,16 @@ def open_scorer(model: Path, *, anogan_steps: int) -> Scorer:
     raise RunError(f"{model}: no such run folder or bundle. Name the --out of sranogan-train, or a bundle.")
 
 
+def _prints(run: Run) -> Prints | None:
+    """Of the images that a run was trained on, held-out ones included; None in a run that kept none."""
+    from keras_sranogan.detector.reconstruct import downscale_all
+
+    if not all((run.folder / "detector" / name).exists() for name in ("seen.npy", "normals.npz")):
+        return None
+    fit, held_out = run.seen()[: run.provenance["normals_to_train"]], run.held_out_normals()
+    return prints_of(np.concatenate([fit, downscale_all(held_out.x[held_out.original], fit.shape[1])]))
+
+
 class RunScorer:
     """A run folder, through Keras in float32."""
 
@@ -154,6 +170,7 @@ class RunScorer:
             settings=settings.to_dict(),
             provenance={**run.provenance, "minutes": run.progress},
             reconstruction_quality=json.loads(quality.read_text()) if quality.exists() else None,
+            prints=_prints(run),
         )
 
     def score(self, x: Images, advance: Advance) -> Scored:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan import pictures
 from keras_sranogan.data.load import LoadedImages
+from keras_sranogan.data.overview import overview
 from keras_sranogan.data.source import DataSource, Item, passed_over_by
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
@@ -28,6 +29,7 @@ from keras_sranogan.head.trainer import head_stage
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.refiner.trainer import refiner_stage
 from keras_sranogan.run import RECONSTRUCTION_QUALITY, Run, build_judge, machine, timestamp
+from keras_sranogan.run_lock import training_in
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.trainer import srgan_stage
@@ -99,11 +101,23 @@ def train(
 
     Raises:
         DataError: the source is empty, too small or too much of it is unreadable.
-        RunError: the folder holds another run, or training diverged.
+        SettingsError: TensorFlow cannot read checkpoints from a path of this name.
+        RunError: the folder holds another run, another training goes on in it, or training diverged.
         ResultsError: the folder cannot be written.
     """
     make_deterministic()
-    run = Run.create(folder, settings, resume=resume)
+    with training_in(folder):
+        for line in overview(source):
+            progress.say(line)
+        run = Run.create(folder, settings, resume=resume)
+        _train(run, source, settings, progress, max_bad_share)
+    return run
+
+
+def _train(
+    run: Run, source: DataSource, settings: TrainSettings, progress: Progress, max_bad_share: float
+) -> None:
+    """Do what is not done yet of a run."""
     progress.plan(_expected(run, settings, source))
     work = Training(run, Reader(source, settings, progress, max_bad_share))
     run.begin(settings, _provenance(work))
@@ -116,7 +130,6 @@ def train(
     work.piece("srgan", lambda: _train_srgan(work))
     work.piece("head", lambda: _train_head(work))
     work.piece("detector", lambda: _fit_detector(work))
-    return run
 
 
 def _expected(run: Run, settings: TrainSettings, source: DataSource) -> dict[str, float]:
@@ -134,6 +147,8 @@ def _provenance(work: Training) -> dict[str, Any]:
         "skipped": [f"{s.key}: {s.reason}" for s in work.data.skipped],
         "passed_over": [str(one) for one in passed_over_by(work.reader.source)],
         "duplicates": work.data.duplicates,
+        "near_duplicates": work.data.near_duplicates,
+        "images_sha256": work.data.sha256,
         "started": timestamp(),
         "machine": machine(),
     }

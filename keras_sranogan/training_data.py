@@ -1,10 +1,12 @@
-"""The normals that a run learns from: read, counted, and a part of them held out for the detector."""
+"""The normals that a run learns from: read, counted, each once; a part of them held out for the detector."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from keras_sranogan.data.copies import find_copies
 from keras_sranogan.data.load import LoadedImages, Skipped, load_images
 from keras_sranogan.data.source import DataSource, Item
 from keras_sranogan.data.split import split_by_group
@@ -43,19 +45,32 @@ class Reader:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Normals, in two parts that share no patient.
+    """Normals, in two parts that share no patient and no image.
 
     Attributes:
         fit: what the networks are trained on.
         held_out: what the detector is fitted on; no network sees it.
         skipped: images of both parts that cannot be used.
-        duplicates: images that equal another one.
+        duplicates: images that were left out, for they equal another one in every pixel.
+        near_duplicates: images that are nearly another one; both stand in the same part.
     """
 
     fit: LoadedImages
     held_out: LoadedImages
     skipped: tuple[Skipped, ...]
     duplicates: int
+    near_duplicates: int
+
+    @property
+    def sha256(self) -> str:
+        """Of the keys and pixels of both parts: what tells these images from others."""
+        digest = hashlib.sha256()
+        for part in (self.fit, self.held_out):
+            for item, image in zip(part.items, part.x, strict=True):
+                digest.update(f"{item.key}\0".encode(errors="surrogateescape"))
+                digest.update(image.tobytes())
+            digest.update(b"\0")
+        return digest.hexdigest()
 
     def warn(self, progress: Progress) -> None:
         """Say what a person should know of the images before hours are spent on them."""
@@ -65,6 +80,15 @@ class TrainingData:
                 f"warning: {len(self.skipped)} of {count + len(self.skipped)} images cannot be used and are "
                 f"skipped, such as: {self.skipped[0].reason}"
             )
+        if self.duplicates:
+            progress.say(
+                f"warning: {self.duplicates} images equal another one in every pixel; one of each is kept"
+            )
+        if self.near_duplicates:
+            progress.say(
+                f"warning: {self.near_duplicates} images are nearly the same as another one; such images, "
+                "and all of their patients, stay on one side of the split"
+            )
         if count < ADVISED_NORMALS:
             progress.say(
                 f"warning: {count} normal images are few; {ADVISED_NORMALS} or more are advised, for fewer "
@@ -73,7 +97,7 @@ class TrainingData:
 
 
 def read_normals(reader: Reader) -> TrainingData:
-    """Read the train split's normals and hold a part of them out.
+    """Read the train split's normals, keep one of those that are equal, and hold a part of them out.
 
     Raises:
         DataError: there are too few, too many cannot be used, or they are all of one patient.
@@ -81,26 +105,25 @@ def read_normals(reader: Reader) -> TrainingData:
     source, settings = reader.source, reader.settings
     normals = [item for item in source.items("train") if item.is_normal]
     _check_count(source, len(normals))
-    fit, held_out = split_by_group(normals, settings.calibration_share, settings.seed)
-    loaded = reader.read([*fit, *held_out], "normals")
-    _check_count(source, len(loaded.items))
-    cut = len({item.key for item in fit} & {item.key for item in loaded.items})
-    if cut in (0, len(loaded.items)):
-        raise DataError(
-            f"{source.name}: no usable normal is left in one part of the split. Repair or add some."
-        )
-    return TrainingData(
-        _part(loaded, slice(cut)), _part(loaded, slice(cut, None)), loaded.skipped, loaded.duplicates
+    loaded = reader.read(normals, "normals")
+    _check_count(source, len(loaded.items), f"{len(loaded.skipped)} more cannot be used")
+    reader.progress.start("looking for copies", len(loaded.x))
+    copies = find_copies(loaded.x, [item.group for item in loaded.items], reader.progress.advance)
+    duplicates = len(loaded.items) - len(copies.kept)
+    _check_count(source, len(copies.kept), f"{duplicates} more equal one of these in every pixel")
+    row = {loaded.items[place].key: place for place in copies.kept}
+    items = [replace(loaded.items[place], group=copies.groups[place]) for place in copies.kept]
+    parts = split_by_group(items, settings.calibration_share, settings.seed)
+    fit, held_out = (
+        LoadedImages(loaded.x[[row[item.key] for item in part]], tuple(part), skipped=(), duplicates=0)
+        for part in parts
     )
+    return TrainingData(fit, held_out, loaded.skipped, duplicates, copies.near)
 
 
-def _part(loaded: LoadedImages, rows: slice) -> LoadedImages:
-    return LoadedImages(loaded.x[rows], loaded.items[rows], skipped=(), duplicates=0)
-
-
-def _check_count(source: DataSource, count: int) -> None:
+def _check_count(source: DataSource, count: int, but: str = "") -> None:
     if count < MIN_NORMALS:
         raise DataError(
-            f"{source.name} has {count} normal images to train on; at least {MIN_NORMALS} are needed "
-            f"({ADVISED_NORMALS} or more are advised)."
+            f"{source.name} has {count} normal images to train on{f' ({but})' * bool(but)}; at least "
+            f"{MIN_NORMALS} are needed ({ADVISED_NORMALS} or more are advised)."
         )

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-__all__ = ["DEFAULT_OUT", "HEAT_MAPS", "RESULTS", "OwnOutputs", "is_default_out", "is_own_folder", "own_names"]
+__all__ = [
+    "DEFAULT_OUT",
+    "HEAT_MAPS",
+    "RESULTS",
+    "OwnOutputs",
+    "is_default_out",
+    "is_own_folder",
+    "own_names",
+]
 
 DEFAULT_OUT = "scores"  # the folder of results where --out names none
 RESULTS = "results.jsonl"

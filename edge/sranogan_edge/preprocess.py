@@ -14,12 +14,13 @@ from sranogan_edge.decode import DEFAULT_MAX_PIXELS
 from sranogan_edge.errors import DegenerateImageError, SettingsError
 from sranogan_edge.frame import Frame, Photometric, Window
 
-__all__ = ["PreprocessSpec", "downscale", "enhance", "low_pass", "preprocess"]
+__all__ = ["PreprocessSpec", "as_displayed", "downscale", "enhance", "low_pass", "preprocess"]
 
 _SIZES_PX = (16, 2048)
 _CLAHE_CLIPS = (0.1, 100.0)
 _CONTRASTS = ("none", "clahe")
 _FITS = ("stretch", "pad")
+_FULL_SCALE = 65535  # of 16 bits
 _FLAT_RANGE = 0.5 / 255  # less than one 8-bit step between the darkest and the brightest pixel
 
 
@@ -106,6 +107,23 @@ def preprocess(frame: Frame, spec: PreprocessSpec) -> NDArray[np.float32]:
             "Check the exposure, the window and the export of this image."
         )
     return _centred(content, spec.size)[..., np.newaxis]
+
+
+def as_displayed(frame: Frame) -> Frame:
+    """The same frame as people see it, bright is high: window cut and MONOCHROME1 turned, 16 bits, no window.
+
+    What is changed in brightness (a gamma, a mean) is to be changed here: stored values reach far beyond
+    their window. A frame that is stored as it is displayed comes back itself.
+
+    Raises:
+        DegenerateImageError: its window shows nothing.
+    """
+    if frame.window is None and frame.photometric is not Photometric.MONOCHROME1:
+        return frame
+    brightness = _brightness(frame.pixels, frame)
+    pixels = np.rint(np.multiply(brightness, _FULL_SCALE, out=brightness)).astype(np.uint16)
+    photometric = Photometric.RGB if pixels.ndim == 3 else Photometric.MONOCHROME2
+    return Frame(pixels, 16, photometric, source=frame.source)
 
 
 def enhance(x: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ a two-layer CNN and a super-resolution network turn that into a {size}x{size} re
 what differs, fitted on held-out normals, is the score.
 
 **Trained on.** {data}: {normals} normal images, and {held_out} more held out (by patient, where the source
-says who it is of) for the densities and the threshold. No abnormal image and no label was used.
+says who it is of) for the densities and the threshold. No abnormal image and no label was used.{copies}
 
 **Threshold.** {threshold}
 
@@ -79,6 +79,7 @@ def model_card(bundle: Bundle, audit: str = "") -> str:
         data=provenance["data"],
         normals=provenance["normals_to_train"],
         held_out=provenance["normals_held_out"],
+        copies=_copies(provenance),
         threshold=stated,
         foreign=_foreign(bundle),
         contrast=bundle.preprocess.contrast,
@@ -86,6 +87,17 @@ def model_card(bundle: Bundle, audit: str = "") -> str:
         seed=bundle.details["settings"]["seed"],
     )
     return f"{card}\n{audit}" if audit else card
+
+
+def _copies(provenance: Mapping[str, Any]) -> str:
+    """What was found of equal and nearly equal images; nothing of a run that did not look."""
+    near, equal = provenance.get("near_duplicates"), provenance.get("duplicates", 0)
+    if near is None:
+        return ""
+    return (
+        f"\nOf images that are equal in every pixel one was kept ({equal} left out); {near} are nearly\n"
+        "the same as another one, and stand on its side of the split."
+    )
 
 
 def _foreign(bundle: Bundle) -> str:

@@ -13,6 +13,7 @@ from keras_sranogan.audit.controls import PLAIN, Control
 from keras_sranogan.audit.statistics import STATISTICS, measure
 from keras_sranogan.data.load import LoadedImages, load_images
 from keras_sranogan.data.source import DataSource, Item
+from keras_sranogan.near_training import NearTraining, near_training
 from keras_sranogan.scorers import Advance, Scorer
 from sranogan_edge.errors import DataError, RunError
 from sranogan_edge.frame import Frame
@@ -33,6 +34,7 @@ class Column:
         seen: ``(S, S)`` preprocessed, the images that were asked for, by key.
         skipped: how many images could not be used.
         problem: why there is no column; then N is 0.
+        near: how many images are of the models' training; None where not known, or not looked at.
     """
 
     control: Control
@@ -42,6 +44,7 @@ class Column:
     seen: Mapping[str, NDArray[np.float32]]
     skipped: int = 0
     problem: str = ""
+    near: NearTraining | None = None
 
     @property
     def abnormal(self) -> NDArray[np.bool_]:
@@ -111,7 +114,10 @@ class Reader:
         seen = {
             item.key: images.x[k, ..., 0].copy() for k, item in enumerate(images.items) if item.key in keys
         }
-        return Column(control, images.items, scores, statistics, seen, len(images.skipped))
+        near = None
+        if control.name == PLAIN:
+            near = near_training(images.x, images.items, [scorer.facts.prints for scorer in self.scorers])
+        return Column(control, images.items, scores, statistics, seen, len(images.skipped), near=near)
 
     def _score(self, images: LoadedImages, read: int) -> NDArray[np.float64]:
         def shown_from(before: int) -> Advance:

@@ -1,7 +1,7 @@
 """The controls: every image changed in one respect, so that a score which lives on it gives itself away.
 
-Each works on decoded frames, before the whole of preprocessing, and draws what is random from (seed,
-control, image) alone: never from the class.
+Each works on decoded frames as they are displayed (a window says nothing of how a film was taken), before
+the rest of preprocessing, and draws what is random from (seed, control, image) alone: never from the class.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from keras_sranogan.data.source import Item
 from keras_sranogan.detector.jitter import jitter_frame
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.preprocess import PreprocessSpec, low_pass, preprocess
+from sranogan_edge.preprocess import PreprocessSpec, as_displayed, low_pass, preprocess
 
 BORDER_SHARE = 0.12  # of each side
 CENTRE_SHARE = 1 - 2 * BORDER_SHARE  # of each side; 58 % of the area
@@ -105,6 +105,7 @@ def mask(frame: Frame, *, centre: bool) -> Frame:
 
     The mean of the whole image would betray what is hidden: a bright finding makes a bright mask.
     """
+    frame = as_displayed(frame)
     height, width = frame.pixels.shape[:2]
     top, left = round(height * BORDER_SHARE), round(width * BORDER_SHARE)
     inside = np.zeros((height, width), np.bool_)
@@ -117,6 +118,7 @@ def mask(frame: Frame, *, centre: bool) -> Frame:
 
 def expose(frame: Frame, rng: np.random.Generator) -> Frame:
     """Apply a gamma (up to a factor of 1.4) and a gain (up to 1.28), clipped to the range of the frame."""
+    frame = as_displayed(frame)
     top = np.float32(2**frame.bit_depth - 1)
     gamma = np.float32(np.exp(rng.uniform(-LOG_GAMMA, LOG_GAMMA)))
     gain = np.float32(np.exp(rng.uniform(-LOG_GAIN, LOG_GAIN)))
@@ -126,6 +128,7 @@ def expose(frame: Frame, rng: np.random.Generator) -> Frame:
 
 def move(frame: Frame, rng: np.random.Generator) -> Frame:
     """Turn (6 deg), scale (8 %) and shift (5 %) at random; the edge's pixels fill what comes free."""
+    frame = as_displayed(frame)
     height, width = frame.pixels.shape[:2]
     angle = rng.uniform(-ROTATION_DEG, ROTATION_DEG)
     scale = float(np.exp(rng.uniform(-LOG_SCALE, LOG_SCALE)))
@@ -150,7 +153,7 @@ DETAIL = (
         "low-pass",
         "shrunk to 64 x 64 and enlarged again: no fine detail",
         "sharpness",
-        lambda frame, rng: Changed(low_pass(frame)),
+        lambda frame, rng: Changed(low_pass(as_displayed(frame))),
     ),
 )
 MASKS = (

@@ -16,6 +16,7 @@ from keras_sranogan.audit.ranking import Left, Ranking, Scores, intervals, rank,
 from keras_sranogan.audit.seeds import Seeds, seeds
 from keras_sranogan.audit.statistics import SHORTCUTS, STATISTICS
 from keras_sranogan.metrics import auroc
+from keras_sranogan.near_training import NearTraining
 
 ALL_SHORTCUTS = "all"
 
@@ -77,6 +78,7 @@ class Figures:
     calibration: Calibrated | None
     shifted: Shifted | None
     seeds: Seeds | None
+    near_training: NearTraining | None = None
 
 
 def all_figures(columns: Sequence[Column], calibrations: Sequence[Calibration], seed: int) -> Figures:
@@ -104,6 +106,7 @@ def all_figures(columns: Sequence[Column], calibrations: Sequence[Calibration], 
         seeds=seeds(
             {name: found.ranking.per_model for name, found in by_control.items()}, plain.scores, abnormal
         ),
+        near_training=plain.near,
     )
 
 

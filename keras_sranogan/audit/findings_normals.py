@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from keras_sranogan.audit.controls import PLAIN
 from keras_sranogan.audit.figures import Figures
 from keras_sranogan.audit.findings import Finding, Kind, percent
 from keras_sranogan.audit.patients import MIN_REPEATED
+from keras_sranogan.near_training import near_text
 
 STRONG_RHO = 0.4  # rank correlation inside the normals
 MAX_PATIENT_SHARE = 0.5  # of the normals' score variance
@@ -113,6 +115,13 @@ def about_seeds(figures: Figures) -> Iterator[Finding]:
     if agreement is not None:
         text += f"; inside a class their ranks agree by {agreement:.2f} (Spearman)"
     yield Finding("warns" if unlike else "fine", "seeds", f"{text}.")
+
+
+def about_copies(figures: Figures) -> Iterator[Finding]:
+    """Whether images here were trained on."""
+    found = figures.near_training
+    kind: Kind = "open" if found is None else "warns" if found.images else "fine"
+    yield Finding(kind, "copies of training images", near_text(None if found is None else asdict(found)))
 
 
 def about_files(figures: Figures) -> Iterator[Finding]:

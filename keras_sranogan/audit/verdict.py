@@ -27,6 +27,7 @@ from keras_sranogan.audit.findings_normals import (
     MAX_SD,
     MIN_AGREEMENT,
     STRONG_RHO,
+    about_copies,
     about_files,
     about_normals,
     about_seeds,
@@ -76,7 +77,12 @@ class Verdict:
 
 def judge(figures: Figures) -> Verdict:
     """Apply the rules."""
-    findings = [*about_normals(figures), *about_seeds(figures), *about_files(figures)]
+    findings = [
+        *about_normals(figures),
+        *about_copies(figures),
+        *about_seeds(figures),
+        *about_files(figures),
+    ]
     reason = _nothing_to_judge(figures)
     if reason:
         return Verdict("not judged", f"Cannot be judged: {reason}", _worst_first(findings))

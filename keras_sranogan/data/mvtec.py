@@ -7,64 +7,86 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.data.folders import FileSource
-from keras_sranogan.data.listing import images_under, subfolders, without_suffix
+from keras_sranogan.data.folder_source import FolderSource
+from keras_sranogan.data.layout import Layout
+from keras_sranogan.data.listing import images_under, subfolders
+from keras_sranogan.data.names import folded, means_masks, plain
 from keras_sranogan.data.source import Item
 from keras_sranogan.settings import Anomalies
-from sranogan_edge.decode import DEFAULT_MAX_PIXELS, decode_file
+from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DataError
 
 __all__ = ["MvtecSource", "is_mvtec"]
 
 _GOOD = "good"
+_TRUTH = ("groundtruth", "gt")
+_ENDS = ("", "_mask", "-mask", "_gt", "_label")  # of a mask's name, after the name of its image
+_LOSSY = frozenset({".jpg", ".jpeg"})  # where what is black is only nearly 0
+PATTERNS = "NAME_mask.png, NAME.png or a folder NAME of masks, in the folder of the same DEFECT"
 
 
-def is_mvtec(root: Path, normal_class: str) -> bool:
-    """Whether ``root`` has ``train/good``, and the normals asked for are not in another class beside it."""
-    good_is_meant = normal_class == _GOOD or not (root / "train" / normal_class).is_dir()
-    return good_is_meant and (root / "train" / _GOOD).is_dir()
+def is_mvtec(layout: Layout) -> bool:
+    """Whether the normals are ``train/good``, or masks of the classes lie beside the splits."""
+    good = {folded(name) for name in layout.normal.get("train", ())} == {_GOOD}
+    return bool(layout.folders) and (good or _truth(layout) is not None)
 
 
-class MvtecSource(FileSource):
+class MvtecSource(FolderSource):
     """Defects by name, with a mask of each where ``ground_truth`` is there."""
 
     anomalies: Anomalies = "defects"
 
-    def __init__(self, root: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
-        """List the images below ``root``; none is opened.
-
-        Raises:
-            DataError: ``train/good`` holds no images.
-        """
-        splits = {"train": _items(root, root / "train" / _GOOD)}
-        if not splits["train"]:
-            raise DataError(f"{root / 'train' / _GOOD}: no images. Put the images of good parts there.")
-        for split in ("val", "test"):
-            kinds = subfolders(root / split) if (root / split).is_dir() else []
-            splits[split] = [item for kind in kinds for item in _items(root, kind)]
-        super().__init__(root, splits, max_pixels)
-
     def mask(self, item: Item) -> NDArray[np.bool_] | None:
-        """Where the defect is: ``(H, W)`` bool, any value above 0 in ``ground_truth/DEFECT/NAME_mask.png``.
+        """Where the defect is: ``(H, W)`` bool, any value above 0 (in a JPEG: above half of the largest).
 
-        None for a good part, and for all where there is no ``ground_truth``.
+        A mask is ``ground_truth/DEFECT/NAME_mask.png``, ``NAME.png`` or a folder ``NAME`` of several, which
+        are joined (MVTec LOCO), whatever the case and the kind of file. None for a good part, and for all
+        where there is no ``ground_truth``.
 
         Raises:
-            DataError: there is a ``ground_truth``, but no readable mask of this image in it.
+            DataError: there is a ``ground_truth``, but no readable mask of this image in it, or several
+                masks of unlike size.
         """
-        truth = self.root / "ground_truth"
-        if item.is_normal or not truth.is_dir():
+        truth = _truth(self.layout)
+        if item.is_normal or truth is None or item.path is None:
             return None
-        path = truth / item.label / f"{Path(item.key).stem}_mask.png"
-        if not path.is_file():
+        files = _masks(truth, item.label, item.path.stem)
+        if not files:
             raise DataError(
-                f"{path}: no such mask of {item.key}. Add it, or remove ground_truth to go without masks."
+                f"{truth / item.label}: no mask of {item.key}. Accepted are {PATTERNS}. Add it, or remove "
+                f"{truth.name} to go without masks."
             )
+        marks = [self._mark(path) for path in files]
+        if len({mark.shape for mark in marks}) > 1:
+            raise DataError(
+                f"{files[0].parent}: the masks of {item.key} are not of one size. Draw them anew."
+            )
+        return np.asarray(np.any(marks, axis=0))
+
+    def _mark(self, path: Path) -> NDArray[np.bool_]:
         pixels = decode_file(path, max_pixels=self._max_pixels).pixels
-        return np.asarray(pixels if pixels.ndim == 2 else pixels.max(axis=2)) > 0
+        grey = np.asarray(pixels if pixels.ndim == 2 else pixels.max(axis=2))
+        return np.asarray(grey > (int(grey.max()) // 2 if path.suffix.lower() in _LOSSY else 0))
 
 
-def _items(root: Path, folder: Path) -> list[Item]:
-    label = folder.name
-    keys = [(path.relative_to(root).as_posix(), path) for path in images_under(folder)]
-    return [Item(key, label, label == _GOOD, without_suffix(key), path) for key, path in keys]
+def _truth(layout: Layout) -> Path | None:
+    """The folder of masks: called ground truth, or with a folder for a class; others mark other things."""
+    labels = {folded(label) for classes in layout.classes.values() for label in classes}
+    for folder in subfolders(layout.inner):
+        inside = {folded(path.name) for path in subfolders(folder)}
+        if plain(folder.name) in _TRUTH or (means_masks(folder.name) and labels & inside):
+            return folder
+    return None
+
+
+def _masks(truth: Path, label: str, stem: str) -> list[Path]:
+    """The masks of one image, by the folder of its defect and its name."""
+    folder = next((path for path in subfolders(truth) if folded(path.name) == folded(label)), None)
+    if folder is None:
+        return []
+    files = {folded(path.stem): path for path in images_under(folder) if path.parent == folder}
+    for end in reversed(_ENDS):
+        if path := files.get(folded(stem) + end):
+            return [path]
+    inside = next((path for path in subfolders(folder) if folded(path.name) == folded(stem)), None)
+    return images_under(inside) if inside else []

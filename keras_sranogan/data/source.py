@@ -90,8 +90,10 @@ def open_source(
     Args:
         spec: ``phantom[:texture][?train=..&val=..]`` drawn images; ``medmnist:FLAG[?size=..&root=..]``
             a MedMNIST set; otherwise a folder: of normals only, ``{train,val,test}/CLASS``, ``CLASS``
-            alone (all of it split ``test``), or MVTec (``train/good``, ``test/DEFECT``).
-        normal_class: the folder name of the normals, where there are classes.
+            alone (all of it split ``test``), or MVTec (``train/good``, ``test/DEFECT``), in any case and by
+            other usual names; what is not understood is refused.
+        normal_class: the folder name of the normals, where there are classes; as long as it says no more
+            than ``NORMAL``, other usual names of normals do too. ``*``: every image at any depth is normal.
         seed: draws other phantoms, unless the spec states its own; nothing else here is random.
         max_pixels: files that declare more pixels than this are refused, one by one.
 
@@ -119,7 +121,8 @@ def _with_seed(spec: str, seed: int) -> str:
 
 
 def _open_folder(root: Path, normal_class: str, max_pixels: int) -> DataSource:
-    from keras_sranogan.data.folders import FolderSource
+    from keras_sranogan.data.folder_source import FolderSource
+    from keras_sranogan.data.layout import read_layout
     from keras_sranogan.data.mvtec import MvtecSource, is_mvtec
 
     try:
@@ -134,6 +137,6 @@ def _open_folder(root: Path, normal_class: str, max_pixels: int) -> DataSource:
             "or 'medmnist:pneumoniamnist'."
         )
     check_place(root)
-    if is_mvtec(root, normal_class):
-        return MvtecSource(root, max_pixels=max_pixels)
-    return FolderSource(root, normal_class, max_pixels=max_pixels)
+    layout = read_layout(root, normal_class)
+    kind = MvtecSource if is_mvtec(layout) else FolderSource
+    return kind(layout, max_pixels=max_pixels)

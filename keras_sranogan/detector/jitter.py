@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.frame import Frame, Window
+from sranogan_edge.frame import Frame
+from sranogan_edge.preprocess import as_displayed
 
 ROTATION_DEG = 6.0
 LOG_SCALE = 0.08
@@ -28,20 +29,17 @@ FULL_SCALE = 65535  # of 16 bits
 def jitter_frame(frame: Frame, rng: np.random.Generator) -> Frame:
     """Return ``frame`` turned (6 deg), scaled (8 %), stretched (6 %), shifted (5 %), re-exposed, at random.
 
-    Pixels come back as ``uint16`` of the full 16 bits, so that nothing is lost to rounding.
+    It is what is displayed that changes, so a film gives the same copies however it is stored. Pixels come
+    back as ``uint16`` of the full 16 bits, so that nothing is lost to rounding.
+
+    Raises:
+        DegenerateImageError: its window shows nothing.
     """
-    top = np.float32(2**frame.bit_depth - 1)
-    image = frame.pixels.astype(np.float32) / top
+    frame = as_displayed(frame)
+    image = frame.pixels.astype(np.float32) / np.float32(2**frame.bit_depth - 1)
     image = _expose(_sharpness(_pose(image, rng), rng), rng)
     pixels = np.rint(image.clip(0, 1) * FULL_SCALE).astype(np.uint16)
-    return replace(frame, pixels=pixels, bit_depth=16, window=_scaled(frame.window, FULL_SCALE / float(top)))
-
-
-def _scaled(window: Window | None, factor: float) -> Window | None:
-    """The same window on stored values ``factor`` times as large (see preprocess for the 0.5 and the 1)."""
-    if window is None:
-        return None
-    return Window((window.center - 0.5) * factor + 0.5, (window.width - 1) * factor + 1)
+    return replace(frame, pixels=pixels, bit_depth=16)
 
 
 def _pose(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from keras_sranogan.training import Silent
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import ExitCode, SettingsError
 from sranogan_export.cli import app
-from sranogan_export.model_card import audit_section
+from sranogan_export.model_card import audit_section, model_card
 
 PROVENANCE = {"data": "chest", "started": "2025-01-01T00:00:00Z", "machine": {"cpu": "one"}}
 
@@ -100,3 +100,14 @@ def test_an_export_carries_the_audit_of_its_run(tiny_run: Run, tiny_bundle: Path
     assert made.model_card == f"{before.model_card}\n{places.card.read_text()}"
     assert made.graphs == before.graphs
     assert asdict(made.calibration) == asdict(before.calibration)
+
+
+def test_the_card_counts_copies(tiny_bundle: Path) -> None:
+    """Equal and nearly equal images that training found are in the card; of an older run nothing is said."""
+    bundle = read_bundle(tiny_bundle)
+    details = json.loads(json.dumps(dict(bundle.details)))
+    details["provenance"] |= {"duplicates": 7, "near_duplicates": 4}
+    card = " ".join(model_card(replace(bundle, details=details)).split())
+    assert "equal in every pixel one was kept (7 left out); 4 are nearly the same as another one" in card
+    del details["provenance"]["near_duplicates"]
+    assert "nearly the same" not in model_card(replace(bundle, details=details))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from keras_sranogan import evaluate, plots
 from keras_sranogan.data.load import load_images
 from keras_sranogan.data.source import DataSource, Item, open_source
 from keras_sranogan.evaluate import Evaluation, EvaluationOptions, evaluate_model, evaluate_scorer
+from keras_sranogan.near_training import NearTraining, near_text, near_training
 from keras_sranogan.scorers import Facts, PlainAnogan, Scored, open_scorer
 from keras_sranogan.training import Silent
 from sranogan_edge.density import PARTS, Calibration
@@ -131,7 +133,7 @@ def test_every_promised_key_reaches_the_json(source: DataSource, tmp_path: Path)
     promised = (
         "auroc auroc_ci auroc_low_pass auroc_low_pass_ci auprc threshold sensitivity specificity f1 "
         "baselines anogan_auroc anogan_auroc_ci anogan_method n_normal n_abnormal best_accuracy_protocol "
-        "per_class ordering calibration pixel_auroc pixel_aupro skipped duplicates command "
+        "per_class ordering calibration pixel_auroc pixel_aupro skipped duplicates near_training command "
         "model model_kind data split seed machine provenance minutes reconstruction_quality"
     )
     assert set(promised.split()) <= set(found)
@@ -285,3 +287,20 @@ def test_a_bundle_is_evaluated_by_the_path_of_the_device(
         assert tuple(scored.parts) == PARTS
         assert scored.score == pytest.approx(np.mean(list(scored.parts.values()), axis=0))
     np.testing.assert_array_equal(bundle.scored.x, run.scored.x)
+
+
+def test_images_of_the_training_are_counted(tiny_run: Run) -> None:
+    """A run knows its training images, held-out ones included, from others; a bundle cannot say."""
+    source, scorer = open_source(SPEC), open_scorer(tiny_run.folder, anogan_steps=1)
+    spec, found = scorer.preprocess, {}
+    for split in ("train", "test"):
+        items = source.items(split)
+        found[split] = near_training(load_images(source, items, spec).x, items, [scorer.facts.prints])
+    assert found["train"] == NearTraining(60, 60, 0, [item.key for item in source.items("train")[:5]])
+    assert found["test"] == NearTraining(0, 24, 0, [])
+    assert near_training(np.zeros((0, 32, 32, 1), np.float32), [], [None]) is None
+    assert "not known" in near_text(None)
+    assert "None of the 24 images" in near_text(asdict(found["test"]))
+    assert "60 of the 60 images are, or nearly are, images of the training" in near_text(
+        asdict(found["train"])
+    )

@@ -44,6 +44,7 @@ def figures() -> dict[str, Any]:
         "pixel_auroc": 0.77,
         "skipped": ["a.png: not an image"],
         "duplicates": 0,
+        "near_training": {"images": 2, "of": 24, "abnormal": 1, "examples": ["test/a.png", "test/b.png"]},
         "notes": [],
         "model": "runs/one",
         "model_kind": "run",

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.train import train
 from keras_sranogan.training import Silent
+from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.density import PARTS
 from sranogan_edge.errors import DataError, RunError
 
@@ -154,15 +158,106 @@ def test_finished_run_is_not_trained_again(tiny_run: Run, settings: TrainSetting
     train(open_source(DATA), tiny_run.folder, settings, notes, resume=True)
     assert {path: path.stat().st_mtime_ns for path in (tiny_run.folder / "models").iterdir()} == before
     assert (tiny_run.progress, tiny_run.provenance["started"]) == (minutes, started)
-    assert notes.said == [
-        "warning: 60 normal images are few; 300 or more are advised, for fewer false alarms",
-    ]
+    assert notes.said[0] == "data: phantom"
+    assert notes.said[2].split() == ["train", "NORMAL", "60", "normal,", "learned", "from"]
+    assert notes.said[-1] == (
+        "warning: 60 normal images are few; 300 or more are advised, for fewer false alarms"
+    )
 
 
 def test_resuming_on_other_data_is_refused(tiny_run: Run, settings: TrainSettings) -> None:
     """A run goes on with the images that it began with, or says how they differ."""
     with pytest.raises(RunError, match=r"other data .*normals_to_train: 48 then, 64 now"):
         train(open_source("phantom?train=80&size=96"), tiny_run.folder, settings, Silent(), resume=True)
+
+
+def test_resuming_on_as_many_other_images_is_refused(tiny_run: Run, settings: TrainSettings) -> None:
+    """Other images of the same name and number are told by their pixels."""
+    with pytest.raises(RunError, match=r"other data \(images_sha256: '\w+' then, '\w+' now\)"):
+        train(open_source(f"{DATA}&seed=99"), tiny_run.folder, settings, Silent(), resume=True)
+
+
+def test_a_run_of_before_there_was_a_digest_goes_on(copied: Run, settings: TrainSettings) -> None:
+    """A run without the digest is held to what it noted."""
+    provenance = copied.provenance
+    del provenance["images_sha256"]
+    (copied.folder / "provenance.json").write_text(json.dumps(provenance))
+    train(open_source(DATA), copied.folder, settings, Silent(), resume=True)
+    assert copied.provenance["images_sha256"]
+    with pytest.raises(RunError, match="images_sha256"):
+        train(open_source(f"{DATA}&seed=99"), copied.folder, settings, Silent(), resume=True)
+    (copied.folder / "provenance.json").write_text(json.dumps(provenance))
+    with pytest.raises(RunError, match="split images with copies, or that cannot be used, otherwise"):
+        copied.begin(settings, {**provenance, "images_sha256": "0", "near_duplicates": 2})
+
+
+class TrainsTwice(Notes):
+    """Progress that begins a second training in the same folder once the first says something."""
+
+    def __init__(self, folder: Path, settings: TrainSettings) -> None:
+        super().__init__()
+        self.folder, self.settings = folder, settings
+
+    def say(self, text: str) -> None:
+        train(open_source(DATA), self.folder, self.settings, Silent(), resume=True)
+
+
+def test_two_trainings_in_one_folder_are_refused(copied: Run, settings: TrainSettings) -> None:
+    """The second names the process of the first, and the folder is free again when it ended."""
+    other = f"""
+import sys, pathlib
+from sranogan_edge.spool.lock import FolderLock
+held = FolderLock(pathlib.Path({str(copied.folder)!r}), "", "training.lock", by="training")
+print("held", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", other], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        for resume in (False, True):
+            with pytest.raises(
+                RunError, match=rf"in use by another training \(process {first.pid}\); two would"
+            ):
+                train(open_source(DATA), copied.folder, settings, Silent(), resume=resume)
+        first.communicate("")
+    train(open_source(DATA), copied.folder, settings, Silent(), resume=True)
+    with pytest.raises(RunError, match=rf"in use by another training \(process {os.getpid()}\)"):
+        train(open_source(DATA), copied.folder, settings, TrainsTwice(copied.folder, settings), resume=True)
+
+
+def test_near_images_stand_on_one_side(tmp_path: Path, settings: TrainSettings) -> None:
+    """Copies are dropped and said, near ones stay together, and a test image of the training is counted."""
+    source = open_source(DATA)
+    frames = [source.frame(item).pixels for item in source.items("train")]
+    (tmp_path / "films").mkdir()
+    for number, pixels in enumerate(frames):
+        cv2.imwrite(str(tmp_path / "films" / f"{number:03d}.png"), pixels)
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / "films" / f"copy{number:03d}.bmp"), frames[number])
+        compressed = [cv2.IMWRITE_JPEG_QUALITY, 60]
+        cv2.imwrite(str(tmp_path / "films" / f"z{number + 20:03d}.jpg"), frames[number + 20], compressed)
+    notes = Notes()
+    data = read_normals(Reader(open_source(str(tmp_path / "films")), settings, notes, 0.05))
+    data.warn(notes)
+    assert (len(data.fit.x) + len(data.held_out.x), data.duplicates, data.near_duplicates) == (72, 12, 24)
+    sides = [{item.key.strip("z")[:3] for item in part.items} for part in (data.fit, data.held_out)]
+    assert not sides[0] & sides[1]
+    assert not {item.group for item in data.fit.items} & {item.group for item in data.held_out.items}
+    said = "\n".join(notes.said)
+    assert "12 images equal another one in every pixel; one of each is kept" in said
+    assert "24 images are nearly the same as another one" in said
+
+
+def test_copies_do_not_count_as_normals(tmp_path: Path, settings: TrainSettings) -> None:
+    """Thirty films twice are thirty, and too few."""
+    source = open_source(DATA)
+    for item in source.items("train")[:30]:
+        for name in ("a", "b"):
+            cv2.imwrite(str(tmp_path / f"{Path(item.key).name}{name}.png"), source.frame(item).pixels)
+    with pytest.raises(DataError, match=r"has 30 normal images to train on \(30 more equal one of these"):
+        read_normals(Reader(open_source(str(tmp_path)), settings, Silent(), 0.05))
 
 
 def test_too_few_normals_leave_no_run_behind(settings: TrainSettings, tmp_path: Path) -> None:

@@ -186,6 +186,15 @@ def test_another_run_is_in_the_folder(begun: Path, options: list[str], message: 
     assert message in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize("name", ["run[1]", "chest*", "what?", "a\\b", "deep/x[y/run"])
+def test_names_that_lose_their_checkpoints(tmp_path: Path, name: str) -> None:
+    """A path that TensorFlow reads as a pattern is exit code 2 at once, and makes no folder."""
+    done = train(PHANTOM, "--out", tmp_path / name, "--precision", "float32")
+    assert done.exit_code == 2
+    assert "cannot read checkpoints again from a path with" in " ".join(done.output.split())
+    assert not list(tmp_path.iterdir())
+
+
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """An --out that cannot be made is exit code 6, before any image is read."""
     (tmp_path / "file").write_text("")

@@ -25,16 +25,16 @@ class FolderLock:
     inherit it.
     """
 
-    def __init__(self, folder: Path, cure: str, name: str = "lock") -> None:
-        """Take the lock; ``cure`` says what two would do, and what to do where another runner holds it.
+    def __init__(self, folder: Path, cure: str, name: str = "lock", by: str = "runner") -> None:
+        """Take the lock; ``cure`` says what two would do, and what to do where another one holds it.
 
         Raises:
-            SpoolInUseError: another runner holds it.
+            SpoolInUseError: another runner (or whatever ``by`` calls it) holds it.
             SpoolError: the lock file cannot be written, or the file system knows no locks.
         """
         self._path = folder.resolve() / name
         if self._path in _HELD:
-            raise _in_use(folder, str(os.getpid()), cure)
+            raise _in_use(folder, by, str(os.getpid()), cure)
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -48,7 +48,7 @@ class FolderLock:
             holder = _holder(self._file)
             os.close(self._file)
             if error.errno in _HELD_BY_ANOTHER:
-                raise _in_use(folder, holder, cure) from error
+                raise _in_use(folder, by, holder, cure) from error
             raise SpoolError(
                 f"{folder}: its file system has no locks ({error.strerror or error}), so nothing would keep "
                 "two runners apart. Name a folder on a disk of this machine."
@@ -97,12 +97,12 @@ def holder_of(folder: Path, lock: str = "lock") -> str:
 def refuse_held_results(folder: Path) -> None:
     """Say early what :func:`lock_results` would, and leave nothing behind; raises SpoolInUseError."""
     if holder := holder_of(folder, RESULTS_LOCK):
-        raise _in_use(folder, holder, _MIXED.format(" with --out"))
+        raise _in_use(folder, "runner", holder, _MIXED.format(" with --out"))
 
 
 def _holder(file: int) -> str:
     return os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
 
 
-def _in_use(folder: Path, holder: str, cure: str) -> SpoolInUseError:
-    return SpoolInUseError(f"{folder} is in use by another runner (process {holder}); {cure}")
+def _in_use(folder: Path, by: str, holder: str, cure: str) -> SpoolInUseError:
+    return SpoolInUseError(f"{folder} is in use by another {by} (process {holder}); {cure}")

@@ -19,7 +19,8 @@ from keras_sranogan.audit.controls import (
     move,
 )
 from keras_sranogan.data.source import Item
-from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.frame import Frame, Photometric, Window
+from sranogan_edge.preprocess import PreprocessSpec, preprocess
 
 NORMAL = Item("test/NORMAL/1", "NORMAL", True, "a")
 ABNORMAL = replace(NORMAL, label="LESION", is_normal=False)
@@ -128,3 +129,26 @@ def test_pose_moves_and_keeps_the_brightness() -> None:
     assert after.shape == given.pixels.shape
     assert float(after.mean()) == pytest.approx(float(given.pixels.mean()), rel=0.1)
     assert not np.array_equal(after, given.pixels)
+
+
+@pytest.mark.parametrize("name", list(controls()))
+def test_controls_change_what_is_displayed(name: str) -> None:
+    """A film stored as 8 bit, in a window far from its range, and inverted ends in the same picture."""
+    shown = frame(bits=8)
+    beyond = shown.pixels.astype(np.uint16) * 4 + 2000
+    if name not in ("plain", "jpeg_equalised"):  # these go straight to preprocessing, which shrinks first
+        beyond[shown.pixels == 255] = 60000
+        beyond[shown.pixels == 0] = 0
+    low, high = 2000.0, 2000.0 + 4 * 255
+    window = Window((low + high) / 2 + 0.5, high - low + 1)
+    stored = Frame(beyond, 16, Photometric.MONOCHROME2, window, source="drawn")
+    turned = Frame((65535 - beyond).astype(np.uint16), 16, Photometric.MONOCHROME1, source="drawn")
+    window = Window(65535 - (low + high) / 2 + 0.5, high - low + 1)
+    spec = PreprocessSpec(size=64, contrast="none")
+    expected, *others = (
+        preprocess(controls()[name].apply(one, NORMAL, seed=5).frame, spec)
+        for one in (shown, stored, replace(turned, window=window))
+    )
+    for other in others:
+        np.testing.assert_allclose(other, expected, atol=4 / 255)
+        assert abs(float(other.mean() - expected.mean())) < 0.5 / 255

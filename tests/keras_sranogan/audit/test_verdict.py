@@ -15,6 +15,7 @@ from keras_sranogan.audit.patients import Patients
 from keras_sranogan.audit.ranking import Left, Ranking
 from keras_sranogan.audit.seeds import Seeds, Spread
 from keras_sranogan.audit.verdict import RULES, judge
+from keras_sranogan.near_training import NearTraining
 
 PROMISE = Calibrated([0.0, 1.0], [0.0, 1.0], [[0, 0], [1, 1]], 0.04, 0.8, 0.05, 0.05, [0.02, 0.09])
 PATIENTS = Patients(80, 20, 0.1, [-0.1, 0.3], [5], [5], 0.6)
@@ -55,6 +56,7 @@ def figures(**lefts: float) -> Figures:
         seeds=Seeds(
             3, {PLAIN: Spread(0.9, 0.01, 0.89, 0.91)}, {"all": 0.95, "normals": 0.9, "abnormals": 0.9}
         ),
+        near_training=NearTraining(0, 200, 0, []),
     )
 
 
@@ -190,3 +192,13 @@ def test_the_limits_are_stated() -> None:
     assert percent(MAX_LOST) in RULES
     assert percent(MAX_LEFT) in RULES
     assert str(MIN_EACH) in RULES
+
+
+def test_images_of_the_training_warn() -> None:
+    """Images that were trained on are counted and named; that nobody can tell is said."""
+    found = replace(figures(), near_training=NearTraining(3, 200, 1, ["test/a.png"]))
+    (finding,) = [one for one in judge(found).findings if one.kind == "warns"]
+    assert finding.subject == "copies of training images"
+    assert "3 of the 200 images" in finding.text
+    assert "(1 of them abnormal), such as test/a.png" in finding.text
+    assert subjects(replace(figures(), near_training=None), "open") == {"copies of training images"}

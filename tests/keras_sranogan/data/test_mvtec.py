@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from keras_sranogan.data.source import open_source
@@ -66,11 +68,26 @@ def test_missing_mask_is_named(root: Path) -> None:
     (root / "ground_truth" / "broken" / "000_mask.png").unlink()
     source = open_source(str(root))
     broken = source.items("test")[0]
-    with pytest.raises(DataError, match=r"000_mask\.png: no such mask of test/broken/000\.png"):
+    with pytest.raises(
+        DataError,
+        match=r"broken: no mask of test/broken/000\.png\. Accepted are NAME_mask\.png, NAME\.png or a folder",
+    ):
         source.mask(broken)
     (root / "ground_truth" / "broken").rmdir()
     (root / "ground_truth").rmdir()
     assert source.mask(broken) is None
+
+
+def test_masks_of_something_else_are_none(root: Path) -> None:
+    """A folder of masks without one of the defect's name is not about defects, and ends no evaluation."""
+    (root / "ground_truth").rename(root / "masks")
+    (root / "masks" / "broken").rename(root / "masks" / "background")
+    assert mask_of_the_broken(root) is None
+    for split in ("train", "test"):
+        (root / split / "good").rename(root / split / "NORMAL")
+    assert open_source(str(root)).anomalies == "opacities"
+    (root / "masks" / "background").rename(root / "masks" / "broken")
+    assert open_source(str(root)).anomalies == "defects"
 
 
 def test_no_good_images(tmp_path: Path) -> None:
@@ -78,3 +95,57 @@ def test_no_good_images(tmp_path: Path) -> None:
     (tmp_path / "train" / "good").mkdir(parents=True)
     with pytest.raises(DataError, match="good: no images"):
         open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ground_truth/broken/000.png",
+        "ground_truth/broken/000_mask.PNG",
+        "ground_truth/broken/000_mask.bmp",
+        "Ground_Truth/Broken/000_mask.png",
+        "ground_truth/broken/000/000.png",
+        "masks/broken/000.png",
+    ],
+)
+def test_masks_by_their_usual_names(root: Path, name: str) -> None:
+    """A mask is found by the name of its image, or in a folder of that name, in any case and kind of file."""
+    drawn = Image.open(root / "ground_truth" / "broken" / "000_mask.png").copy()
+    shutil.rmtree(root / "ground_truth")
+    (root / name).parent.mkdir(parents=True)
+    drawn.save(root / name)
+    mask = mask_of_the_broken(root)
+    assert mask is not None
+    assert (int(mask.sum()), bool(mask[:10, :5].all())) == (50, True)
+
+
+def test_several_masks_of_one_image_are_joined(root: Path) -> None:
+    """MVTec LOCO has a folder of masks for each image: all of them count."""
+    folder = root / "ground_truth" / "broken"
+    (folder / "000").mkdir()
+    (folder / "000_mask.png").rename(folder / "000" / "000.png")
+    second = np.zeros((30, 40), np.uint8)
+    second[20:, :2] = 3
+    Image.fromarray(second).save(folder / "000" / "001.png")
+    mask = mask_of_the_broken(root)
+    assert mask is not None
+    assert int(mask.sum()) == 50 + 20
+    Image.fromarray(second[:5]).save(folder / "000" / "002.png")
+    with pytest.raises(DataError, match=r"masks of test/broken/000\.png are not of one size"):
+        mask_of_the_broken(root)
+
+
+def test_masks_that_were_saved_as_jpeg_have_no_halo(root: Path) -> None:
+    """What JPEG adds around an edge is no defect."""
+    folder = root / "ground_truth" / "broken"
+    Image.open(folder / "000_mask.png").save(folder / "000_mask.jpg", quality=50)
+    (folder / "000_mask.png").unlink()
+    mask = mask_of_the_broken(root)
+    assert mask is not None
+    assert abs(int(mask.sum()) - 50) <= 15
+
+
+def mask_of_the_broken(root: Path) -> NDArray[np.bool_] | None:
+    """The mask of the only defect."""
+    source = open_source(str(root))
+    return source.mask(source.items("test")[0])

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from keras_sranogan.detector.fit import fit_gaussian
 from keras_sranogan.detector.jitter import jitter_frame
+from sranogan_edge.decode import decode_frames
 from sranogan_edge.frame import Frame, Photometric, Window
-from sranogan_edge.preprocess import PreprocessSpec, preprocess
+from sranogan_edge.preprocess import PreprocessSpec, downscale, preprocess
+
+pydicom = pytest.importorskip("pydicom", reason="the extra sranogan-edge[dicom] is not installed")
 
 
 def frame(bits: int, *shape: int) -> Frame:
@@ -42,14 +49,87 @@ def test_is_a_function_of_the_generator() -> None:
     assert np.abs(first / 65535 - plain.pixels / 255).max() > 0.02
 
 
-def test_a_window_still_shows_the_same() -> None:
-    """A window is carried over to the new scale of values: what was black or white still is."""
+def test_a_window_is_cut_first() -> None:
+    """What lies beyond the window is black or white before anything is exposed, turned or blurred."""
     plain = frame(12, 48, 48)
     windowed = replace(plain, window=Window(center=2048, width=1024))
-    spec = PreprocessSpec(size=48, contrast="none")
+    low, high = 2048 - 0.5 - 511.5, 2048 - 0.5 + 511.5
+    shown = np.rint(np.clip((plain.pixels - low) / (high - low), 0, 1) * 65535).astype(np.uint16)
     for seed in range(5):
         found = jitter_frame(windowed, np.random.default_rng(seed))
-        free = jitter_frame(plain, np.random.default_rng(seed)).pixels / 65535
-        low, high = 2048 - 0.5 - 511.5, 2048 - 0.5 + 511.5
-        expected = np.clip((free * 4095 - low) / (high - low), 0, 1)
-        np.testing.assert_allclose(preprocess(found, spec)[..., 0], expected, atol=1e-3)
+        expected = jitter_frame(Frame(shown, 16, Photometric.MONOCHROME2), np.random.default_rng(seed))
+        assert found.window is None
+        np.testing.assert_allclose(found.pixels, expected.pixels, atol=4)
+
+
+def picture(number: int) -> NDArray[np.int64]:
+    """A film of 12 bits, never wholly black: smooth, with grain."""
+    rng = np.random.default_rng(number)
+    smooth, grain = (cv2.GaussianBlur(rng.normal(size=(64, 64)), (0, 0), sigma) for sigma in (12, 1))
+    return np.rint((0.5 + 3 * smooth + 0.1 * grain).clip(0.1, 0.9) * 4095).astype(np.int64)
+
+
+def stored(values: NDArray[np.int64], how: str) -> Frame:
+    """The frame of a DICOM file that holds ``values`` (0 black, 4095 white) in one of five ways."""
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = pydicom.uid.generate_uid()
+    dataset.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    dataset.Rows, dataset.Columns = values.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    allocated, bits, signed = 16, 16, 0
+    if how == "8 bit":
+        allocated, bits, values = 8, 8, np.rint(values / 4095 * 255).astype(np.int64)
+    elif how == "full 16":
+        values = np.rint(values / 4095 * 65535).astype(np.int64)
+    else:
+        dataset.WindowCenter, dataset.WindowWidth = 2048, 4096
+    if how == "signed with rescale":
+        signed, values = 1, values - 1024
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1, 1024
+    elif how == "MONOCHROME1":
+        bits, values, dataset.PhotometricInterpretation = 12, 4095 - values, "MONOCHROME1"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = allocated, bits, bits - 1
+    dataset.PixelRepresentation = signed
+    kind = np.uint8 if allocated == 8 else np.int16 if signed else np.uint16
+    dataset.PixelData = values.astype(kind).tobytes()
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return decode_frames(file.getvalue(), source=how)[0]
+
+
+STORAGES = ("8 bit", "12 in 16 with window", "full 16", "signed with rescale", "MONOCHROME1")
+
+
+@pytest.mark.parametrize("how", STORAGES[1:])
+def test_a_film_gives_the_same_copies_however_it_is_stored(how: str) -> None:
+    """Five ways to store one film end in the same jittered images, up to the rounding of 8 bits."""
+    spec = PreprocessSpec(size=48, contrast="none")
+    for seed in range(20):
+        values = picture(seed)
+        shown, other = (
+            preprocess(jitter_frame(stored(values, one), np.random.default_rng(seed)), spec)
+            for one in ("8 bit", how)
+        )
+        np.testing.assert_allclose(other, shown, atol=2.5 / 255)
+        assert abs(float(other.mean() - shown.mean())) < 0.5 / 255
+
+
+@pytest.mark.parametrize("how", STORAGES[1:])
+def test_densities_are_the_same_however_films_are_stored(how: str) -> None:
+    """A density of jittered films puts a new film at the same distance, whichever way all were stored."""
+    spec = PreprocessSpec(size=32, contrast="none")
+
+    def grids(one: str, numbers: range, *, jittered: bool) -> NDArray[np.float32]:
+        frames = [stored(picture(number), one) for number in numbers]
+        if jittered:
+            frames = [jitter_frame(f, np.random.default_rng(n)) for n, f in zip(numbers, frames, strict=True)]
+        return np.stack([downscale(preprocess(one_frame, spec), 4).ravel() for one_frame in frames])
+
+    def distances(one: str) -> list[float]:
+        density = fit_gaussian(grids(one, range(120), jittered=True))
+        return [density.distance(row) for row in grids(one, range(200, 220), jittered=False)]
+
+    np.testing.assert_allclose(distances(how), distances("8 bit"), rtol=0.03)

@@ -1,0 +1,149 @@
+"""Equal and nearly equal images: found by what is theirs alone, so that none stands on both sides of a split.
+
+Two images are near where all of these agree: their 8 x 8 averages; the signs of their lowest frequencies (a
+perceptual hash, Zauner 2010); and what sets each apart from the mean of all, at 8 x 8 or at 32 x 32. The last
+keeps parts before a fixed camera apart, which differ in little but are other parts. Measured on six sets of
+films, cells, bricks and boards: copies that were compressed, shrunk, brightened or made noisy are found, and
+almost no two images of different patients are called near; crops of 2 % are missed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from sranogan_edge.preprocess import downscale
+
+__all__ = ["Copies", "Prints", "distinct_rows", "find_copies", "near_any", "prints_of"]
+
+COARSE, FINE, FREQUENCIES = 8, 32, 8
+ALIKE = 0.995  # correlation of the 8 x 8 averages
+MOST_BITS = 6  # of 63 that may differ
+OWN = 0.9  # correlation of what is not in the mean of all
+ROWS = 512  # compared at a time
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Prints:
+    """What images are compared by, N rows each.
+
+    Attributes:
+        coarse: 8 x 8 averages, of mean 0 and length 1.
+        fine: 32 x 32 averages, likewise.
+        bits: ``(N, 63)`` signs of the low frequencies, 0 or 1.
+        means: of ``coarse`` and ``fine``.
+        side: of the images, in pixels.
+    """
+
+    coarse: Rows
+    fine: Rows
+    bits: Rows
+    means: tuple[Rows, Rows]
+    side: int
+
+    def own(self, means: tuple[Rows, Rows]) -> tuple[Rows, Rows]:
+        """What sets each image apart from ``means``, of length 1."""
+        return _unit(self.coarse - means[0]), _unit(self.fine - means[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Which images to keep, and which belong together.
+
+    Attributes:
+        kept: ``(M,)`` rows of the images to keep: the first of each that are equal in every pixel.
+        groups: of all N images; those that are equal or near, and all others of their groups, are one.
+        near: how many of the kept are near another one.
+    """
+
+    kept: NDArray[np.intp]
+    groups: tuple[str, ...]
+    near: int
+
+
+def prints_of(x: NDArray[np.float32]) -> Prints:
+    """Return the prints of ``x`` ``(N, S, S, 1)``."""
+    fine = np.stack([cv2.resize(image[..., 0], (FINE, FINE), interpolation=cv2.INTER_AREA) for image in x])
+    coarse = fine.reshape(len(x), COARSE, FINE // COARSE, COARSE, FINE // COARSE).mean(axis=(2, 4))
+    low = np.stack([cv2.dct(one)[:FREQUENCIES, :FREQUENCIES].ravel()[1:] for one in fine])
+    bits = (low > np.median(low, axis=1, keepdims=True)).astype(np.float32)
+    rows = [_unit(_centred(made.reshape(len(x), -1))) for made in (coarse, fine)]
+    return Prints(rows[0], rows[1], bits, (rows[0].mean(axis=0), rows[1].mean(axis=0)), x.shape[1])
+
+
+def distinct_rows(x: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return ``(N,)`` the first row that equals each in every pixel."""
+    first: dict[bytes, int] = {}
+    digests = (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in x)
+    return np.array([first.setdefault(digest, row) for row, digest in enumerate(digests)], np.intp)
+
+
+def find_copies(
+    x: NDArray[np.float32],
+    groups: Sequence[str],
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Copies:
+    """Tell which of ``x`` ``(N, S, S, 1)`` to keep, and join the ``groups`` of those that are alike."""
+    first = distinct_rows(x)
+    kept = np.unique(first)
+    prints = prints_of(x[kept])
+    near = np.zeros(len(kept), np.bool_)
+    pairs = [np.stack([np.arange(len(x)), first])]
+    for start, alike in _compared(prints, prints):
+        rows, others = np.nonzero(alike)
+        apart = rows + start != others
+        near[rows[apart] + start] = True
+        pairs.append(kept[np.stack([rows[apart] + start, others[apart]])])
+        on_progress(min(start + ROWS, len(kept)))
+    return Copies(kept, _joined(np.concatenate(pairs, axis=1), groups), int(near.sum()))
+
+
+def near_any(x: NDArray[np.float32], known: Prints) -> NDArray[np.bool_]:
+    """Return ``(N,)`` whether each of ``x`` ``(N, S, S, 1)`` is equal or near to one of the ``known``."""
+    found, side = np.zeros(len(x), np.bool_), min(known.side, x.shape[1])
+    for start, alike in _compared(prints_of(np.stack([downscale(image, side) for image in x])), known):
+        found[start : start + len(alike)] = alike.any(axis=1)
+    return found
+
+
+def _compared(these: Prints, known: Prints) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Yield a row number and which of the ``known`` the images from there on are near to."""
+    ours, theirs = these.own(known.means), known.own(known.means)
+    for start in range(0, len(these.coarse), ROWS):
+        part = slice(start, start + ROWS)
+        alike = these.coarse[part] @ known.coarse.T >= ALIKE
+        if alike.any():
+            bits = these.bits[part]
+            alike &= bits @ (1 - known.bits).T + (1 - bits) @ known.bits.T <= MOST_BITS
+        if alike.any():
+            own = [a[part] @ b.T for a, b in zip(ours, theirs, strict=True)]
+            alike &= np.maximum(own[0], own[1]) >= OWN
+        yield start, alike
+
+
+def _joined(pairs: NDArray[np.intp], groups: Sequence[str]) -> tuple[str, ...]:
+    """The groups, one name for all that a pair of images joins: the first in the alphabet."""
+    names, place = np.unique(np.array(groups), return_inverse=True)
+    edges = (np.ones(pairs.shape[1], np.bool_), (place[pairs[0]], place[pairs[1]]))
+    _, part = connected_components(coo_array(edges, shape=(len(names), len(names))), directed=False)
+    first: dict[int, str] = {}
+    for name, number in zip(names.tolist(), part.tolist(), strict=True):  # the names are sorted
+        first.setdefault(number, name)
+    return tuple(first[number] for number in part[place].tolist())
+
+
+def _centred(rows: Rows) -> Rows:
+    return np.asarray(rows - rows.mean(axis=1, keepdims=True), np.float32)
+
+
+def _unit(rows: Rows) -> Rows:
+    return np.asarray(rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9), np.float32)

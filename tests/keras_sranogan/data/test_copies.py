@@ -1,0 +1,104 @@
+"""Equal and nearly equal images: which are found, which are not, and what becomes of their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from keras_sranogan.data.copies import distinct_rows, find_copies, near_any, prints_of
+
+Image = NDArray[np.float32]
+RNG = np.random.default_rng(3)
+
+
+def films(count: int) -> Image:
+    """Different films of one kind: the same anatomy, other people."""
+    rows, columns = np.mgrid[-1:1:64j, -1:1:64j]
+    common = 0.5 + 0.3 * np.cos(3 * columns) * np.cos(2 * rows)
+    own = [cv2.GaussianBlur(RNG.normal(size=(64, 64)), (0, 0), 6) for _ in range(count)]
+    grain = RNG.normal(size=(count, 64, 64)) * 0.01
+    return np.asarray((common + np.array(own) + grain).clip(0, 1)[..., None], np.float32)
+
+
+def parts(count: int) -> Image:
+    """One part after the other before a fixed camera: they differ in their grain alone."""
+    common = films(1)
+    grain = RNG.normal(size=(count, 64, 64, 1)) * 0.03
+    return np.asarray((common + grain).clip(0, 1), np.float32)
+
+
+def as_jpeg(image: Image) -> Image:
+    """The image after a strong compression."""
+    encoded = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
+    decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.float32)
+    return decoded[..., None] / np.float32(255)
+
+
+def shrunk(image: Image) -> Image:
+    """The image as it was at half the size."""
+    small = cv2.resize(image[..., 0], (32, 32), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (64, 64), interpolation=cv2.INTER_LINEAR)[..., None], np.float32)
+
+
+CHANGES: dict[str, Callable[[Image], Image]] = {
+    "JPEG": as_jpeg,
+    "half the size": shrunk,
+    "brighter": lambda image: np.clip(image * np.float32(1.1) + np.float32(0.03), 0, 1),
+    "noise": lambda image: np.clip(image + RNG.normal(size=image.shape).astype(np.float32) * 0.02, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_copies_are_near(name: str) -> None:
+    """A film that was compressed, shrunk, brightened or made noisy is told from all others."""
+    x = films(60)
+    again = CHANGES[name](x[7]).astype(np.float32)
+    assert near_any(again[None], prints_of(x)).all()
+    copies = find_copies(np.concatenate([x, again[None]]), [f"p{n:02d}" for n in range(61)])
+    assert (copies.near, len(copies.kept)) == (2, 61)
+    assert copies.groups[60] == copies.groups[7] == "p07"
+    assert len(set(copies.groups)) == 60
+
+
+@pytest.mark.parametrize("make", [films, parts])
+def test_other_films_and_other_parts_are_not_near(make: Callable[[int], Image]) -> None:
+    """What is alike only as all of its kind are is left alone, parts before a fixed camera too."""
+    x = make(300)
+    copies = find_copies(x[:200], [str(n) for n in range(200)])
+    assert (copies.near, len(copies.kept), len(set(copies.groups))) == (0, 200, 200)
+    assert not near_any(x[200:], prints_of(x[:200])).any()
+
+
+def test_equal_images_are_kept_once_and_their_patients_are_one() -> None:
+    """The first of each stays; whoever shares an image, and all of their images, are one group."""
+    x = films(60)
+    x[10], x[20], x[30] = x[5], x[5], x[6]
+    groups = [f"p{n // 2:02d}" for n in range(60)]  # 4 and 5 are of p02, 6 and 7 of p03
+    copies = find_copies(x, groups)
+    assert sorted(set(range(60)) - set(copies.kept.tolist())) == [10, 20, 30]
+    assert {copies.groups[n] for n in (4, 5, 10, 11, 20, 21)} == {"p02"}
+    assert {copies.groups[n] for n in (6, 7, 30, 31)} == {"p03"}
+    assert copies.near == 0
+    assert distinct_rows(x)[[5, 10, 20, 30]].tolist() == [5, 5, 5, 6]
+
+
+def test_chains_are_one_group() -> None:
+    """A copy of a copy belongs with both."""
+    x = films(60)
+    second = as_jpeg(x[0])
+    x = np.concatenate([x, second[None], shrunk(second)[None]])
+    assert {find_copies(x, [str(n) for n in range(62)]).groups[n] for n in (0, 60, 61)} == {"0"}
+
+
+def test_prints_of_another_size_are_compared_at_the_smaller() -> None:
+    """A run keeps its images small: these still tell a copy at full size."""
+    x = films(60)
+    small = np.stack(
+        [cv2.resize(one[..., 0], (32, 32), interpolation=cv2.INTER_AREA)[..., None] for one in x]
+    )
+    assert near_any(x[:10], prints_of(small)).all()
+    assert not near_any(films(10), prints_of(small)).any()
