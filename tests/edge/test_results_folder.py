@@ -70,6 +70,14 @@ def earlier(out: Path) -> list[Path]:
     return sorted(out.glob("results-*.jsonl"))
 
 
+def linked(film: Path, count: int) -> list[Path]:
+    """Give ``film`` so many names, for a file that is named twice is scored once; in the order of scoring."""
+    names = [film.with_name(f"film-{number:02d}.png") for number in range(count)]
+    for name in names:
+        name.hardlink_to(film)
+    return names
+
+
 @contextmanager
 def halted_in_the_middle(results: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Start ``sranogan-score``, halt it once it has written a result, and let it go on afterwards."""
@@ -102,10 +110,11 @@ def watching(bundle: Path, folder: Path, out: Path, *more: object) -> Iterator[s
 def test_a_second_run_into_the_same_folder_is_refused(tiny_bundle: Path, film: Path, tmp_path: Path) -> None:
     """It names the first one's process, touches nothing, leaves with 6; the first one's lines are whole."""
     out = tmp_path / "out"
-    first = (tiny_bundle, *[film] * 60, "--out", out)
+    films = linked(film, 60)
+    first = (tiny_bundle, *films, "--out", out)
     with halted_in_the_middle(out / "results.jsonl", *first) as running:
         before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-        second = score(tiny_bundle, *[film] * 60, "--out", out)
+        second = score(tiny_bundle, *films, "--out", out)
         assert second.returncode == ExitCode.CANNOT_WRITE
         told = (
             f"error: {out} is in use by another runner (process {running.pid}); two would mix their results"
@@ -120,14 +129,14 @@ def test_a_second_run_into_the_same_folder_is_refused(tiny_bundle: Path, film: P
         os.kill(running.pid, signal.SIGCONT)
         _, errors = running.communicate(timeout=120)
     assert running.returncode == ExitCode.OK, errors
-    assert [one["file"] for one in lines_of(out / "results.jsonl")] == [str(film)] * 60
+    assert [one["file"] for one in lines_of(out / "results.jsonl")] == [str(one) for one in films]
     assert not earlier(out)
 
 
 def test_a_run_that_was_killed_holds_nothing(tiny_bundle: Path, film: Path, tmp_path: Path) -> None:
     """The next one is let in, and the lines of the killed one are kept."""
     out = tmp_path / "out"
-    with halted_in_the_middle(out / "results.jsonl", tiny_bundle, *[film] * 60, "--out", out) as running:
+    with halted_in_the_middle(out / "results.jsonl", tiny_bundle, *linked(film, 60), "--out", out) as running:
         running.kill()
         running.communicate()
     wrote = (out / "results.jsonl").read_bytes()

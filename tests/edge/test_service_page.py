@@ -90,7 +90,7 @@ def test_it_follows_the_runner(page: Page) -> None:
     wait_for(lambda: page.get("readyz")[0] == 200)
     assert page.get("healthz") == (200, "ok\n")
     images(page.watched, 100, 250)
-    (page.watched / "notes.txt").write_text("no image")
+    (page.watched / "broken.png").write_text("no image")
     wait_for(lambda: sum(page.state()["counts"].values()) == 8)
     wait_for(lambda: {"running", "waiting"} >= {feed["state"] for feed in page.state()["feeds"][:1]})
     assert page.state()["counts"] == {
