@@ -83,7 +83,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for all that is made.")] = Path("demo"),
     version: Version = False,
 ) -> None:
-    """Train on synthetic chest films, export to int8, evaluate, score twelve films: 5 minutes on 2 cores."""
+    """Train on synthetic chest films, export to int8, evaluate, score twelve films, in about 5 minutes."""
 
     def work() -> ExitCode:
         from keras_sranogan.forecast import training_forecast
