@@ -86,7 +86,9 @@ def bundle_of(
             from sranogan_export.write_bundle import export_run
 
             folder.mkdir(parents=True, exist_ok=True)
-            export_run(request.getfixturevalue(run), ExportOptions(**options), path, Silent())
+            made = folder / f"{name}-{os.getpid()}.making"  # other processes of the tests may make it, too
+            export_run(request.getfixturevalue(run), ExportOptions(**options), made, Silent())
+            made.replace(path)
         return path
 
     return export
