@@ -45,7 +45,7 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
 ]
 Preset = Annotated[
-    str, typer.Option(help="demo (phantom, 6 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
+    str, typer.Option(help="demo (phantom, 4 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
 ]
 Size = Annotated[
     int | None,

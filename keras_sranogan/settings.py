@@ -264,7 +264,7 @@ def preset(
 ) -> TrainSettings:
     """Return the settings called ``name``.
 
-    - ``demo``: narrow and short, for 400 phantoms: about 3 minutes on 2 cores, without a learned search.
+    - ``demo``: narrow and short, for 400 phantoms: about 4 minutes on 2 cores, without a learned search.
     - ``standard``: about 1,000 images at 128 px, at most 60 minutes on 2 cores.
     - ``paper``: as the abstract has it: no contrast normalisation, random start, 500 search steps.
 
