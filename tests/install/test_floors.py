@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from collections.abc import Callable
@@ -82,4 +83,5 @@ def test_training_and_export_pass_their_tests_at_their_lowest(
     extras = sorted({extra for file in (EDGE, EXPORT, TRAINING) for extra in extras_of(file)} - {APART})
     floors = lowest(tmp_path / "floors.txt", "3.11", [TRAINING, EDGE, EXPORT], extras)
     install(python, floors, "3.11", *(file.parent for file in (EDGE, TRAINING, EXPORT)))
-    print(run(python, "-m", "pytest", *FAST, "tests/keras_sranogan", "tests/export", "tests/end_to_end"))
+    said = run(python, "-m", "pytest", *FAST, "tests/keras_sranogan", "tests/export", "tests/end_to_end")
+    assert re.search(r"^\d{3,} passed", said, re.MULTILINE), said
