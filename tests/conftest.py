@@ -1,7 +1,8 @@
-"""Fixtures that train and export a real, very small model once per test session."""
+"""Fixtures that train and export a real, very small model once for all processes of the tests."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from keras_sranogan.run import Run
     from keras_sranogan.settings import TrainSettings
+
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 TINY_DATA = "phantom?train=60&val=12&test=12&size=96"
 UNSEEN_DATA = "phantom?train=120&val=12&test=12&size=96"  # from its 61st training image on
@@ -55,41 +58,61 @@ def settings() -> TrainSettings:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Train the tiny model on phantoms, once."""
-    from keras_sranogan.data.source import open_source
-    from keras_sranogan.train import train
-    from keras_sranogan.training import Silent
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Give a function that has a named file or folder made by the first process of the tests that needs it.
 
-    folder = tmp_path_factory.mktemp("tiny") / "run"
-    return train(open_source(TINY_DATA), folder, tiny_settings(), Silent())
+    SRANOGAN_TEST_BUNDLES names a folder that keeps them for later tests too: a device's environment, which
+    has no TensorFlow, takes the bundles that another one has made, and skips what is not there.
+    """
+    own = tmp_path_factory.getbasetemp()
+    of_all = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = Path(os.environ.get("SRANOGAN_TEST_BUNDLES") or of_all / "made-once")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        path, making = folder / name, folder / f"{name}.making"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                pytest.importorskip("tensorflow", reason=f"no TensorFlow here, and no {path}")
+                shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
+                make(making)
+                making.replace(path)
+        return path
+
+    return once
 
 
 @pytest.fixture(scope="session")
-def bundle_of(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Path]:
-    """Give a function that exports a run (a fixture's name) with options, once for each name.
+def tiny_run(made_once: MadeOnce) -> Run:
+    """Train the tiny model on phantoms, once."""
 
-    SRANOGAN_TEST_BUNDLES names a folder that keeps the bundles: an environment of a device, which has no
-    TensorFlow, takes those that another one has made, and skips what is not there.
-    """
-    kept = os.environ.get("SRANOGAN_TEST_BUNDLES")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("bundles")
+    def make(folder: Path) -> None:
+        from keras_sranogan.data.source import open_source
+        from keras_sranogan.train import train
+        from keras_sranogan.training import Silent
+
+        train(open_source(TINY_DATA), folder, tiny_settings(), Silent())
+
+    folder = made_once("tiny.run", make)
+    from keras_sranogan.run import Run
+
+    return Run(folder)
+
+
+@pytest.fixture(scope="session")
+def bundle_of(request: pytest.FixtureRequest, made_once: MadeOnce) -> Callable[..., Path]:
+    """Give a function that exports a run (a fixture's name) with options, once for each name."""
 
     def export(name: str, run: str = "tiny_run", **options: Any) -> Path:
-        path = folder / f"{name}.sranogan"
-        if not path.exists():
-            pytest.importorskip("tensorflow", reason=f"no TensorFlow here, and no {path}")
+        def make(path: Path) -> None:
             from keras_sranogan.training import Silent
             from sranogan_export.recipe import ExportOptions
             from sranogan_export.write_bundle import export_run
 
-            folder.mkdir(parents=True, exist_ok=True)
-            made = folder / f"{name}-{os.getpid()}.making"  # other processes of the tests may make it, too
-            export_run(request.getfixturevalue(run), ExportOptions(**options), made, Silent())
-            made.replace(path)
-        return path
+            export_run(request.getfixturevalue(run), ExportOptions(**options), path, Silent())
+
+        return made_once(f"{name}.sranogan", make)
 
     return export
 
@@ -101,24 +124,27 @@ def export_tiny(bundle_of: Callable[..., Path]) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def knowing_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def knowing_run(tiny_run: Run, made_once: MadeOnce) -> Run:
     """Give the tiny run with 60 held-out normals and a jittered copy of each: these tell what is foreign."""
-    import numpy as np
-
-    from keras_sranogan.data.source import open_source
-    from keras_sranogan.detector.jitter import jitter_frame
-    from keras_sranogan.detector.normals import HeldOutNormals
     from keras_sranogan.run import Run
-    from sranogan_edge.preprocess import preprocess
 
-    kept = shutil.ignore_patterns("checkpoints", "logs", "*.png")
-    run = Run(Path(shutil.copytree(tiny_run.folder, tmp_path_factory.mktemp("knowing") / "run", ignore=kept)))
-    source, rng, spec = open_source(UNSEEN_DATA), np.random.default_rng(0), run.settings.preprocess
-    frames = [source.frame(item) for item in source.items("train")[60:]]
-    x = np.stack([preprocess(one, spec) for f in frames for one in (f, jitter_frame(f, rng))])
-    number = np.arange(len(x))
-    HeldOutNormals(x, number // 2, number % 2 == 0).save(run.folder / "detector" / "normals.npz")
-    return run
+    def make(folder: Path) -> None:
+        import numpy as np
+
+        from keras_sranogan.data.source import open_source
+        from keras_sranogan.detector.jitter import jitter_frame
+        from keras_sranogan.detector.normals import HeldOutNormals
+        from sranogan_edge.preprocess import preprocess
+
+        kept = shutil.ignore_patterns("checkpoints", "logs", "*.png")
+        run = Run(Path(shutil.copytree(tiny_run.folder, folder, ignore=kept)))
+        source, rng, spec = open_source(UNSEEN_DATA), np.random.default_rng(0), run.settings.preprocess
+        frames = [source.frame(item) for item in source.items("train")[60:]]
+        x = np.stack([preprocess(one, spec) for f in frames for one in (f, jitter_frame(f, rng))])
+        number = np.arange(len(x))
+        HeldOutNormals(x, number // 2, number % 2 == 0).save(run.folder / "detector" / "normals.npz")
+
+    return Run(made_once("knowing.run", make))
 
 
 @pytest.fixture(scope="session")
