@@ -69,7 +69,10 @@ def _convert(
 def _save_frozen(name: str, function: Function, inputs: Shapes, folder: str) -> None:
     """Save ``function`` as a signature, its weights as constants (variables cannot be calibrated)."""
     specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name, shape in inputs.items()}
-    traced = tf.function(lambda **tensors: dict(function(**tensors))).get_concrete_function(**specs)
+    plain = tf.function(
+        lambda **tensors: dict(function(**tensors)), autograph=False
+    )  # AutoGraph takes seconds
+    traced = plain.get_concrete_function(**specs)
     frozen, order = _renumbered(convert_variables_to_constants_v2(traced))
     names = sorted(traced.structured_outputs)  # TensorFlow flattens a dictionary in the order of its keys
 
@@ -77,7 +80,7 @@ def _save_frozen(name: str, function: Function, inputs: Shapes, folder: str) -> 
         return dict(zip(names, frozen(*[tensors[name] for name in order]), strict=True))
 
     module = tf.Module()
-    module.call = tf.function(call)
+    module.call = tf.function(call, autograph=False)
     signature = module.call.get_concrete_function(**specs)
     tf.saved_model.save(module, folder, signatures={name: signature})
 

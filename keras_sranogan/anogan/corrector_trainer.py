@@ -36,7 +36,7 @@ def corrector_stage(
         f_generated = features(generated, training=False)
         return tf.reduce_mean(search_loss(x, generated, f_x, f_generated, weight)) / pixels
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
         seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "corrector", number), 2))
         x = jitter(tf.gather(data, draw_batch(count, chosen.batch, seeds[0])), seeds[1])

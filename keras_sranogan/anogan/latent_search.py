@@ -9,6 +9,7 @@ tested against this file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -57,7 +58,7 @@ class LatentSearch:
         """Prepare a search; only the learned kind needs ``corrector`` (RunError without)."""
         self.generator, self.features, self.encoder, self.settings = generator, features, encoder, settings
         self.corrector = trained(corrector) if settings.kind == "learned" else None
-        self._run = tf.function(self._search, reduce_retracing=True)
+        self._run = tf.function(self._search, reduce_retracing=True, autograph=False)
 
     def __call__(self, x_low: NDArray[np.float32], *, batch: int = 64, seed: int = 0) -> SearchResult:
         """Search all images of ``x_low`` ``(N, S, S, 1)`` in [0, 1]; of several restarts the best is kept."""
@@ -87,23 +88,32 @@ class LatentSearch:
         return z, generated, loss, start_loss
 
     def _correct(self, x: tf.Tensor, z: tf.Tensor, corrector: keras.Model) -> tf.Tensor:
-        for _ in tf.range(self.settings.steps):
-            z += corrector([x, self.generator(z, training=False)], training=False)
-        return z
+        def step(number: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return number + 1, z + corrector([x, self.generator(z, training=False)], training=False)
+
+        return self._repeated(step, z)
 
     def _descend(self, x: tf.Tensor, f_x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         settings = self.settings
-        mean, square = tf.zeros_like(z), tf.zeros_like(z)
-        for step in tf.range(1, settings.steps + 1):
+
+        def step(
+            number: tf.Tensor, z: tf.Tensor, mean: tf.Tensor, square: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
             with tf.GradientTape() as tape:
                 tape.watch(z)
                 loss = tf.reduce_sum(self._loss(x, f_x, z)[0])
             gradient = tape.gradient(loss, z)
             if settings.optimiser == "adam":
-                z, mean, square = adam_step(z, mean, square, gradient, tf.cast(step, tf.float32), settings)
-            else:
-                z, mean = momentum_step(z, mean, gradient, settings)
-        return z
+                moved = adam_step(z, mean, square, gradient, tf.cast(number, tf.float32), settings)
+                return number + 1, *moved
+            return number + 1, *momentum_step(z, mean, gradient, settings), square
+
+        return self._repeated(step, z, tf.zeros_like(z), tf.zeros_like(z))
+
+    def _repeated(self, step: Callable[..., tuple[tf.Tensor, ...]], *start: tf.Tensor) -> tf.Tensor:
+        """Take the settings' number of steps, from 1 on; return what becomes of the first of ``start``."""
+        steps = self.settings.steps
+        return tf.while_loop(lambda number, *_: number <= steps, step, (tf.constant(1), *start))[1]
 
     def _loss(self, x: tf.Tensor, f_x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         generated = self.generator(z, training=False)

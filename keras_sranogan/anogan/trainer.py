@@ -50,7 +50,7 @@ def _gan_step(
 
     discriminate = _discriminator_step(discriminator, optimisers["discriminator_optimiser"], anogan)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
         seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "gan", number), 6))
         real = jitter(tf.gather(data, draw_batch(count, anogan.batch, seeds[0])), seeds[5])
@@ -120,7 +120,7 @@ def encoder_stage(
     optimiser = keras.optimizers.Adam(decay)
     optimiser.build(encoder.trainable_variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
         seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "encoder", number), 3))
         x = tf.gather(data, draw_batch(count, anogan.batch, seeds[0]))

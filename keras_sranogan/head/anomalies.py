@@ -10,9 +10,11 @@ al. 2020).
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from keras_sranogan.head.nuisance import pose, uniform
@@ -53,24 +55,28 @@ class Scene(NamedTuple):
     target: tf.Tensor  # what a place becomes
     room: tf.Tensor  # by how much it then changes
     detail: tf.Tensor  # local contrast
+    other: tf.Tensor  # another image, in this one's exposure
+
+    def part(self, first: int, last: int) -> Scene:
+        """Return these rows of the batch."""
+        return Scene(*(tensor[first:last] for tensor in self))
 
 
 def paste(images: tf.Tensor, seed: tf.Tensor, kind: Anomalies) -> tuple[tf.Tensor, tf.Tensor]:
     """Return ``images`` ``(B, S, S, 1)`` in [0, 1] with an anomaly each, and where: soft masks of that shape.
 
-    A function of ``seed`` ``(2,)``.
+    A function of ``seed`` ``(2,)``. The sorts of anomalies follow one another in the batch, by their shares.
     """
-    seeds = tf.unstack(tf.random.split(seed, 3))
+    seeds = tf.unstack(tf.random.split(seed, 2))
     scene = _scene(images, seeds[0], BRIGHT_SHARE[kind])
-    batch = tf.shape(images)[0]
-    choice = uniform((batch, 1, 1, 1), seeds[1], 0.0, 1.0)
-    changed, masks, low = tf.zeros_like(images), tf.zeros_like(images), 0.0
+    borders = [round(share * images.shape[0]) for share in np.cumsum((0, *SHARES[kind]))]
     makers = (_spots, _haze, _grain, _patches, _scratches)
-    for number, (make, share) in enumerate(zip(makers, SHARES[kind], strict=True)):
-        if share:
-            made, mask = make(scene, seeds[2] + number)
-            chosen = tf.cast((choice >= low) & (choice < low + share), tf.float32)
-            changed, masks, low = changed + chosen * made, masks + chosen * mask, low + share
+    made = [
+        make(scene.part(first, last), seeds[1] + number)
+        for number, (make, (first, last)) in enumerate(zip(makers, itertools.pairwise(borders), strict=True))
+        if last > first
+    ]
+    changed, masks = (tf.concat(parts, axis=0) for parts in zip(*made, strict=True))
     return tf.clip_by_value(changed, 0.0, 1.0), masks
 
 
@@ -86,7 +92,9 @@ def _scene(images: tf.Tensor, seed: tf.Tensor, bright_share: float) -> Scene:
     room = tf.nn.relu(bright * (highest - smooth) + (1 - bright) * (smooth - lowest)) / spread
     room = tf.square(room) * tf.cast(smooth > EMPTY, tf.float32)
     detail = tf.sqrt(blur(tf.square(images - smooth), 0.04 * side)) / spread
-    return Scene(images, smooth, spread, target, room, detail)
+    mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+    other = tf.roll((images - mean) / spread, 1, axis=0) * spread + mean
+    return Scene(images, smooth, spread, target, room, detail, other)
 
 
 def _extreme(smooth: tf.Tensor) -> tf.Tensor:
@@ -132,11 +140,9 @@ def _grain(scene: Scene, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _patches(scene: Scene, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Blend in a part of the next image of the batch, moved, in this one's exposure."""
+    """Blend in a part of another image, moved, in this one's exposure."""
     seeds, one = tf.unstack(tf.random.split(seed, 3)), (tf.shape(scene.images)[0], 1, 1, 1)
-    mean = tf.reduce_mean(scene.images, axis=(1, 2, 3), keepdims=True)
-    standard = (scene.images - mean) / scene.spread
-    other = pose(tf.roll(standard, 1, axis=0), seeds[0], reach=4.0) * scene.spread + mean
+    other = pose(scene.other, seeds[0], reach=4.0)
     mask = tf.clip_by_value(2.5 * _lobes(PATCH, scene.detail, seeds[1]) - 0.5, 0.0, 1.0)
     return scene.images + mask * uniform(one, seeds[2], 0.6, 1.0) * (other - scene.images), mask
 

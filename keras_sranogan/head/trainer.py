@@ -43,7 +43,7 @@ def _head_step(
     own, count = settings.head, int(data.shape[0])
     truth = tf.concat([tf.zeros((own.pairs, 1)), tf.ones((own.pairs, 1))], axis=0)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
         seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "head", number), 3))
         normal = nuisance(tf.gather(data, draw_batch(count, own.pairs, seeds[0])), seeds[1])

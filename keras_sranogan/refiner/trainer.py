@@ -23,7 +23,7 @@ def refiner_stage(
     optimiser = keras.optimizers.Adam(rate)
     optimiser.build(refiner.trainable_variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = draw_batch(len(generated), settings.refiner.batch, step_seed(settings.seed, "refiner", number))
         with tf.GradientTape() as tape:

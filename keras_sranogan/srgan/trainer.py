@@ -52,7 +52,7 @@ def _step(
     content_only = _content_step(resolver, optimisers)
     adversarial = _adversarial_step(resolver, discriminator, optimisers, srgan)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = draw_batch(count, srgan.batch, step_seed(settings.seed, "srgan", number))
         low, real = tf.gather(inputs, rows), tf.gather(targets, rows)

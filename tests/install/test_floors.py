@@ -21,7 +21,7 @@ UV = (sys.executable, "-m", "uv", "pip")
 COMPILE = (*UV, "compile", "--system-certs", "--quiet", "--no-header", "--no-annotate")
 NAMES = ("keras-sranogan", "sranogan-edge", "sranogan-export")
 OWN = [part for name in NAMES for part in ("--no-emit-package", name)]
-FAST = ("-q", "-p", "no:cacheprovider")
+FAST = ("-q", "-p", "no:cacheprovider", "-n", "3", "--dist", "loadfile")
 
 
 def extras_of(pyproject: Path) -> list[str]:
