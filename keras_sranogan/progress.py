@@ -40,7 +40,8 @@ class Terminal:
 
     def __enter__(self) -> Terminal:
         """Show."""
-        self._bars.start()
+        if not self._bars.disable:
+            self._bars.start()
         self._beats.start()
         return self
 
@@ -50,7 +51,8 @@ class Terminal:
         """Stop showing."""
         self._ended.set()
         self._beats.join()
-        self._bars.stop()
+        if not self._bars.disable:  # older versions of Rich end even what is not shown with an empty line
+            self._bars.stop()
 
     def plan(self, expected_s: Mapping[str, float]) -> None:
         """Tell the tasks to come, with the seconds that each is expected to take."""

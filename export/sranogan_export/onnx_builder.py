@@ -84,7 +84,7 @@ class OnnxBuilder:
     def initializer(self, name: str, values: NDArray[Any]) -> str:
         """Store a constant once, and return its name."""
         if name not in self._initializers:
-            stored = np.ascontiguousarray(values)
+            stored = np.asarray(values, order="C")  # not ascontiguousarray: a scalar stays one
             self._initializers[name] = onnx.numpy_helper.from_array(stored, name)
         return name
 
