@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("highdicom", reason="the extra dicom is not installed")
@@ -24,25 +24,8 @@ from sranogan_edge.dicom.decode import DX
 from sranogan_edge.sinks.send_again import main as send_again
 from tests.edge.dicom_archive import Archive, free_port, until
 from tests.edge.dicom_service import PATIENCE_S, Runner, running
-from tests.edge.odd_films import ODD_LENGTH, PRIVATE_OF_ANOTHER_KIND, UNKNOWN_KIND, Odd, with_bytes
-
-IMAGE = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
-MARKER = "Geheim"
-Make = Callable[..., bytes]
-ODD_AND_GOOD: tuple[Odd, ...] = (
-    PRIVATE_OF_ANOTHER_KIND,
-    ODD_LENGTH,
-    UNKNOWN_KIND,
-    {"PatientSex": b"0000"},
-    {"PatientSex": b"Male"},
-    {"PatientBirthDate": b"00000000"},
-    {"StudyDate": b"1950-01-02"},
-    {"StudyTime": b"14:04:38"},
-    {"SpecificCharacterSet": b""},
-    {"SpecificCharacterSet": b"\\ISO 2022 IR 87"},
-    {"SpecificCharacterSet": b"ISO_IR_100"},
-    {"PatientName": b"A^B\\C^D "},
-)
+from tests.edge.mixed_films import IMAGE, MARKER, Make, films, reason_of
+from tests.edge.odd_films import Odd, with_bytes
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -74,28 +57,7 @@ def hook() -> Iterator[tuple[str, list[bytes]]]:
         server.server_close()
 
 
-def films(make_dicom: Make, count: int) -> dict[str, tuple[str, bytes]]:
-    """So many films by name, with what is to become of them: sent, refused, homeless or unreadable.
-
-    The archive stumbles over one in the middle of many, time and again.
-    """
-    made = {}
-    for number in range(count):
-        kind = ("refused", "homeless", "unreadable")[number % 9 // 3] if number % 3 == 0 else "sent"
-        kind = "stumbled" if number == 100 else kind
-        attributes: dict[str, Any] = {"PatientID": f"{kind} {number}"}
-        if kind == "homeless":
-            attributes["StudyInstanceUID"] = None
-        film = make_dicom(IMAGE + number, **attributes)
-        if kind == "unreadable":
-            film = film[:-100]
-        elif number % 2:
-            film = with_bytes(film, ODD_AND_GOOD[number // 2 % len(ODD_AND_GOOD)], implicit=number % 4 == 1)
-        made[f"{number:04}.dcm"] = (kind, film)
-    return made
-
-
-@pytest.mark.parametrize("count", [36, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_every_good_film_has_its_result_and_every_bad_one_its_reason(
     tmp_path: Path, make_dicom: Make, count: int
 ) -> None:
@@ -104,7 +66,7 @@ def test_every_good_film_has_its_result_and_every_bad_one_its_reason(
     kinds = Counter(kind for kind, _ in made.values())
     archive = Archive(port := free_port())
     answers = {"refused": 0xC123, "stumbled": 0xA700}
-    archive.rule = lambda each: answers.get(str(each.PatientID).partition(" ")[0], 0)
+    archive.rule = lambda each: answers.get(str(each.PatientID).split()[1], 0)
     with hook() as (url, got), running(tmp_path, port, url) as runner:
         runner.drop((name, film) for name, (_, film) in made.items())
         assert until(lambda: runner.scored() == count, PATIENCE_S + count), runner.log
@@ -112,25 +74,33 @@ def test_every_good_film_has_its_result_and_every_bad_one_its_reason(
         assert until(lambda: runner.sink("dicom")["waiting"] == 0, PATIENCE_S + count), runner.log
         assert until(lambda: len(got) == count, PATIENCE_S)
         assert until(lambda: runner.sink("dicom")["refused"] == apart)
-        state, sink = runner.state(), runner.sink("dicom")
-        assert (sink["state"], sink["written"], sink["apart"]) == ("ok", kinds["sent"], apart)
-        for name, value in (("written_total", kinds["sent"]), ("refused_total", apart), ("apart", apart)):
-            assert runner.metric(f"sranogan_sink_{name}", "dicom://") == value
-        assert runner.metric("sranogan_sink_waiting", "dicom://") == 0
-        assert state["counts"]["error"] == kinds["unreadable"]
-        assert runner.metric("sranogan_images_total", "error") == kinds["unreadable"]
-        (alarm,) = [each for each in state["alarms"] if "dicom://" in each]
-        assert f"{apart} results were refused for good" in alarm
-        assert sink["refusal"] in alarm
-        log = runner.log
-        check_archive_and_log(archive, log, made)
+        check_counters(runner, kinds, apart)
+        check_archive_and_log(archive, runner.log, made)
+        check_results(tmp_path / "results.jsonl", runner.state()["counts"], made)
         archive.rule = lambda _: 0
         assert send_again([str(tmp_path / "spool")]) == 0
         assert until(lambda: runner.sink("dicom")["apart"] == kinds["homeless"], PATIENCE_S + count)
         assert runner.sink("dicom")["written"] == kinds["sent"] + kinds["refused"] + kinds["stumbled"]
+        shown = [runner.get(path) for path in ("api/state", "api/results", "metrics", "readyz")]
     archive.close()
     assert len({str(each.SOPInstanceUID) for each in archive.kept}) == len(archive.kept)
     assert len(archive.kept) == 2 * (kinds["sent"] + kinds["refused"] + kinds["stumbled"])
+    check_no_marker(tmp_path, [runner.log, *shown, *(each.decode() for each in got)])
+
+
+def check_counters(runner: Runner, kinds: Counter[str], apart: int) -> None:
+    """Page and metrics say the same of the archive and of the films."""
+    state, sink = runner.state(), runner.sink("dicom")
+    assert (sink["state"], sink["written"], sink["apart"]) == ("ok", kinds["sent"], apart)
+    for name, value in (("written_total", kinds["sent"]), ("refused_total", apart), ("apart", apart)):
+        assert runner.metric(f"sranogan_sink_{name}", "dicom://") == value
+    assert runner.metric("sranogan_sink_waiting", "dicom://") == 0
+    assert state["counts"]["error"] == kinds["unreadable"]
+    for verdict, counted in state["counts"].items():
+        assert runner.metric("sranogan_images_total", f'"{verdict}"') == counted
+    (alarm,) = [each for each in state["alarms"] if "dicom://" in each]
+    assert f"{apart} results were refused for good" in alarm
+    assert sink["refusal"] in alarm
 
 
 def check_archive_and_log(archive: Archive, log: str, made: dict[str, tuple[str, bytes]]) -> None:
@@ -138,15 +108,39 @@ def check_archive_and_log(archive: Archive, log: str, made: dict[str, tuple[str,
     kept = Counter(str(each.PatientID) for each in archive.kept)
     assert set(kept.values()) == {2}
     assert len(kept) == sum(kind == "sent" for kind, _ in made.values())
-    reasons = {"refused": "0xC123", "homeless": "no usable StudyInstanceUID", "unreadable": "not scored"}
-    reasons["stumbled"] = "0xA700"
+    reasons = {"refused": "0xC123", "homeless": "no usable StudyInstanceUID", "stumbled": "0xA700"}
     for name, (kind, _) in made.items():
+        reason = reason_of(name) if kind == "unreadable" else reasons.get(kind, "")
         lines = [each for each in log.splitlines() if name in each and "alarm" not in each]
-        told = [each for each in lines if kind in reasons and reasons[kind] in each]
-        assert len(told) == (kind in reasons), (name, lines)
+        told = [each for each in lines if reason and reason in each]
+        assert len(told) == bool(reason), (name, lines)
     assert "scanner" not in log
     empty = [each for each in log.splitlines() if "left empty: no valid DICOM" in each]
     assert len(empty) == len({each.split(": sent with")[0] for each in empty}) > 0
+
+
+def check_results(path: Path, counts: dict[str, int], made: dict[str, tuple[str, bytes]]) -> None:
+    """Each film has one line, with a score or with its reason; the verdicts are as the page counts them."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    by_name = {line["file"].rpartition("/")[2]: line for line in lines}
+    assert len(by_name) == len(lines) == len(made)
+    assert Counter(line["verdict"] for line in lines) == Counter({k: v for k, v in counts.items() if v})
+    for name, (kind, _) in made.items():
+        line = by_name[name]
+        assert (line["score"] is None) is (kind == "unreadable"), line
+        assert (reason_of(name) in (line["error"] or "")) is (kind == "unreadable"), line
+
+
+def check_no_marker(root: Path, told: list[str]) -> None:
+    """The marker stands in nothing that was told, in no file's name, and in no file but results and spool."""
+    assert MARKER.lower() not in "".join(told).lower()
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert not [path for path in files if MARKER.lower() in path.relative_to(root).as_posix().lower()]
+    may_have_it = (root / "spool", root / "watched", root / "results.jsonl")
+    others = [path for path in files if not any(path == one or one in path.parents for one in may_have_it)]
+    raw = MARKER.lower().encode()
+    assert others
+    assert not [path for path in others if raw in path.read_bytes().lower()]
 
 
 def marked(make_dicom: Make) -> list[bytes]:
