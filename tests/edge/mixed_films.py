@@ -24,15 +24,21 @@ _CHARACTER_SETS = (
     b"ISO_IR 6",
     b"ISO_IR_100",
 )
+
+
+def _each(keyword: str, *values: bytes) -> tuple[Odd, ...]:
+    return tuple({keyword: value} for value in values)
+
+
 ELEMENTS: tuple[Odd, ...] = (
     PRIVATE_OF_ANOTHER_KIND,
     ODD_LENGTH,
     UNKNOWN_KIND,
-    *({"PatientSex": value} for value in (b"0000", b"U ", b"N ", b"m ", b"Male")),
-    *({"SpecificCharacterSet": value} for value in _CHARACTER_SETS),
-    *({"PatientBirthDate": value} for value in (b"0 ", b"00000000", b"1960", b"1950-01-02")),
-    *({"StudyDate": value} for value in (b"0 ", b"1950-01-02")),
-    *({"StudyTime": value} for value in (b"14:04:38", b"9 ", b"240000")),
+    *_each("PatientSex", b"0000", b"U ", b"N ", b"m ", b"Male"),
+    *_each("SpecificCharacterSet", *_CHARACTER_SETS),
+    *_each("PatientBirthDate", b"0 ", b"00000000", b"1960", b"1950-01-02"),
+    *_each("StudyDate", b"0 ", b"1950-01-02"),
+    *_each("StudyTime", b"14:04:38", b"9 ", b"240000"),
     {"PatientName": f"{MARKER}^B\\C^D ".encode()},
     {"WindowCenter": b"None", "WindowWidth": b"None"},
     {"WindowCenter": b"550,5 ", "WindowWidth": b"700 "},

@@ -26,7 +26,13 @@ __all__ = [
     "open_feed",
 ]
 
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4"})
+VIDEO_SUFFIXES = frozenset(
+    {  # of what FFmpeg reads; the last line: streams without a container
+        *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".ogv", ".webm", ".wmv"),
+        *(".m2ts", ".mpeg", ".mpg", ".mts", ".ts"),
+        *(".264", ".265", ".h264", ".h265", ".hevc"),
+    }
+)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # of two letters or more: C: is a drive
 
 

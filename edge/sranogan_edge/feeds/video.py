@@ -181,7 +181,7 @@ class VideoFeed:
                 process.ask()
                 message = self._answer(process, self.options.stall_s if self._given else self.options.open_s)
                 if "frame" not in message:
-                    return self._note_end(int(message.get("ended", 0)))
+                    return self._note_end(int(message.get("ended", 0)), int(message.get("reached", 0)))
                 if time.monotonic() - started > self.options.stable_s:
                     self._backoff.reset()
                 yield self._arrival(process, message["frame"])
@@ -268,9 +268,9 @@ class VideoFeed:
         self._message = f"{reason}; attempt {self._backoff.failures + 1} in {pause_s:.1f} s"
         self._closing.wait(pause_s)
 
-    def _note_end(self, declared: int) -> None:
+    def _note_end(self, declared: int, reached: int) -> None:
         read = self._process.counters.read if self._process else 0
-        if declared > read + 1:  # containers count one more now and then
+        if declared > max(read, reached) + 1:  # containers count one more now and then
             self._message = (
                 f"ended after {read} frames of the {declared} that its header declares: cut short?"
             )

@@ -2,8 +2,8 @@
 
 ``python -m sranogan_edge.feeds.video_worker`` reads a task (one JSON line) and then one empty line for each
 frame that is wanted. It answers on standard output, one JSON object a line: ``{"opened": ...}`` first; then
-for each wish ``{"frame": ...}`` with the pixels in the shared memory, ``{"ended": FRAMES}`` (as many as the
-file declares) or ``{"failed": TEXT}``.
+for each wish ``{"frame": ...}`` with the pixels in the shared memory, ``{"ended": FRAMES, "reached": FRAME}`` (how
+many the file declares, and where the last one stands among these) or ``{"failed": TEXT}``.
 
 One thread reads the source, another the wishes, and the main one answers. A live source is read at its own
 pace and only its newest frame waits, so the answer to a wish is never old; a file waits for the wish, unless
@@ -126,6 +126,12 @@ class Grabber(threading.Thread):
             self._change.notify_all()
             return picture or self._over
 
+    def _film_time_s(self, number: int) -> float:
+        """When the frame just read is due; streams without a container have no times of their own."""
+        stamp = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        return stamp if stamp > 0 or rate <= 0 else (number - 1) / rate
+
     def _read_all(self) -> str:
         started, number = time.monotonic(), 0
         while True:
@@ -134,7 +140,7 @@ class Grabber(threading.Thread):
                 return "ended" if number and not self._live else f"failed: it gives no frame after {number}"
             number += 1
             self._counters.add_read()
-            at = time.monotonic() if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            at = time.monotonic() if self._live else self._film_time_s(number)
             if self._paced:
                 time.sleep(max(0.0, started + at - time.monotonic()))
             if not self._rate.takes(at):
@@ -146,6 +152,18 @@ class Grabber(threading.Thread):
                 self._newest = Picture(pixels, number, time.time())
                 self._counters.set_newest(number)
                 self._change.notify_all()
+
+
+def _reached(capture: cv2.VideoCapture) -> int:
+    """At which frame the last one would be if there were one at each beat since the file's time began.
+
+    Containers that declare no number of frames declare how long they last, and OpenCV counts by that: with a
+    pause in the middle, a late begin or a rate that is not kept, there are fewer.
+    """
+    stamps = [capture.get(cv2.CAP_PROP_POS_MSEC) * capture.get(cv2.CAP_PROP_FPS) / 1000]
+    if hasattr(cv2, "CAP_PROP_PTS"):  # from OpenCV 4.11 on; counts from the file's time 0
+        stamps.append(capture.get(cv2.CAP_PROP_PTS))
+    return round(max(stamps)) + 1
 
 
 def open_capture(task: dict[str, Any]) -> cv2.VideoCapture:
@@ -244,7 +262,7 @@ def serve(task: dict[str, Any], memory: mmap.mmap, messages: Any) -> None:
         wishes.queue.get()
         found = grabber.take()
         if found == "ended":
-            return tell({"ended": int(capture.get(cv2.CAP_PROP_FRAME_COUNT))})
+            return tell({"ended": int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), "reached": _reached(capture)})
         if isinstance(found, str):
             return tell({"failed": found.partition(": ")[2]})
         try:
