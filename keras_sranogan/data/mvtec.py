@@ -44,8 +44,8 @@ class MvtecSource(FolderSource):
         where there is no ``ground_truth``.
 
         Raises:
-            DataError: there is a ``ground_truth``, but no readable mask of this image in it, or several
-                masks of unlike size.
+            DataError: there is a ``ground_truth``, but no readable mask of this image in it, several masks of
+                unlike size, or one that marks nothing.
         """
         truth = _truth(self.layout)
         if item.is_normal or truth is None or item.path is None:
@@ -61,7 +61,13 @@ class MvtecSource(FolderSource):
             raise DataError(
                 f"{files[0].parent}: the masks of {item.key} are not of one size. Draw them anew."
             )
-        return np.asarray(np.any(marks, axis=0))
+        mask = np.asarray(np.any(marks, axis=0))
+        if not mask.any():  # it would count as a defect that no heat map can find
+            raise DataError(
+                f"{files[0]}: marks nothing (all of it is 0), and {item.key} shows a defect. Draw it anew, "
+                f"move the image to {_GOOD} where it has none, or remove {truth.name} to go without masks."
+            )
+        return mask
 
     def _mark(self, path: Path) -> NDArray[np.bool_]:
         pixels = decode_file(path, max_pixels=self._max_pixels).pixels

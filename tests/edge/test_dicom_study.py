@@ -27,9 +27,9 @@ PICTURE = np.full((16, 16, 3), 7, np.uint8)
 Make = Callable[..., bytes]
 
 
-def results(film: bytes, **changes: Any) -> tuple[Dataset, Dataset]:
+def results(film: bytes | Dataset, **changes: Any) -> tuple[Dataset, Dataset]:
     """Heat map and report of ``film``, written to bytes, and read back by the letter of the standard."""
-    source = pydicom.dcmread(io.BytesIO(film))
+    source = film if isinstance(film, Dataset) else pydicom.dcmread(io.BytesIO(film))
     found = []
     for each in (
         heat_map_object(source, PICTURE, line(**changes)),

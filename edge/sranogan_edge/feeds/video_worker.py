@@ -2,8 +2,8 @@
 
 ``python -m sranogan_edge.feeds.video_worker`` reads a task (one JSON line) and then one empty line for each
 frame that is wanted. It answers on standard output, one JSON object a line: ``{"opened": ...}`` first; then
-for each wish ``{"frame": ...}`` with the pixels in the shared memory, ``{"ended": FRAMES, "reached": FRAME}`` (how
-many the file declares, and where the last one stands among these) or ``{"failed": TEXT}``.
+for each wish ``{"frame": ...}`` with the pixels in the shared memory, ``{"ended": FRAMES, "reached": FRAME}``
+(how many the file declares, and where the last one stands among these) or ``{"failed": TEXT}``.
 
 One thread reads the source, another the wishes, and the main one answers. A live source is read at its own
 pace and only its newest frame waits, so the answer to a wish is never old; a file waits for the wish, unless

@@ -149,3 +149,31 @@ def mask_of_the_broken(root: Path) -> NDArray[np.bool_] | None:
     """The mask of the only defect."""
     source = open_source(str(root))
     return source.mask(source.items("test")[0])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
+def test_a_mask_that_marks_nothing_is_refused(root: Path, suffix: str) -> None:
+    """An image of a defect whose mask is black all over is named, with what to do; a folder of masks, too."""
+    folder = root / "ground_truth" / "broken"
+    (folder / "000_mask.png").unlink()
+    black = Image.new("L", (40, 30))
+    black.save(folder / f"000_mask{suffix}")
+    source = open_source(str(root))
+    broken, good = source.items("test")
+    told = (
+        f"000_mask{suffix}: marks nothing (all of it is 0), and test/broken/000.png shows a defect. Draw it"
+    )
+    with pytest.raises(DataError) as raised:
+        source.mask(broken)
+    assert told in str(raised.value)
+    assert source.mask(good) is None
+    (folder / f"000_mask{suffix}").unlink()
+    (folder / "000").mkdir()
+    for name in "ab":
+        black.save(folder / "000" / f"{name}{suffix}")
+    with pytest.raises(DataError, match="marks nothing"):
+        open_source(str(root)).mask(broken)
+    Image.new("L", (40, 30), 255).save(folder / "000" / f"c{suffix}")
+    found = open_source(str(root)).mask(broken)
+    assert found is not None
+    assert found.all()
