@@ -1,6 +1,6 @@
-"""The shared examples: small files that once gave a wrong result, a wrong word or none; not in this repository.
+"""The shared examples: small files that once gave a wrong result, a wrong word or none.
 
-They lie beside it, in ``../shared/cases``, or where SRANOGAN_CASES says. Where they are absent, their tests
+They lie beside this repository, in ``../shared/cases``, or where SRANOGAN_CASES says. Where they are absent, their tests
 are skipped.
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -12,12 +11,13 @@ import pytest
 
 from sranogan_edge.dicom.decode import decode_dicom
 from sranogan_edge.frame import Frame
+from tests import shared_cases
 
 RNG = np.random.default_rng(7)
 GREY_8 = RNG.integers(0, 256, (40, 60), np.uint8)
 GREY_12 = RNG.integers(0, 4096, (40, 60), np.uint16)
 SIGNED = RNG.integers(-2048, 2048, (40, 60)).astype(np.int16)
-CASES = Path(__file__).parents[3] / "shared" / "cases" / "dicom"
+CASES = shared_cases.CASES / "dicom"
 
 
 def one(data: bytes) -> Frame:
