@@ -10,6 +10,7 @@ import typer
 
 from sranogan_edge.cli_common import Version, main, run, tell_passed_over
 from sranogan_edge.errors import ExitCode
+from sranogan_edge.log import log_to_stderr
 
 DATA_HELP = (
     "What to read: phantom (the built-in synthetic chest films; phantom:texture for surfaces), a folder of "
@@ -87,6 +88,7 @@ def train(
         from keras_sranogan.startup import start_tensorflow
 
         start_tensorflow()
+        log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
         from keras_sranogan.data.source import open_source, passed_over_by
         from keras_sranogan.precision import resolve_precision
         from keras_sranogan.progress import Terminal
@@ -143,6 +145,7 @@ def evaluate(
         from keras_sranogan.startup import start_tensorflow
 
         start_tensorflow()
+        log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
         from keras_sranogan.audit.report import print_audit
         from keras_sranogan.data.source import open_source, passed_over_by
         from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
@@ -201,6 +204,7 @@ def audit(
         from keras_sranogan.startup import start_tensorflow
 
         start_tensorflow()
+        log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
         from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
         from keras_sranogan.audit.report import print_audit
         from keras_sranogan.data.source import open_source, passed_over_by

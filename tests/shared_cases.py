@@ -1,7 +1,7 @@
 """The shared examples: small files that once gave a wrong result, a wrong word or none.
 
-They lie beside this repository, in ``../shared/cases``, or where SRANOGAN_CASES says. Where they are absent, their tests
-are skipped.
+They lie beside this repository, in ``../shared/cases``, or where SRANOGAN_CASES says. Where they are absent,
+their tests are skipped.
 """
 
 from __future__ import annotations

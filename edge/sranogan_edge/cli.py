@@ -9,8 +9,18 @@ from typing import Annotated, Literal
 import typer
 
 from sranogan_edge.cli_common import Version, main, run
+from sranogan_edge.cli_films import (
+    BodyParts,
+    Modalities,
+    PresentationOnly,
+    SopClasses,
+    TakeEmpty,
+    TurnUpright,
+    Views,
+    film_settings,
+)
 from sranogan_edge.cli_score import find_images, score_files
-from sranogan_edge.cli_settings import feeds_of, film_settings, print_check, sinks_of
+from sranogan_edge.cli_settings import feeds_of, print_check, sinks_of
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.film import EVERY_FILM
@@ -120,25 +130,13 @@ def score(
     roi: Annotated[
         str | None, typer.Option(help="x,y,width,height in pixels: the part of each camera's picture.")
     ] = None,
-    modalities: Annotated[
-        str | None, typer.Option(help="Score films of these alone, such as DX,CR; see docs/feeds.md.")
-    ] = None,
-    body_parts: Annotated[str | None, typer.Option(help="BodyPartExamined, such as CHEST.")] = None,
-    views: Annotated[str | None, typer.Option(help="ViewPosition, such as PA,AP.")] = None,
-    sop_classes: Annotated[str | None, typer.Option(help="UIDs of kinds of DICOM object.")] = None,
-    presentation_only: Annotated[
-        bool, typer.Option("--presentation-only", help="Leave out what is for processing.")
-    ] = False,
-    take_empty: Annotated[
-        str | None,
-        typer.Option(
-            help="Which of these options take a film whose field is empty, such as views,presentation_only "
-            "[default: presentation_only]."
-        ),
-    ] = None,
-    turn_upright: Annotated[
-        bool, typer.Option("--turn-upright", help="Turn back films that say they are turned or mirrored.")
-    ] = False,
+    modalities: Modalities = None,
+    body_parts: BodyParts = None,
+    views: Views = None,
+    sop_classes: SopClasses = None,
+    presentation_only: PresentationOnly = False,
+    take_empty: TakeEmpty = None,
+    turn_upright: TurnUpright = False,
     log_format: Annotated[Literal["text", "json"], typer.Option(help="Of the service's log.")] = "text",
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="The least that is logged.")

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from sranogan_edge.cli_common import shown, terminal
 from sranogan_edge.errors import ExitCode, SettingsError
-from sranogan_edge.film import listed
 from sranogan_edge.settings.check import check_settings
 from sranogan_edge.settings.feeds import FeedSettings, FilmFeedSettings, VideoFeedSettings
 from sranogan_edge.settings.place import PlaceSettings, repeated
@@ -20,7 +19,7 @@ from sranogan_edge.settings.secret import without_password
 from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.settings.tree import Settings
 
-__all__ = ["feeds_of", "film_settings", "print_check", "sinks_of"]
+__all__ = ["feeds_of", "print_check", "sinks_of"]
 
 _STYLES = {"ok": "green", "note": "", "warning": "yellow", "error": "red"}
 
@@ -56,13 +55,6 @@ def feeds_of(
         replace(feed, fps=fps, region=region) if isinstance(feed, VideoFeedSettings) else feed
         for feed in feeds
     )
-
-
-def film_settings(lists: Mapping[str, str | None], switches: Mapping[str, bool]) -> dict[str, Any]:
-    """Return what was named of a command line's options for films: ``A,B`` as a list."""
-    found: dict[str, Any] = {name: True for name, given in switches.items() if given}
-    found |= {name: listed(text) for name, text in lists.items() if text is not None}
-    return found
 
 
 def sinks_of(uris: Sequence[str]) -> tuple[SinkSettings, ...]:

@@ -21,7 +21,6 @@ def patient_of(path: Path) -> str:
     """
     try:
         from pydicom import dcmread
-        from pydicom.errors import InvalidDicomError
     except ModuleNotFoundError:
         return ""
     try:
@@ -33,10 +32,10 @@ def patient_of(path: Path) -> str:
             whole = io.BytesIO(stream.read()) if stream.tell() else stream  # pydicom goes back to 0
             tags = ["PatientID", "IssuerOfPatientID"]
             header = dcmread(whole, force=True, stop_before_pixels=True, specific_tags=tags)
-    except (InvalidDicomError, OSError, ValueError, EOFError):
+            patient, issuer = (str(header.get(tag) or "").strip() for tag in tags)
+    except Exception:  # bad bytes make pydicom raise whatever; decoding says what is wrong
         return ""
-    patient = str(header.get("PatientID") or "").strip()
     if not patient:
         return ""
-    who = f"{header.get('IssuerOfPatientID') or ''}\0{patient}"
+    who = f"{issuer}\0{patient}"
     return f"patient-{hashlib.sha256(who.encode()).hexdigest()[:16]}"

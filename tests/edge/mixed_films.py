@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom._dicom_dict import DicomDictionary
 
 from tests.edge.dicom_objects import changed, table, without_meta, without_preamble, written
 from tests.edge.odd_films import ODD_LENGTH, PRIVATE_OF_ANOTHER_KIND, UNKNOWN_KIND, Odd, with_bytes
@@ -138,3 +139,40 @@ def films(make_dicom: Make, count: int) -> dict[str, tuple[str, bytes]]:
             film = odd_film(make, number)
         made[f"{number:04}.dcm"] = (kind, film)
     return made
+
+
+def marked(make_dicom: Make) -> list[bytes]:
+    """Films that name the marker in every text element, in valid and in many broken ways."""
+    kinds = ("LO", "SH", "PN", "LT", "ST", "UT", "UC", "UR")
+    text = {
+        keyword: f"{MARKER}^{MARKER}" if kind == "PN" else MARKER
+        for tag, (kind, _, _, retired, keyword) in DicomDictionary.items()
+        if kind in kinds and keyword and not retired and tag > 0x00080005
+    }
+    full = make_dicom(IMAGE, **text)
+    raw = MARKER.encode()
+    codes: Odd = {"PatientSex": raw, "Laterality": raw, "BurnedInAnnotation": raw, "PatientOrientation": raw}
+    times: Odd = {"PatientBirthDate": raw, "PatientBirthTime": raw, "StudyDate": raw, "StudyTime": raw}
+    names: Odd = {"PatientName": raw + b" \xfc\x1b$B" + raw, "ReferringPhysicianName": raw}
+    long: Odd = {
+        "PatientID": raw * 20,
+        "AccessionNumber": raw * 4,
+        "StudyID": raw * 4,
+        "PatientName": raw * 20,
+    }
+    others: Odd = {
+        **{
+            "PatientAge": raw,
+            "PatientWeight": raw,
+            "PatientComments": raw + b"\x00\xff",
+        },
+        **{(0x01F1, 0x0010): ("LO", b"ELSCINT1"), (0x01F1, 0x1026): ("FD", raw)},
+        **{(0x0009, 0x0010): ("LO", raw), (0x0009, 0x1001): ("XX", raw), "OtherPatientIDs": raw},
+    }
+    several: Odd = {"PatientName": raw + b"\\" + raw, "PatientID": raw + b"\\" + raw}
+    found = [full, full[:-100], full[:3000]]
+    for odd in (codes, times, names, long, others, several, {**codes, **times, **names}):
+        found += [with_bytes(full, odd), with_bytes(make_dicom(IMAGE), odd, implicit=True)]
+    found += [with_bytes(full, {**names, "SpecificCharacterSet": raw})]
+    found += [with_bytes(full, {**names, "SpecificCharacterSet": b"\\ISO 2022 IR 87"})]
+    return found

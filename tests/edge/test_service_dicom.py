@@ -17,15 +17,14 @@ pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 pytest.importorskip("urllib3", reason="the extra webhook is not installed")
 pytest.importorskip("starlette", reason="the extra page is not installed")
 import pydicom
-from pydicom._dicom_dict import DicomDictionary
 from pynetdicom import AE, _config
 
 from sranogan_edge.dicom.decode import DX
 from sranogan_edge.sinks.send_again import main as send_again
 from tests.edge.dicom_archive import Archive, free_port, until
 from tests.edge.dicom_service import PATIENCE_S, Runner, running
-from tests.edge.mixed_films import IMAGE, MARKER, Make, films, reason_of
-from tests.edge.odd_films import Odd, with_bytes
+from tests.edge.mixed_films import MARKER, Make, films, marked, reason_of
+from tests.edge.odd_films import with_bytes
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -141,43 +140,6 @@ def check_no_marker(root: Path, told: list[str]) -> None:
     raw = MARKER.lower().encode()
     assert others
     assert not [path for path in others if raw in path.read_bytes().lower()]
-
-
-def marked(make_dicom: Make) -> list[bytes]:
-    """Films that name the marker in every text element, in valid and in many broken ways."""
-    kinds = ("LO", "SH", "PN", "LT", "ST", "UT", "UC", "UR")
-    text = {
-        keyword: f"{MARKER}^{MARKER}" if kind == "PN" else MARKER
-        for tag, (kind, _, _, retired, keyword) in DicomDictionary.items()
-        if kind in kinds and keyword and not retired and tag > 0x00080005
-    }
-    full = make_dicom(IMAGE, **text)
-    raw = MARKER.encode()
-    codes: Odd = {"PatientSex": raw, "Laterality": raw, "BurnedInAnnotation": raw, "PatientOrientation": raw}
-    times: Odd = {"PatientBirthDate": raw, "PatientBirthTime": raw, "StudyDate": raw, "StudyTime": raw}
-    names: Odd = {"PatientName": raw + b" \xfc\x1b$B" + raw, "ReferringPhysicianName": raw}
-    long: Odd = {
-        "PatientID": raw * 20,
-        "AccessionNumber": raw * 4,
-        "StudyID": raw * 4,
-        "PatientName": raw * 20,
-    }
-    others: Odd = {
-        **{
-            "PatientAge": raw,
-            "PatientWeight": raw,
-            "PatientComments": raw + b"\x00\xff",
-        },
-        **{(0x01F1, 0x0010): ("LO", b"ELSCINT1"), (0x01F1, 0x1026): ("FD", raw)},
-        **{(0x0009, 0x0010): ("LO", raw), (0x0009, 0x1001): ("XX", raw), "OtherPatientIDs": raw},
-    }
-    several: Odd = {"PatientName": raw + b"\\" + raw, "PatientID": raw + b"\\" + raw}
-    found = [full, full[:-100], full[:3000]]
-    for odd in (codes, times, names, long, others, several, {**codes, **times, **names}):
-        found += [with_bytes(full, odd), with_bytes(make_dicom(IMAGE), odd, implicit=True)]
-    found += [with_bytes(full, {**names, "SpecificCharacterSet": raw})]
-    found += [with_bytes(full, {**names, "SpecificCharacterSet": b"\\ISO 2022 IR 87"})]
-    return found
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

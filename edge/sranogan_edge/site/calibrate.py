@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from sranogan_edge.decode import decode_frames
 from sranogan_edge.density import RANK_ROUNDING, Calibration
 from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
+from sranogan_edge.film import EVERY_FILM, FilmOptions, fields_of_file
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.service.judge import highest
 from sranogan_edge.site import drift_ks
@@ -76,6 +78,7 @@ class Scored:
         digests: SHA-256 of each scored file.
         unreadable: messages of those that could not be scored.
         twice: names of the files that have the same bytes as an earlier one.
+        not_asked_for: names of those that ``films`` leave out, each with the field and its value.
     """
 
     rows: list[Mapping[str, float]]
@@ -84,6 +87,7 @@ class Scored:
     digests: list[str]
     unreadable: list[str]
     twice: list[str]
+    not_asked_for: list[str]
 
     @property
     def statistics(self) -> dict[str, tuple[float, ...]]:
@@ -91,28 +95,29 @@ class Scored:
         return {name: column(self.rows, name) for name in self.rows[0]}
 
 
-def score_all(detector: Detector, files: Iterable[Path], unreadable: Iterable[str] = ()) -> Scored:
-    """Score ``files``, each content once.
+def score_all(
+    detector: Detector,
+    files: Iterable[Path],
+    unreadable: Iterable[str] = (),
+    films: FilmOptions = EVERY_FILM,
+) -> Scored:
+    """Score those of ``files`` that ``films`` asks for, each content once.
 
     Raises:
-        DataError: more than a tenth cannot be scored; what ``unreadable`` tells of counts as that.
+        DataError: more than a tenth cannot be scored (what ``unreadable`` tells of counts as that), or none
+            is asked for.
     """
-    found = Scored([], [], [], [], list(unreadable), [])
+    found = Scored([], [], [], [], list(unreadable), [], [])
     seen: set[str] = set()
     for file in files:
         try:
-            digest, row, frames, grid = _score(detector, file, seen)
+            _score(detector, file, films, seen, found)
         except ImageError as error:
             found.unreadable.append(str(error))
-            continue
-        if row is None or grid is None:
-            found.twice.append(str(file))
-            continue
-        found.rows.append(row)
-        found.frames.append(frames)
-        found.grids.append(grid)
-        found.digests.append(digest)
     tried = len(found.rows) + len(found.unreadable)
+    if found.not_asked_for and not tried:
+        count = len(found.not_asked_for)
+        raise DataError(f"none of the {count} images is asked for. The first: {found.not_asked_for[0]}")
     if not found.rows or len(found.unreadable) > MOST_UNREADABLE * tried:
         first = found.unreadable[0] if found.unreadable else "there were none"
         raise DataError(
@@ -122,23 +127,28 @@ def score_all(detector: Detector, files: Iterable[Path], unreadable: Iterable[st
     return found
 
 
-def _score(
-    detector: Detector, file: Path, seen: set[str]
-) -> tuple[str, Mapping[str, float] | None, int, NDArray[np.float32] | None]:
-    """Digest, statistics, frames and grid; no statistics where the content is among those ``seen``."""
+def _score(detector: Detector, file: Path, films: FilmOptions, seen: set[str], found: Scored) -> None:
+    """Add ``file`` to what was ``found``; raises ImageError where it cannot be scored."""
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"{file}: cannot be read ({error.strerror or error}).") from error
     digest = hashlib.sha256(data).hexdigest()
     if digest in seen:
-        return digest, None, 0, None
+        found.twice.append(str(file))
+        return
     seen.add(digest)
     spec = detector.bundle.preprocess
-    frames = decode_frames(data, source=str(file), max_pixels=spec.max_pixels)
-    number, verdict, failed = highest(detector, frames)
-    row = statistics_of(frames[number], verdict, detector.bundle.density, spec)
-    return digest, row, len(frames) - len(failed), grid_of(verdict)
+    decode = partial(decode_frames, data, source=str(file), max_pixels=spec.max_pixels)
+    film = films.taken(fields_of_file(file, str(file)), decode)
+    if film.refusal:
+        found.not_asked_for.append(f"{file}: {film.refusal}")
+        return
+    number, verdict, failed = highest(detector, film.frames)
+    found.rows.append(statistics_of(film.frames[number], verdict, detector.bundle.density, spec))
+    found.frames.append(len(film.frames) - len(failed))
+    found.grids.append(grid_of(verdict))
+    found.digests.append(digest)
 
 
 def fit(
@@ -151,6 +161,7 @@ def fit(
     told: Callable[[str], None] = lambda message: None,
     unreadable: Sequence[str] = (),
     usual_unreadable: Sequence[str] = (),
+    films: FilmOptions = EVERY_FILM,
 ) -> SiteCalibration:
     """Score local normals, and return the calibration that follows.
 
@@ -163,20 +174,20 @@ def fit(
         told: is called with what the user should know, in plain words.
         unreadable: messages of files and folders beside ``files`` that could not be looked at: not used.
         usual_unreadable: the same beside ``usual``.
+        films: which of all of these are used, and whether they are turned upright: as in scoring.
 
     Raises:
-        DataError: too few normals for the rate, or too many images that cannot be scored.
+        DataError: too few normals for the rate, too many images that cannot be scored, or none asked for.
     """
     needed = normals_needed(false_alarm_rate)
-    scored = score_all(detector, files, unreadable)
-    for message in scored.unreadable:
-        told(f"not used: {message}")
-    for name in scored.twice:
-        told(f"not used: {name} has the same bytes as another file")
+    scored = score_all(detector, files, unreadable, films)
+    _tell_not_used(scored, told)
     if len(scored.rows) < needed:
         raise DataError(too_few(len(scored.rows), false_alarm_rate, source))
-    others = list(usual)
-    usual_scored = score_all(detector, others, usual_unreadable) if others or usual_unreadable else None
+    others, usual_scored = list(usual), None
+    if others or usual_unreadable:
+        usual_scored = score_all(detector, others, usual_unreadable, films)
+        _tell_not_used(usual_scored, told)
     as_they_come = (usual_scored or scored).grids
     site = SiteCalibration(
         bundle=detector.bundle.sha256,
@@ -186,7 +197,7 @@ def fit(
         statistics=scored.statistics,
         images_sha256=hashlib.sha256("".join(sorted(scored.digests)).encode()).hexdigest(),
         source=source,
-        skipped=len(scored.unreadable) + len(scored.twice),
+        skipped=len(scored.unreadable) + len(scored.twice) + len(scored.not_asked_for),
         usual=usual_scored.statistics if usual_scored else {},
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         successive=successive(as_they_come),
@@ -197,6 +208,17 @@ def fit(
     if odd:
         told(odd)
     return site
+
+
+def _tell_not_used(scored: Scored, told: Callable[[str], None]) -> None:
+    for message in scored.unreadable:
+        told(f"not used: {message}")
+    for name in scored.twice:
+        told(f"not used: {name} has the same bytes as another file")
+    for message in scored.not_asked_for:
+        told(f"not asked for: {message}")
+    if scored.not_asked_for:
+        told(f"not asked for, and not used: {len(scored.not_asked_for)}")
 
 
 def difference(site: SiteCalibration, own: Calibration) -> str | None:

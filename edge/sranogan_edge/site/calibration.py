@@ -32,7 +32,7 @@ class SiteCalibration:
             ``score`` is one of them.
         images_sha256: digest of the images' own SHA-256 digests, sorted: what it was fitted on.
         source: the folder, as it was named.
-        skipped: images that could not be scored, or were there twice.
+        skipped: images that could not be scored, were there twice, or were not asked for.
         usual: the same statistics of images as they usually come, healthy and ill, for the drift monitor;
             empty where there were none.
         made: UTC, ISO 8601.

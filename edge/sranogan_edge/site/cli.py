@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sranogan_edge.cli_common import Version, main, run, say, shown, tell_passed_over, terminal
+from sranogan_edge.cli_films import (
+    BodyParts,
+    Modalities,
+    PresentationOnly,
+    SopClasses,
+    TakeEmpty,
+    TurnUpright,
+    Views,
+    film_settings,
+)
 from sranogan_edge.cli_score import find_images
 from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DataError, ImageError
+from sranogan_edge.film import FilmOptions, fields_of_file
+from sranogan_edge.frame import Frame
 from sranogan_edge.image_list import ImageList
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr
@@ -22,8 +35,8 @@ from sranogan_edge.site.calibration_file import check_target
 
 EXIT_CODES = """
 Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 no such folder, too few
-normals for the rate, or too many images that cannot be scored; 5 the bundle was refused; 6 the file
-cannot be written; 8 the backend is missing or fails; 130 interrupted.
+normals for the rate, none that is asked for, or too many images that cannot be scored; 5 the bundle was
+refused; 6 the file cannot be written; 8 the backend is missing or fails; 130 interrupted.
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -51,6 +64,13 @@ def calibrate(
     steps: Annotated[
         int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
     ] = None,
+    modalities: Modalities = None,
+    body_parts: BodyParts = None,
+    views: Views = None,
+    sop_classes: SopClasses = None,
+    presentation_only: PresentationOnly = False,
+    take_empty: TakeEmpty = None,
+    turn_upright: TurnUpright = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
     ] = False,
@@ -58,13 +78,18 @@ def calibrate(
 ) -> None:
     """Refit p-values and threshold of a bundle to this scanner's own normals, without retraining.
 
-    The bundle is not changed: give the file to sranogan-score with --calibration.
+    The bundle is not changed: give the file to sranogan-score with --calibration. Name the same films here
+    as there.
     """
 
     def call() -> None:
         target = out or bundle.with_suffix(".calibration.json")
         options = ScoringSettings(backend, threads, steps)
-        _calibrate(bundle, normals, target, false_alarm_rate, usual, sign, options, verbose=verbose)
+        lists = {"modalities": modalities, "body_parts": body_parts, "views": views}
+        lists |= {"sop_classes": sop_classes, "take_empty": take_empty}
+        switches = {"presentation_only": presentation_only, "turn_upright": turn_upright}
+        films = FilmOptions(**film_settings(lists, switches))
+        _calibrate(bundle, normals, target, false_alarm_rate, usual, sign, options, films, verbose=verbose)
 
     run(call)
 
@@ -77,6 +102,7 @@ def _calibrate(
     usual: Path | None,
     sign: Path | None,
     options: ScoringSettings,
+    films: FilmOptions,
     *,
     verbose: bool,
 ) -> None:
@@ -88,7 +114,7 @@ def _calibrate(
     if len(found.taken) < needed:
         for one in found.unreadable:
             say(f"not used: {one}")
-        raise DataError(too_few(_readable(found.taken), false_alarm_rate, str(normals)))
+        raise DataError(too_few(_usable(found.taken, films), false_alarm_rate, str(normals)))
     log_to_stderr(text="%(message)s")
     detector = Loader(options).detector(bundle)
     site = fit(
@@ -100,6 +126,7 @@ def _calibrate(
         unreadable=[str(one) for one in found.unreadable],
         usual_unreadable=[str(one) for one in others.unreadable],
         told=say,
+        films=films,
     )
     write_calibration(site, out, sign)
     own = detector.bundle.calibration.threshold
@@ -120,16 +147,23 @@ def _images(place: Path, verbose: bool) -> ImageList:
     return found
 
 
-def _readable(files: Sequence[Path]) -> int:
-    """Return how many of ``files`` decode; the others are told."""
+def _usable(files: Sequence[Path], films: FilmOptions) -> int:
+    """Return how many of ``files`` decode and are asked for; the others are told."""
     count = 0
     for file in files:
         try:
-            decode_file(file)
-            count += 1
+            film = films.taken(fields_of_file(file, str(file)), partial(_frames, file))
         except ImageError as error:
             say(f"not used: {error}")
+            continue
+        count += not film.refusal
+        if film.refusal:
+            say(f"not asked for: {file}: {film.refusal}")
     return count
+
+
+def _frames(file: Path) -> tuple[Frame]:
+    return (decode_file(file),)
 
 
 def calibrate_main() -> None:
