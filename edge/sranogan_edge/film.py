@@ -26,8 +26,8 @@ class FilmFields:
 
     Attributes:
         modality: (0008,0060).
-        body_part_examined: (0018,0015).
-        view_position: (0018,5101).
+        body_part_examined: (0018,0015), else what the code in (0008,2218) means.
+        view_position: (0018,5101), else what the code in (0054,0220) means.
         presentation_intent_type: (0008,0068).
         patient_orientation: (0020,0020), where the rows and the columns go: ``L\F``.
         sop_class_uid: (0008,0016).
@@ -165,6 +165,7 @@ def fields_of_file(path: Path, source: str) -> FilmFields:
             if not is_dicom(stream.read(HEAD_BYTES)):
                 return FilmFields()
             stream.seek(0)
+            from sranogan_edge.dicom.codes import body_part_of, view_of
             from sranogan_edge.dicom.read import DEFAULT_MAX_BYTES, read_object, text_of
 
             data = stream.read(DEFAULT_MAX_BYTES + 1)
@@ -172,6 +173,7 @@ def fields_of_file(path: Path, source: str) -> FilmFields:
     except (OSError, ModuleNotFoundError):
         return FilmFields()
     found = {name: text_of(dataset, keyword) for keyword, name in _READ.items()}
+    found |= {"body_part_examined": body_part_of(dataset), "view_position": view_of(dataset)}
     if not _ORIENTATION.fullmatch(found["patient_orientation"]):
         found["patient_orientation"] = ""  # any text could stand there, and lines are shown and sent
     return FilmFields(**found)

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from sranogan_edge.dicom.numbers import texts_of
 
-__all__ = ["rescale_of", "table_in", "voi_of"]
+__all__ = ["items_of", "of_all_frames", "rescale_of", "table_in", "voi_of"]
 
 _PER_FRAME, _SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
 _RESCALE = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence")
@@ -28,23 +28,28 @@ def voi_of(dataset: Dataset, frame: int) -> Dataset:
 
 def table_in(holder: Dataset, sequence: str) -> Dataset | None:
     """Return the first table of ``sequence``; None where there is none."""
-    return next(iter(_items(holder, sequence)), None)
+    return next(iter(items_of(holder, sequence)), None)
+
+
+def of_all_frames(dataset: Dataset) -> list[Dataset]:
+    """The groups that hold for all frames, and those of the first."""
+    return [each for each in (_item(dataset, _SHARED, 0), _item(dataset, _PER_FRAME, 0)) if each is not None]
 
 
 def _holder(dataset: Dataset, frame: int, macro: str, keywords: tuple[str, ...]) -> Dataset:
     for groups in (_item(dataset, _PER_FRAME, frame), _item(dataset, _SHARED, 0)):
-        for held in _items(groups, macro):
-            if any(_items(held, keyword) or texts_of(held, keyword) for keyword in keywords):
+        for held in items_of(groups, macro):
+            if any(items_of(held, keyword) or texts_of(held, keyword) for keyword in keywords):
                 return held
     return dataset
 
 
 def _item(dataset: Dataset, sequence: str, number: int) -> Dataset | None:
-    items = _items(dataset, sequence)
+    items = items_of(dataset, sequence)
     return items[number] if number < len(items) else None
 
 
-def _items(dataset: Dataset | None, keyword: str) -> list[Dataset]:
+def items_of(dataset: Dataset | None, keyword: str) -> list[Dataset]:
     """The items of a sequence; none where it is not there, is damaged, or is no sequence."""
     try:
         found = dataset.get(keyword) if dataset is not None else None
