@@ -127,6 +127,10 @@ def test_home_assistant_finds_the_device(broker: Broker) -> None:
         ({}, {"score": "1.0", "p_value": "0.5", "verdict": "normal", "anomalous": "OFF"}),
         ({"verdict": "anomalous", "score": 9.5}, {"score": "9.5", "anomalous": "ON"}),
         ({"verdict": "error", "score": None, "error": "x"}, {"score": "None", "anomalous": "OFF"}),
+        (
+            {"verdict": "not asked for", "score": None, "p_value": None, "reason": "x"},
+            {"score": "None", "p_value": "None", "verdict": "not asked for", "anomalous": "OFF"},
+        ),
     ],
 )
 def test_home_assistant_reads_the_results(changes: dict[str, Any], shown: dict[str, str]) -> None:
