@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from keras_sranogan import metrics
+from sranogan_edge.own_outputs import EVALUATION_PICTURES
 from sranogan_edge.results import overlay
 
 if TYPE_CHECKING:
@@ -40,12 +41,8 @@ class Row(NamedTuple):
 
 def draw_all(evaluation: Evaluation) -> dict[str, bytes]:
     """Return PNG bytes by file name."""
-    return {
-        "roc.png": draw_roc(evaluation),
-        "scores.png": draw_scores(evaluation),
-        "per_class.png": draw_per_class(evaluation),
-        "panels.png": draw_panels(evaluation),
-    }
+    drawn = (draw_roc, draw_scores, draw_per_class, draw_panels)
+    return {name: draw(evaluation) for name, draw in zip(EVALUATION_PICTURES, drawn, strict=True)}
 
 
 def draw_roc(evaluation: Evaluation) -> bytes:

@@ -1,4 +1,4 @@
-"""What this package wrote itself: heat maps, spools and run folders are never taken for images."""
+"""What this package wrote itself is no input: heat maps, pictures of reports, spools, run folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 __all__ = [
+    "AUDIT_PICTURES",
     "DEFAULT_OUT",
+    "EVALUATION_PICTURES",
     "HEAT_MAPS",
     "RESULTS",
     "OwnOutputs",
@@ -22,6 +24,10 @@ DEFAULT_OUT = "scores"  # the folder of results where --out names none
 RESULTS = "results.jsonl"
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
 
+EVALUATION_PICTURES = ("roc.png", "scores.png", "per_class.png", "panels.png")  # all of them, always
+AUDIT_PICTURES = ("audit_examples.png", "audit_controls.png", "audit_calibration.png")  # the first, always
+
+_EQUALITY = ".equality.png"  # the end of the picture that sranogan-export puts beside NAME.sranogan
 _RESULT_FILES = re.compile(r"results(-[^/]*)?\.jsonl")  # rotated ones and kept ones, too
 _FOLDERS: tuple[frozenset[str], ...] = (
     frozenset({"spool.sqlite"}),
@@ -41,9 +47,20 @@ def is_default_out(name: str, names: AbstractSet[str]) -> bool:
 
 
 def own_names(names: AbstractSet[str]) -> frozenset[str]:
-    """Those of the ``names`` in one folder that are outputs: heat maps and results beside one another."""
+    """Those of the ``names`` in one folder that are outputs: heat maps beside results, pictures of reports.
+
+    Pictures count where all are that are always drawn: another's image may be called ``scores.png``.
+    """
     results = frozenset(name for name in names if _RESULT_FILES.fullmatch(name))
-    return results | {HEAT_MAPS} if results and HEAT_MAPS in names else frozenset()
+    found = set(results | {HEAT_MAPS} if results and HEAT_MAPS in names else ())
+    if names >= set(EVALUATION_PICTURES):
+        found |= set(EVALUATION_PICTURES)
+    if AUDIT_PICTURES[0] in names:
+        found |= names & set(AUDIT_PICTURES)
+    for name in names:
+        if name.endswith(_EQUALITY) and f"{name.removesuffix(_EQUALITY)}.sranogan" in names:
+            found.add(name)
+    return frozenset(found)
 
 
 class OwnOutputs:
@@ -52,11 +69,19 @@ class OwnOutputs:
     def __init__(self, without: Sequence[Path]) -> None:
         self.identities = frozenset(found for path in without if (found := _identity(path)))
         self._known: dict[Path, bool] = {}
+        self._own_in: dict[Path, frozenset[str]] = {}
 
     def holds(self, real: Path) -> bool:
         """Whether ``real`` (absolute, without links) is an output, or below one."""
         above = real if real.is_dir() else real.parent
+        if above != real and real.name in self._own_names(above):
+            return True
         return any(self._is_output(folder) for folder in (above, *above.parents))
+
+    def _own_names(self, folder: Path) -> frozenset[str]:
+        if folder not in self._own_in:
+            self._own_in[folder] = own_names(_names(folder))
+        return self._own_in[folder]
 
     def _is_output(self, folder: Path) -> bool:
         if folder not in self._known:

@@ -16,6 +16,7 @@ from keras_sranogan.audit.figures import Figures
 from keras_sranogan.audit.findings import MAX_LEFT, MAX_LOST
 from keras_sranogan.audit.ranking import CHANCE
 from keras_sranogan.plots import DPI, LIMIT, OURS, TRIVIAL, new_figure, png_bytes
+from sranogan_edge.own_outputs import AUDIT_PICTURES
 
 EACH_SEED = "#c8681e"
 CELL_INCHES = 1.45
@@ -24,11 +25,12 @@ ROW_INCHES = 0.52
 
 def draw_audit(figures: Figures, columns: Sequence[Column]) -> dict[str, bytes]:
     """Return PNG bytes by file name; a picture that has nothing to show is left out."""
-    drawn = {"audit_examples.png": draw_examples(columns)}
+    examples, controls, calibration = AUDIT_PICTURES
+    drawn = {examples: draw_examples(columns)}
     if figures.controls[PLAIN].ranking.auroc is not None:
-        drawn["audit_controls.png"] = draw_controls(figures)
+        drawn[controls] = draw_controls(figures)
     if figures.calibration is not None:
-        drawn["audit_calibration.png"] = draw_calibration(figures.calibration)
+        drawn[calibration] = draw_calibration(figures.calibration)
     return drawn
 
 

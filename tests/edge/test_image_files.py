@@ -17,6 +17,7 @@ from sranogan_edge.cli_score import find_images
 from sranogan_edge.errors import DataError, FeedError
 from sranogan_edge.image_files import begins_as_dicom, check_place, list_images
 from sranogan_edge.image_list import ImageList, Reason, told_counts
+from sranogan_edge.own_outputs import AUDIT_PICTURES, EVALUATION_PICTURES
 
 NOBODY = 65534
 DICOM_HEAD = bytes(128) + b"DICM"
@@ -138,6 +139,27 @@ def test_heat_maps_are_never_images(tmp_path: Path, results: str) -> None:
         assert (found.taken, [one.reason for one in found.passed_over]) == ((), [Reason.OWN])
     with pytest.raises(DataError, match=r"no images.*1 our own output; such as .*heat_maps"):
         find_images([tmp_path / "ward" / "heat_maps"])
+
+
+def test_pictures_of_reports_are_never_images(tmp_path: Path) -> None:
+    """Those of an evaluation, an audit and an export, beside images or alone, named or by way of a link."""
+    pictures = [*EVALUATION_PICTURES, *AUDIT_PICTURES[:2], "chest.equality.png"]
+    for folder in ("in", "in/sub", "report"):
+        touched(tmp_path / folder, *pictures, "chest.sranogan")
+    touched(tmp_path / "in", "a.png")
+    (tmp_path / "in" / "linked.png").symlink_to("../report/panels.png")
+    found = list_images([tmp_path / "in", tmp_path / "report"])
+    assert names(found, tmp_path) == ["in/a.png"]
+    own = [one.path.name for one in found.passed_over if one.reason is Reason.OWN]
+    assert sorted(own) == sorted([*pictures * 3, "linked.png"])
+    assert list_images([tmp_path / "report" / "roc.png"]).taken == ()
+
+
+def test_images_that_are_called_like_pictures_of_reports(tmp_path: Path) -> None:
+    """A name alone makes no picture of ours: without those that always come with it, it is an image."""
+    images = ["scores.png", "roc.png", "panels.png", "audit_controls.png", "chest.equality.png"]
+    touched(tmp_path, *images)
+    assert names(list_images([tmp_path]), tmp_path) == sorted(images)
 
 
 @pytest.mark.parametrize(
