@@ -2,9 +2,11 @@
 
 Two images are near where all of these agree: their 8 x 8 averages; the signs of their lowest frequencies (a
 perceptual hash, Zauner 2010); and what sets each apart from the mean of all, at 8 x 8 or at 32 x 32. The last
-keeps parts before a fixed camera apart, which differ in little but are other parts. Measured on six sets of
-films, cells, bricks and boards: copies that were compressed, shrunk, brightened or made noisy are found, and
-almost no two images of different patients are called near; crops of 2 % are missed.
+keeps parts before a fixed camera apart, which differ in little but are other parts, wherever they lie. Those
+that agree less are near where one is the other, moved a little (:mod:`keras_sranogan.data.moved`). Measured on
+six sets of films, cells, bricks and boards: copies that were compressed, shrunk, brightened or made noisy are
+found, and almost no two images of different patients are called near. Of crops of 2 % most are found; not of
+textures, nor of parts before a fixed camera, which have little of their own but grain.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from keras_sranogan.data.moved import EQUAL, LEAST, alike_without_moves, equal_when_aligned
 from sranogan_edge.preprocess import downscale
 
 __all__ = ["Copies", "Prints", "distinct_rows", "find_copies", "near_any", "prints_of"]
@@ -27,6 +30,8 @@ COARSE, FINE, FREQUENCIES = 8, 32, 8
 ALIKE = 0.995  # correlation of the 8 x 8 averages
 MOST_BITS = 6  # of 63 that may differ
 OWN = 0.9  # correlation of what is not in the mean of all
+MAYBE, MAYBE_BITS = 0.95, 12  # the same for those that may be moved
+SMOOTH_PX = 1.0  # of the 32 x 32 averages, for these
 ROWS = 512  # compared at a time
 
 Rows = NDArray[np.float32]
@@ -39,19 +44,21 @@ class Prints:
     Attributes:
         coarse: 8 x 8 averages, of mean 0 and length 1.
         fine: 32 x 32 averages, likewise.
+        smooth: ``fine``, smoothed, likewise.
         bits: ``(N, 63)`` signs of the low frequencies, 0 or 1.
-        means: of ``coarse`` and ``fine``.
+        means: of ``coarse``, ``fine`` and ``smooth``.
         side: of the images, in pixels.
     """
 
     coarse: Rows
     fine: Rows
+    smooth: Rows
     bits: Rows
-    means: tuple[Rows, Rows]
+    means: tuple[Rows, Rows, Rows]
     side: int
 
-    def own(self, means: tuple[Rows, Rows]) -> tuple[Rows, Rows]:
-        """What sets each image apart from ``means``, of length 1."""
+    def own(self, means: tuple[Rows, Rows, Rows]) -> tuple[Rows, Rows]:
+        """What sets each image apart from the first two ``means``, of length 1."""
         return _unit(self.coarse - means[0]), _unit(self.fine - means[1])
 
 
@@ -76,8 +83,12 @@ def prints_of(x: NDArray[np.float32]) -> Prints:
     coarse = fine.reshape(len(x), COARSE, FINE // COARSE, COARSE, FINE // COARSE).mean(axis=(2, 4))
     low = np.stack([cv2.dct(one)[:FREQUENCIES, :FREQUENCIES].ravel()[1:] for one in fine])
     bits = (low > np.median(low, axis=1, keepdims=True)).astype(np.float32)
-    rows = [_unit(_centred(made.reshape(len(x), -1))) for made in (coarse, fine)]
-    return Prints(rows[0], rows[1], bits, (rows[0].mean(axis=0), rows[1].mean(axis=0)), x.shape[1])
+    smooth = np.stack(
+        [cv2.GaussianBlur(one, (0, 0), SMOOTH_PX, borderType=cv2.BORDER_REPLICATE) for one in fine]
+    )
+    rows = [_unit(_centred(made.reshape(len(x), -1))) for made in (coarse, fine, smooth)]
+    means = rows[0].mean(axis=0), rows[1].mean(axis=0), rows[2].mean(axis=0)
+    return Prints(rows[0], rows[1], rows[2], bits, means, x.shape[1])
 
 
 def distinct_rows(x: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -101,7 +112,7 @@ def find_copies(
     for start, alike in _compared(prints, prints):
         rows, others = np.nonzero(alike)
         apart = rows + start != others
-        near[rows[apart] + start] = True
+        near[rows[apart] + start] = near[others[apart]] = True
         pairs.append(kept[np.stack([rows[apart] + start, others[apart]])])
         on_progress(min(start + ROWS, len(kept)))
     return Copies(kept, _joined(np.concatenate(pairs, axis=1), groups), int(near.sum()))
@@ -120,14 +131,21 @@ def _compared(these: Prints, known: Prints) -> Iterator[tuple[int, NDArray[np.bo
     ours, theirs = these.own(known.means), known.own(known.means)
     for start in range(0, len(these.coarse), ROWS):
         part = slice(start, start + ROWS)
-        alike = these.coarse[part] @ known.coarse.T >= ALIKE
-        if alike.any():
+        coarse = these.coarse[part] @ known.coarse.T
+        alike, maybe = coarse >= ALIKE, coarse >= MAYBE
+        if maybe.any():
             bits = these.bits[part]
-            alike &= bits @ (1 - known.bits).T + (1 - bits) @ known.bits.T <= MOST_BITS
+            other_bits = bits @ (1 - known.bits).T + (1 - bits) @ known.bits.T
+            alike &= other_bits <= MOST_BITS
+            maybe &= other_bits <= MAYBE_BITS
         if alike.any():
             own = [a[part] @ b.T for a, b in zip(ours, theirs, strict=True)]
             alike &= np.maximum(own[0], own[1]) >= OWN
-        yield start, alike
+        left = alike_without_moves(these.smooth[part], known.smooth, known.means[2], maybe)
+        moved = ~alike & (left >= EQUAL)
+        for row, other in np.argwhere(moved):
+            moved[row, other] = equal_when_aligned(these.fine[start + row], known.fine[other], known.means[1])
+        yield start, (alike & (left >= LEAST)) | moved
 
 
 def _joined(pairs: NDArray[np.intp], groups: Sequence[str]) -> tuple[str, ...]:

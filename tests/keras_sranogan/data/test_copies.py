@@ -10,6 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from keras_sranogan.data.copies import distinct_rows, find_copies, near_any, prints_of
+from keras_sranogan.data.load import load_images
+from keras_sranogan.data.source import open_source
+from sranogan_edge.preprocess import PreprocessSpec
 
 Image = NDArray[np.float32]
 RNG = np.random.default_rng(3)
@@ -102,3 +105,65 @@ def test_prints_of_another_size_are_compared_at_the_smaller() -> None:
     )
     assert near_any(x[:10], prints_of(small)).all()
     assert not near_any(films(10), prints_of(small)).any()
+
+
+def cropped(image: Image, share: float, across: float, down: float) -> Image:
+    """The image without a margin, at its former size; its place between 0 (left, top) and 1."""
+    side = image.shape[0]
+    kept = side * (1 - share)
+    scale, left, top = kept / side, (side - kept) * across, (side - kept) * down
+    move = np.array([[scale, 0, left], [0, scale, top]], np.float32)
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(image[..., 0], move, (side, side), flags=how)[..., None], np.float32)
+
+
+CORNERS = [(0.5, 0.5), (0.0, 0.0), (1.0, 0.3)]
+
+
+@pytest.mark.parametrize(("across", "down"), CORNERS)
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.03])
+def test_crops_are_near(share: float, across: float, down: float) -> None:
+    """A film without a margin, all around or on two sides, belongs with the whole one."""
+    x = films(60)
+    again = np.stack([cropped(image, share, across, down) for image in x[:20]])
+    assert near_any(again, prints_of(x)).all()
+    copies = find_copies(np.concatenate([x, again]), [f"p{n:02d}" for n in range(80)])
+    assert (copies.near, len(set(copies.groups))) == (40, 60)
+    assert copies.groups[60:] == copies.groups[:20]
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_phantoms_are_near_their_crops_alone(seed: int) -> None:
+    """Of 400 different phantoms none is near another one; nine of ten crops of 2 % are near theirs."""
+    source = open_source(f"phantom?train=400&size=128&seed={seed}")
+    x = load_images(source, source.items("train"), PreprocessSpec(size=128)).x
+    assert find_copies(x, [str(n) for n in range(400)]).near == 0
+    known = prints_of(x)
+    found = [near_any(np.stack([cropped(image, 0.02, *at) for image in x[:100]]), known) for at in CORNERS]
+    assert np.mean(found) > 0.9
+
+
+def test_parts_that_lie_a_little_elsewhere_are_not_near() -> None:
+    """Parts of one kind that are not always at the same place differ by their move and their grain alone."""
+    base = films(1)[0]
+    moves = RNG.normal(size=(150, 2)) * 0.6
+    lying = [
+        cv2.warpAffine(
+            base[..., 0],
+            np.array([[1, 0, a], [0, 1, b]], np.float32),
+            (64, 64),
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for a, b in moves
+    ]
+    x = np.array(lying)[..., None] + RNG.normal(size=(150, 64, 64, 1)) * 0.03
+    copies = find_copies(x.clip(0, 1).astype(np.float32), [str(n) for n in range(150)])
+    assert (copies.near, len(set(copies.groups))) == (0, 150)
+
+
+def test_images_without_anything_of_their_own_are_not_near() -> None:
+    """Flat images, and one image compared with itself alone, give no numbers that are none."""
+    flat = np.concatenate([np.full((1, 64, 64, 1), level, np.float32) for level in (0.2, 0.5)])
+    with np.errstate(all="raise"):
+        assert find_copies(flat, ["a", "b"]).near == 0
+        assert find_copies(films(2), ["a", "b"]).near == 0
