@@ -3,10 +3,10 @@
 Two images are near where all of these agree: their 8 x 8 averages; the signs of their lowest frequencies (a
 perceptual hash, Zauner 2010); and what sets each apart from the mean of all, at 8 x 8 or at 32 x 32. The last
 keeps parts before a fixed camera apart, which differ in little but are other parts, wherever they lie. Those
-that agree less are near where one is the other, moved a little (:mod:`keras_sranogan.data.moved`). Measured on
-six sets of films, cells, bricks and boards: copies that were compressed, shrunk, brightened or made noisy are
-found, and almost no two images of different patients are called near. Of crops of 2 % most are found; not of
-textures, nor of parts before a fixed camera, which have little of their own but grain.
+that agree less are near where one is the other, moved a little (:mod:`keras_sranogan.data.moved`). Measured
+on six sets of films, cells, bricks and boards: copies that were compressed, shrunk, brightened or made noisy
+are found, and almost no two images of different patients are called near. Of crops of 2 % most are found; not
+of textures, nor of parts before a fixed camera, which have little of their own but grain.
 """
 
 from __future__ import annotations

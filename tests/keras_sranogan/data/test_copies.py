@@ -132,12 +132,11 @@ def test_crops_are_near(share: float, across: float, down: float) -> None:
     assert copies.groups[60:] == copies.groups[:20]
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-def test_phantoms_are_near_their_crops_alone(seed: int) -> None:
-    """Of 400 different phantoms none is near another one; nine of ten crops of 2 % are near theirs."""
-    source = open_source(f"phantom?train=400&size=128&seed={seed}")
+def test_phantoms_are_near_their_crops_alone() -> None:
+    """Of 200 different phantoms none is near another one; nine of ten crops of 2 % are near theirs."""
+    source = open_source("phantom?train=200&size=128&seed=7")
     x = load_images(source, source.items("train"), PreprocessSpec(size=128)).x
-    assert find_copies(x, [str(n) for n in range(400)]).near == 0
+    assert find_copies(x, [str(n) for n in range(200)]).near == 0
     known = prints_of(x)
     found = [near_any(np.stack([cropped(image, 0.02, *at) for image in x[:100]]), known) for at in CORNERS]
     assert np.mean(found) > 0.9
@@ -147,15 +146,9 @@ def test_parts_that_lie_a_little_elsewhere_are_not_near() -> None:
     """Parts of one kind that are not always at the same place differ by their move and their grain alone."""
     base = films(1)[0]
     moves = RNG.normal(size=(150, 2)) * 0.6
-    lying = [
-        cv2.warpAffine(
-            base[..., 0],
-            np.array([[1, 0, a], [0, 1, b]], np.float32),
-            (64, 64),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        for a, b in moves
-    ]
+    shifts = [np.array([[1, 0, across], [0, 1, down]], np.float32) for across, down in moves]
+    edge = cv2.BORDER_REPLICATE
+    lying = [cv2.warpAffine(base[..., 0], shift, (64, 64), borderMode=edge) for shift in shifts]
     x = np.array(lying)[..., None] + RNG.normal(size=(150, 64, 64, 1)) * 0.03
     copies = find_copies(x.clip(0, 1).astype(np.float32), [str(n) for n in range(150)])
     assert (copies.near, len(set(copies.groups))) == (0, 150)
