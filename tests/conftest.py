@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,18 @@ def tiny_settings(seed: int = 0) -> TrainSettings:
         corrector=CorrectorSettings(search_steps=2, steps=10, batch=8),
         detector=DetectorSettings(jitter_copies=1),
     )
+
+
+@pytest.fixture(autouse=True)
+def a_log_of_its_own() -> Iterator[None]:
+    """Take away a log handler that a command left in this process: its stream ends with the test."""
+    root, ours = logging.getLogger(), logging.getLogger("sranogan_edge")
+    levels = root.level, ours.level
+    yield
+    for handler in [one for one in root.handlers if one.get_name() == "sranogan"]:
+        root.removeHandler(handler)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import shutil
 import subprocess
@@ -32,18 +31,6 @@ def no_gpu_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sranogan_edge.backend.DEVICES", ())
     for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(autouse=True)
-def a_log_of_its_own() -> Iterator[None]:
-    """Take away a log handler that a command left in this process: its stream ends with the test."""
-    root, ours = logging.getLogger(), logging.getLogger("sranogan_edge")
-    levels = root.level, ours.level
-    yield
-    for handler in [one for one in root.handlers if one.get_name() == "sranogan"]:
-        root.removeHandler(handler)
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
 
 
 @contextlib.contextmanager
