@@ -73,7 +73,7 @@ class OwnOutputs:
 
     def holds(self, real: Path) -> bool:
         """Whether ``real`` (absolute, without links) is an output, or below one."""
-        above = real if real.is_dir() else real.parent
+        above = real if os.path.isdir(real) else real.parent  # false of a share whose server is gone
         if above != real and real.name in self._own_names(above):
             return True
         return any(self._is_output(folder) for folder in (above, *above.parents))

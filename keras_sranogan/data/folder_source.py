@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def _index_places(layout: Layout) -> list[Path]:
     bases: Sequence[Path] = [*layout.folders.values()] or [layout.inner]
     labels = [label for classes in layout.classes.values() for label in classes] if layout.named else []
     below = [base / label for base in bases for label in labels]
-    return [*reversed(wrapping), *layout.folders.values(), *(path for path in below if path.is_dir())]
+    return [*reversed(wrapping), *layout.folders.values(), *filter(os.path.isdir, below)]
 
 
 def _missing(layout: Layout) -> Mapping[str, str]:

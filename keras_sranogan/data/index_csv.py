@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -88,7 +89,8 @@ def indexes_in(folder: Path) -> list[Path]:
     Raises:
         DataError: there is one of a spreadsheet program's own.
     """
-    found = [path for path in entries(folder) if path.is_file() and path.name.casefold().startswith("index.")]
+    named = [path for path in entries(folder) if path.name.casefold().startswith("index.")]
+    found = [*filter(os.path.isfile, named)]  # false, not an error, of a share whose server is gone
     for path in found:
         if path.suffix.casefold() in SPREADSHEETS:
             raise DataError(f"{path}: is a spreadsheet. Save it as {INDEX} (CSV, UTF-8), or remove it.")
