@@ -15,7 +15,7 @@ from keras_sranogan.audit.figures import Figures, all_figures
 from keras_sranogan.audit.plots import draw_audit
 from keras_sranogan.audit.report import markdown_section, render_audit
 from keras_sranogan.audit.verdict import judge
-from keras_sranogan.data.source import DataSource
+from keras_sranogan.data.source import DataSource, passed_over_by
 from keras_sranogan.report import make_folders, writing_results
 from keras_sranogan.scorers import Scorer, open_scorer
 from sranogan_edge.errors import SettingsError
@@ -115,6 +115,7 @@ def audit_scorers(
         "verdict": asdict(judge(measured)),
         **asdict(measured),
         "skipped": {column.control.name: column.skipped for column in columns},
+        "passed_over": [str(one) for one in passed_over_by(source)],
         **_circumstances(scorers, source.name, options),
         "minutes": round((time.monotonic() - started) / 60, 2),
     }

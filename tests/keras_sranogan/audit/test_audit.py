@@ -140,8 +140,9 @@ def test_models_that_see_different_images_are_refused(drawn: Make, reads: Make) 
 
 
 def test_files_are_judged_where_there_are_files(drawn: Make, reads: Make, on_disk: Make) -> None:
-    """PNG normals and JPEG abnormals: the files give the classes away, and the audit warns of it."""
+    """PNG normals and JPEG abnormals: the files give the classes away; what is no image is named, too."""
     folder = on_disk(drawn(each=30))
+    (folder / "notes.txt").write_text("no image")
     figures = audited(reads("content", drawn()), open_source(str(folder)))
     bytes_per_pixel = figures["statistics"]["bytes_per_pixel"]
     assert bytes_per_pixel["auroc"]["plain"] < 0.05
@@ -149,6 +150,7 @@ def test_files_are_judged_where_there_are_files(drawn: Make, reads: Make, on_dis
     assert "low_pass" not in bytes_per_pixel["auroc"]
     assert kinds(figures, "the files") == {"warns"}
     assert figures["associations"]["NORMAL"]["file_bytes"]["rho"] is not None
+    assert [one.partition(": ")[0] for one in figures["passed_over"]] == [str(folder / "notes.txt")]
 
 
 @pytest.fixture
