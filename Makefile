@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test coverage test-all test-edge test-install test-services device-image lint format requirements clean
+.PHONY: help setup demo test coverage test-all test-edge test-install test-services device-image transfer lint format requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ test-services: $(DEV) ## the tests with real servers (DICOM, MQTT, RTSP) and a b
 	@if path="$$(bash tests/services/install.sh)"; then required=1; \
 	else required=; path=; echo 'What is missing is skipped, and named below.' >&2; fi; \
 	PATH="$$PATH:$$path" SRANOGAN_REQUIRE_SERVICES=$$required $(PY) -m pytest -rs -m 'services and not slow' tests/edge
+
+transfer: $(DEV) ## print the table of designs on every set, from the committed figures
+	$(PY) -m benchmarks.transfer table
 
 lint: $(DEV) ## ruff, and mypy (the edge also as Python 3.10)
 	$(VENV)/bin/ruff check .

@@ -46,7 +46,7 @@ from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.density import Calibration, Density
 from sranogan_edge.errors import DataError
 from sranogan_edge.frame import Frame
-from sranogan_edge.head import head_input, input_side, pooled, total_evidence
+from sranogan_edge.head import head_input, pooled, total_evidence
 
 Images = NDArray[np.float32]
 
@@ -131,7 +131,7 @@ class Bench:
     def __init__(self, run: Run, source: DataSource, split: str, progress: Progress, head_steps: int) -> None:
         self.settings, self.source, self.progress = run.settings, source, progress
         self.networks, self.head_steps = run.networks(), head_steps
-        self.side = input_side(self.settings.search_size)
+        self.side = self.settings.head_side
         self.normals, self.seen = run.held_out_normals(), run.seen()
         self.trained_on = read_normals(Reader(source, self.settings, progress, 0.05)).fit.x
         self._reconstruct = Reconstructor(self.networks, self.settings.search, self.settings.preprocess)

@@ -65,8 +65,8 @@ def train(
     anomalies: Annotated[
         str,
         typer.Option(
-            help="What the head learns to find: opacities (radiographs), defects (surfaces, parts), or auto: "
-            "defects for an MVTec folder and the phantom, else opacities."
+            help="What the head learns to find: opacities (radiographs), defects (surfaces, parts), mixture "
+            "(all, and foreign texture) or auto: defects for an MVTec folder and the phantom, else opacities."
         ),
     ] = "auto",
     contamination: Annotated[

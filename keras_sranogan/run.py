@@ -37,7 +37,6 @@ from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.training import write_json, writing
 from sranogan_edge.density import Calibration, Density
 from sranogan_edge.errors import RunError, SettingsError
-from sranogan_edge.head import input_side
 
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
@@ -209,7 +208,7 @@ class Run:
             refiner=self.load_into(build_refiner(low, settings.refiner), "refiner"),
             resolver=self.load_into(build_super_resolver(low, settings.srgan), "resolver"),
             judge=feature_extractor(judge, settings.srgan.feature_block),
-            head=self.load_into(build_head(input_side(low), settings.head), "head"),
+            head=self.load_into(build_head(settings.head_side, settings.head), "head"),
             corrector=self._corrector(settings),
         )
 

@@ -17,7 +17,8 @@ Precision = Literal["float32", "mixed_bfloat16"]
 Start = Literal["encoder", "random"]
 Optimiser = Literal["adam", "momentum"]
 SearchKind = Literal["gradient", "learned", "encoder"]
-Anomalies = Literal["opacities", "defects"]
+Anomalies = Literal["opacities", "defects", "mixture"]
+Sees = Literal["search", "image"]
 PresetName = Literal["demo", "standard", "paper"]
 
 SEARCH_SIDES_PX = (16, 32, 64, 128, 256)
@@ -141,6 +142,7 @@ class HeadSettings:
     """Stage 4's network, trained on normals with synthetic anomalies: 2 min on 2 cores as it stands."""
 
     anomalies: Anomalies = "opacities"  # opacities for radiographs, defects for surfaces and objects
+    sees: Sees = "search"  # the image as small as the search has it, or as it is judged
     width: int = 32
     steps: int = 1500
     pairs: int = 32  # normals a step, each with an anomalous twin
@@ -150,6 +152,7 @@ class HeadSettings:
 
     def __post_init__(self) -> None:
         check_choice("--anomalies", self.anomalies, get_args(Anomalies))
+        check_choice("sees", self.sees, get_args(Sees))
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,12 @@ class TrainSettings:
         if not 0 <= self.seed <= MAX_SEED:
             raise SettingsError(f"--seed must be from 0 to {MAX_SEED}; received {self.seed}")
         check_choice("--precision", self.precision, get_args(Precision))
+
+    @property
+    def head_side(self) -> int:
+        """Side in pixels of the head's input."""
+        whole = self.head.sees == "image"
+        return min(self.preprocess.size, 128) if whole else min(self.search_size, 64)
 
     @property
     def search_size(self) -> int:

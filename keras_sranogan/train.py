@@ -38,7 +38,6 @@ from keras_sranogan.train_anogan import searched, train_corrector, train_encoder
 from keras_sranogan.training import Progress, Stage, run_stage, write_json, writing
 from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.frame import Frame
-from sranogan_edge.head import input_side
 
 SHOWN = 16
 REPRESENTATIVE = 128  # training normals kept for the ranges of a quantised export
@@ -192,7 +191,7 @@ def _train_srgan(work: Training) -> None:
 
 
 def _train_head(work: Training) -> None:
-    side, settings = input_side(work.settings.search_size), work.settings.head
+    side, settings = work.settings.head_side, work.settings.head
     images = downscale_all(work.fit.x, side)
     work.seeded(5)
     head, averaged = build_head(side, settings, work.dtype), build_head(side, settings)
@@ -217,7 +216,7 @@ def _fit_detector(work: Training) -> None:
     _, groups = np.unique([item.group for part in loaded for item in part.items], return_inverse=True)
     x = from_bytes(to_bytes(np.concatenate([part.x for part in loaded])))
     normals = HeldOutNormals(x, groups, np.arange(len(x)) < len(work.held_out.x))
-    side = input_side(work.settings.search_size)
+    side = work.settings.head_side
     again = _jittered(work, work.fit, settings.jitter_copies)
     seen = from_bytes(to_bytes(downscale_all(np.concatenate([work.fit.x, again.x]), side)))
     work.run.save_normals(normals, work.fit.x[:: max(1, len(work.fit.x) // REPRESENTATIVE)], seen)

@@ -15,18 +15,12 @@ from sranogan_edge.preprocess import downscale
 
 Array = NDArray[np.float32]
 
-MAX_SIDE_PX = 64
 NEIGHBOURHOOD_SHARE = 0.26  # of the side: 17 of 64 pixels
 CONTRAST_FLOOR = 0.03  # standard deviation, in full scales, below which contrast is not amplified
 LIMIT = 4.0  # standard deviations; what lies beyond is clipped, so that int8 has a fixed range
 CHANNELS = 2
 POOLED_CELLS = 2  # features are averaged over 2x2 cells
 FLOOR = 1e-3
-
-
-def input_side(search_size: int) -> int:
-    """Side in pixels of the network's input."""
-    return min(search_size, MAX_SIDE_PX)
 
 
 def neighbourhood(side: int) -> int:

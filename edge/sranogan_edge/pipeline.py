@@ -17,7 +17,7 @@ from sranogan_edge.bundle import Bundle, Golden
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame
-from sranogan_edge.head import CHANNELS, POOLED_CELLS, head_input, input_side, pooled, total_evidence
+from sranogan_edge.head import CHANNELS, POOLED_CELLS, head_input, pooled, total_evidence
 from sranogan_edge.interpreter import LoadedGraph
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, preprocess
 from sranogan_edge.score import FEATURES, heat_planes, raw_distance, residual
@@ -28,6 +28,10 @@ Array = NDArray[np.float32]
 
 class RunsGraph(Protocol):
     """Anything that maps named float32 arrays to named float32 arrays (a loaded graph)."""
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of each input, by name."""
 
     def __call__(self, inputs: Mapping[str, Image]) -> dict[str, Image]:
         """Run once."""
@@ -117,13 +121,18 @@ def measure(
     clock.lap("features")
     apart = residual(x, resolved, f_x, f_resolved)
     clock.lap("residual")
-    seen = graphs["head"]({"image": head_input(plain, input_side(search_size))[None]})
+    seen = graphs["head"]({"image": head_input(plain, head_side(graphs["head"]))[None]})
     logits = seen["map"][0, ..., 0]
     measured = measurements(apart.features, seen["features"][0], logits)
     clock.lap("head")
     heat = heat_planes(apart.difference, plain, logits)
     distance = raw_distance(x_low, generated)
     return Reconstruction(x, generated, refined, resolved, measured, heat, distance, clock.laps, plain)
+
+
+def head_side(head: RunsGraph) -> int:
+    """Side in pixels of what the head looks at."""
+    return head.inputs["image"][1]
 
 
 def measurements(residual_features: Array, head_features: Array, logits: Array) -> dict[str, Array]:
@@ -225,7 +234,7 @@ class Detector:
 
 def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
     low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
-    side = input_side(bundle.search_size)
+    side = _side_of_head(graphs["head"], bundle.size)
     cells, pools = (graphs["head"].outputs.get(output, ()) for output in ("map", "features"))
     expected: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = {
         "search": ({"x": low}, {"generated": low}),
@@ -247,6 +256,12 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
                 f"the density of part {name!r} has {len(part.center)} features, this runner makes "
                 f"{made[name]}. Export the bundle again."
             )
+
+
+def _side_of_head(head: LoadedGraph, size: int) -> int:
+    """Return it, or the image's where the head looks at nothing that could be one."""
+    shape = head.inputs.get("image", ())
+    return shape[1] if len(shape) == 4 and shape[1] <= size else size
 
 
 def check_golden(detector: Detector, golden: Golden) -> list[float]:

@@ -54,6 +54,10 @@ class _Remembering:
         self._graph = graph
         self._answers: dict[bytes, dict[str, Images]] = {}
 
+    @property
+    def inputs(self) -> Mapping[str, tuple[int, ...]]:
+        return self._graph.inputs
+
     def __call__(self, inputs: Mapping[str, Images]) -> dict[str, Images]:
         key = b"".join(one.tobytes() for one in inputs.values())
         if key not in self._answers:

@@ -21,7 +21,7 @@ from keras_sranogan.training import Progress
 from sranogan_edge.bench.graphs import graph_cost
 from sranogan_edge.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.errors import BundleError
-from sranogan_edge.head import head_input, input_side
+from sranogan_edge.head import head_input
 from sranogan_edge.interpreter import Graph
 from sranogan_edge.pipeline import measure
 from sranogan_export.compare_steps import step_images
@@ -92,7 +92,8 @@ def prove(
     failed, past = found.failure()
     if failed:
         form = next(form for form in forms if form.name == failed)
-        raise EqualityError(_message(forms[0], form, past, found, _inputs(followed, x[:1], bundle)))
+        inputs = _inputs(followed, x[:1], bundle, networks.head.input_shape[1])
+        raise EqualityError(_message(forms[0], form, past, found, inputs))
     return found
 
 
@@ -169,7 +170,7 @@ def _graphs(
     ends: Mapping[str, Mapping[int, Images]],
 ) -> tuple[GraphRow, ...]:
     bundle = forms[0].bundle
-    inputs = _inputs(made, plain, bundle)
+    inputs = _inputs(made, plain, bundle, networks.head.input_shape[1])
     said = networks.head(inputs["head"]["image"], training=False)
     expected: dict[str, Arrays] = {
         "reconstruct": {
@@ -190,9 +191,8 @@ def _graphs(
     return tuple(rows)
 
 
-def _inputs(made: Reconstructions, plain: Images, bundle: Bundle) -> dict[str, Arrays]:
-    """What Keras gives each graph to work on."""
-    side = input_side(bundle.search_size)
+def _inputs(made: Reconstructions, plain: Images, bundle: Bundle, side: int) -> dict[str, Arrays]:
+    """What Keras gives each graph to work on; ``side`` is that of the head's input."""
     return {
         "search": {"x": downscale_all(made.x, bundle.search_size)},
         "reconstruct": {"generated": made.generated},

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, enhance_all, predict
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_edge.head import head_input, input_side
+from sranogan_edge.head import head_input
 from sranogan_edge.preprocess import PreprocessSpec
 from sranogan_export.quantize_aware import Ask, Student
 from sranogan_export.taps import IMAGE_RANGE, Tap
@@ -67,18 +67,19 @@ def examples(
         spec: how images are enhanced.
         plain: ``(N, S, S, 1)`` normals in [0, 1].
         small: ``(K, side, side, 1)`` more of them, as large as the head sees them; used for the search too
-            where that is its size.
+            where they are large enough.
     """
     size = int(networks.encoder.input_shape[1])
     x, small = enhance_all(plain, spec), _some(small)
     low = downscale_all(x, size)
-    if len(small) and small.shape[1] == size:
-        low = np.concatenate([low, enhance_all(small, spec)])[:MAX_LESSONS]
+    if len(small) and small.shape[1] >= size:
+        low = np.concatenate([low, downscale_all(enhance_all(small, spec), size)])[:MAX_LESSONS]
     codes, targets = _trajectories(networks, search, spec, low)
     generated = predict(networks.generator, codes)
     refined = predict(networks.refiner, generated)
     resolved = predict(networks.resolver, _some(refined))
-    looked_at = [head_input(one, input_side(size)) for one in (*plain, *small)]
+    side = int(networks.head.input_shape[1])
+    looked_at = [head_input(one, side) for one in (*plain, *small)]
     return Examples(x, low, codes, targets, generated, refined, resolved, np.stack(looked_at)[:MAX_LESSONS])
 
 

@@ -82,7 +82,7 @@ class UnrolledHead:
             _folded(f"head/block_{k}", conv, norm)
             for k, (conv, norm) in enumerate(zip(blocks, norms, strict=True), start=1)
         ]
-        width = blocks[0].filters
+        width = blocks[-1].filters // 3
         by_filters = {one.filters: one for one in convolutions if one.use_bias}
         self.coarse = _plain("head/coarse", by_filters[4 * width])
         self.skip = _plain("head/skip", by_filters[width])

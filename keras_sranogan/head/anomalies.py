@@ -25,8 +25,13 @@ SURROUNDINGS_SHARE = 1 / 14  # of the side: how far the brightness is looked for
 EMPTY = 0.12  # brightness below which there is no body and nothing is pasted
 MARGIN_SHARE = 0.1  # of the side: no anomaly is centred nearer to the border
 SPREAD_FLOOR = 1e-4
-SHARES = {"opacities": (0.65, 0.35, 0.0, 0.0, 0.0), "defects": (0.3, 0.15, 0.12, 0.21, 0.22)}
-BRIGHT_SHARE = {"opacities": 1.0, "defects": 0.5}
+SHARES: dict[Anomalies, tuple[float, ...]] = {  # of spots, haze, grain, patches, scratches, texture
+    "opacities": (0.65, 0.35, 0.0, 0.0, 0.0, 0.0),
+    "defects": (0.3, 0.15, 0.12, 0.21, 0.22, 0.0),
+    "mixture": (0.45, 0.05, 0.0, 0.2, 0.1, 0.2),
+}
+BRIGHT_SHARE: dict[Anomalies, float] = {"opacities": 1.0, "defects": 0.5, "mixture": 0.5}  # of spots and haze
+VISIBLE = 0.3  # of the standard deviation of brightness: a change that is marked in full
 MARKED = 0.25  # of an anomaly's strength, from where on its place counts as anomalous
 
 
@@ -43,6 +48,7 @@ SPOT = Lobes(4, 0.035, 0.12, 3.0)
 HAZE = Lobes(2, 0.12, 0.28, 2.5)
 GRAIN = Lobes(3, 0.06, 0.2, 2.5)
 PATCH = Lobes(2, 0.07, 0.2, 3.0)
+REGION = Lobes(2, 0.1, 0.25, 2.0)
 SCRATCH = Lobes(3, 0.015, 0.05, 25.0)
 
 
@@ -70,14 +76,18 @@ def paste(images: tf.Tensor, seed: tf.Tensor, kind: Anomalies) -> tuple[tf.Tenso
     seeds = tf.unstack(tf.random.split(seed, 2))
     scene = _scene(images, seeds[0], BRIGHT_SHARE[kind])
     borders = [round(share * images.shape[0]) for share in np.cumsum((0, *SHARES[kind]))]
-    makers = (_spots, _haze, _grain, _patches, _scratches)
+    makers = (_spots, _haze, _grain, _patches, _scratches, _texture)
     made = [
         make(scene.part(first, last), seeds[1] + number)
         for number, (make, (first, last)) in enumerate(zip(makers, itertools.pairwise(borders), strict=True))
         if last > first
     ]
     changed, masks = (tf.concat(parts, axis=0) for parts in zip(*made, strict=True))
-    return tf.clip_by_value(changed, 0.0, 1.0), masks
+    changed = tf.clip_by_value(changed, 0.0, 1.0)
+    if kind != "mixture":
+        return changed, masks
+    seen = blur(tf.abs(changed - images), 0.01 * images.shape[1]) / (VISIBLE * scene.spread)
+    return changed, tf.clip_by_value(seen, 0.0, 1.0)
 
 
 def _scene(images: tf.Tensor, seed: tf.Tensor, bright_share: float) -> Scene:
@@ -145,6 +155,22 @@ def _patches(scene: Scene, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     other = pose(scene.other, seeds[0], reach=4.0)
     mask = tf.clip_by_value(2.5 * _lobes(PATCH, scene.detail, seeds[1]) - 0.5, 0.0, 1.0)
     return scene.images + mask * uniform(one, seeds[2], 0.6, 1.0) * (other - scene.images), mask
+
+
+def _texture(scene: Scene, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blend in what another image is like elsewhere, in a place with the outline of smooth noise (Draem)."""
+    seeds, batch = tf.unstack(tf.random.split(seed, 6)), tf.shape(scene.images)[0]
+    one, side = (batch, 1, 1, 1), scene.images.shape[1]
+    turned = tf.image.rot90(pose(scene.other, seeds[0], reach=6.0))
+    gain, offset = uniform(one, seeds[1], -1.3, 1.3), uniform(one, seeds[2], -1.0, 1.0) * scene.spread
+    foreign = (turned - scene.smooth) * gain + scene.smooth + offset
+    noise = tf.zeros_like(scene.images)
+    for number, cells in enumerate((4, 8)):
+        coarse = tf.random.stateless_normal((batch, cells, cells, 1), seeds[3] + number)
+        noise += tf.image.resize(coarse, (side, side), "bicubic") / (number + 1)
+    body = tf.clip_by_value(1.5 * _lobes(REGION, scene.detail, seeds[4]), 0.0, 1.0)
+    mask = tf.sigmoid(12.0 * (noise - 0.3)) * body
+    return scene.images + mask * uniform(one, seeds[5], 0.3, 1.0) * (foreign - scene.images), mask
 
 
 def _scratches(scene: Scene, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

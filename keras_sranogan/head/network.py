@@ -13,19 +13,25 @@ from keras_sranogan.settings import HeadSettings
 from sranogan_edge.head import CHANNELS, CONTRAST_FLOOR, LIMIT, neighbourhood
 
 MOMENTUM = 0.97
+SMALL_PX = 64  # up to this side the stem halves it once, beyond it twice
 
 
 def build_head(side: int, settings: HeadSettings, dtype: str = "float32") -> keras.Model:
     """Return ``(B, side, side, CHANNELS)`` to ``features``, ``map`` and ``logit``.
 
-    ``features`` ``(B, side/8, side/8, 3 * width)`` are what the density is fitted to, ``map``
-    ``(B, side/4, side/4, 1)`` are logits of an anomaly at each place, ``logit`` ``(B, 1)`` of one anywhere
-    (used in training alone).
+    With s the side, or half of it beyond ``SMALL_PX``: ``features`` ``(B, s/8, s/8, 3 * width)`` are what the
+    density is fitted to, ``map`` ``(B, s/4, s/4, 1)`` are logits of an anomaly at each place, ``logit``
+    ``(B, 1)`` of one anywhere (used in training alone). ``early`` ``(B, s/2, s/2, width)`` and ``middle``
+    ``(B, s/4, s/4, 2 * width)`` are features on the way, to compare designs by.
     """
     image = keras.layers.Input((side, side, CHANNELS), dtype="float32")
     width = settings.width
     x = SpaceToDepth(dtype=dtype)(image)
-    for channels, stride in ((width, 1), (width, 1), (2 * width, 2), (2 * width, 1)):
+    stem = ((width, 1),) if side <= SMALL_PX else ((width // 2, 1), (width, 2))
+    for channels, stride in (*stem, (width, 1)):
+        x = _block(x, channels, stride, dtype)
+    early = x
+    for channels, stride in ((2 * width, 2), (2 * width, 1)):
         x = _block(x, channels, stride, dtype)
     middle = x
     features = _block(_block(x, 3 * width, 2, dtype), 3 * width, 1, dtype)
@@ -34,7 +40,8 @@ def build_head(side: int, settings: HeadSettings, dtype: str = "float32") -> ker
     places = keras.layers.Conv2D(1, 1, dtype=dtype)(keras.layers.ReLU(dtype=dtype)(both))
     pools = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
     whole = keras.layers.Concatenate(dtype=dtype)([pool(dtype=dtype)(features) for pool in pools])
-    outputs = {"features": features, "map": places, "logit": keras.layers.Dense(1, dtype=dtype)(whole)}
+    outputs = {"early": early, "middle": middle, "features": features, "map": places}
+    outputs["logit"] = keras.layers.Dense(1, dtype=dtype)(whole)
     return keras.Model(image, {name: _float32(x) for name, x in outputs.items()}, name="head")
 
 

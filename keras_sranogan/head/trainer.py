@@ -41,6 +41,7 @@ def _head_step(
     settings: TrainSettings,
 ) -> Step:
     own, count = settings.head, int(data.shape[0])
+    cell = data.shape[1] // head.output["map"].shape[1]
     truth = tf.concat([tf.zeros((own.pairs, 1)), tf.ones((own.pairs, 1))], axis=0)
 
     @tf.function(autograph=False)
@@ -48,7 +49,7 @@ def _head_step(
         seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "head", number), 3))
         normal = nuisance(tf.gather(data, draw_batch(count, own.pairs, seeds[0])), seeds[1])
         anomalous, masks = paste(normal, seeds[2], own.anomalies)
-        places = tf.nn.avg_pool2d(tf.cast(masks > MARKED, tf.float32), 4, 4, "VALID")
+        places = tf.nn.avg_pool2d(tf.cast(masks > MARKED, tf.float32), cell, cell, "VALID")
         places = tf.concat([tf.zeros_like(places), places], axis=0)
         seen = head_inputs(tf.concat([normal, anomalous], axis=0))
         with tf.GradientTape() as tape:

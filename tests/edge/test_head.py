@@ -16,7 +16,6 @@ from sranogan_edge.head import (
     FLOOR,
     LIMIT,
     head_input,
-    input_side,
     neighbourhood,
     pooled,
     total_evidence,
@@ -33,13 +32,7 @@ def textured(size: int = 64, seed: int = 0) -> Array:
     return np.clip(0.5 + waves, 0.2, 0.8).astype(np.float32)[..., None]
 
 
-@pytest.mark.parametrize(("search_size", "side"), [(16, 16), (32, 32), (64, 64), (128, 64), (256, 64)])
-def test_side_is_the_searchs_up_to_a_limit(search_size: int, side: int) -> None:
-    """The head sees as much as the search does, and never more than 64 pixels."""
-    assert input_side(search_size) == side
-
-
-@pytest.mark.parametrize(("side", "window"), [(16, 5), (32, 9), (64, 17)])
+@pytest.mark.parametrize(("side", "window"), [(16, 5), (32, 9), (64, 17), (128, 33)])
 def test_neighbourhood_has_a_middle(side: int, window: int) -> None:
     """The window of local contrast is odd and about a quarter of the side."""
     assert neighbourhood(side) == window

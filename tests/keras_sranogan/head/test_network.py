@@ -46,7 +46,7 @@ def head() -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("side", [16, 32, 64])
+@pytest.mark.parametrize("side", [16, 32, 64, 128])
 def test_training_sees_what_the_device_sees(side: int) -> None:
     """The graph's input equals the device's NumPy and OpenCV, on textured, flat and clipped images."""
     flat = np.stack([np.full((side, side, 1), level, np.float32) for level in (0.0, 0.5)])
@@ -68,14 +68,16 @@ def test_exposure_hardly_changes_the_input(gain: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("side", [16, 32, 64])
+@pytest.mark.parametrize("side", [16, 32, 64, 128])
 def test_shapes(side: int, dtype: str) -> None:
     """Features, map and logit have the documented shapes, in float32 whatever it computes in."""
     said = build_head(side, NARROW, dtype)(np.zeros((3, side, side, CHANNELS), np.float32), training=False)
-    shapes = {name: tuple(value.shape) for name, value in said.items()}
+    shapes, half = {name: tuple(value.shape) for name, value in said.items()}, min(side, 64) // 2
     assert shapes == {
-        "features": (3, side // 8, side // 8, 3 * NARROW.width),
-        "map": (3, side // 4, side // 4, 1),
+        "early": (3, half, half, NARROW.width),
+        "middle": (3, half // 2, half // 2, 2 * NARROW.width),
+        "features": (3, half // 4, half // 4, 3 * NARROW.width),
+        "map": (3, half // 2, half // 2, 1),
         "logit": (3, 1),
     }
     assert {str(value.dtype) for value in said.values()} == {"<dtype: 'float32'>"}

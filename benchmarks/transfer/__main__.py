@@ -1,0 +1,63 @@
+"""Train and judge designs on every set, and print the table.
+
+::
+
+    make transfer                                     # the table, from the committed figures
+    python -m benchmarks.transfer run mixture-128     # makes what is missing of one design's figures
+
+Normals alone are learned from, and give every density and threshold; labels only report. Killed and started
+again it goes on with the judgement that it was at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.transfer.fast import run_fast
+from benchmarks.transfer.protocols import PROTOCOLS
+from benchmarks.transfer.table import markdown, read_results
+from keras_sranogan.settings import check_choice
+from sranogan_edge.cli_common import run as run_command
+from sranogan_edge.errors import ExitCode
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "transfer"
+CACHE = Path.home() / ".cache" / "sranogan" / "transfer"
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def table(
+    view: Annotated[str, typer.Option(help="plain or low_pass.")] = "plain",
+    figure: Annotated[str, typer.Option(help="auroc or false_alarms.")] = "auroc",
+) -> None:
+    """Print the table of what was judged."""
+    typer.echo(markdown(read_results(RESULTS, view, figure)))
+
+
+@app.command()
+def run(
+    designs: Annotated[list[str], typer.Argument(help="Names of designs.")],
+    seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 3,
+    protocol: Annotated[list[str] | None, typer.Option(help="Only these; all by default.")] = None,
+) -> None:
+    """Train and judge designs on every set that is here."""
+
+    def work() -> ExitCode:
+        for name in protocol or []:
+            check_choice("--protocol", name, tuple(PROTOCOLS))
+        for design in designs:
+            for seed in range(seeds):
+                for name in protocol or PROTOCOLS:
+                    typer.echo(f"{design}, seed {seed}, {name}")
+                    run_fast(design, name, seed, RESULTS, CACHE)
+        return ExitCode.OK
+
+    run_command(work)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,42 @@
+"""The designs that are compared, by name; what lost stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from keras_sranogan.settings import HeadSettings, TrainSettings, check_choice, preset
+
+SHORT = HeadSettings(steps=700, pairs=16)  # of the fast lane: a third of the images that a whole run sees
+
+
+@dataclass(frozen=True)
+class Design:
+    """A head, briefly trained, in the fast lane.
+
+    Attributes:
+        says: what it is, in a table's words.
+        changes: to the settings of the short head.
+    """
+
+    says: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self, seed: int) -> TrainSettings:
+        """Return those of a run of this design."""
+        chosen = preset("standard", seed=seed)
+        return replace(chosen, head=replace(SHORT, **self.changes))
+
+
+DESIGNS = {
+    "opacities-64": Design("opacities, 64 px", {"anomalies": "opacities", "sees": "search"}),
+    "defects-64": Design("defects, 64 px", {"anomalies": "defects", "sees": "search"}),
+    "defects-128": Design("defects, 128 px", {"anomalies": "defects", "sees": "image"}),
+    "mixture-128": Design("mixture, 128 px", {"anomalies": "mixture", "sees": "image"}),
+}
+
+
+def design(name: str) -> Design:
+    """Return a design; raises SettingsError where there is none of that name."""
+    check_choice("--design", name, tuple(DESIGNS))
+    return DESIGNS[name]

@@ -1,0 +1,82 @@
+"""What is measured of images, part by part: features of a head, its map, residuals of a reconstruction."""
+
+from __future__ import annotations
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from keras_sranogan.detector.normals import from_bytes
+from keras_sranogan.head.network import build_head
+from keras_sranogan.head.trainer import head_stage
+from keras_sranogan.settings import TrainSettings
+from sranogan_edge.head import head_input, pooled, total_evidence
+from sranogan_edge.preprocess import downscale, enhance
+from sranogan_edge.score import frequency_bands, log_energy, standardise
+
+Array = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+BATCH = 32
+
+
+def train_head(fit: Bytes, settings: TrainSettings) -> keras.Model:
+    """Train the product's head on normals ``(N, S, S, 1)``."""
+    side = settings.head_side
+    images = np.stack([downscale(one, side) for one in from_bytes(fit)])
+    keras.utils.set_random_seed(settings.seed * 101 + 5)
+    head, averaged = build_head(side, settings.head, settings.precision), build_head(side, settings.head)
+    averaged.set_weights(head.get_weights())
+    stage = head_stage(head, averaged, images, settings)
+    for number in range(stage.steps):
+        said = stage.step(tf.constant(number, tf.int64))
+        if (number + 1) % 100 == 0:
+            print(f"  head {number + 1} of {stage.steps}: {float(said['image']):.3f}", flush=True)
+    return averaged
+
+
+def head_parts(head: keras.Model, images: Bytes) -> dict[str, Array]:
+    """Return each part, ``(N, D)`` by name."""
+    side = head.input_shape[1]
+    rows: dict[str, list[Array]] = {name: [] for name in ("early", "middle", "late", "map")}
+    for first in range(0, len(images), BATCH):
+        x = from_bytes(images[first : first + BATCH])
+        said = head(np.stack([head_input(one, side) for one in x]), training=False)
+        for name, output in (("early", "early"), ("middle", "middle"), ("late", "features")):
+            rows[name] += [pooled(one) for one in said[output].numpy()]
+        logits = said["map"].numpy()[..., 0]
+        rows["map"] += [np.array([total_evidence(one)], np.float32) for one in logits]
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def laplacian(images: Bytes) -> Array:
+    """Mean log Laplacian energy at 32 px, ``(N, 1)``: low in some sets' anomalies, high in others'."""
+    small = [cv2.resize(one[..., 0], (32, 32), interpolation=cv2.INTER_AREA) for one in from_bytes(images)]
+    energy = [np.log(np.square(cv2.Laplacian(one, cv2.CV_32F)) + 1e-6).mean() for one in small]
+    return np.array(energy, np.float32)[:, None]
+
+
+class PcaResidual:
+    """What ``k`` principal components of normals leave of an image, at 64 px at most, contrast enhanced."""
+
+    def __init__(self, fit: Bytes, k: int, settings: TrainSettings) -> None:
+        """Fit to normals."""
+        self.settings, self.side = settings, min(settings.search_size, fit.shape[1])
+        self.pca = PCA(k, svd_solver="randomized", random_state=0).fit(self._flat(fit))
+
+    def _flat(self, images: Bytes) -> Array:
+        spec = self.settings.preprocess
+        small = [downscale(enhance(one, spec), self.side)[..., 0] for one in from_bytes(images)]
+        return np.stack([standardise(one).ravel() for one in small])
+
+    def __call__(self, images: Bytes) -> Array:
+        """Log energies of the residual by band and cell, and of the image less its reconstruction's."""
+        x = self._flat(images)
+        made = self.pca.inverse_transform(self.pca.transform(x))
+        rows = []
+        for a, b in zip(x, made, strict=True):
+            one, other = (v.reshape(self.side, self.side).astype(np.float32) for v in (a, b))
+            rows.append(log_energy(frequency_bands(one - other)).ravel())
+        return np.stack(rows)

@@ -1,0 +1,55 @@
+"""The table of designs: sets and protocols in columns, then the mean over them, and the worst."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.transfer.designs import DESIGNS
+from benchmarks.transfer.judge import SCORES
+from benchmarks.transfer.protocols import PROTOCOLS
+
+Cells = Mapping[tuple[str, str], Mapping[str, list[float]]]  # by design and score: by protocol, one a seed
+
+
+def read_results(folder: Path, view: str, figure: str) -> dict[tuple[str, str], dict[str, list[float]]]:
+    """Return a figure of every judgement in ``folder``."""
+    cells: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(folder.glob("*__*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for score, views in found["scores"].items():
+            cells[found["design"], score][found["protocol"]].append(views[view][figure])
+    return cells
+
+
+def markdown(cells: Cells) -> str:
+    """Return the table: means over seeds, ± their spread; best mean first among the scores of a design."""
+    columns = [name for name in PROTOCOLS if any(name in row for row in cells.values())]
+    lines = [
+        "| design | score | " + " | ".join(columns) + " | mean | worst |",
+        "|---|---|" + "---|" * (len(columns) + 2),
+    ]
+    for design, score in _order(cells):
+        row = cells[design, score]
+        means = [float(np.mean(row[name])) if name in row else float("nan") for name in columns]
+        shown = [_cell(row.get(name, [])) for name in columns]
+        complete = not np.isnan(means).any()
+        ends = [f"**{np.mean(means):.3f}**", f"{np.min(means):.3f}"] if complete else ["", ""]
+        lines.append(f"| {DESIGNS[design].says} | {score} | " + " | ".join([*shown, *ends]) + " |")
+    return "\n".join(lines)
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ±{np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread}"
+
+
+def _order(cells: Cells) -> Iterable[tuple[str, str]]:
+    scores = list(SCORES)
+    return sorted(cells, key=lambda key: (list(DESIGNS).index(key[0]), scores.index(key[1])))
