@@ -16,10 +16,10 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.transfer.fast import run_fast
 from benchmarks.transfer.protocols import PROTOCOLS
 from benchmarks.transfer.table import markdown, read_results
 from keras_sranogan.settings import check_choice
+from keras_sranogan.startup import start_tensorflow
 from sranogan_edge.cli_common import run as run_command
 from sranogan_edge.errors import ExitCode
 
@@ -35,7 +35,10 @@ def table(
     figure: Annotated[str, typer.Option(help="auroc or false_alarms.")] = "auroc",
 ) -> None:
     """Print the table of what was judged."""
-    typer.echo(markdown(read_results(RESULTS, view, figure)))
+    cells = read_results(RESULTS, view, figure)
+    typer.echo(
+        markdown(cells) if cells else f"{RESULTS} holds no figures yet: run a design first (run --help)"
+    )
 
 
 @app.command()
@@ -47,6 +50,9 @@ def run(
     """Train and judge designs on every set that is here."""
 
     def work() -> ExitCode:
+        start_tensorflow()
+        from benchmarks.transfer.fast import run_fast
+
         for name in protocol or []:
             check_choice("--protocol", name, tuple(PROTOCOLS))
         for design in designs:
