@@ -289,11 +289,11 @@ def preset(
             preset="demo",
             checkpoint_every_steps=100,
             calibration_share=0.3,
-            anogan=AnoganSettings(max_width=64, steps=160, batch=24, ema_decay=0.97, encoder_steps=80),
+            anogan=AnoganSettings(max_width=64, steps=120, batch=24, ema_decay=0.97, encoder_steps=80),
             search=SearchSettings(steps=2),
             refiner=RefinerSettings(filters=16, steps=100),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=120),
-            head=HeadSettings(steps=550),
+            head=HeadSettings(steps=450),
             corrector=CorrectorSettings(steps=0),  # the learned search is not shown
             detector=DetectorSettings(jitter_copies=2),
         )
