@@ -43,7 +43,7 @@ $(DEV): $(RUN) requirements/dev.txt
 	@'$(PYTHON)' requirements/install.py $(VENV) requirements/dev.txt
 	@touch $@
 
-demo: $(RUN) ## train on phantoms, export to int8, evaluate, score twelve films; five to six minutes
+demo: $(RUN) ## train on phantoms, export to int8, evaluate, score twelve films; about five minutes
 	@$(VENV)/bin/sranogan-demo --out demo
 
 # Three processes for two cores: many tests wait for a timeout or a disk. The tests of a file stay in one process.
