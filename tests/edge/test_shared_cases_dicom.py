@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom
 
+from sranogan_edge.dicom.decoders import decodable
 from sranogan_edge.dicom.read import read_object
 from sranogan_edge.dicom.study import study_of
 from tests.edge.dicom_objects import saved
@@ -20,6 +21,8 @@ from tests.shared_cases import CASES, every_file_of, needs, scored
 
 pytestmark = needs("dicom")
 
+JPEG_12_BITS = "one-film-each/cr_jpeg12_sos_se0.dcm"  # the extra dicom-jpeg decodes it
+UNDECODABLE = set() if pydicom.uid.JPEGExtended12Bit in decodable() else {JPEG_12_BITS}
 PLAIN, CR = "results-refused/plain.dcm", "one-film-each/cr_good_1.dcm"
 Change = Callable[[pydicom.Dataset], None]
 
@@ -170,13 +173,14 @@ def lines(
             change(dataset)
             (root / f"{number:03}-{frame}.dcm").write_bytes(saved(dataset))
     code, found, figures, told = scored(tiny_bundle, [CASES / "dicom", root], root / "out")
-    assert (code, figures["failed"], figures["passed_over"]) == (0, 0, {}), told
+    expected: tuple[Any, ...] = (4, 2, {}) if UNDECODABLE else (0, 0, {})  # the film, and its twin
+    assert (code, figures["failed"], figures["passed_over"]) == expected, told
     by_file = {line["file"]: line for line in found}
     own = {name: by_file[str(CASES / "dicom" / name)] for name in TWINS}
     twins = {}
     for number, name in enumerate(TWINS):
         of_frames = [by_file[str(path)] for path in sorted(root.glob(f"{number:03}-*.dcm"))]
-        twins[name] = max(of_frames, key=lambda line: float(line["score"]))
+        twins[name] = max(of_frames, key=lambda line: float(line["score"] or 0))
     return own, twins
 
 
@@ -189,6 +193,10 @@ def test_every_object_is_named() -> None:
 def test_an_object_has_the_score_of_its_twin(name: str, lines: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """The same number, out of the frame that was expected, and no frame is lost without a word."""
     line, twin = lines[0][name], lines[1][name]
+    if name in UNDECODABLE:
+        assert "cannot be decoded" in line["error"]
+        assert "pip install" in line["error"]
+        return
     frame, frames, lost = FRAMES.get(name, (None, 1, 0))
     if len(TWINS[name]) > 2:
         frames = len(TWINS[name]) - 1

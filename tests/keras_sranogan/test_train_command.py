@@ -72,7 +72,10 @@ def test_help_names_the_sizes() -> None:
             ["--precision", "float16"],
             "--precision must be auto, float32 or mixed_bfloat16; received 'float16'",
         ),
-        (["--anomalies", "cats"], "--anomalies must be one of auto, opacities, defects, mixture; received 'cats'"),
+        (
+            ["--anomalies", "cats"],
+            "--anomalies must be one of auto, opacities, defects, mixture; received 'cats'",
+        ),
         (["--seed", "-1"], "--seed must be from 0"),
         (["--max-bad-share", "2"], "max_bad_share must be from 0 to 1"),
     ],
