@@ -27,7 +27,7 @@ def read_results(folder: Path, view: str, figure: str) -> dict[tuple[str, str], 
 
 
 def markdown(cells: Cells) -> str:
-    """Return the table: means over seeds, ± their spread; best mean first among the scores of a design."""
+    """Return the table: means over seeds, ± their spread; mean and worst where every protocol was judged."""
     columns = [name for name in PROTOCOLS if any(name in row for row in cells.values())]
     lines = [
         "| design | score | " + " | ".join(columns) + " | mean | worst |",
@@ -37,7 +37,7 @@ def markdown(cells: Cells) -> str:
         row = cells[design, score]
         means = [float(np.mean(row[name])) if name in row else float("nan") for name in columns]
         shown = [_cell(row.get(name, [])) for name in columns]
-        complete = not np.isnan(means).any()
+        complete = len(columns) == len(PROTOCOLS) and not np.isnan(means).any()
         ends = [f"**{np.mean(means):.3f}**", f"{np.min(means):.3f}"] if complete else ["", ""]
         lines.append(f"| {DESIGNS[design].says} | {score} | " + " | ".join([*shown, *ends]) + " |")
     return "\n".join(lines)
