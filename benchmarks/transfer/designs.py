@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_sranogan.settings import HeadSettings, TrainSettings, check_choice, preset
 
-SHORT = HeadSettings(steps=700, pairs=16)  # of the fast lane: a third of the images that a whole run sees
+SHORT = HeadSettings(steps=700, pairs=16)  # of the fast lane: a quarter of the images that a whole run sees
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class PcaResidual:
         return np.stack([standardise(one).ravel() for one in small])
 
     def __call__(self, images: Bytes) -> Array:
-        """Log energies of the residual by band and cell, and of the image less its reconstruction's."""
+        """Log energies of the residual by band and cell, ``(N, 64)``."""
         x = self._flat(images)
         made = self.pca.inverse_transform(self.pca.transform(x))
         rows = []

@@ -120,6 +120,8 @@ class Images:
 def read_images(protocol: Protocol, spec: PreprocessSpec, copies: int, cache: Path) -> Images:
     """Read the images of ``protocol``, or take them from the folder ``cache``, where they are kept.
 
+    They are known there by name, size and copies: remove the folder where a set itself has changed.
+
     Raises:
         DataError: its images are not here.
     """
