@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from sranogan_edge.cli import app as score_app
 from sranogan_edge.errors import ExitCode
+from sranogan_edge.feeds import Arrival
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.image_files import list_images
 from sranogan_edge.image_list import Reason
@@ -102,11 +104,23 @@ def test_the_watched_folder(tree: Path, caplog: pytest.LogCaptureFixture) -> Non
     """Images go on arriving, and the share is named in the log once."""
     caplog.set_level("DEBUG", "sranogan_edge")
     feed = WatchFeed(tree, settle_s=0.2, poll_s=0.05)
-    timer = threading.Timer(3, feed.close)
-    timer.start()
-    arrived = 0
+    arrived: list[Arrival] = []
+
+    def told() -> int:
+        return sum(GONE in record.getMessage() for record in caplog.records)
+
+    def close_when_all_is_told() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (len(arrived) >= IMAGES and told()):
+            time.sleep(0.05)
+        time.sleep(0.5)  # ten more looks, none of which says it again
+        feed.close()
+
+    closer = threading.Thread(target=close_when_all_is_told)
+    closer.start()
     for arrival in feed:
-        arrived += 1
+        arrived.append(arrival)
         arrival.settle(True)
-    assert arrived == IMAGES
-    assert sum(GONE in record.getMessage() for record in caplog.records) == 1
+    closer.join()
+    assert len(arrived) == IMAGES
+    assert told() == 1
