@@ -17,7 +17,7 @@ Precision = Literal["float32", "mixed_bfloat16"]
 Start = Literal["encoder", "random"]
 Optimiser = Literal["adam", "momentum"]
 SearchKind = Literal["gradient", "learned", "encoder"]
-Anomalies = Literal["opacities", "defects", "mixture"]
+Anomalies = Literal["opacities", "defects", "spots", "mixture"]
 Sees = Literal["search", "image"]
 PresetName = Literal["demo", "standard", "paper"]
 

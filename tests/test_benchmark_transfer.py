@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from benchmarks.transfer import __main__ as command
 from benchmarks.transfer import fast
 from benchmarks.transfer.designs import DESIGNS, Design, design
-from benchmarks.transfer.judge import SCORES, Measured, judge, mean, softplus_mean
+from benchmarks.transfer.judge import PLACES, SCORES, Measured, judge, mean, softplus_mean, standardised
 from benchmarks.transfer.protocols import DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
 from benchmarks.transfer.table import markdown, read_results
 from keras_sranogan.settings import preset
@@ -54,7 +54,8 @@ def part(shift: float, seed: int, count: int = 200) -> Measured:
 
 def test_a_part_that_tells_has_its_auroc_and_one_that_does_not_has_none() -> None:
     """Parts alone and together are judged in each view; false alarms are near the rate asked for."""
-    found = judge({"late": part(3.0, 1), "map": part(0.0, 2)}, images_of(200))
+    images, parts = images_of(200), {"late": part(3.0, 1), "map": part(0.0, 2)}
+    found = judge({name: standardised(one, images, 0) for name, one in parts.items()}, images)
     assert set(found) == {"late", "map", "late + map"}
     assert found["late"]["plain"]["auroc"] > 0.95
     assert 0.4 < found["map"]["plain"]["auroc"] < 0.6
@@ -64,7 +65,7 @@ def test_a_part_that_tells_has_its_auroc_and_one_that_does_not_has_none() -> Non
 
 def test_every_score_names_parts_that_are_measured() -> None:
     """A combination with a misspelt part would be left out of the table without a word."""
-    known = {"early", "middle", "late", "map", "laplacian_low", "laplacian_high", "pca_4", "pca_16"}
+    known = {"early", "middle", "late", "map", "laplacian_low", "laplacian_high", "pca_4", "pca_16", *PLACES}
     assert {name for score in SCORES.values() for name in score.parts} == known
 
 
@@ -117,6 +118,8 @@ def test_a_judgement_is_made_once_and_stands_in_the_table(
     found = json.loads(path.read_text())
     assert set(found["scores"]) == set(SCORES)
     assert found["seed"] == 0
+    assert set(found["pixels"]) == {"map", *PLACES}
+    assert all(0 <= one["aupro"] <= 1 for one in found["pixels"].values())
     assert found["normals"]["fit"] + found["normals"]["held_out"] == 60
     (results / "tiny__tiny__1.making").write_text("{")  # of a process that was killed
     with monkeypatch.context() as patched:

@@ -32,6 +32,7 @@ DESIGNS = {
     "opacities-64": Design("opacities, 64 px", {"anomalies": "opacities", "sees": "search"}),
     "defects-64": Design("defects, 64 px", {"anomalies": "defects", "sees": "search"}),
     "defects-128": Design("defects, 128 px", {"anomalies": "defects", "sees": "image"}),
+    "spots-128": Design("bright and dark spots, 128 px", {"anomalies": "spots", "sees": "image"}),
     "mixture-128": Design("mixture, 128 px", {"anomalies": "mixture", "sees": "image"}),
 }
 

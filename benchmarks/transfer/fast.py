@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.transfer.designs import design
-from benchmarks.transfer.judge import Measured, judge
-from benchmarks.transfer.parts import PcaResidual, head_parts, laplacian, train_head
-from benchmarks.transfer.protocols import PROTOCOLS, Images, read_images
+from benchmarks.transfer.judge import Measured, Standard, judge, judge_pixels, standardised
+from benchmarks.transfer.parts import PcaResidual, Places, Seen, farthest, laplacian, look, train_head
+from benchmarks.transfer.protocols import PROTOCOLS, VIEWS, Images, read_images
 from keras_sranogan.run import machine, timestamp
 from keras_sranogan.settings import TrainSettings
+from sranogan_edge.head import pooled, total_evidence
+
+Array = NDArray[np.float32]
+Heats = dict[str, Array]
 
 COPIES = 2  # jittered, of each held-out normal
 COMPONENTS = (4, 16)
@@ -39,11 +46,15 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
     started = time.monotonic()
     head = train_head(images.fit, settings)
     minutes = (time.monotonic() - started) / 60
+    parts, heats = _measured(head, images, settings)
+    standard = {part: standardised(rows, images, seed) for part, rows in parts.items()}
+    _keep(cache / "parts" / f"{path.stem}.npz", standard, images)
     found = {
         "design": name,
         "protocol": protocol,
         "seed": seed,
-        "scores": judge(_measured(head, images, settings), images),
+        "scores": judge(standard, images),
+        "pixels": judge_pixels(heats, images),
         "normals": {"fit": len(images.fit), "held_out": int(images.original.sum())},
         "judged": {"normal": int((~images.abnormal).sum()), "abnormal": int(images.abnormal.sum())},
         "head": settings.to_dict()["head"],
@@ -58,18 +69,26 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
     return path
 
 
-def _measured(head: object, images: Images, settings: TrainSettings) -> dict[str, Measured]:
-    seen = head_parts(head, np.concatenate([images.fit, images.again]))
-    held = head_parts(head, images.held)
-    judged = {view: head_parts(head, rows) for view, rows in images.judged.items()}
-    parts = {
-        name: Measured(
-            seen[name] if name != "map" else seen[name][:0],
-            held[name],
-            {view: rows[name] for view, rows in judged.items()},
+def _measured(
+    head: keras.Model, images: Images, settings: TrainSettings
+) -> tuple[dict[str, Measured], Heats]:
+    """Return the parts, and heat maps of the images that are judged plain."""
+    seen = look(head, np.concatenate([images.fit, images.again]))
+    held, judged = look(head, images.held), {view: look(head, rows) for view, rows in images.judged.items()}
+    parts, heats = {}, {"map": judged["plain"].logits}
+    for name, features in seen.features.items():
+        parts[name] = Measured(
+            _pooled(features),
+            _pooled(held.features[name]),
+            {view: _pooled(one.features[name]) for view, one in judged.items()},
         )
-        for name in held
-    }
+        places = Places(features)
+        heats[f"places_{name}"] = places(judged["plain"].features[name])
+        parts[f"places_{name}"] = _unseen(
+            farthest(places(held.features[name])),
+            {view: farthest(places(one.features[name])) for view, one in judged.items()},
+        )
+    parts["map"] = _unseen(_evidence(held), {view: _evidence(one) for view, one in judged.items()})
     for count in COMPONENTS:
         residual = PcaResidual(images.fit, count, settings)
         parts[f"pca_{count}"] = _unseen(
@@ -78,8 +97,24 @@ def _measured(head: object, images: Images, settings: TrainSettings) -> dict[str
     energy, energies = laplacian(images.held), {view: laplacian(x) for view, x in images.judged.items()}
     parts["laplacian_high"] = _unseen(energy, energies)
     parts["laplacian_low"] = _unseen(-energy, {view: -rows for view, rows in energies.items()})
-    return parts
+    return parts, heats
 
 
-def _unseen(held: np.ndarray, judged: dict[str, np.ndarray]) -> Measured:
+def _pooled(features: Array) -> Array:
+    return np.stack([pooled(one) for one in features])
+
+
+def _evidence(seen: Seen) -> Array:
+    return np.array([[total_evidence(one)] for one in seen.logits], np.float32)
+
+
+def _unseen(held: Array, judged: dict[str, Array]) -> Measured:
     return Measured(held[:0], held, judged)
+
+
+def _keep(path: Path, standard: Mapping[str, Standard], images: Images) -> None:
+    """Keep what the parts say, so that other combinations can be judged without training again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = {f"{name}__held": one.held for name, one in standard.items()}
+    rows |= {f"{name}__{view}": one.judged[view] for name, one in standard.items() for view in VIEWS}
+    np.savez(path, original=images.original, abnormal=images.abnormal, **rows)

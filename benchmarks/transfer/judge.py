@@ -6,18 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.transfer.protocols import VIEWS, Images
-from keras_sranogan.detector.fit import fit_gaussian
-from keras_sranogan.metrics import auroc
-from sranogan_edge.density import Gaussian
+from keras_sranogan.detector.fit import fit_gaussian, folds_of, out_of_fold
+from keras_sranogan.metrics import auroc, pixel_aupro, pixel_auroc
 
 Array = NDArray[np.float32]
 Scores = NDArray[np.float64]
 FOLDS = 5
 FALSE_ALARM_RATE = 0.05
+
+
+PLACES = ("places_early", "places_middle", "places_late")
 
 
 def mean(z: Scores) -> Scores:
@@ -47,13 +50,21 @@ SCORES = {
     "middle": Score(("middle",)),
     "late": Score(("late",)),
     "map": Score(("map",)),
+    "places of early features": Score(("places_early",)),
+    "places of middle features": Score(("places_middle",)),
+    "places of late features": Score(("places_late",)),
     "late + map": Score(("late", "map")),
     "late + middle": Score(("late", "middle")),
     "late + middle + map": Score(("late", "middle", "map"), softplus_mean),
     "late + middle + early + map": Score(("late", "middle", "early", "map"), softplus_mean),
     "late + map + PCA": Score(("late", "map", "pca_16"), softplus_mean),
     "late + middle + map + PCA": Score(("late", "middle", "map", "pca_16"), softplus_mean),
-    "all": Score(("late", "middle", "early", "map", "pca_4", "pca_16"), softplus_mean),
+    "late + middle + early + map + PCA": Score(("late", "middle", "early", "map", "pca_16"), softplus_mean),
+    "the same + places of middle": Score(
+        ("late", "middle", "early", "map", "pca_16", "places_middle"), softplus_mean
+    ),
+    "the same + all places": Score(("late", "middle", "early", "map", "pca_16", *PLACES), softplus_mean),
+    "the same, mean": Score(("late", "middle", "early", "map", "pca_16", *PLACES)),
 }
 
 
@@ -72,36 +83,51 @@ class Measured:
     judged: Mapping[str, Array]
 
 
-def judge(measured: Mapping[str, Measured], images: Images) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """One part in standard deviations of held-out normals: ``(N,)`` of these, and ``(M,)`` by view."""
+
+    held: Scores
+    judged: Mapping[str, Scores]
+
+
+def judge(standard: Mapping[str, Standard], images: Images) -> dict[str, Any]:
     """Return the figures of every score of :data:`SCORES` whose parts were measured, by its name."""
-    standard = {name: _standard(part, images) for name, part in measured.items()}
     found: dict[str, Any] = {}
     for name, score in SCORES.items():
         if set(score.parts) <= set(standard):
-            held = score.combine(np.stack([standard[part][0] for part in score.parts]))[images.original]
+            held = score.combine(np.stack([standard[part].held for part in score.parts]))[images.original]
             threshold = float(np.quantile(held, 1 - FALSE_ALARM_RATE))
             found[name] = {view: {} for view in VIEWS}
             for view in VIEWS:
-                scores = score.combine(np.stack([standard[part][1][view] for part in score.parts]))
+                scores = score.combine(np.stack([standard[part].judged[view] for part in score.parts]))
                 alarms = float((scores[~images.abnormal] > threshold).mean())
                 found[name][view] = {"auroc": auroc(scores, images.abnormal), "false_alarms": alarms}
     return found
 
 
-def _standard(part: Measured, images: Images) -> tuple[Scores, dict[str, Scores]]:
+def judge_pixels(heats: Mapping[str, Array], images: Images) -> dict[str, dict[str, float | None]]:
+    """Return pixel AUROC and AUPRO of heat maps ``(M, h, w)`` by name, where there are masks."""
+    if images.masks is None:
+        return {}
+    side, found = images.masks.shape[1:], {}
+    for name, heat in heats.items():
+        whole = np.stack([cv2.resize(one, side, interpolation=cv2.INTER_CUBIC) for one in heat])
+        found[name] = {
+            "pixel_auroc": pixel_auroc(whole, images.masks),
+            "aupro": pixel_aupro(whole, images.masks),
+        }
+    return found
+
+
+def standardised(part: Measured, images: Images, seed: int) -> Standard:
     """Return out-of-fold distances of held-out rows, and of those judged, in standard deviations."""
-    fold = np.random.default_rng(0).permutation(images.groups.max() + 1)[images.groups] % FOLDS
-    distances = np.empty(len(part.held))
-    for number in range(FOLDS):
-        gaussian = fit_gaussian(np.concatenate([part.held[fold != number], part.seen]))
-        distances[fold == number] = _distances(gaussian, part.held[fold == number])
+    fold, every = folds_of(images.groups, FOLDS, seed), np.ones(len(part.held), np.bool_)
+    distances = out_of_fold(part.held, fold, every, part.seen)
     whole = fit_gaussian(np.concatenate([part.held, part.seen]))
     usual, spread = distances.mean(), distances.std() + 1e-6
-    judged = {view: (_distances(whole, rows) - usual) / spread for view, rows in part.judged.items()}
-    return (distances - usual) / spread, judged
-
-
-def _distances(gaussian: Gaussian, rows: Array) -> Scores:
-    """Return what :meth:`Gaussian.distance` says of each row."""
-    white = np.asarray((rows - gaussian.center) @ gaussian.whitening, np.float64)
-    return white[:, 0] if rows.shape[1] == 1 else np.sqrt(np.square(white).sum(axis=1) / rows.shape[1])
+    judged = {
+        view: (np.array([whole.distance(row) for row in rows]) - usual) / spread
+        for view, rows in part.judged.items()
+    }
+    return Standard((distances - usual) / spread, judged)

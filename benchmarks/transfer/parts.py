@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import keras
 import numpy as np
@@ -9,17 +11,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from keras_sranogan.detector.fit import fit_gaussian
 from keras_sranogan.detector.normals import from_bytes
 from keras_sranogan.head.network import build_head
 from keras_sranogan.head.trainer import head_stage
 from keras_sranogan.settings import TrainSettings
-from sranogan_edge.head import head_input, pooled, total_evidence
+from sranogan_edge.head import head_input
 from sranogan_edge.preprocess import downscale, enhance
 from sranogan_edge.score import frequency_bands, log_energy, standardise
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 BATCH = 32
+MOST_ROWS = 100_000  # that a covariance of all places is fitted to
+FARTHEST_SHARE = 0.05  # of the places
 
 
 def train_head(fit: Bytes, settings: TrainSettings) -> keras.Model:
@@ -37,18 +42,49 @@ def train_head(fit: Bytes, settings: TrainSettings) -> keras.Model:
     return averaged
 
 
-def head_parts(head: keras.Model, images: Bytes) -> dict[str, Array]:
-    """Return each part, ``(N, D)`` by name."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a head says of images: features ``(N, h, w, C)`` by part, and its map's logits ``(N, m, m)``."""
+
+    features: dict[str, Array]
+    logits: Array
+
+
+def look(head: keras.Model, images: Bytes) -> Seen:
+    """Show ``images`` to a head; early features come averaged to the places of the middle ones."""
     side = head.input_shape[1]
-    rows: dict[str, list[Array]] = {name: [] for name in ("early", "middle", "late", "map")}
+    rows: dict[str, list[Array]] = {name: [] for name in ("early", "middle", "features", "map")}
     for first in range(0, len(images), BATCH):
         x = from_bytes(images[first : first + BATCH])
         said = head(np.stack([head_input(one, side) for one in x]), training=False)
-        for name, output in (("early", "early"), ("middle", "middle"), ("late", "features")):
-            rows[name] += [pooled(one) for one in said[output].numpy()]
-        logits = said["map"].numpy()[..., 0]
-        rows["map"] += [np.array([total_evidence(one)], np.float32) for one in logits]
-    return {name: np.stack(values) for name, values in rows.items()}
+        for name, found in rows.items():
+            value = said[name]
+            found.append((tf.nn.avg_pool2d(value, 2, 2, "VALID") if name == "early" else value).numpy())
+    made = {name: np.concatenate(found) for name, found in rows.items()}
+    features = {"early": made["early"], "middle": made["middle"], "late": made["features"]}
+    return Seen(features, made["map"][..., 0])
+
+
+class Places:
+    """Distances of features at each place: a mean of its own, one covariance for all (after PaDiM)."""
+
+    def __init__(self, features: Array) -> None:
+        """Fit to normals ``(N, h, w, C)``."""
+        self.center = features.mean(axis=0)
+        rows = (features - self.center).reshape(-1, features.shape[-1])
+        every = max(1, len(rows) // MOST_ROWS)
+        self.gaussian = fit_gaussian(rows[::every])
+
+    def __call__(self, features: Array) -> Array:
+        """Return ``(N, h, w)``, about 1 for a normal."""
+        white = (features - self.center - self.gaussian.center) @ self.gaussian.whitening
+        return np.asarray(np.sqrt(np.square(white).mean(axis=-1)), np.float32)
+
+
+def farthest(distances: Array) -> Array:
+    """Return the mean of the largest of ``(N, h, w)``, ``(N, 1)``: the image's score of its places."""
+    flat = np.sort(distances.reshape(len(distances), -1), axis=1)
+    return flat[:, -max(1, round(FARTHEST_SHARE * flat.shape[1])) :].mean(axis=1, keepdims=True)
 
 
 def laplacian(images: Bytes) -> Array:

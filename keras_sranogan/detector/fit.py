@@ -58,7 +58,7 @@ def fit_detector(
         trained_on: by part, ``(M, D)`` of normals that the networks were trained on, where a part measures
             these like any others. They widen its density, and count for no distance and no score.
     """
-    fold = _folds(groups, settings.folds, seed)
+    fold = folds_of(groups, settings.folds, seed)
     everything = {name: measured[name] for name in settings.parts}
     kept, also = np.ones(len(fold), np.bool_), trained_on
     parts, scores = _fit_parts(everything, fold, kept, also)
@@ -100,7 +100,7 @@ def _fit_parts(
     parts, standard = {}, []
     for name, rows in measured.items():
         extra = also.get(name, rows[:0])
-        distances = _out_of_fold(rows, fold, kept, extra)
+        distances = out_of_fold(rows, fold, kept, extra)
         usual, spread = float(distances[kept].mean()), float(distances[kept].std()) + FLOOR
         gaussian = fit_gaussian(np.concatenate([rows[kept], extra]))
         parts[name] = replace(gaussian, usual=usual, spread=spread)
@@ -114,8 +114,8 @@ def _typical(rows: NDArray[np.float32], gaussian: Gaussian, contamination: float
     return rows[distances <= np.quantile(distances, 1 - contamination)]
 
 
-def _folds(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Return ``(N,)`` the fold of each row."""
+def folds_of(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return ``(N,)`` the fold of each row: all rows of one group (a patient) share one."""
     patients, rows = np.unique(groups, return_inverse=True)
     count = min(folds, len(patients))
     fold_of = np.empty(len(patients), np.int64)
@@ -123,7 +123,7 @@ def _folds(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64
     return np.asarray(fold_of[rows], dtype=np.int64)
 
 
-def _out_of_fold(
+def out_of_fold(
     features: NDArray[np.float32],
     fold: NDArray[np.int64],
     kept: NDArray[np.bool_],

@@ -1,8 +1,9 @@
 """Synthetic anomalies pasted into normals: what the head is trained to find. No label is used.
 
 ``opacities`` are what disease does to a radiograph: places that are usually dark become as bright as
-their surroundings, and lose their detail. ``defects`` are what happens to surfaces and objects: these,
-dark ones too, foreign texture, patches of another image, spots and scratches.
+their surroundings, and lose their detail. ``spots`` are these and their dark counterparts. ``defects`` are
+what happens to surfaces and objects: spots, foreign grain, patches of another image, scratches. ``mixture``
+has a share of each, and textures with the outline of noise.
 
 Related: Draem (Zavrtanik et al. 2021), NSA (Schlueter et al. 2022), foreign patch interpolation (Tan et
 al. 2020).
@@ -28,9 +29,15 @@ SPREAD_FLOOR = 1e-4
 SHARES: dict[Anomalies, tuple[float, ...]] = {  # of spots, haze, grain, patches, scratches, texture
     "opacities": (0.65, 0.35, 0.0, 0.0, 0.0, 0.0),
     "defects": (0.3, 0.15, 0.12, 0.21, 0.22, 0.0),
+    "spots": (0.8, 0.2, 0.0, 0.0, 0.0, 0.0),
     "mixture": (0.45, 0.05, 0.0, 0.2, 0.1, 0.2),
 }
-BRIGHT_SHARE: dict[Anomalies, float] = {"opacities": 1.0, "defects": 0.5, "mixture": 0.5}  # of spots and haze
+BRIGHT_SHARE: dict[Anomalies, float] = {  # of spots and haze
+    "opacities": 1.0,
+    "defects": 0.5,
+    "spots": 0.5,
+    "mixture": 0.5,
+}
 VISIBLE = 0.3  # of the standard deviation of brightness: a change that is marked in full
 MARKED = 0.25  # of an anomaly's strength, from where on its place counts as anomalous
 
