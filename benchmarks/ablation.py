@@ -41,7 +41,7 @@ SCORES: dict[str, tuple[str, Mapping[str, str]]] = {
     **{f"no_{gone}": (f"without {gone}", {p: p for p in PARTS if p != gone}) for gone in PARTS},
     "image_head_map": (
         "band energies of the image alone in the residual's place",
-        {"residual": "image", "head": "head", "map": "map"},
+        {name: "image" if name == "residual" else name for name in PARTS},
     ),
 }
 L1_ROWS = {

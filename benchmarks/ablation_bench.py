@@ -18,12 +18,18 @@ from keras_sranogan.audit.controls import ACQUISITION, DETAIL, PLAIN, SHIFTED_NO
 from keras_sranogan.data.load import load_images
 from keras_sranogan.data.source import DataSource
 from keras_sranogan.detector.fit import fit_detector
-from keras_sranogan.detector.reconstruct import bicubic, downscale_all, enhance_all, predict
+from keras_sranogan.detector.reconstruct import (
+    bicubic,
+    downscale_all,
+    enhance_all,
+    head_answers,
+    predict,
+    seen_features,
+)
 from keras_sranogan.run import Networks, Run
 from keras_sranogan.settings import SearchSettings
 from keras_sranogan.training import Progress
 from sranogan_edge.density import PARTS
-from sranogan_edge.head import head_input, pooled, total_evidence
 from sranogan_edge.preprocess import downscale
 from sranogan_edge.score import HEAT_SHAPE, frequency_bands, log_energy, raw_distance, residual, standardise
 
@@ -129,25 +135,13 @@ class Bench:
         self.settings = run.settings
         self._searches = cache(partial(LatentSearch, networks.generator, networks.features, networks.encoder))
         self._weights = b"".join(p.read_bytes() for p in sorted((run.folder / "models").glob("*.keras")))
-        self._seen = self._head(run.seen())[0]
-
-    def _head(self, x: Images) -> tuple[Images, Images]:
-        """What the head measures: ``(N, D)`` features, and ``(N, 1)`` of its map."""
-        side = self.networks.head.input_shape[1]
-        features, total = [], []
-        for i in range(0, len(x), BATCH):
-            said = self.networks.head(
-                np.stack([head_input(image, side) for image in x[i : i + BATCH]]), training=False
-            )
-            features += [pooled(one) for one in said["features"].numpy()]
-            total += [[total_evidence(one)] for one in said["map"].numpy()[..., 0]]
-        return np.stack(features), np.array(total, np.float32)
+        self._seen = seen_features(networks.head, run.seen())
 
     @cached_property
     def image_parts(self) -> Mapping[str, Rows]:
-        """What needs no reconstruction: head, map, and the band energies of the image."""
+        """What needs no reconstruction: the head's parts, and the band energies of the image."""
         spec = self.settings.preprocess
-        said = {name: self._head(x) for name, x in self.sets.x.items()}
+        said = {name: head_answers(self.networks.head, x)[0] for name, x in self.sets.x.items()}
         bands = {
             name: np.stack(
                 [
@@ -157,9 +151,10 @@ class Bench:
             )
             for name, x in self.sets.x.items()
         }
-        return {"head": {n: s[0] for n, s in said.items()}, "map": {n: s[1] for n, s in said.items()}} | {
-            "image": bands
+        of_head = {
+            part: {name: one[part] for name, one in said.items()} for part in PARTS if part != "residual"
         }
+        return {**of_head, "image": bands}
 
     def made(self, variant: Variant) -> Mapping[str, Rows]:
         """Per measure (``residual``, ``l1_g``, ``l1_sr``), per set: computed, or as kept."""
@@ -226,7 +221,7 @@ class Bench:
             sets.original,
             replace(settings.detector, parts=tuple(name for name in PARTS if name in parts)),
             settings.seed,
-            {"head": self._seen},
+            self._seen,
         )
 
         def score(name: str) -> Scores:

@@ -35,7 +35,7 @@ from keras_sranogan.data.split import split_by_group
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import from_bytes, to_bytes
-from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all
+from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, head_answers, seen_features
 from keras_sranogan.head.network import build_head
 from keras_sranogan.head.trainer import head_stage
 from keras_sranogan.progress import Terminal
@@ -46,7 +46,6 @@ from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.density import Calibration, Density
 from sranogan_edge.errors import DataError
 from sranogan_edge.frame import Frame
-from sranogan_edge.head import head_input, pooled, total_evidence
 
 Images = NDArray[np.float32]
 
@@ -81,19 +80,7 @@ class Measured:
 
     def seen_by(self, head: keras.Model) -> Measured:
         """The same images, with what another head says of them."""
-        features, logits = head_answers(head, self.x)
-        total = np.array([[total_evidence(one)] for one in logits], np.float32)
-        return replace(self, parts={**self.parts, "head": features, "map": total})
-
-
-def head_answers(head: keras.Model, x: Images) -> tuple[Images, Images]:
-    """Return the head's pooled features ``(N, D)`` and its maps ``(N, m, m)``."""
-    side, features, logits = head.input_shape[1], [], []
-    for i in range(0, len(x), 32):
-        said = head(np.stack([head_input(image, side) for image in x[i : i + 32]]), training=False)
-        features += [pooled(one) for one in said["features"].numpy()]
-        logits.append(said["map"].numpy()[..., 0])
-    return np.stack(features), np.concatenate(logits)
+        return replace(self, parts={**self.parts, **head_answers(head, self.x)[0]})
 
 
 @dataclass(frozen=True)
@@ -230,12 +217,12 @@ def _fitter(
     original = np.arange(len(groups)) < len(bench.normals.x) + len(held)
     original[: len(bench.normals.x)] = bench.normals.original
     extra = [bench.of(trained).x, downscale_all(bench.jittered(trained, COPY), bench.side)] if trained else []
-    seen, _ = head_answers(head, np.concatenate([bench.seen, *extra]))
+    seen = seen_features(head, np.concatenate([bench.seen, *extra]))
 
     def fit(left_out: float) -> tuple[Density, Calibration]:
         settings = replace(bench.settings.detector, contamination=left_out)
         parts, seed = all_held.parts, bench.settings.seed
-        return fit_detector(parts, all_held.heat, groups, original, settings, seed, {"head": seen})
+        return fit_detector(parts, all_held.heat, groups, original, settings, seed, seen)
 
     return fit
 

@@ -20,7 +20,13 @@ from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.detector.quality import reconstruction_quality
-from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, enhance_all, predict
+from keras_sranogan.detector.reconstruct import (
+    Reconstructor,
+    downscale_all,
+    enhance_all,
+    predict,
+    seen_features,
+)
 from keras_sranogan.forecast import training_forecast
 from keras_sranogan.head.anomalies import paste
 from keras_sranogan.head.network import build_head
@@ -232,7 +238,7 @@ def _fit_detector(work: Training) -> None:
         normals.original,
         settings,
         work.settings.seed,
-        {"head": reconstructor.head_features(seen)},
+        seen_features(reconstructor.networks.head, seen),
     )
     work.run.save_detector(density, calibration)
 

@@ -22,15 +22,19 @@ def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def arrays_from_bytes(data: bytes, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Read ``names`` from :func:`arrays_to_bytes`; raises ValueError for anything else.
+def arrays_from_bytes(
+    data: bytes, names: Iterable[str], optional: Iterable[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Read ``names``, and of ``optional`` those that are there, from :func:`arrays_to_bytes`.
 
+    Raises ValueError for anything else.
     Compressed members are refused, so that no more memory is taken than ``data`` holds.
     """
     found: dict[str, NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for name in names:
+            there = set(archive.namelist())
+            for name in (*names, *(one for one in optional if f"{one}.npy" in there)):
                 if archive.getinfo(f"{name}.npy").compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"array {name!r} is compressed")
                 member = io.BytesIO(archive.read(f"{name}.npy"))

@@ -1,8 +1,9 @@
 """From measurements to a verdict: densities of held-out normals, the score, and its calibration.
 
 An image is measured in several ways (:data:`PARTS`). Each part is judged by its own density of
-normals; the score is the mean of the parts, each in standard deviations of normals held out from
-its density. A bundle may go without a part.
+normals, in standard deviations z of normals held out from it. The score is the mean of log(1 + exp(z))
+over the parts, so that a part that sees nothing takes little from one that does, again in standard
+deviations of those normals. A bundle may go without a part.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from sranogan_edge.score import HEAT_SHAPE, standard_heat
 
 Array = NDArray[np.float32]
 
-PARTS = ("residual", "head", "map")
+PARTS = ("residual", "head", "map", "early", "middle")  # later ones are added at the end: see to_bytes
+FIRST_PARTS = 3  # how many of them the first bundles knew
 RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
 
 
@@ -74,34 +76,41 @@ class Density:
         heat_scale: ``HEAT_SHAPE`` float32, its standard deviation, positive.
         heat_limit: heat (in standard deviations) that one held-out normal in four exceeds somewhere;
             display is scaled by it.
+        unit: :func:`combined` of held-out normals: its mean, and its standard deviation. None in a bundle
+            of an earlier version, whose score is the mean of the parts.
     """
 
     parts: Mapping[str, Gaussian]
     heat_center: Array
     heat_scale: Array
     heat_limit: float
+    unit: tuple[float, float] | None = None
 
     def to_bytes(self) -> bytes:
-        """Return the density as an ``.npz`` file."""
+        """Return the density as an ``.npz`` file: ``parts`` says of each of :data:`PARTS` if it is there."""
         arrays: dict[str, NDArray[Any]] = {"parts": np.array([name in self.parts for name in PARTS])}
         for name in self._names():
             part = self.parts[name]
             arrays |= {f"{name}_center": part.center, f"{name}_whitening": part.whitening}
             arrays[f"{name}_distance"] = np.array([part.usual, part.spread], np.float64)
         heat = {"heat_center": self.heat_center, "heat_scale": self.heat_scale}
-        return arrays_to_bytes({**arrays, **heat, "heat_limit": np.array(self.heat_limit)})
+        unit = {} if self.unit is None else {"unit": np.array(self.unit, np.float64)}
+        return arrays_to_bytes({**arrays, **heat, "heat_limit": np.array(self.heat_limit), **unit})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Density:
         """Read :meth:`to_bytes`; raises ValueError when it is not that, or cannot be a density."""
         used = arrays_from_bytes(data, ["parts"])["parts"]
-        if used.shape != (len(PARTS),) or used.dtype != np.bool_ or not used.any():
+        known = used.ndim == 1 and FIRST_PARTS <= len(used) <= len(PARTS)
+        if not known or used.dtype != np.bool_ or not used.any():
             raise ValueError(f"parts {used.dtype}{used.shape}, not one boolean each of {', '.join(PARTS)}")
-        names = [name for name, present in zip(PARTS, used, strict=True) if present]
+        names = [name for name, present in zip(PARTS, used, strict=False) if present]
         fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
-        arrays = arrays_from_bytes(data, [*fields, "heat_center", "heat_scale", "heat_limit"])
+        heat = ("heat_center", "heat_scale", "heat_limit")
+        arrays = arrays_from_bytes(data, [*fields, *heat], optional=["unit"])
         parts = {name: _gaussian(arrays, name) for name in names}
-        density = cls(parts, arrays["heat_center"], arrays["heat_scale"], float(arrays["heat_limit"]))
+        unit = _unit(arrays["unit"]) if "unit" in arrays else None
+        density = cls(parts, arrays["heat_center"], arrays["heat_scale"], float(arrays["heat_limit"]), unit)
         density._check()
         return density
 
@@ -120,21 +129,40 @@ class Density:
             raise ValueError("a heat that is not finite")
         if not 0 < self.heat_limit < math.inf or (self.heat_scale <= 0).any():
             raise ValueError("a heat scale that is not positive")
+        if self.unit and not (math.isfinite(self.unit[0]) and 0 < self.unit[1] < math.inf):
+            raise ValueError(f"scores of normals at {self.unit[0]} with a spread of {self.unit[1]}")
 
     def standard(self, measured: Mapping[str, Array]) -> dict[str, float]:
         """Return each part of an image's measurements in standard deviations off the normals."""
         return {name: self.parts[name].standard(measured[name]) for name in self._names()}
 
     def score(self, measured: Mapping[str, Array]) -> float:
-        """The anomaly score: the mean over the parts; about 0, give or take 1, for a normal."""
-        parts = self.standard(measured)
-        return sum(parts.values()) / len(parts)
+        """The anomaly score: about 0, give or take 1, for a normal."""
+        return self.score_of(self.standard(measured))
+
+    def score_of(self, parts: Mapping[str, float]) -> float:
+        """The anomaly score of what :meth:`standard` says."""
+        if self.unit is None:
+            return sum(parts.values()) / len(parts)
+        usual, spread = self.unit
+        return (float(combined(np.array(list(parts.values()), np.float64))) - usual) / spread
 
     def heat_map(self, heat: Array, size: int) -> Array:
         """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; usual is 1."""
         standard = standard_heat(heat, self.heat_center, self.heat_scale)
         enlarged = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
         return np.maximum(np.asarray(enlarged, dtype=np.float32), 0)
+
+
+def combined(standard: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the parts ``(P, ...)`` of log(1 + exp(z)), ``(...)``: a high z counts in full."""
+    return np.asarray(np.logaddexp(0, standard).mean(axis=0))
+
+
+def _unit(stored: NDArray[Any]) -> tuple[float, float]:
+    if stored.shape != (2,):
+        raise ValueError(f"scores of normals {stored.shape}, not a mean and a spread")
+    return float(stored[0]), float(stored[1])
 
 
 def _gaussian(arrays: Mapping[str, NDArray[Any]], name: str) -> Gaussian:

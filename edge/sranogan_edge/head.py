@@ -7,6 +7,8 @@ neighbourhood.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ LIMIT = 4.0  # standard deviations; what lies beyond is clipped, so that int8 ha
 CHANNELS = 2
 POOLED_CELLS = 2  # features are averaged over 2x2 cells
 FLOOR = 1e-3
+POOLED = {"head": "features", "early": "early", "middle": "middle"}  # the network's output of each part
+OUTPUTS = (*POOLED.values(), "map")
+FIRST_OUTPUTS = ("features", "map")  # of the first bundles
 
 
 def neighbourhood(side: int) -> int:
@@ -37,6 +42,16 @@ def head_input(x: Array, side: int) -> Array:
     local = (small - mean) / (np.sqrt(np.maximum(variance, 0)) + np.float32(CONTRAST_FLOOR))
     whole = (small - small.mean()) / (small.std() + np.float32(CONTRAST_FLOOR))
     return np.asarray(np.clip(np.stack([whole, local], axis=-1), -LIMIT, LIMIT), dtype=np.float32)
+
+
+def head_measurements(said: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what is judged of an image, ``(D,)`` float32 by part, from the network's outputs for it.
+
+    Args:
+        said: features ``(h, w, C)`` and ``map`` ``(m, m, 1)``; those of :data:`OUTPUTS` that are there.
+    """
+    parts = {part: pooled(said[output]) for part, output in POOLED.items() if output in said}
+    return {**parts, "map": np.array([total_evidence(said["map"][..., 0])], np.float32)}
 
 
 def pooled(features: Array) -> Array:

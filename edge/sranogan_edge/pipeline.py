@@ -17,7 +17,15 @@ from sranogan_edge.bundle import Bundle, Golden
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame
-from sranogan_edge.head import CHANNELS, POOLED_CELLS, head_input, pooled, total_evidence
+from sranogan_edge.head import (
+    CHANNELS,
+    FIRST_OUTPUTS,
+    OUTPUTS,
+    POOLED,
+    POOLED_CELLS,
+    head_input,
+    head_measurements,
+)
 from sranogan_edge.interpreter import LoadedGraph
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, preprocess
 from sranogan_edge.score import FEATURES, heat_planes, raw_distance, residual
@@ -70,7 +78,7 @@ class Verdict:
 
     Attributes:
         score: anomaly score, in standard deviations of normals; about 0 for a normal.
-        parts: what each part says, in the same unit; the score is their mean.
+        parts: what each part says, in standard deviations of normals; the score is made of these.
         p_value: share of held-out normals that look at least as anomalous, in (0, 1].
         anomalous: whether the score is above the threshold.
         threshold: the normals-only threshold in force.
@@ -121,11 +129,11 @@ def measure(
     clock.lap("features")
     apart = residual(x, resolved, f_x, f_resolved)
     clock.lap("residual")
-    seen = graphs["head"]({"image": head_input(plain, head_side(graphs["head"]))[None]})
-    logits = seen["map"][0, ..., 0]
-    measured = measurements(apart.features, seen["features"][0], logits)
+    answers = graphs["head"]({"image": head_input(plain, head_side(graphs["head"]))[None]})
+    said = {name: answer[0] for name, answer in answers.items()}
+    measured = {"residual": apart.features, **head_measurements(said)}
     clock.lap("head")
-    heat = heat_planes(apart.difference, plain, logits)
+    heat = heat_planes(apart.difference, plain, said["map"][..., 0])
     distance = raw_distance(x_low, generated)
     return Reconstruction(x, generated, refined, resolved, measured, heat, distance, clock.laps, plain)
 
@@ -133,12 +141,6 @@ def measure(
 def head_side(head: RunsGraph) -> int:
     """Side in pixels of what the head looks at."""
     return head.inputs["image"][1]
-
-
-def measurements(residual_features: Array, head_features: Array, logits: Array) -> dict[str, Array]:
-    """Return what is judged: residual ``(D,)``, the head's ``(h, w, C)``, pooled, and its map ``(m, m)``."""
-    total = np.array([total_evidence(logits)], np.float32)
-    return {"residual": residual_features, "head": pooled(head_features), "map": total}
 
 
 class Detector:
@@ -204,7 +206,7 @@ class Detector:
         clock.lap("total")
         total = clock.laps["preprocess"] + clock.laps["total"]
         laps = {"preprocess": clock.laps["preprocess"], **verdict.milliseconds, "total": total}
-        if not math.isfinite(verdict.score):
+        if not all(map(math.isfinite, (verdict.score, *verdict.parts.values()))):
             raise DegenerateImageError(
                 f"{frame.source}: its score is {verdict.score}: the image is beyond what the graphs can "
                 "compute on. Check its exposure and its export."
@@ -216,7 +218,7 @@ class Detector:
         made = measure(x, self.bundle.preprocess, self.bundle.search_size, self._graphs)
         clock = Clock()
         parts = self.bundle.density.standard(made.measured)
-        score = sum(parts.values()) / len(parts)
+        score = self.bundle.density.score_of(parts)
         heat = self.bundle.density.heat_map(made.heat, self.bundle.size)
         clock.lap("score")
         calibration = self.bundle.calibration
@@ -235,12 +237,12 @@ class Detector:
 def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
     low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
     side = _side_of_head(graphs["head"], bundle.size)
-    cells, pools = (graphs["head"].outputs.get(output, ()) for output in ("map", "features"))
+    said = graphs["head"].outputs
     expected: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = {
         "search": ({"x": low}, {"generated": low}),
         "reconstruct": ({"generated": low}, {"refined": low, "resolved": high}),
         "features": ({"image": high}, {"features": graphs["features"].outputs.get("features", ())}),
-        "head": ({"image": (1, side, side, CHANNELS)}, {"map": cells, "features": pools}),
+        "head": ({"image": (1, side, side, CHANNELS)}, {name: said.get(name, ()) for name in _said(said)}),
     }
     for name, (inputs, outputs) in expected.items():
         found = graphs[name].inputs, graphs[name].outputs
@@ -249,13 +251,19 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
                 f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
                 "Export the bundle again."
             )
-    made = {"residual": FEATURES, "head": POOLED_CELLS**2 * pools[-1], "map": 1}
+    made = {"residual": FEATURES, "map": 1}
+    made |= {part: POOLED_CELLS**2 * said[output][-1] for part, output in POOLED.items() if output in said}
     for name, part in bundle.density.parts.items():
-        if len(part.center) != made[name]:
+        if len(part.center) != made.get(name, 0):
             raise BundleFormatError(
                 f"the density of part {name!r} has {len(part.center)} features, this runner makes "
-                f"{made[name]}. Export the bundle again."
+                f"{made.get(name, 0)}. Export the bundle again."
             )
+
+
+def _said(outputs: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the head's outputs by name: the first bundles had two, and no features on the way."""
+    return OUTPUTS if set(outputs) - set(FIRST_OUTPUTS) else FIRST_OUTPUTS
 
 
 def _side_of_head(head: LoadedGraph, size: int) -> int:
@@ -287,4 +295,4 @@ def check_golden(detector: Detector, golden: Golden) -> list[float]:
     return taken
 
 
-__all__ = ["Clock", "Detector", "Reconstruction", "Verdict", "check_golden", "measure", "measurements"]
+__all__ = ["Clock", "Detector", "Reconstruction", "Verdict", "check_golden", "measure"]

@@ -21,7 +21,7 @@ from keras_sranogan.training import Progress
 from sranogan_edge.bench.graphs import graph_cost
 from sranogan_edge.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.errors import BundleError
-from sranogan_edge.head import head_input
+from sranogan_edge.head import OUTPUTS, head_input
 from sranogan_edge.interpreter import Graph
 from sranogan_edge.pipeline import measure
 from sranogan_export.compare_steps import step_images
@@ -178,7 +178,7 @@ def _graphs(
             "resolved": predict(networks.resolver, predict(networks.refiner, made.generated)),
         },
         "features": {"features": predict(networks.judge, made.x)},
-        "head": {name: np.asarray(said[name]) for name in ("features", "map")},
+        "head": {name: np.asarray(said[name]) for name in OUTPUTS},
     }
     rows = []
     for form in forms:

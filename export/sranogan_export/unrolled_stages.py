@@ -127,9 +127,10 @@ class Stages:
         return {"features": self.judge.forward(image, tap, "judge")[-1]}
 
     def see(self, image: tf.Tensor, tap: Tap) -> dict[str, tf.Tensor]:
-        """Return the head's features and its map."""
-        *_, features, places = self.head.forward(tap.activation("image", image, STANDARDISED), tap)
-        return {"features": features, "map": places}
+        """Return the head's features, those on the way, and its map."""
+        *blocks, places = self.head.forward(tap.activation("image", image, STANDARDISED), tap)
+        early, middle = (blocks[self.head.middle - back] for back in (3, 1))
+        return {"features": blocks[-1], "early": early, "middle": middle, "map": places}
 
 
 def _clipped(name: str, x: tf.Tensor, tap: Tap) -> tf.Tensor:

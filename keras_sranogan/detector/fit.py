@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.density import Calibration, Density, Gaussian
+from sranogan_edge.density import Calibration, Density, Gaussian, combined
 from sranogan_edge.score import HEAT_PLANES, standard_heat
 
 HEAT_LIMIT_QUANTILE = 0.75
@@ -72,8 +72,11 @@ def fit_detector(
         parts, scores = _fit_parts(everything, fold, kept, also)
     center, scale = _heat_statistics(heat[kept])
     peaks = [standard_heat(one, center, scale).max() for one in heat[kept]]
-    density = Density(parts, center, scale, heat_limit=float(np.quantile(peaks, HEAT_LIMIT_QUANTILE)))
-    calibration = Calibration(tuple(np.sort(scores[original & kept]).tolist()), settings.false_alarm_rate)
+    usual, spread = float(scores[kept].mean()), float(scores[kept].std()) + FLOOR
+    limit = float(np.quantile(peaks, HEAT_LIMIT_QUANTILE))
+    density = Density(parts, center, scale, limit, (usual, spread))
+    standard = (scores[original & kept] - usual) / spread
+    calibration = Calibration(tuple(np.sort(standard).tolist()), settings.false_alarm_rate)
     return density, calibration
 
 
@@ -96,7 +99,7 @@ def _fit_parts(
     kept: NDArray[np.bool_],
     also: Mapping[str, NDArray[np.float32]],
 ) -> tuple[dict[str, Gaussian], NDArray[np.float64]]:
-    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold scores of all rows."""
+    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold evidence of all rows."""
     parts, standard = {}, []
     for name, rows in measured.items():
         extra = also.get(name, rows[:0])
@@ -105,7 +108,7 @@ def _fit_parts(
         gaussian = fit_gaussian(np.concatenate([rows[kept], extra]))
         parts[name] = replace(gaussian, usual=usual, spread=spread)
         standard.append((distances - usual) / spread)
-    return parts, np.asarray(np.mean(standard, axis=0))
+    return parts, combined(np.stack(standard))
 
 
 def _typical(rows: NDArray[np.float32], gaussian: Gaussian, contamination: float) -> NDArray[np.float32]:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import cv2
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_edge.head import head_input, pooled
-from sranogan_edge.pipeline import measurements
+from sranogan_edge.head import OUTPUTS, POOLED, head_input, head_measurements
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance
 from sranogan_edge.score import heat_planes, residual
 
@@ -92,19 +92,6 @@ class Reconstructor:
                 on_progress(min(i + BATCH, len(plain)))
         return _joined(parts)
 
-    def head_features(self, plain: Images) -> NDArray[np.float32]:
-        """Return ``(N, D)``: what the head alone measures of images at least as large as its input."""
-        rows = [
-            pooled(one) for i in range(0, len(plain), BATCH) for one in self._head(plain[i : i + BATCH])[0]
-        ]
-        return np.stack(rows)
-
-    def _head(self, plain: Images) -> tuple[Images, Images]:
-        """Features ``(N, h, w, C)`` and logits ``(N, m, m)``."""
-        side = self.networks.head.input_shape[1]
-        said = self.networks.head(np.stack([head_input(image, side) for image in plain]), training=False)
-        return said["features"].numpy(), said["map"].numpy()[..., 0]
-
     def _batch(self, plain: Images) -> Reconstructions:
         x = enhance_all(plain, self.spec)
         found = self.search(downscale_all(x, self._size), batch=BATCH)
@@ -112,14 +99,34 @@ class Reconstructor:
         resolved = predict(self.networks.resolver, refined)
         f_x, f_r = predict(self.networks.judge, x), predict(self.networks.judge, resolved)
         residuals = [residual(*pair) for pair in zip(x, resolved, f_x, f_r, strict=True)]
-        seen, logits = self._head(plain)
-        rows = [measurements(r.features, *one) for r, *one in zip(residuals, seen, logits, strict=True)]
-        measured = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        of_head, logits = head_answers(self.networks.head, plain)
+        measured = {"residual": np.stack([one.features for one in residuals]), **of_head}
         planes = [heat_planes(r.difference, *one) for r, *one in zip(residuals, plain, logits, strict=True)]
         heat = np.stack(planes)
         return Reconstructions(
             x, found.generated, refined, resolved, found.loss, found.start_loss, measured, heat
         )
+
+
+def head_answers(head: keras.Model, plain: Images) -> tuple[dict[str, Images], Images]:
+    """Return what a head measures, ``(N, D)`` by part, and its maps ``(N, m, m)``.
+
+    ``plain`` ``(N, S, S, 1)`` is at least as large as the head's input.
+    """
+    side, rows, logits = head.input_shape[1], [], []
+    for i in range(0, len(plain), BATCH):
+        answers = head(np.stack([head_input(one, side) for one in plain[i : i + BATCH]]), training=False)
+        said = {name: answers[name].numpy() for name in OUTPUTS}
+        rows += [
+            head_measurements({name: one[k] for name, one in said.items()}) for k in range(len(said["map"]))
+        ]
+        logits.append(said["map"][..., 0])
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}, np.concatenate(logits)
+
+
+def seen_features(head: keras.Model, seen: Images) -> dict[str, Images]:
+    """Return what it measures, by part, of normals that it was trained on, where these count like others."""
+    return {name: rows for name, rows in head_answers(head, seen)[0].items() if name in POOLED}
 
 
 def _joined(parts: list[Reconstructions]) -> Reconstructions:

@@ -19,7 +19,7 @@ from sranogan_edge.errors import SettingsError
 from sranogan_edge.score import HEAT_SHAPE
 
 Array = NDArray[np.float32]
-WIDTHS = {"residual": 5, "head": 3, "map": 1}
+WIDTHS = {"residual": 5, "head": 3, "map": 1, "early": 2, "middle": 4}
 
 
 def whitened(
@@ -39,7 +39,7 @@ def known_density(*names: str) -> Density:
         if name in (names or PARTS)
     }
     heat_center, heat_scale = np.full(HEAT_SHAPE, 2.0, np.float32), np.full(HEAT_SHAPE, 0.5, np.float32)
-    return Density(parts, heat_center, heat_scale, heat_limit=3.0)
+    return Density(parts, heat_center, heat_scale, heat_limit=3.0, unit=(1.5, 0.5))
 
 
 def some_measurements(seed: int = 0) -> dict[str, Array]:
@@ -84,14 +84,17 @@ def test_standard_distance_has_the_held_out_normals_unit() -> None:
 
 
 @pytest.mark.parametrize("names", [PARTS, ("residual",), ("map",), ("head", "residual")])
-def test_score_is_the_mean_of_the_parts(names: tuple[str, ...]) -> None:
-    """The score is the mean of the parts in use, each in its own unit; it does not feel the others."""
+def test_score_is_of_the_parts(names: tuple[str, ...]) -> None:
+    """It is made of the parts in use, each in its own unit; it does not feel the others."""
     density, measured = known_density(*names), some_measurements()
     standard = density.standard(measured)
     assert list(standard) == [name for name in PARTS if name in names]
     for name, found in standard.items():
         assert found == density.parts[name].standard(measured[name])
-    assert density.score(measured) == pytest.approx(np.mean(list(standard.values())))
+    evidence = np.mean([math.log(1 + math.exp(found)) for found in standard.values()])
+    assert density.score(measured) == pytest.approx((evidence - 1.5) / 0.5)
+    older = replace(density, unit=None)  # of a bundle of an earlier version
+    assert older.score(measured) == pytest.approx(np.mean(list(standard.values())))
     for other in set(PARTS) - set(names):
         assert density.score(measured | {other: measured[other] + 9}) == density.score(measured)
 
@@ -136,6 +139,27 @@ def test_density_round_trip(names: tuple[str, ...]) -> None:
     np.testing.assert_array_equal(read.heat_center, density.heat_center)
     np.testing.assert_array_equal(read.heat_scale, density.heat_scale)
     assert (read.heat_limit, read.to_bytes()) == (density.heat_limit, density.to_bytes())
+    assert read.unit == density.unit
+
+
+def test_a_part_that_sees_nothing_takes_little_from_one_that_does() -> None:
+    """Evidence grows with each part, and one very normal part does not outweigh a very anomalous one."""
+    density = known_density("head", "map")
+    assert density.score_of({"head": 6.0, "map": -6.0}) > density.score_of({"head": 1.0, "map": 1.0})
+    assert density.score_of({"head": 6.0, "map": 0.0}) < density.score_of({"head": 6.0, "map": 1.0})
+
+
+def test_density_of_the_first_bundles() -> None:
+    """Three parts and no unit: the score is their mean, as it was."""
+    density = replace(known_density(*PARTS[:3]), unit=None)
+    fields = [f"{name}_{what}" for name in PARTS[:3] for what in ("center", "whitening", "distance")]
+    arrays = arrays_from_bytes(
+        density.to_bytes(), ["parts", *fields, "heat_center", "heat_scale", "heat_limit"]
+    )
+    read = Density.from_bytes(arrays_to_bytes(arrays | {"parts": np.ones(3, np.bool_)}))
+    assert read.to_bytes() == density.to_bytes()
+    measured = some_measurements()
+    assert read.score(measured) == pytest.approx(np.mean(list(read.standard(measured).values())))
 
 
 def test_density_without_its_spread_of_distances() -> None:
@@ -149,10 +173,16 @@ def test_density_without_its_spread_of_distances() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"parts": np.zeros(3, np.bool_)},
+        {"parts": np.zeros(5, np.bool_)},
         {"parts": np.ones(2, np.bool_)},
-        {"parts": np.ones(3, np.uint8)},
+        {"parts": np.ones(6, np.bool_)},
+        {"parts": np.ones((5, 1), np.bool_)},
+        {"parts": np.ones(5, np.uint8)},
         {"head_distance": np.ones(3)},
+        {"unit": np.ones(3)},
+        {"unit": np.array([0.0, 0.0])},
+        {"unit": np.array([np.nan, 1.0])},
+        {"unit": np.array([0.0, np.inf])},
     ],
 )
 def test_density_of_nonsense_arrays(change: dict[str, NDArray[Any]]) -> None:
@@ -160,7 +190,7 @@ def test_density_of_nonsense_arrays(change: dict[str, NDArray[Any]]) -> None:
     fields = [f"{name}_{what}" for name in PARTS for what in ("center", "whitening", "distance")]
     names = ["parts", *fields, "heat_center", "heat_scale", "heat_limit"]
     arrays = arrays_from_bytes(known_density().to_bytes(), names)
-    with pytest.raises(ValueError, match=r"not one boolean each|not a mean and a spread"):
+    with pytest.raises(ValueError, match=r"not one boolean each|not a mean and a spread|with a spread of"):
         Density.from_bytes(arrays_to_bytes(arrays | change))
 
 

@@ -21,9 +21,10 @@ from sranogan_edge.errors import (
     SettingsError,
 )
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.pipeline import Clock, Detector, check_golden, measurements
+from sranogan_edge.head import FIRST_OUTPUTS, OUTPUTS, head_measurements
+from sranogan_edge.pipeline import Clock, Detector, check_golden
 from sranogan_edge.preprocess import enhance, preprocess
-from sranogan_edge.score import FEATURES, HEAT_SHAPE
+from sranogan_edge.score import HEAT_SHAPE
 
 STEPS = ("search", "reconstruct", "features", "residual", "head", "score")
 
@@ -133,8 +134,8 @@ def test_verdict_is_whole(detector: Detector, bundle: Bundle) -> None:
     verdict = detector.score(film())
     made = verdict.reconstruction
     assert math.isfinite(verdict.score)
-    assert tuple(verdict.parts) == tuple(made.measured) == PARTS
-    assert verdict.score == pytest.approx(np.mean(list(verdict.parts.values())))
+    assert tuple(verdict.parts) == PARTS
+    assert set(made.measured) == set(PARTS)
     assert verdict.score == bundle.density.score(made.measured)
     assert {name: len(rows) for name, rows in made.measured.items()} == {
         name: len(part.center) for name, part in bundle.density.parts.items()
@@ -213,26 +214,26 @@ def test_stages_see_the_enhanced_image_and_the_head_the_plain_one(detector: Dete
 
 
 def test_measurements_have_the_parts_and_their_lengths() -> None:
-    """Every part is a vector: the residual's own, the head's features over four quarters, one number."""
-    features = np.ones((2, 2, 6), np.float32)
-    found = measurements(np.zeros(FEATURES, np.float32), features, np.zeros((4, 4), np.float32))
-    assert {name: row.shape for name, row in found.items()} == {
-        "residual": (FEATURES,),
-        "head": (24,),
-        "map": (1,),
-    }
-    assert tuple(found) == PARTS
+    """Features of the head are averaged over four quarters, the map is one number; as many as there are."""
+    said = {name: np.ones((2, 2, 6), np.float32) for name in OUTPUTS}
+    widths = {"head": (24,), "early": (24,), "middle": (24,), "map": (1,)}
+    assert {name: row.shape for name, row in head_measurements(said).items()} == widths
+    assert {*widths, "residual"} == set(PARTS)
+    older = head_measurements({name: said[name] for name in FIRST_OUTPUTS})
+    assert {name: row.shape for name, row in older.items()} == {"head": (24,), "map": (1,)}
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_switched_off_has_no_say(detector: Detector, bundle: Bundle, name: str) -> None:
-    """Without one part the score is the mean of the other two, which say what they said."""
+    """Without one part the others say what they said, and the score is made of them."""
     parts = {other: part for other, part in bundle.density.parts.items() if other != name}
     density = replace(bundle.density, parts=parts)
     verdict = Detector(with_budget(bundle, density=density), prove=False).score(film())
     whole = detector.score(film())
     assert dict(verdict.parts) == {other: whole.parts[other] for other in parts}
-    assert verdict.score == pytest.approx(np.mean(list(verdict.parts.values())))
+    usual, spread = density.unit or (0.0, 1.0)
+    evidence = np.mean(np.log1p(np.exp(list(verdict.parts.values()))))
+    assert verdict.score == pytest.approx((evidence - usual) / spread)
 
 
 def test_int8_stays_close_to_float(export_tiny: Callable[[str], Path], bundle: Bundle) -> None:

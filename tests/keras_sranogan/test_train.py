@@ -15,7 +15,7 @@ import pytest
 
 from keras_sranogan.data.source import open_source
 from keras_sranogan.detector.fit import fit_detector
-from keras_sranogan.detector.reconstruct import Reconstructor, bicubic
+from keras_sranogan.detector.reconstruct import Reconstructor, bicubic, seen_features
 from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.train import train
@@ -135,7 +135,7 @@ def test_detector_can_be_computed_again(tiny_run: Run) -> None:
     assert normals.original.sum() == 12
     assert len(normals.x) == 24
     reconstruct = Reconstructor(tiny_run.networks(), settings.search, settings.preprocess)
-    made, also = reconstruct(normals.x), {"head": reconstruct.head_features(tiny_run.seen())}
+    made, also = reconstruct(normals.x), seen_features(reconstruct.networks.head, tiny_run.seen())
     density, calibration = fit_detector(
         made.measured, made.heat, normals.groups, normals.original, settings.detector, settings.seed, also
     )

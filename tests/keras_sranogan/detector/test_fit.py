@@ -13,7 +13,7 @@ from sranogan_edge.density import PARTS, Calibration, Density, Gaussian
 from sranogan_edge.score import HEAT_SHAPE, standard_heat
 
 Array = NDArray[np.float32]
-WIDTHS = {"residual": 8, "head": 12, "map": 1}
+WIDTHS = {"residual": 8, "head": 12, "map": 1, "early": 3, "middle": 5}
 RNG = np.random.default_rng(0)
 MIXES = {  # correlated, and of very different scales
     name: (np.eye(width) + 0.2 * RNG.normal(size=(width, width))) * np.geomspace(0.01, 10, width)
@@ -180,8 +180,8 @@ def test_a_patient_stays_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "fit_gaussian", spy)
     original = np.tile([True, False, False, False], 11)
     _, calibration = fit_detector(rows, heat(44), patients, original, DetectorSettings(folds=4), seed=0)
-    assert len(seen) == 3 * 5
-    for first in range(0, 15, 5):
+    assert len(seen) == len(PARTS) * 5
+    for first in range(0, len(seen), 5):
         *folds, final = seen[first : first + 5]
         assert (final == 4).all()
         for counts in folds:
