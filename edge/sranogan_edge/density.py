@@ -23,7 +23,7 @@ from sranogan_edge.score import HEAT_SHAPE, standard_heat
 
 Array = NDArray[np.float32]
 
-PARTS = ("residual", "head", "map", "early", "middle")  # later ones are added at the end: see to_bytes
+PARTS = ("residual", "head", "map", "early")  # later ones are added at the end: see to_bytes
 FIRST_PARTS = 3  # how many of them the first bundles knew
 RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
 
@@ -133,8 +133,12 @@ class Density:
             raise ValueError(f"scores of normals at {self.unit[0]} with a spread of {self.unit[1]}")
 
     def standard(self, measured: Mapping[str, Array]) -> dict[str, float]:
-        """Return each part of an image's measurements in standard deviations off the normals."""
-        return {name: self.parts[name].standard(measured[name]) for name in self._names()}
+        """Return each part of an image's measurements in standard deviations off the normals.
+
+        A density of an earlier version is of fewer numbers: the first of those that are measured today.
+        """
+        parts = {name: self.parts[name] for name in self._names()}
+        return {name: part.standard(measured[name][: len(part.center)]) for name, part in parts.items()}
 
     def score(self, measured: Mapping[str, Array]) -> float:
         """The anomaly score: about 0, give or take 1, for a normal."""

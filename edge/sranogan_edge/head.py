@@ -23,7 +23,7 @@ LIMIT = 4.0  # standard deviations; what lies beyond is clipped, so that int8 ha
 CHANNELS = 2
 POOLED_CELLS = 2  # features are averaged over 2x2 cells
 FLOOR = 1e-3
-POOLED = {"head": "features", "early": "early", "middle": "middle"}  # the network's output of each part
+POOLED = {"head": "features", "early": "early"}  # the network's output of each part
 OUTPUTS = (*POOLED.values(), "map")
 FIRST_OUTPUTS = ("features", "map")  # of the first bundles
 

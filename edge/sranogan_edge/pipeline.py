@@ -28,7 +28,7 @@ from sranogan_edge.head import (
 )
 from sranogan_edge.interpreter import LoadedGraph
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, preprocess
-from sranogan_edge.score import FEATURES, heat_planes, raw_distance, residual
+from sranogan_edge.score import FEATURES, FIRST_FEATURES, heat_planes, raw_distance, residual
 
 Image = NDArray[np.float32]
 Array = NDArray[np.float32]
@@ -251,13 +251,13 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
                 f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
                 "Export the bundle again."
             )
-    made = {"residual": FEATURES, "map": 1}
-    made |= {part: POOLED_CELLS**2 * said[output][-1] for part, output in POOLED.items() if output in said}
+    made = {"residual": (FEATURES, FIRST_FEATURES), "map": (1,)}
+    made |= {part: (POOLED_CELLS**2 * said[out][-1],) for part, out in POOLED.items() if out in said}
     for name, part in bundle.density.parts.items():
-        if len(part.center) != made.get(name, 0):
+        if len(part.center) not in made.get(name, ()):
             raise BundleFormatError(
                 f"the density of part {name!r} has {len(part.center)} features, this runner makes "
-                f"{made.get(name, 0)}. Export the bundle again."
+                f"{' or '.join(map(str, made.get(name, (0,))))}. Export the bundle again."
             )
 
 

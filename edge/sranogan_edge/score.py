@@ -26,6 +26,7 @@ BAND_SIGMAS_SHARE = (
     8 / 128,
 )  # blurs between the frequency bands, shares of the side
 BAND_GRID = 4  # band energies are pooled on this many cells a side
+DIFFERENCE_GRID = 8  # cells a side that the difference itself is averaged over
 BAND_FLOOR = 1e-5  # energy below which a band counts as empty, in units of the image's variance
 FEATURE_FLOOR = 1e-6
 HEAT_GRID = 32
@@ -85,7 +86,8 @@ def log_energy(bands: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.log1p(energy / np.float32(BAND_FLOOR)).transpose(2, 0, 1), dtype=np.float32)
 
 
-FEATURES = 2 * len(BAND_SIGMAS_SHARE) * BAND_GRID**2 + 1
+FIRST_FEATURES = 2 * len(BAND_SIGMAS_SHARE) * BAND_GRID**2 + 1  # of earlier versions' bundles: (a) to (c)
+FEATURES = FIRST_FEATURES + 2 * DIFFERENCE_GRID**2
 
 
 def residual(
@@ -96,8 +98,9 @@ def residual(
     Both are standardised and split into frequency bands. The features are, for each band and each of
     4x4 cells, (a) by how much the image has more energy than its reconstruction: detail that a normal
     image of this kind would have, and has not, or the other way round; (b) the energy of their
-    difference: structure in other places; and at last (c) the energy of the difference of
-    discriminator features. All are logarithms, so that they are near Gaussian.
+    difference: structure in other places; then (c) the energy of the difference of discriminator
+    features. These are logarithms, so that they are near Gaussian. At last, in each of 8x8 cells, (d) the
+    mean difference, signed: brighter or darker than a normal is there, and (e) the mean absolute one.
 
     Args:
         x: ``(S, S, 1)`` float32 in [0, 1].
@@ -108,14 +111,17 @@ def residual(
     plain_x, plain_r = x[..., 0], reconstruction[..., 0]
     standard_x, standard_r = standardise(plain_x), standardise(plain_r)
     bands_x, bands_r = frequency_bands(standard_x), frequency_bands(standard_r)
-    apart = np.square(f_x - f_reconstruction)
+    apart, difference = np.square(f_x - f_reconstruction), standard_x - standard_r
+    absolute = np.abs(difference)
     features = [
         log_energy(bands_x) - log_energy(bands_r),
         log_energy(bands_x - bands_r),
         np.log1p(apart.mean() / FEATURE_FLOOR),
+        pool(difference, DIFFERENCE_GRID),
+        pool(absolute, DIFFERENCE_GRID),
     ]
     vector = np.concatenate([np.ravel(part) for part in features]).astype(np.float32)
-    return Residual(vector, _on_grid(np.abs(standard_x - standard_r)))
+    return Residual(vector, _on_grid(absolute))
 
 
 def _on_grid(image: Image) -> NDArray[np.float32]:

@@ -216,7 +216,7 @@ def test_stages_see_the_enhanced_image_and_the_head_the_plain_one(detector: Dete
 def test_measurements_have_the_parts_and_their_lengths() -> None:
     """Features of the head are averaged over four quarters, the map is one number; as many as there are."""
     said = {name: np.ones((2, 2, 6), np.float32) for name in OUTPUTS}
-    widths = {"head": (24,), "early": (24,), "middle": (24,), "map": (1,)}
+    widths = {"head": (24,), "early": (24,), "map": (1,)}
     assert {name: row.shape for name, row in head_measurements(said).items()} == widths
     assert {*widths, "residual"} == set(PARTS)
     older = head_measurements({name: said[name] for name in FIRST_OUTPUTS})

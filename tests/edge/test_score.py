@@ -100,6 +100,27 @@ def test_residual_of_identical_images_is_zero() -> None:
     assert not found.difference.any()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_residual_says_where_an_image_is_brighter_or_darker(sign: int) -> None:
+    """The last 128 numbers are means of the signed and of the absolute difference in cells of 8x8."""
+    rng = np.random.default_rng(5)
+    made = rng.uniform(0.4, 0.6, (64, 64, 1)).astype(np.float32)
+    image = made.copy()
+    image[8:16, 40:48] += np.float32(0.2 * sign)  # row 1, column 5 of the cells
+    signed, absolute = (
+        residual(image, made, *[np.zeros((2, 2, 3), np.float32)] * 2).features[-128:].reshape(2, 8, 8)
+    )
+    assert np.argmax(sign * signed) == 8 + 5
+    assert np.argmax(absolute) == 8 + 5
+    assert absolute[1, 5] == pytest.approx(sign * signed[1, 5], rel=1e-5)
+    plain, other = (one[..., 0] for one in (image, made))
+    cell = np.s_[8:16, 40:48]
+    expected = (
+        (plain - plain.mean()) / (plain.std() + 0.03) - (other - other.mean()) / (other.std() + 0.03)
+    )[cell]
+    assert signed[1, 5] == pytest.approx(expected.mean(), rel=1e-4)
+
+
 def test_residual_is_hottest_where_the_images_differ() -> None:
     """A spot in the image alone makes the heat peak there."""
     normal, f = textured(), np.zeros((16, 16, 6), np.float32)
