@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from benchmarks.transfer import __main__ as command
 from benchmarks.transfer import fast
 from benchmarks.transfer.designs import DESIGNS, Design, design
-from benchmarks.transfer.judge import PLACES, SCORES, Measured, judge, mean, softplus_mean, standardised
+from benchmarks.transfer.judge import CHOSEN, SCORES, Measured, judge, mean, softplus_mean, standardised
 from benchmarks.transfer.protocols import DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
 from benchmarks.transfer.table import markdown, read_results
 from keras_sranogan.settings import preset
@@ -65,8 +65,10 @@ def test_a_part_that_tells_has_its_auroc_and_one_that_does_not_has_none() -> Non
 
 def test_every_score_names_parts_that_are_measured() -> None:
     """A combination with a misspelt part would be left out of the table without a word."""
-    known = {"early", "middle", "late", "map", "laplacian_low", "laplacian_high", "pca_4", "pca_16", *PLACES}
+    known = {"map", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16", "bands_4"}
+    known |= {"early", "middle", "late", "places_early", "places_middle", "places_late"}
     assert {name for score in SCORES.values() for name in score.parts} == known
+    assert CHOSEN in SCORES
 
 
 def test_softplus_lets_no_part_hide_another() -> None:
@@ -118,13 +120,17 @@ def test_a_judgement_is_made_once_and_stands_in_the_table(
     found = json.loads(path.read_text())
     assert set(found["scores"]) == set(SCORES)
     assert found["seed"] == 0
-    assert set(found["pixels"]) == {"map", *PLACES}
+    assert set(found["pixels"]) == {"map", "places_early", "places_middle", "places_late"}
     assert all(0 <= one["aupro"] <= 1 for one in found["pixels"].values())
     assert found["normals"]["fit"] + found["normals"]["held_out"] == 60
     (results / "tiny__tiny__1.making").write_text("{")  # of a process that was killed
     with monkeypatch.context() as patched:
         patched.setattr(fast, "train_head", lambda *_: pytest.fail("trained again"))
         assert fast.run_fast(tiny_design, "tiny", 0, results, tmp_path / "cache") == path
+    path.write_text(json.dumps(found | {"scores": {}}))
+    assert fast.judge_again(path, tmp_path / "cache")
+    assert json.loads(path.read_text()) == found
+    assert not fast.judge_again(path, tmp_path / "another cache")
     fast.run_fast(tiny_design, "tiny", 1, results, tmp_path / "cache")
     table = markdown(read_results(results, "plain", "auroc"))
     rows = [line for line in table.splitlines() if line.startswith("| tiny |")]

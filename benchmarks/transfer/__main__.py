@@ -42,6 +42,21 @@ def table(
 
 
 @app.command()
+def judge() -> None:
+    """Judge all designs anew by what was kept of their heads, after a change of the scores."""
+
+    def work() -> ExitCode:
+        from benchmarks.transfer.fast import judge_again
+
+        for path in sorted(RESULTS.glob("*__*.json")):
+            done = judge_again(path, CACHE)
+            typer.echo(f"{path.name}: {'judged' if done else 'its parts are not here: it stays as it is'}")
+        return ExitCode.OK
+
+    run_command(work)
+
+
+@app.command()
 def run(
     designs: Annotated[list[str], typer.Argument(help="Names of designs.")],
     seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 3,

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.transfer.designs import design
-from benchmarks.transfer.judge import Measured, Standard, judge, judge_pixels, standardised
+from benchmarks.transfer.judge import Measured, judge, judge_pixels, load, save, standardised
 from benchmarks.transfer.parts import PcaResidual, Places, Seen, farthest, laplacian, look, train_head
-from benchmarks.transfer.protocols import PROTOCOLS, VIEWS, Images, read_images
+from benchmarks.transfer.protocols import PROTOCOLS, Images, read_images
 from keras_sranogan.run import machine, timestamp
-from keras_sranogan.settings import TrainSettings
+from keras_sranogan.settings import TrainSettings, preset
 from sranogan_edge.head import pooled, total_evidence
 
 Array = NDArray[np.float32]
 Heats = dict[str, Array]
 
 COPIES = 2  # jittered, of each held-out normal
-COMPONENTS = (4, 16)
+COMPONENTS = (0, 4, 16)
 
 
 def result_path(folder: Path, name: str, protocol: str, seed: int) -> Path:
@@ -46,14 +46,13 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
     started = time.monotonic()
     head = train_head(images.fit, settings)
     minutes = (time.monotonic() - started) / 60
-    parts, heats = _measured(head, images, settings)
-    standard = {part: standardised(rows, images, seed) for part, rows in parts.items()}
-    _keep(cache / "parts" / f"{path.stem}.npz", standard, images)
+    parts, heats = _of_head(head, images)
+    save({part: standardised(rows, images, seed) for part, rows in parts.items()}, _kept(path, cache))
     found = {
         "design": name,
         "protocol": protocol,
         "seed": seed,
-        "scores": judge(standard, images),
+        "scores": _scores(path, protocol, seed, cache),
         "pixels": judge_pixels(heats, images),
         "normals": {"fit": len(images.fit), "held_out": int(images.original.sum())},
         "judged": {"normal": int((~images.abnormal).sum()), "abnormal": int(images.abnormal.sum())},
@@ -63,15 +62,41 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
         "finished": timestamp(),
     }
     results.mkdir(parents=True, exist_ok=True)
-    making = path.with_suffix(".making")
-    making.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    making.replace(path)
+    _write(path, found)
     return path
 
 
-def _measured(
-    head: keras.Model, images: Images, settings: TrainSettings
-) -> tuple[dict[str, Measured], Heats]:
+def judge_again(path: Path, cache: Path) -> bool:
+    """Judge every score anew by the parts that were kept; return whether they were."""
+    if not _kept(path, cache).exists():
+        return False
+    found = json.loads(path.read_text(encoding="utf-8"))
+    _write(path, {**found, "scores": _scores(path, found["protocol"], found["seed"], cache)})
+    return True
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    making = path.with_suffix(".making")
+    making.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    making.replace(path)
+
+
+def _kept(path: Path, cache: Path) -> Path:
+    return cache / "parts" / f"{path.stem}.npz"
+
+
+def _scores(path: Path, protocol: str, seed: int, cache: Path) -> dict[str, Any]:
+    """Judge the parts that were kept, and those that need no head, kept for all designs."""
+    settings = preset("standard", seed=seed)
+    images = read_images(PROTOCOLS[protocol], settings.preprocess, COPIES, cache)
+    plain = _kept(result_path(path.parent, "plain", protocol, seed), cache)
+    if not plain.exists():
+        parts = _without_head(images, settings)
+        save({part: standardised(rows, images, seed) for part, rows in parts.items()}, plain)
+    return judge({**load(_kept(path, cache)), **load(plain)}, images)
+
+
+def _of_head(head: keras.Model, images: Images) -> tuple[dict[str, Measured], Heats]:
     """Return the parts, and heat maps of the images that are judged plain."""
     seen = look(head, np.concatenate([images.fit, images.again]))
     held, judged = look(head, images.held), {view: look(head, rows) for view, rows in images.judged.items()}
@@ -89,15 +114,20 @@ def _measured(
             {view: farthest(places(one.features[name])) for view, one in judged.items()},
         )
     parts["map"] = _unseen(_evidence(held), {view: _evidence(one) for view, one in judged.items()})
+    return parts, heats
+
+
+def _without_head(images: Images, settings: TrainSettings) -> dict[str, Measured]:
+    residual, parts = PcaResidual(images.fit, settings), {}
+    held, judged = residual.flat(images.held), {view: residual.flat(x) for view, x in images.judged.items()}
     for count in COMPONENTS:
-        residual = PcaResidual(images.fit, count, settings)
-        parts[f"pca_{count}"] = _unseen(
-            residual(images.held), {v: residual(x) for v, x in images.judged.items()}
-        )
+        here, there = residual(held, count), {view: residual(x, count) for view, x in judged.items()}
+        for place, name in enumerate((f"bands_{count}", f"pca_{count}")):
+            parts[name] = _unseen(here[place], {view: found[place] for view, found in there.items()})
     energy, energies = laplacian(images.held), {view: laplacian(x) for view, x in images.judged.items()}
     parts["laplacian_high"] = _unseen(energy, energies)
     parts["laplacian_low"] = _unseen(-energy, {view: -rows for view, rows in energies.items()})
-    return parts, heats
+    return parts
 
 
 def _pooled(features: Array) -> Array:
@@ -110,11 +140,3 @@ def _evidence(seen: Seen) -> Array:
 
 def _unseen(held: Array, judged: dict[str, Array]) -> Measured:
     return Measured(held[:0], held, judged)
-
-
-def _keep(path: Path, standard: Mapping[str, Standard], images: Images) -> None:
-    """Keep what the parts say, so that other combinations can be judged without training again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = {f"{name}__held": one.held for name, one in standard.items()}
-    rows |= {f"{name}__{view}": one.judged[view] for name, one in standard.items() for view in VIEWS}
-    np.savez(path, original=images.original, abnormal=images.abnormal, **rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,9 +19,6 @@ Array = NDArray[np.float32]
 Scores = NDArray[np.float64]
 FOLDS = 5
 FALSE_ALARM_RATE = 0.05
-
-
-PLACES = ("places_early", "places_middle", "places_late")
 
 
 def mean(z: Scores) -> Scores:
@@ -42,10 +40,12 @@ class Score:
 
 
 SCORES = {
-    "laplacian, low": Score(("laplacian_low",)),
-    "laplacian, high": Score(("laplacian_high",)),
-    "PCA residual, k = 4": Score(("pca_4",)),
-    "PCA residual, k = 16": Score(("pca_16",)),
+    "Laplacian energy, low": Score(("laplacian_low",)),
+    "Laplacian energy, high": Score(("laplacian_high",)),
+    "image, k = 0": Score(("pca_0",)),
+    "residual, k = 4": Score(("pca_4",)),
+    "residual, k = 16": Score(("pca_16",)),
+    "bands of the residual alone, k = 4": Score(("bands_4",)),
     "early": Score(("early",)),
     "middle": Score(("middle",)),
     "late": Score(("late",)),
@@ -53,19 +53,19 @@ SCORES = {
     "places of early features": Score(("places_early",)),
     "places of middle features": Score(("places_middle",)),
     "places of late features": Score(("places_late",)),
-    "late + map": Score(("late", "map")),
-    "late + middle": Score(("late", "middle")),
-    "late + middle + map": Score(("late", "middle", "map"), softplus_mean),
-    "late + middle + early + map": Score(("late", "middle", "early", "map"), softplus_mean),
-    "late + map + PCA": Score(("late", "map", "pca_16"), softplus_mean),
-    "late + middle + map + PCA": Score(("late", "middle", "map", "pca_16"), softplus_mean),
-    "late + middle + early + map + PCA": Score(("late", "middle", "early", "map", "pca_16"), softplus_mean),
-    "the same + places of middle": Score(
-        ("late", "middle", "early", "map", "pca_16", "places_middle"), softplus_mean
-    ),
-    "the same + all places": Score(("late", "middle", "early", "map", "pca_16", *PLACES), softplus_mean),
-    "the same, mean": Score(("late", "middle", "early", "map", "pca_16", *PLACES)),
+    "late + map + bands of the residual, mean": Score(("late", "map", "bands_4")),
+    "late + map": Score(("late", "map"), softplus_mean),
+    "late + map + residual": Score(("late", "map", "pca_4"), softplus_mean),
+    "late + map + early": Score(("late", "map", "early"), softplus_mean),
+    "late + map + early + residual": Score(("late", "map", "early", "pca_4"), softplus_mean),
+    "the same, mean": Score(("late", "map", "early", "pca_4")),
+    "the same, the image for the residual": Score(("late", "map", "early", "pca_0"), softplus_mean),
+    "the same, k = 16": Score(("late", "map", "early", "pca_16"), softplus_mean),
+    "the same + middle": Score(("late", "map", "early", "middle", "pca_4"), softplus_mean),
+    "the same + places of late": Score(("late", "map", "early", "pca_4", "places_late"), softplus_mean),
+    "early + residual": Score(("early", "pca_4"), softplus_mean),
 }
+CHOSEN = "late + map + early + residual"  # what the product's score is made of
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,26 @@ class Standard:
 
     held: Scores
     judged: Mapping[str, Scores]
+
+
+def save(standard: Mapping[str, Standard], path: Path) -> None:
+    """Keep parts, so that combinations can be judged without training again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = {f"{name}__held": one.held for name, one in standard.items()}
+    rows |= {f"{name}__{view}": one.judged[view] for name, one in standard.items() for view in VIEWS}
+    making = path.with_suffix(".making.npz")
+    np.savez(making, **rows)  # type: ignore[arg-type]  # arrays by name
+    making.replace(path)
+
+
+def load(path: Path) -> dict[str, Standard]:
+    """Read :func:`save`."""
+    with np.load(path, allow_pickle=False) as rows:
+        names = [name.removesuffix("__held") for name in rows if name.endswith("__held")]
+        return {
+            name: Standard(rows[f"{name}__held"], {view: rows[f"{name}__{view}"] for view in VIEWS})
+            for name in names
+        }
 
 
 def judge(standard: Mapping[str, Standard], images: Images) -> dict[str, Any]:

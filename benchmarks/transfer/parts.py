@@ -18,13 +18,15 @@ from keras_sranogan.head.trainer import head_stage
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.head import head_input
 from sranogan_edge.preprocess import downscale, enhance
-from sranogan_edge.score import frequency_bands, log_energy, standardise
+from sranogan_edge.score import DIFFERENCE_GRID as GRID
+from sranogan_edge.score import frequency_bands, log_energy, pool, standardise
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 BATCH = 32
 MOST_ROWS = 100_000  # that a covariance of all places is fitted to
 FARTHEST_SHARE = 0.05  # of the places
+MOST_COMPONENTS = 16
 
 
 def train_head(fit: Bytes, settings: TrainSettings) -> keras.Model:
@@ -95,24 +97,28 @@ def laplacian(images: Bytes) -> Array:
 
 
 class PcaResidual:
-    """What ``k`` principal components of normals leave of an image, at 64 px at most, contrast enhanced."""
+    """What ``k`` principal components of normals leave of an image, at 64 px at most, contrast enhanced.
 
-    def __init__(self, fit: Bytes, k: int, settings: TrainSettings) -> None:
+    It stands for the reconstruction, which takes an hour a set to train.
+    """
+
+    def __init__(self, fit: Bytes, settings: TrainSettings) -> None:
         """Fit to normals."""
         self.settings, self.side = settings, min(settings.search_size, fit.shape[1])
-        self.pca = PCA(k, svd_solver="randomized", random_state=0).fit(self._flat(fit))
+        most = min(MOST_COMPONENTS, len(fit) - 1)
+        self.pca = PCA(most, svd_solver="randomized", random_state=0).fit(self.flat(fit))
 
-    def _flat(self, images: Bytes) -> Array:
+    def flat(self, images: Bytes) -> Array:
+        """Return what is reconstructed, ``(N, side * side)``."""
         spec = self.settings.preprocess
         small = [downscale(enhance(one, spec), self.side)[..., 0] for one in from_bytes(images)]
         return np.stack([standardise(one).ravel() for one in small])
 
-    def __call__(self, images: Bytes) -> Array:
-        """Log energies of the residual by band and cell, ``(N, 64)``."""
-        x = self._flat(images)
-        made = self.pca.inverse_transform(self.pca.transform(x))
-        rows = []
-        for a, b in zip(x, made, strict=True):
-            one, other = (v.reshape(self.side, self.side).astype(np.float32) for v in (a, b))
-            rows.append(log_energy(frequency_bands(one - other)).ravel())
-        return np.stack(rows)
+    def __call__(self, flat: Array, k: int) -> tuple[Array, Array]:
+        """Return log energies by band and cell ``(N, 64)``; and these with signed and absolute means."""
+        used = self.pca.components_[:k]
+        centred = flat - self.pca.mean_
+        left = (centred - centred @ used.T @ used).reshape(-1, self.side, self.side).astype(np.float32)
+        bands = np.stack([log_energy(frequency_bands(one)).ravel() for one in left])
+        means = [(pool(one, GRID).ravel(), pool(np.abs(one), GRID).ravel()) for one in left]
+        return bands, np.hstack([np.stack([np.concatenate(pair) for pair in means]), bands])
