@@ -38,7 +38,7 @@ from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import RunError, SettingsError
-from sranogan_edge.head import POOLED, head_input, head_measurements
+from sranogan_edge.head import head_input, pooled
 from sranogan_edge.interpreter import Graph
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.score import HEAT_SHAPE
@@ -163,9 +163,7 @@ def across_sources(
     held_out = model.answers(normals.x, held_out_items, "held-out normals and jittered copies")
     graph = Graph(model.detector.bundle.graphs["head"], name="head")
     inputs = (head_input(x, x.shape[0])[None] for x in run.seen())
-    said = [{name: one[0] for name, one in graph({"image": image}).items()} for image in inputs]
-    rows = [head_measurements(one) for one in said]
-    seen = {name: np.stack([row[name] for row in rows]) for name in POOLED}
+    seen = np.stack([pooled(graph({"image": image})["features"][0]) for image in inputs])
     found: dict[str, Any] = {}
     for known in prefixes:
         rows, also = _of_source(held_out_items, known), _of_source(fit_items, known)
@@ -176,7 +174,7 @@ def across_sources(
             normals.original[rows],
             settings.detector,
             settings.seed,
-            {name: rows[also] for name, rows in seen.items()},
+            {"head": seen[also]},
         )
         for new in prefixes:
             chosen = [one.where(one.abnormal | _of_source(one.items, new)) for one in (plain, low)]

@@ -176,6 +176,7 @@ def evaluate_scorer(
             metrics.baseline_aurocs(control[0].statistics, control[0].abnormal) if control else {},
         ),
         **metrics.by_class(reading.labels, reading.abnormal, named),
+        "flagged": metrics.flagged_by_class(reading.labels, scored.score, scorer.calibration.threshold),
         "pixel_auroc": metrics.pixel_auroc(scored.heat, masks) if masks is not None else None,
         "pixel_aupro": metrics.pixel_aupro(scored.heat, masks) if masks is not None else None,
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],

@@ -177,6 +177,12 @@ def at_threshold(scores: Scores, abnormal: Truth, threshold: float) -> dict[str,
     }
 
 
+def flagged_by_class(labels: Sequence[str], scores: Scores, threshold: float) -> dict[str, float]:
+    """Return the share of each class whose scores are above ``threshold``, 0 to 1."""
+    kind = np.array(labels)
+    return {label: float((scores[kind == label] > threshold).mean()) for label in sorted(set(labels))}
+
+
 def best_accuracy(scores: Scores, abnormal: Truth) -> dict[str, Any] | None:
     """The SQUID protocol (Xiang et al. 2023): figures at the threshold that is best on these labels."""
     if not _both(abnormal):

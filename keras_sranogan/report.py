@@ -136,18 +136,32 @@ def print_figures(figures: Mapping[str, Any], console: Console | None = None) ->
 
 
 def threshold_text(figures: Mapping[str, Any]) -> str:
-    """What happens at the threshold, in one sentence or two."""
+    """What to expect at the threshold, in one sentence."""
     check = figures["calibration"]
     if figures["threshold"] is None:
-        return f"No finite threshold from {check['held_out_normals']} held-out normals."
-    text = f"At the threshold {figures['threshold']:.3f} (from held-out normals alone)"
+        return f"No finite threshold from {check['held_out_normals']} held-out normals: nothing is flagged."
     parts = []
-    if figures["sensitivity"] is not None:
-        parts.append(f"{figures['sensitivity']:.1%} of the abnormal images are flagged")
     if check["share_flagged"] is not None:
-        rate = check["false_alarm_rate_set"]
-        parts.append(f"{check['share_flagged']:.1%} of the normal ones (set for {rate:.0%})")
-    return f"{text}, {' and '.join(parts)}."
+        rate = f"{100 * check['false_alarm_rate_set']:.0f}"
+        parts.append(
+            f"of 100 normals like these about {100 * check['share_flagged']:.0f} are flagged (set for {rate})"
+        )
+    if figures["sensitivity"] is not None:
+        found = f"of 100 anomalies like these about {100 * figures['sensitivity']:.0f} are found"
+        parts.append(found + _by_kind(figures))
+    return (
+        f"At the threshold {figures['threshold']:.3f} (from held-out normals alone), {', and '.join(parts)}."
+    )
+
+
+def _by_kind(figures: Mapping[str, Any]) -> str:
+    """Of 100 of each kind how many, where there are several; earlier figures do not say."""
+    kinds = list(figures["ordering"]["sr_anogan"])
+    flagged = figures.get("flagged", {})
+    if len(kinds) < 2 or not set(kinds) <= set(flagged):
+        return ""
+    most_first = sorted(kinds, key=lambda kind: -flagged[kind])
+    return f" ({', '.join(f'{kind} {100 * flagged[kind]:.0f}' for kind in most_first)})"
 
 
 def render_report(figures: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:

@@ -4,6 +4,7 @@
 
     make transfer                                     # the table, from the committed figures
     python -m benchmarks.transfer run mixture-128     # makes what is missing of one design's figures
+    python -m benchmarks.transfer page                # brings docs/method/detection.md up to date
 
 Normals alone are learned from, and give every density and threshold; labels only report. Killed and started
 again it goes on with the judgement that it was at.
@@ -18,12 +19,15 @@ import typer
 
 from benchmarks.transfer.protocols import PROTOCOLS
 from benchmarks.transfer.table import markdown, read_results
+from benchmarks.transfer.table import page as page_tables
 from keras_sranogan.settings import check_choice
 from keras_sranogan.startup import start_tensorflow
 from sranogan_edge.cli_common import run as run_command
 from sranogan_edge.errors import ExitCode
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "transfer"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "method" / "detection.md"
+BEGIN, END = "<!-- table:begin -->\n", "<!-- table:end -->"
 CACHE = Path.home() / ".cache" / "sranogan" / "transfer"
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -39,6 +43,19 @@ def table(
     typer.echo(
         markdown(cells) if cells else f"{RESULTS} holds no figures yet: run a design first (run --help)"
     )
+
+
+@app.command()
+def page(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where it differs.")] = False,
+) -> None:
+    """Bring the tables of docs/method/detection.md up to date."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    new = before + BEGIN + page_tables(RESULTS) + END + rest.split(END)[1]
+    if check:
+        raise typer.Exit(int(new != text))
+    PAGE.write_text(new, encoding="utf-8")
 
 
 @app.command()

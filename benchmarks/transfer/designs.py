@@ -37,6 +37,9 @@ DESIGNS = {
 }
 
 
+PRODUCT = "spots-128"  # what the presets train
+
+
 def design(name: str) -> Design:
     """Return a design; raises SettingsError where there is none of that name."""
     check_choice("--design", name, tuple(DESIGNS))

@@ -56,16 +56,16 @@ SCORES = {
     "late + map + bands of the residual, mean": Score(("late", "map", "bands_4")),
     "late + map": Score(("late", "map"), softplus_mean),
     "late + map + residual": Score(("late", "map", "pca_4"), softplus_mean),
-    "late + map + early": Score(("late", "map", "early"), softplus_mean),
-    "late + map + early + residual": Score(("late", "map", "early", "pca_4"), softplus_mean),
-    "the same, mean": Score(("late", "map", "early", "pca_4")),
-    "the same, the image for the residual": Score(("late", "map", "early", "pca_0"), softplus_mean),
-    "the same, k = 16": Score(("late", "map", "early", "pca_16"), softplus_mean),
-    "the same + middle": Score(("late", "map", "early", "middle", "pca_4"), softplus_mean),
-    "the same + places of late": Score(("late", "map", "early", "pca_4", "places_late"), softplus_mean),
-    "early + residual": Score(("early", "pca_4"), softplus_mean),
+    "the same, mean": Score(("late", "map", "pca_4")),
+    "the same, the image for the residual": Score(("late", "map", "pca_0"), softplus_mean),
+    "the same, k = 16": Score(("late", "map", "pca_16"), softplus_mean),
+    "the same + early": Score(("late", "map", "pca_4", "early"), softplus_mean),
+    "the same + early + middle": Score(("late", "map", "pca_4", "early", "middle"), softplus_mean),
+    "the same + places of late": Score(("late", "map", "pca_4", "places_late"), softplus_mean),
+    "late + residual": Score(("late", "pca_4"), softplus_mean),
+    "map + residual": Score(("map", "pca_4"), softplus_mean),
 }
-CHOSEN = "late + map + early + residual"  # what the product's score is made of
+CHOSEN = "late + map + residual"  # what the product's score is made of
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.transfer.designs import DESIGNS
-from benchmarks.transfer.judge import SCORES
+from benchmarks.transfer.designs import DESIGNS, PRODUCT
+from benchmarks.transfer.judge import CHOSEN, SCORES
 from benchmarks.transfer.protocols import PROTOCOLS
 
 Cells = Mapping[tuple[str, str], Mapping[str, list[float]]]  # by design and score: by protocol, one a seed
@@ -24,6 +24,19 @@ def read_results(folder: Path, view: str, figure: str) -> dict[tuple[str, str], 
         for score, views in found["scores"].items():
             cells[found["design"], score][found["protocol"]].append(views[view][figure])
     return cells
+
+
+def page(folder: Path) -> str:
+    """Return the tables of ``docs/method/detection.md``: designs by the score in use, then its parts."""
+    plain = read_results(folder, "plain", "auroc")
+    chosen = {key: row for key, row in plain.items() if key[1] == CHOSEN}
+    parts = {key: row for key, row in plain.items() if key[0] == PRODUCT}
+    tables = {"Designs, AUROC": chosen}
+    for title, view, figure in (("low-pass", "low_pass", "auroc"), ("false alarms", "plain", "false_alarms")):
+        cells = read_results(folder, view, figure)
+        tables[f"Designs, {title}"] = {key: cells[key] for key in chosen}
+    tables[f"Parts and their combinations, AUROC ({DESIGNS[PRODUCT].says})"] = parts
+    return "\n\n".join(f"### {title}\n\n{markdown(cells)}" for title, cells in tables.items()) + "\n"
 
 
 def markdown(cells: Cells) -> str:

@@ -23,8 +23,7 @@ from sranogan_edge.score import HEAT_SHAPE, standard_heat
 
 Array = NDArray[np.float32]
 
-PARTS = ("residual", "head", "map", "early")  # later ones are added at the end: see to_bytes
-FIRST_PARTS = 3  # how many of them the first bundles knew
+PARTS = ("residual", "head", "map")
 RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
 
 
@@ -87,7 +86,7 @@ class Density:
     unit: tuple[float, float] | None = None
 
     def to_bytes(self) -> bytes:
-        """Return the density as an ``.npz`` file: ``parts`` says of each of :data:`PARTS` if it is there."""
+        """Return the density as an ``.npz`` file."""
         arrays: dict[str, NDArray[Any]] = {"parts": np.array([name in self.parts for name in PARTS])}
         for name in self._names():
             part = self.parts[name]
@@ -101,10 +100,9 @@ class Density:
     def from_bytes(cls, data: bytes) -> Density:
         """Read :meth:`to_bytes`; raises ValueError when it is not that, or cannot be a density."""
         used = arrays_from_bytes(data, ["parts"])["parts"]
-        known = used.ndim == 1 and FIRST_PARTS <= len(used) <= len(PARTS)
-        if not known or used.dtype != np.bool_ or not used.any():
+        if used.shape != (len(PARTS),) or used.dtype != np.bool_ or not used.any():
             raise ValueError(f"parts {used.dtype}{used.shape}, not one boolean each of {', '.join(PARTS)}")
-        names = [name for name, present in zip(PARTS, used, strict=False) if present]
+        names = [name for name, present in zip(PARTS, used, strict=True) if present]
         fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
         heat = ("heat_center", "heat_scale", "heat_limit")
         arrays = arrays_from_bytes(data, [*fields, *heat], optional=["unit"])

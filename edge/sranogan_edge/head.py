@@ -23,9 +23,7 @@ LIMIT = 4.0  # standard deviations; what lies beyond is clipped, so that int8 ha
 CHANNELS = 2
 POOLED_CELLS = 2  # features are averaged over 2x2 cells
 FLOOR = 1e-3
-POOLED = {"head": "features", "early": "early"}  # the network's output of each part
-OUTPUTS = (*POOLED.values(), "map")
-FIRST_OUTPUTS = ("features", "map")  # of the first bundles
+OUTPUTS = ("features", "map")
 
 
 def neighbourhood(side: int) -> int:
@@ -48,10 +46,10 @@ def head_measurements(said: Mapping[str, Array]) -> dict[str, Array]:
     """Return what is judged of an image, ``(D,)`` float32 by part, from the network's outputs for it.
 
     Args:
-        said: features ``(h, w, C)`` and ``map`` ``(m, m, 1)``; those of :data:`OUTPUTS` that are there.
+        said: ``features`` ``(h, w, C)`` and ``map`` ``(m, m, 1)``.
     """
-    parts = {part: pooled(said[output]) for part, output in POOLED.items() if output in said}
-    return {**parts, "map": np.array([total_evidence(said["map"][..., 0])], np.float32)}
+    total = np.array([total_evidence(said["map"][..., 0])], np.float32)
+    return {"head": pooled(said["features"]), "map": total}
 
 
 def pooled(features: Array) -> Array:

@@ -17,15 +17,7 @@ from sranogan_edge.bundle import Bundle, Golden
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import BundleFormatError, DegenerateImageError, GoldenMismatchError
 from sranogan_edge.frame import Frame
-from sranogan_edge.head import (
-    CHANNELS,
-    FIRST_OUTPUTS,
-    OUTPUTS,
-    POOLED,
-    POOLED_CELLS,
-    head_input,
-    head_measurements,
-)
+from sranogan_edge.head import CHANNELS, OUTPUTS, POOLED_CELLS, head_input, head_measurements
 from sranogan_edge.interpreter import LoadedGraph
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance, preprocess
 from sranogan_edge.score import FEATURES, FIRST_FEATURES, heat_planes, raw_distance, residual
@@ -242,7 +234,7 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
         "search": ({"x": low}, {"generated": low}),
         "reconstruct": ({"generated": low}, {"refined": low, "resolved": high}),
         "features": ({"image": high}, {"features": graphs["features"].outputs.get("features", ())}),
-        "head": ({"image": (1, side, side, CHANNELS)}, {name: said.get(name, ()) for name in _said(said)}),
+        "head": ({"image": (1, side, side, CHANNELS)}, {name: said.get(name, ()) for name in OUTPUTS}),
     }
     for name, (inputs, outputs) in expected.items():
         found = graphs[name].inputs, graphs[name].outputs
@@ -251,19 +243,14 @@ def _check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
                 f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
                 "Export the bundle again."
             )
-    made = {"residual": (FEATURES, FIRST_FEATURES), "map": (1,)}
-    made |= {part: (POOLED_CELLS**2 * said[out][-1],) for part, out in POOLED.items() if out in said}
+    pooled = POOLED_CELLS**2 * said["features"][-1]
+    made = {"residual": (FEATURES, FIRST_FEATURES), "head": (pooled,), "map": (1,)}
     for name, part in bundle.density.parts.items():
-        if len(part.center) not in made.get(name, ()):
+        if len(part.center) not in made[name]:
             raise BundleFormatError(
                 f"the density of part {name!r} has {len(part.center)} features, this runner makes "
-                f"{' or '.join(map(str, made.get(name, (0,))))}. Export the bundle again."
+                f"{' or '.join(map(str, made[name]))}. Export the bundle again."
             )
-
-
-def _said(outputs: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the head's outputs by name: the first bundles had two, and no features on the way."""
-    return OUTPUTS if set(outputs) - set(FIRST_OUTPUTS) else FIRST_OUTPUTS
 
 
 def _side_of_head(head: LoadedGraph, size: int) -> int:

@@ -17,7 +17,7 @@ from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training import Progress
 from sranogan_edge.bundle import Budget, Bundle, signature
 from sranogan_edge.density import PARTS, Calibration, Density
-from sranogan_edge.head import POOLED, head_input, head_measurements
+from sranogan_edge.head import head_input, pooled
 from sranogan_edge.interpreter import open_graph
 from sranogan_edge.pipeline import Detector, RunsGraph, measure
 from sranogan_edge.signs import Signs
@@ -79,7 +79,7 @@ def fit_on_device_graphs(
     """Fit densities and calibration of each budget to what the exported graphs make of held-out normals.
 
     What does not depend on the search is measured once. ``seen`` ``(M, side, side, 1)`` are training
-    normals that widen the densities of the head's features.
+    normals that widen the density of the head's features.
     """
     searches = {steps: _opened(models, "search", steps) for steps in budgets}
     judged = {name: _Remembering(_opened(models, name)) for name in ("features", "head")}
@@ -97,7 +97,7 @@ def fit_on_device_graphs(
         for graph in judged.values():
             graph.forget()
         progress.advance(number)
-    trained_on = _seen_features(graphs["head"], seen)
+    trained_on = {"head": _seen_features(graphs["head"], seen)}
     fitted = {}
     for steps in searches:
         parts = {name: np.stack([one[name] for one in rows[steps]]) for name in PARTS}
@@ -144,13 +144,10 @@ def l1(x: Images, resolved: Images) -> float:
     return float(np.abs(x - resolved).mean())
 
 
-def _seen_features(head: RunsGraph, seen: Images) -> dict[str, Images]:
-    """Return ``(N, D)`` by part: what the exported head measures of ``(N, side, side, 1)``."""
-    rows = []
-    for x in seen:
-        answers = head({"image": head_input(x, x.shape[0])[None]})
-        rows.append(head_measurements({name: answer[0] for name, answer in answers.items()}))
-    return {name: np.stack([row[name] for row in rows]) for name in POOLED}
+def _seen_features(head: RunsGraph, seen: Images) -> Images:
+    """Return ``(N, D)``: what the exported head measures of ``(N, side, side, 1)``."""
+    inputs = (head_input(x, x.shape[0])[None] for x in seen)
+    return np.stack([pooled(head({"image": image})["features"][0]) for image in inputs])
 
 
 def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:

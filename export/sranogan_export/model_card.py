@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from keras_sranogan.audit.report import markdown_section
+from keras_sranogan.report import threshold_text
 from sranogan_edge.bundle import Bundle
 from sranogan_edge.errors import SettingsError
 
+FOREIGN_ALARMS = "4 to 23"  # docs/method/detection.md, false alarms across sources; README, first page
 CARD = """# Model card: SR-AnoGAN anomaly detector
 
 **What it does.** It scores how unlike the normal images it was trained on an image is. It gives an
-anomaly score (about 1 for a normal image), a p-value against held-out normals, and a heat map. It does not
+anomaly score (about 0 for a normal image), a p-value against held-out normals, and a heat map. It does not
 name a disease or a defect.
 
 **How.** A DCGAN learned normal images;
 {search};
-a two-layer CNN and a super-resolution network turn that into a {size}x{size} reconstruction; the density of
-what differs, fitted on held-out normals, is the score.
+a two-layer CNN and a super-resolution network turn that into a {size}x{size} reconstruction. What differs,
+and the features and the map of a small network that was trained to find self-made anomalies in normals, are
+judged by densities of held-out normals; the score is made of these.
 
 **Trained on.** {data}: {normals} normal images, and {held_out} more held out (by patient, where the source
 says who it is of) for the densities and the threshold. No abnormal image and no label was used.{copies}
 
 **Threshold.** {threshold}
+
+**What to expect.** {expected}
 
 {foreign}**Preprocessing.** {size}x{size}, contrast normalisation: {contrast}.
 
@@ -42,6 +47,8 @@ rest on it.
 def audit_section(path: Path, provenance: Mapping[str, Any]) -> str:
     """Return the card's section from the JSON file of an audit, or of an evaluation with ``--audit``.
 
+    An evaluation also says what was found of its images at the threshold.
+
     Raises:
         SettingsError: it cannot be read, holds no audit, or one of other models than the run of this
             ``provenance``.
@@ -50,6 +57,9 @@ def audit_section(path: Path, provenance: Mapping[str, Any]) -> str:
         figures = json.loads(path.read_text(encoding="utf-8"))
         audit = figures.get("audit", figures)
         section = markdown_section(audit)
+        if "sensitivity" in figures:
+            found = f"**Found on {figures['data']}, split {figures['split']}.** {threshold_text(figures)}"
+            section = f"{found}\n\n{section}"
         models = [dict(one["provenance"]) for one in audit["models"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
@@ -81,12 +91,25 @@ def model_card(bundle: Bundle, audit: str = "") -> str:
         held_out=provenance["normals_held_out"],
         copies=_copies(provenance),
         threshold=stated,
+        expected=_expected(bundle),
         foreign=_foreign(bundle),
         contrast=bundle.preprocess.contrast,
         recipe=_numbers(bundle),
         seed=bundle.details["settings"]["seed"],
     )
     return f"{card}\n{audit}" if audit else card
+
+
+def _expected(bundle: Bundle) -> str:
+    """False alarms, here and elsewhere; what is found of anomalies, labelled images alone can tell."""
+    if not math.isfinite(bundle.calibration.threshold):
+        return "Nothing is flagged: there is no threshold."
+    flagged = 100 * bundle.calibration.false_alarm_rate
+    return (
+        f"Of 100 normals like those held out about {flagged:.0f} are flagged. Of normals of another\n"
+        f"machine, place or age group more are: {FOREIGN_ALARMS} of 100 in trials with a threshold for 5. How many\n"
+        "anomalies are found, labelled images alone can tell (sranogan-evaluate)."
+    )
 
 
 def _copies(provenance: Mapping[str, Any]) -> str:

@@ -88,7 +88,6 @@ class UnrolledHead:
         self.skip = _plain("head/skip", by_filters[width])
         self.places = _plain("head/places", by_filters[1])
         self.middle = len(blocks) - 2  # the map also sees what enters the last two blocks
-        self.early = self.middle - 2
 
     def forward(self, image: tf.Tensor, tap: Tap) -> list[tf.Tensor]:
         """Return every block's activation and then the map's logits, from an image that passed a tap."""
@@ -128,9 +127,9 @@ class Stages:
         return {"features": self.judge.forward(image, tap, "judge")[-1]}
 
     def see(self, image: tf.Tensor, tap: Tap) -> dict[str, tf.Tensor]:
-        """Return the head's features, those on the way, and its map."""
-        *blocks, places = self.head.forward(tap.activation("image", image, STANDARDISED), tap)
-        return {"features": blocks[-1], "early": blocks[self.head.early - 1], "map": places}
+        """Return the head's features and its map."""
+        *_, features, places = self.head.forward(tap.activation("image", image, STANDARDISED), tap)
+        return {"features": features, "map": places}
 
 
 def _clipped(name: str, x: tf.Tensor, tap: Tap) -> tf.Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.run import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_edge.head import OUTPUTS, POOLED, head_input, head_measurements
+from sranogan_edge.head import OUTPUTS, head_input, head_measurements
 from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance
 from sranogan_edge.score import heat_planes, residual
 
@@ -125,8 +125,8 @@ def head_answers(head: keras.Model, plain: Images) -> tuple[dict[str, Images], I
 
 
 def seen_features(head: keras.Model, seen: Images) -> dict[str, Images]:
-    """Return what it measures, by part, of normals that it was trained on, where these count like others."""
-    return {name: rows for name, rows in head_answers(head, seen)[0].items() if name in POOLED}
+    """Return its features of normals that it was trained on, where these count like others: not its map."""
+    return {"head": head_answers(head, seen)[0]["head"]}
 
 
 def _joined(parts: list[Reconstructions]) -> Reconstructions:

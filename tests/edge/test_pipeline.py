@@ -21,7 +21,7 @@ from sranogan_edge.errors import (
     SettingsError,
 )
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.head import FIRST_OUTPUTS, OUTPUTS, head_measurements
+from sranogan_edge.head import head_measurements
 from sranogan_edge.pipeline import Clock, Detector, check_golden
 from sranogan_edge.preprocess import enhance, preprocess
 from sranogan_edge.score import HEAT_SHAPE
@@ -214,13 +214,11 @@ def test_stages_see_the_enhanced_image_and_the_head_the_plain_one(detector: Dete
 
 
 def test_measurements_have_the_parts_and_their_lengths() -> None:
-    """Features of the head are averaged over four quarters, the map is one number; as many as there are."""
-    said = {name: np.ones((2, 2, 6), np.float32) for name in OUTPUTS}
-    widths = {"head": (24,), "early": (24,), "map": (1,)}
-    assert {name: row.shape for name, row in head_measurements(said).items()} == widths
-    assert {*widths, "residual"} == set(PARTS)
-    older = head_measurements({name: said[name] for name in FIRST_OUTPUTS})
-    assert {name: row.shape for name, row in older.items()} == {"head": (24,), "map": (1,)}
+    """Features of the head are averaged over four quarters, the map is one number."""
+    said = {"features": np.ones((2, 2, 6), np.float32), "map": np.zeros((4, 4, 1), np.float32)}
+    found = {name: row.shape for name, row in head_measurements(said).items()}
+    assert found == {"head": (24,), "map": (1,)}
+    assert {*found, "residual"} == set(PARTS)
 
 
 @pytest.mark.parametrize("name", PARTS)

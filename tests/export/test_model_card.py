@@ -66,6 +66,23 @@ def test_audit_and_evaluation_files_are_read(tmp_path: Path, wrap: Callable[[Any
     assert "Cannot be judged." in section
 
 
+def test_an_evaluation_says_what_was_found(tmp_path: Path) -> None:
+    """In plain words: of 100 normals so many are flagged, of 100 anomalies so many found, kind by kind."""
+    evaluation = {
+        **{"data": "chest", "split": "test", "threshold": 1.5, "sensitivity": 0.81},
+        "calibration": {"share_flagged": 0.064, "false_alarm_rate_set": 0.05, "held_out_normals": 100},
+        "ordering": {"sr_anogan": {"nodule": True, "effusion": True}},
+        "flagged": {"NORMAL": 0.064, "nodule": 0.3, "effusion": 0.92},
+        "audit": figures(),
+    }
+    section = audit_section(written(tmp_path, evaluation), PROVENANCE)
+    assert "of 100 normals like these about 6 are flagged (set for 5)" in section
+    assert "of 100 anomalies like these about 81 are found (effusion 92, nodule 30)" in section
+    assert "## Audit\n" in section
+    earlier = {name: value for name, value in evaluation.items() if name != "flagged"}
+    assert "about 81 are found." in audit_section(written(tmp_path, earlier), PROVENANCE)
+
+
 @pytest.mark.parametrize("content", ["no json", {"auroc": 0.9}, [1, 2], {"audit": None}, {"models": []}])
 def test_what_is_no_audit_is_refused(tmp_path: Path, content: object) -> None:
     """Another file ends in a usage error that names the cure."""

@@ -13,7 +13,7 @@ from sranogan_edge.density import PARTS, Calibration, Density, Gaussian
 from sranogan_edge.score import HEAT_SHAPE, standard_heat
 
 Array = NDArray[np.float32]
-WIDTHS = {"residual": 8, "head": 12, "map": 1, "early": 3}
+WIDTHS = {"residual": 8, "head": 12, "map": 1}
 RNG = np.random.default_rng(0)
 MIXES = {  # correlated, and of very different scales
     name: (np.eye(width) + 0.2 * RNG.normal(size=(width, width))) * np.geomspace(0.01, 10, width)
