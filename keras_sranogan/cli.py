@@ -65,8 +65,9 @@ def train(
     anomalies: Annotated[
         str,
         typer.Option(
-            help="What the head learns to find: opacities (radiographs), defects (surfaces, parts), mixture "
-            "(all, and foreign texture) or auto: defects for an MVTec folder and the phantom, else opacities."
+            help="What the head learns to find: spots (bright and dark), opacities (bright alone), defects "
+            "(spots, grain, patches, scratches), mixture (spots, patches, scratches, foreign texture), or "
+            "auto: mixture for an MVTec folder, else spots."
         ),
     ] = "auto",
     contamination: Annotated[

@@ -12,7 +12,8 @@ OWN_PACE_SHARE = 0.15  # of a task, from where on its own pace tells more than w
 
 # Seconds on 2 cores (Intel Xeon with AMX, bfloat16), at 128 px and the batches of the preset "standard".
 READ_S, SEARCH_STEP_S, RECONSTRUCT_S = 0.03, 0.0025, 0.01
-STEP_S = {"gan": 0.3, "encoder": 0.13, "corrector": 0.3, "refiner": 0.035, "srgan": 0.14, "head": 0.13}
+STEP_S = {"gan": 0.3, "encoder": 0.13, "corrector": 0.3, "refiner": 0.035, "srgan": 0.14, "head": 0.2}
+SMALL_HEAD = 0.65  # of those, where the head sees the image as small as the search has it
 
 
 class Forecast:
@@ -68,6 +69,7 @@ def training_forecast(settings: TrainSettings, normals: int) -> dict[str, float]
     area = (settings.preprocess.size / 128) ** 2
     held_out = settings.calibration_share * normals
     fit, copies = normals - held_out, settings.detector.jitter_copies
+    whole = settings.head.sees == "image"
     search_s = SEARCH_STEP_S * area * (settings.search.steps + 1)
     stages = {
         "gan": (settings.anogan.steps, settings.anogan.batch / 32),
@@ -75,7 +77,7 @@ def training_forecast(settings: TrainSettings, normals: int) -> dict[str, float]
         "corrector": (settings.corrector.steps, settings.corrector.batch / 16),
         "refiner": (settings.refiner.steps, settings.refiner.batch / 32),
         "srgan": (settings.srgan.steps, settings.srgan.batch / 8),
-        "head": (settings.head.steps, settings.head.pairs / 32),
+        "head": (settings.head.steps, settings.head.pairs / 32 * (1 if whole else SMALL_HEAD)),
     }
     trained = {name: STEP_S[name] * area * steps * batch for name, (steps, batch) in stages.items()}
     jittered = {f"jittered copies {copy + 1}": READ_S * held_out for copy in range(copies)}

@@ -107,8 +107,8 @@ def _expected(bundle: Bundle) -> str:
     flagged = 100 * bundle.calibration.false_alarm_rate
     return (
         f"Of 100 normals like those held out about {flagged:.0f} are flagged. Of normals of another\n"
-        f"machine, place or age group more are: {FOREIGN_ALARMS} of 100 in trials with a threshold for 5. How many\n"
-        "anomalies are found, labelled images alone can tell (sranogan-evaluate)."
+        f"machine, place or age group more are: {FOREIGN_ALARMS} of 100 in trials with a threshold for 5.\n"
+        "How many anomalies are found, labelled images alone can tell (sranogan-evaluate)."
     )
 
 

@@ -28,7 +28,7 @@ class FileSource:
         told: what a person should know of these images before they are learned from, in lines.
     """
 
-    anomalies: Anomalies = "opacities"
+    anomalies: Anomalies = "spots"
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ def _check_normal(options: MedmnistOptions, entry: dict[str, Any]) -> None:
 class MedmnistSource:
     """One MedMNIST set; patients are not published, so every image is its own group."""
 
-    anomalies: Anomalies = "opacities"
+    anomalies: Anomalies = "spots"
 
     def __init__(self, options: MedmnistOptions) -> None:
         """Find the archive in the folder, or fetch it there.

@@ -34,7 +34,7 @@ def is_mvtec(layout: Layout) -> bool:
 class MvtecSource(FolderSource):
     """Defects by name, with a mask of each where ``ground_truth`` is there."""
 
-    anomalies: Anomalies = "defects"
+    anomalies: Anomalies = "mixture"
 
     def mask(self, item: Item) -> NDArray[np.bool_] | None:
         """Where the defect is: ``(H, W)`` bool, any value above 0 (in a JPEG: above half of the largest).

@@ -31,6 +31,14 @@ def test_presets_survive_json(name: str, size: int) -> None:
     assert TrainSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
+def test_runs_that_do_not_say_what_the_head_saw() -> None:
+    """Heads of earlier runs saw the image as small as the search has it; they are rebuilt so."""
+    values = preset("standard").to_dict()
+    assert TrainSettings.from_dict(values).head.sees == "image"
+    del values["head"]["sees"]
+    assert TrainSettings.from_dict(values).head_side == 64
+
+
 def test_every_value_survives_json() -> None:
     """Values that no preset has come back too, nested ones included."""
     settings = TrainSettings(
@@ -65,7 +73,7 @@ def test_preset_takes_what_the_command_asks_for() -> None:
     asked = preset("demo", anomalies="defects", contamination=0.05)
     assert (asked.head.anomalies, asked.detector.contamination) == ("defects", 0.05)
     assert asked.head.steps == preset("demo").head.steps
-    assert (preset("demo").head.anomalies, preset("demo").detector.contamination) == ("opacities", 0)
+    assert (preset("demo").head.anomalies, preset("demo").detector.contamination) == ("spots", 0)
 
 
 @pytest.mark.parametrize(

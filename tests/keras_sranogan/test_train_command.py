@@ -74,7 +74,7 @@ def test_help_names_the_sizes() -> None:
         ),
         (
             ["--anomalies", "cats"],
-            "--anomalies must be one of auto, opacities, defects, mixture; received 'cats'",
+            "--anomalies must be one of auto, opacities, defects, spots, mixture; received 'cats'",
         ),
         (["--seed", "-1"], "--seed must be from 0"),
         (["--max-bad-share", "2"], "max_bad_share must be from 0 to 1"),

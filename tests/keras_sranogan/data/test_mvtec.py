@@ -85,9 +85,9 @@ def test_masks_of_something_else_are_none(root: Path) -> None:
     assert mask_of_the_broken(root) is None
     for split in ("train", "test"):
         (root / split / "good").rename(root / split / "NORMAL")
-    assert open_source(str(root)).anomalies == "opacities"
+    assert open_source(str(root)).anomalies == "spots"
     (root / "masks" / "background").rename(root / "masks" / "broken")
-    assert open_source(str(root)).anomalies == "defects"
+    assert open_source(str(root)).anomalies == "mixture"
 
 
 def test_no_good_images(tmp_path: Path) -> None:

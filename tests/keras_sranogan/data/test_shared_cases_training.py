@@ -144,7 +144,7 @@ def test_a_layout_is_understood_or_refused(name: str) -> None:
 def test_a_mask_is_found_or_refused(name: str) -> None:
     """The broken part has the mask that lies there, whatever it is called; a good part has none."""
     source = open_source(training("mvtec-variants", name))
-    assert source.anomalies == "defects"
+    assert source.anomalies == "mixture"
     assert [item.key for item in source.items("train")] == ["train/good/000.png"]
     broken, good = source.items("test")
     assert (broken.is_normal, good.is_normal) == (False, True)
