@@ -7,12 +7,11 @@ import os
 from pathlib import Path
 
 from sranogan_edge.errors import DataError
-from sranogan_edge.image_files import begins_as_dicom, entries_in, list_images
-from sranogan_edge.image_formats import IMAGE_SUFFIXES
+from sranogan_edge.image_files import entries_in, list_images
 from sranogan_edge.image_list import PassedOver, Reason
 from sranogan_edge.own_outputs import is_default_out
 
-__all__ = ["entries", "images_under", "is_loose_image", "passed_over_below", "subfolders", "without_suffix"]
+__all__ = ["entries", "images_under", "passed_over_below", "subfolders"]
 
 
 def images_under(folder: Path) -> list[Path]:
@@ -51,17 +50,6 @@ def entries(folder: Path) -> list[Path]:
         raise DataError(
             f"{error.filename}: cannot be read ({error.strerror}). Check its permissions."
         ) from error
-
-
-def is_loose_image(path: Path) -> bool:
-    """Whether ``path`` is an image itself."""
-    return os.path.isfile(path) and (path.suffix.lower() in IMAGE_SUFFIXES or begins_as_dicom(path))
-
-
-def without_suffix(key: str) -> str:
-    """``key`` without the suffix of an image format; ``1.2.840.1`` has none, and is a name of its own."""
-    stem, dot, suffix = key.rpartition(".")
-    return stem if f"{dot}{suffix}".lower() in IMAGE_SUFFIXES else key
 
 
 def _holds_outputs_alone(folder: Path) -> bool:

@@ -10,18 +10,21 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from sranogan_edge.cli_settings import feeds_of, sinks_of
 from sranogan_edge.errors import SranoganError
-from sranogan_edge.feeds import is_feed_uri, watch
+from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import Scorer
-from sranogan_edge.service.run import log_to_stderr, serve
+from sranogan_edge.service.run import log_to_stderr, serve_settings
 from sranogan_edge.service.scoring import Judge
-from sranogan_edge.spool.spool import SpoolLimits
+from sranogan_edge.settings.feeds import WatchFeedSettings
+from sranogan_edge.settings.tree import Settings, SpoolSettings
 
 POISON = 13
 
@@ -47,22 +50,29 @@ def stand_in(milliseconds: float = 0.0) -> Judge:
     return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), 1_000_000, None)
 
 
-def quick_watch(folder: str) -> watch.WatchFeed:
-    """Look at the folder more often than sranogan-score does."""
-    return watch.WatchFeed(Path(folder), settle_s=0.05, poll_s=0.02)
+def settings_of(feed: str, out: Path, spool: Path, *sinks: str) -> Settings:
+    """Give the settings of a runner with a stand-in; it looks at a folder more often than by default."""
+    (found,) = feeds_of([feed], None, None)
+    if isinstance(found, WatchFeedSettings):
+        found = replace(found, settle_s=0.05, poll_s=0.02)
+    return Settings(
+        Path("stand-in.sranogan"),
+        (found,),
+        out,
+        sinks_of(sinks),
+        spool=SpoolSettings(folder=spool, min_free_bytes=0),
+    )
 
 
 def main() -> int:
     """Score the feed until a signal comes."""
     feed, out, spool = sys.argv[1:4]
     log_to_stderr()
-    vars(watch)["open_watch"] = quick_watch
     try:
         judge = stand_in(float(sys.argv[4]) if len(sys.argv) > 4 else 3.0)
-        limits = SpoolLimits(min_free_bytes=0)
-        sinks = [f"jsonl:{out}/sink"]
         uri = feed if is_feed_uri(feed) else f"watch:{feed}"
-        return int(serve(judge, [uri], Path(out), Path(spool), sinks=sinks, limits=limits))
+        settings = settings_of(uri, Path(out), Path(spool), f"jsonl:{out}/sink")
+        return int(serve_settings(settings, judge=judge))
     except SranoganError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)

@@ -12,14 +12,13 @@ import pytest
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.service.delivery import Delivery, ResultsLog
-from sranogan_edge.service.run import serve
 from sranogan_edge.settings.feeds import FilesFeedSettings
 from sranogan_edge.settings.sinks import JsonlSinkSettings, SqliteSinkSettings
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.spool.spool import Cursor, Spool, SpoolLimits
 from tests.edge.result_lines import line
-from tests.edge.service_bench import Bench, wait_for
+from tests.edge.service_bench import wait_for
 
 
 @pytest.fixture
@@ -158,18 +157,14 @@ def test_the_place_is_safe_before_and_after_a_turn(spool: Spool, tmp_path: Path)
 
 
 def test_sinks_that_would_write_to_one_file(tmp_path: Path) -> None:
-    """They are refused when the settings are read, and by ``serve``, whatever the path is called."""
+    """They are refused when the settings are read, whatever the path is called."""
     out = tmp_path / "out"
     out.mkdir()
     (tmp_path / "link").symlink_to(out)
     feeds = (FilesFeedSettings("in"),)
-    bench = Bench(tmp_path / "bench")
-    bench.spool.close()
     for uri in (f"jsonl:{out}", f"jsonl:{tmp_path / 'link'}", f"jsonl:{out}/../out"):
         with pytest.raises(SettingsError, match=r"results\.jsonl, as the runner does"):
             Settings(Path("bundle"), feeds, out, sinks=(JsonlSinkSettings(uri),))
-        with pytest.raises(SettingsError, match="as the runner does"):
-            serve(bench.judge, [], out, tmp_path / "other", sinks=[uri])
     pair = (JsonlSinkSettings(f"jsonl:{out}/a"), SqliteSinkSettings(f"sqlite:{out}/a/results.jsonl"))
     with pytest.raises(SettingsError, match=r"as jsonl:.*/a does"):
         Settings(Path("bundle"), feeds, out, sinks=pair)

@@ -16,8 +16,9 @@ from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.notify import Notifier
-from sranogan_edge.service.run import serve
+from sranogan_edge.service.run import serve_settings
 from sranogan_edge.spool.spool import SpoolLimits
+from tests.edge.folder_runner import settings_of, stand_in
 from tests.edge.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
 
 
@@ -171,15 +172,20 @@ def test_heat_maps_on_a_disk_that_becomes_read_only(tmp_path: Path, disk: Path) 
 
 def test_a_start_with_a_results_folder_that_is_read_only(tmp_path: Path, disk: Path) -> None:
     """Where an earlier run wrote there, its results wait; a folder that never took any is refused."""
-    judge, out, spool = Bench(tmp_path / "other").judge, disk / "out", tmp_path / "spool"
-    assert serve(judge, [str(images(tmp_path / "a", 20))], out, spool) == ExitCode.OK
+    out, spool = disk / "out", tmp_path / "spool"
+
+    def score(name: str, mean: int, spool: Path) -> ExitCode:
+        settings = settings_of(str(images(tmp_path / name, mean)), out, spool)
+        return serve_settings(settings, judge=stand_in())
+
+    assert score("a", 20, spool) == ExitCode.OK
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    assert serve(judge, [str(images(tmp_path / "b", 30))], out, spool) == ExitCode.OK
+    assert score("b", 30, spool) == ExitCode.OK
     with pytest.raises(ResultsError, match="Read-only file system"):
-        serve(judge, [], out, tmp_path / "new")
+        score("c", 40, tmp_path / "new")
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-    assert serve(judge, [], out, spool) == ExitCode.OK
-    assert [r["score"] for r in lines(out / "results.jsonl")] == [20, 30]
+    assert score("d", 50, spool) == ExitCode.OK
+    assert [r["score"] for r in lines(out / "results.jsonl")] == [20, 30, 50]
 
 
 def test_results_are_written_once(bench: Bench) -> None:

@@ -15,11 +15,11 @@ import pytest
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.service.delivery import SinkReader
-from sranogan_edge.service.run import _sinks, serve
+from sranogan_edge.service.run import _sinks, serve_settings
 from sranogan_edge.settings.feeds import VideoFeedSettings
 from sranogan_edge.settings.sinks import WebhookSinkSettings
 from sranogan_edge.settings.tree import Settings
-from tests.edge.folder_runner import stand_in
+from tests.edge.folder_runner import settings_of, stand_in
 from tests.edge.remote_results import SECRET, wait_until
 from tests.edge.service_bench import Bench, images
 
@@ -114,7 +114,7 @@ def test_hooks_that_differ_in_their_query_have_a_place_each(
     url, got = hook
     monkeypatch.setenv(*next(iter(ENVIRON.items())))
     folder = images(tmp_path / "in", 10, 20, 30)
-    for sinks in ([f"{url}?token=a"], [f"{url}?token=a"] * 2 + [f"{url}?token=b"]):
-        code = serve(stand_in(), [str(folder)], tmp_path / "out", tmp_path / "spool", sinks=sinks)
-        assert code == ExitCode.OK
+    for sinks in ([f"{url}?token=a"], [f"{url}?token=a", f"{url}?token=b"]):
+        settings = settings_of(str(folder), tmp_path / "out", tmp_path / "spool", *sinks)
+        assert serve_settings(settings, judge=stand_in()) == ExitCode.OK
     assert sorted(got) == ["/hook?token=a"] * 3 + ["/hook?token=b"] * 3

@@ -122,11 +122,6 @@ class Board:
                 line, line.verdict, line.feed or "", line.error or line.reason or "", scored_at_s(line)
             )
 
-    def judged(self, verdict: Verdict) -> Verdict:
-        """Return ``verdict`` by the threshold in force."""
-        threshold = self.threshold
-        return replace(verdict, threshold=threshold, anomalous=verdict.score > threshold)
-
     @property
     def threshold(self) -> float:
         """In force."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,21 +26,27 @@ from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.settings.feeds import FilesFeedSettings, WatchFeedSettings
 from sranogan_edge.settings.folders import not_inputs, refuse_what_would_be_moved
-from sranogan_edge.settings.sinks import refuse_shared_files
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.open import open_sink, sink_key
 from sranogan_edge.spool.lock import lock_results
-from sranogan_edge.spool.spool import Spool, SpoolLimits
+from sranogan_edge.spool.spool import Spool
 
-__all__ = ["log_to_stderr", "serve", "serve_settings"]
+__all__ = ["log_to_stderr", "serve_settings"]
 
 _log = logging.getLogger(__name__)
 _RESULTS = "results.jsonl"
 
 
-def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = None) -> ExitCode:
+def serve_settings(
+    settings: Settings, *, environ: Mapping[str, str] | None = None, judge: Judge | None = None
+) -> ExitCode:
     """Score the feeds of ``settings`` until they end or a signal comes.
+
+    Args:
+        settings: of all parts.
+        environ: variables that hold secrets; the process's own by default.
+        judge: scores instead of the bundle, which is then neither read nor watched.
 
     Raises:
         BundleError: the bundle is refused, or the site's calibration.
@@ -58,8 +64,10 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
         log = _results(out, spool, settings.results)
         _own(out, parts)
         alarms = Alarms()
-        swap = _swap(settings, folder, alarms)
-        judge = swap.first()
+        swap = None
+        if judge is None:
+            swap = _swap(settings, folder, alarms)
+            judge = swap.first()
         readers = {_RESULTS: log, **_sinks(settings, parts, known)}
         feeds = _feeds(settings, parts)
         threshold = AppliedThreshold(folder, judge.scorer)
@@ -72,42 +80,6 @@ def serve_settings(settings: Settings, *, environ: Mapping[str, str] | None = No
             from sranogan_edge.page.server import serving
 
             parts.enter_context(serving(board, address, alarms))
-        with stopped_by_signals(service):
-            return service.run()
-
-
-def serve(
-    judge: Judge,
-    uris: Sequence[str],
-    out: Path,
-    spool: Path,
-    *,
-    sinks: Sequence[str] = (),
-    limits: SpoolLimits | None = None,
-) -> ExitCode:
-    """Score ``uris`` with ``judge`` alone until they end or a signal comes; objects wait in ``spool``.
-
-    Results go to ``out/results.jsonl`` and to ``sinks`` (see :func:`sranogan_edge.sinks.open.open_sink`).
-
-    Raises:
-        SettingsError: two of them would write to one file.
-        SpoolInUseError: another runner holds the spool, ``out`` or a watched folder.
-        SranoganError: a feed cannot be opened, or the spool or ``out`` cannot be written to.
-    """
-    refuse_shared_files(out / _RESULTS, sinks)
-    with ExitStack() as parts:
-        held = Spool(spool, limits)
-        parts.callback(held.close)
-        readers: dict[str, Reader] = {_RESULTS: _results(out, held)}
-        _own(out, parts)
-        for sink in dict.fromkeys(sinks):
-            opened = open_sink(sink, spool / "sinks", pictures=out)
-            readers[_name(sink, readers)] = SinkReader(opened, sink_key(sink))
-        feeds = []
-        for uri in uris:
-            feeds.append(open_feed(uri))
-            parts.callback(feeds[-1].close)
-        service = Service(judge, held, feeds, readers, ServiceSettings(out=out))
         with stopped_by_signals(service):
             return service.run()
 
