@@ -43,7 +43,7 @@ FPS = 30.0
 
 @dataclass(frozen=True)
 class Timed:
-    """One result."""
+    """When one frame was read and had its result, in seconds since the epoch."""
 
     number: int  # of the frame in the film
     read_at: float
@@ -71,7 +71,7 @@ class Stopwatch:
             yield arrival
 
     def write(self, line: ResultLine) -> None:
-        """Take one result."""
+        """Note when the result of one frame came."""
         number = int(line.file.rpartition("#")[2])
         read_at = self.read_at.pop(line.file)
         self.results.append(Timed(number, read_at, time.time(), line.milliseconds.get("total", 0.0)))

@@ -32,7 +32,7 @@ class Latent(keras.layers.Layer):
         self.z = self.add_weight(shape=(1, latent_dim), initializer="random_normal", name="z")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return z."""
+        """Return z, a trainable weight, whatever the input is."""
         return self.z + 0.0 * inputs
 
 

@@ -66,7 +66,7 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """For its file."""
+        """What the bundle's file is called: search and options."""
         return "-".join([self.search, *(option.strip("-") for option in self.options)])
 
     def command(self, run: Path, out: Path) -> list[str]:

@@ -81,7 +81,7 @@ class Reading:
 
     @property
     def labels(self) -> list[str]:
-        """Class names."""
+        """Name of the class of each image."""
         return [item.label for item in self.images.items]
 
 

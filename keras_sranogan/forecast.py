@@ -20,7 +20,6 @@ class Forecast:
     """The time left of several tasks, those planned with the seconds that they are expected to take."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Plan nothing yet."""
         self._clock = clock
         self._planned: dict[str, float] = {}
         self._begun: set[str] = set()

@@ -39,7 +39,6 @@ class Terminal:
         self._beats = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Terminal:
-        """Show."""
         if not self._bars.disable:
             self._bars.start()
         self._beats.start()
@@ -48,7 +47,6 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop showing."""
         self._ended.set()
         self._beats.join()
         if not self._bars.disable:  # older versions of Rich end even what is not shown with an empty line

@@ -32,7 +32,7 @@ class Progress:
     """One line on a terminal, drawn again and again; a line now and then elsewhere."""
 
     def __init__(self, what: str, total: int) -> None:
-        """Begin; ``total`` files are to come."""
+        """Start the clock; ``total`` files are to come."""
         self._what, self._total, self._done, self._unpacking = what, total, 0, False
         self._began = self._said = time.monotonic()
         self._ended = threading.Event()

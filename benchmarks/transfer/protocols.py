@@ -48,7 +48,7 @@ class Protocol:
 
     @property
     def source(self) -> DataSource:
-        """Open it."""
+        """The images: phantoms, or a folder below the data's."""
         return open_source(self.data if self.data.startswith("phantom") else str(DATA / self.data))
 
     @property

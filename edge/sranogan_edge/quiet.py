@@ -18,7 +18,6 @@ class WithoutValues(logging.Filter):
     """Keeps the words of libraries that read images out of a log; a warning's place stays, once."""
 
     def __init__(self) -> None:
-        """Begin with no warning told."""
         super().__init__()
         self._told: set[str] = set()
 

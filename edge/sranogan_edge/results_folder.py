@@ -60,7 +60,6 @@ class ResultsFolder:
         self._whole = 0  # bytes of whole lines in the file
 
     def __enter__(self) -> ResultsFolder:
-        """Return self."""
         return self
 
     def __exit__(

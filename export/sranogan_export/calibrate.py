@@ -140,7 +140,7 @@ def _opened(models: Mapping[str, bytes], name: str, steps: int = 0) -> RunsGraph
 
 
 def l1(x: Images, resolved: Images) -> float:
-    """Mean absolute difference."""
+    """Mean absolute difference over all images, in the units of x."""
     return float(np.abs(x - resolved).mean())
 
 

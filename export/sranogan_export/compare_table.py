@@ -37,7 +37,7 @@ def markdown(found: Equality) -> str:
 
 
 def print_tables(found: Equality, console: Console) -> None:
-    """Show the tables."""
+    """Print one table for each kind of comparison."""
     console.print(f"Equality: {found.normals} held-out normals, {found.steps} search steps")
     for title, (head, *body) in _tables(found):
         table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))

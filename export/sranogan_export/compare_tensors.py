@@ -58,7 +58,6 @@ class Departure:
         return not self.error <= TENSOR_TOLERANCE and self.before <= INPUT_TOLERANCE
 
     def __str__(self) -> str:
-        """For people."""
         size = "x".join(map(str, self.shape))
         return (
             f"operator {self.position} of {self.of}, {self.operator}, tensor {self.tensor!r} ({size}), off "

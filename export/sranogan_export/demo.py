@@ -70,7 +70,7 @@ class Found:
         return cls(len(anomalous) - flagged, flagged, figures["auroc"])
 
     def sentence(self, report: Path) -> str:
-        """Say it in one line."""
+        """Return what was found, and where the report is, in one sentence."""
         half = FILMS // 2
         return (
             f"Found {self.lesions} of {half} lesions and flagged {self.flagged} of {half} normal films; "

@@ -97,7 +97,7 @@ class _Joining:
         self.model.metadata, self.model.description = model.metadata, model.description
 
     def packed(self) -> bytes:
-        """Return the file."""
+        """Return the model as the bytes of a .tflite file."""
         builder = _AlignedBuilder(2**20)
         builder.Finish(self.model.Pack(builder), FILE_IDENTIFIER)
         return bytes(builder.Output())

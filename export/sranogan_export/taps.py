@@ -37,7 +37,7 @@ class Plain:
         return x
 
     def weights(self, kernel: NDArray[np.float32], *, per_channel: bool) -> tf.Tensor:
-        """Return the kernel."""
+        """Return the kernel as it is: in float32."""
         return tf.constant(kernel)
 
 

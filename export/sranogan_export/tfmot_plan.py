@@ -40,7 +40,7 @@ class Plan:
         return len(self.steps) - 1
 
     def convolve(self, layer: Convolution, of: int, activation: str = "linear", stride: int = 1) -> int:
-        """Append a convolution."""
+        """Append a convolution of the output of step ``of``; returns the number of its own step."""
         self.weights.append((layer.kernel, layer.bias))
         return self.add("convolve", of, weights=len(self.weights) - 1, activation=activation, stride=stride)
 

@@ -27,7 +27,7 @@ class Convolution:
     bias: Weights  # (out,)
 
     def forward(self, x: tf.Tensor, tap: Tap) -> tf.Tensor:
-        """Apply."""
+        """Return the convolution of x (N, H, W, C), stride 1, same padding, with its bias."""
         kernel = tap.weights(self.kernel, per_channel=True)
         return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), self.bias)
 

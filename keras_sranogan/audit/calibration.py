@@ -24,7 +24,7 @@ class Calibration(Protocol):
 
     @property
     def scores(self) -> tuple[float, ...]:
-        """Ascending."""
+        """Of the calibration's normals, ascending."""
         ...
 
     @property

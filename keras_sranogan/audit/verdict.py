@@ -76,7 +76,7 @@ class Verdict:
 
 
 def judge(figures: Figures) -> Verdict:
-    """Apply the rules."""
+    """Return what the rules find in ``figures``, the worst first, and the verdict that follows."""
     findings = [
         *about_normals(figures),
         *about_copies(figures),

@@ -84,7 +84,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * tf.where(done < WARMUP_SHARE, rise, fall)
 
     def get_config(self) -> dict[str, float]:
-        """Return the arguments."""
+        """Return what this schedule is made from, for Keras to save."""
         return {"peak": self.peak, "steps": self.steps}
 
 

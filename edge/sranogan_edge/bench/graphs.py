@@ -45,7 +45,7 @@ class GraphCost:
 
     @property
     def total_macs(self) -> int:
-        """Of every arithmetic."""
+        """Multiply-accumulates of one run, float and integer together."""
         return sum(self.macs.values())
 
 

@@ -49,12 +49,11 @@ class _Queue:
     """Objects in the order of their arrival; one that is given up is gone at once, with its bytes."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._waiting: deque[_Waiting] = deque()
         self._change = threading.Condition()
 
     def put(self, waiting: _Waiting) -> None:
-        """Add one."""
+        """Append an object, and wake who waits for one."""
         with self._change:
             self._waiting.append(waiting)
             self._change.notify()

@@ -108,11 +108,9 @@ class DicomReceiver:
             thread.start()
 
     def __enter__(self) -> DicomReceiver:
-        """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
         self.close()
 
     @property

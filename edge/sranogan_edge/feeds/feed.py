@@ -105,7 +105,7 @@ class Feed(Protocol):
         """How it fares now; may be read from any thread."""
 
     def __iter__(self) -> Iterator[Arrival]:
-        """Yield arrivals."""
+        """Yield what comes, oldest first, until the feed ends or is closed."""
 
     def close(self) -> None:
         """End the iteration soon; may be called from any thread, and twice."""

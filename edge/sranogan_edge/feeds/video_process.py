@@ -116,7 +116,7 @@ class VideoProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Number of the decoder's process."""
         return self._process.pid
 
     @property

@@ -62,11 +62,11 @@ class Counters:
         self._counts[2] = np.uint64(number)
 
     def add_read(self) -> None:
-        """Count one more."""
+        """Count a frame that was read."""
         self._counts[0] += np.uint64(1)
 
     def add_thinned(self) -> None:
-        """Count one more."""
+        """Count a frame that was left out to keep to the rate."""
         self._counts[1] += np.uint64(1)
 
 

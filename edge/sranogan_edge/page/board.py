@@ -46,7 +46,7 @@ class Histogram:
     total_ms: float = 0.0
 
     def add(self, milliseconds: float) -> None:
-        """Count one."""
+        """Count one image in its bucket."""
         self.counts[int(np.searchsorted(BUCKETS_MS, milliseconds, side="left"))] += 1
         self.total_ms += milliseconds
 
@@ -124,7 +124,7 @@ class Board:
 
     @property
     def threshold(self) -> float:
-        """In force."""
+        """Scores above it are flagged; the calibration's, or what was applied on the page."""
         with self._lock:
             return self._threshold
 

@@ -31,7 +31,7 @@ class BoundedHttp(H11Protocol):
             min(others, key=lambda one: one.silent_since).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Stop the clock that would have ended it."""
         if self._end:
             self._end.cancel()
         super().connection_lost(exc)

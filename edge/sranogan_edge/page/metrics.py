@@ -31,7 +31,7 @@ class BoardCollector(Collector):
         self._board = board
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric."""
+        """Yield every metric, all of one moment."""
         now = self._board.snapshot()
         yield from _results(now)
         yield from _feeds(now)

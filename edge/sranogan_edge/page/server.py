@@ -69,7 +69,7 @@ class _Server:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def run(self) -> None:
-        """Serve until stopped."""
+        """Serve until stopped; after a failure, anew."""
         while True:
             if self._listener:
                 self._serve(self._listener)

@@ -17,7 +17,6 @@ class Alarms:
     """Alarms by what they are about; may be used from any thread."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._lock = threading.Lock()
         self._by: dict[str, tuple[str, ...]] = {}
 

@@ -34,7 +34,7 @@ class Reader(Protocol):
         """Take results in order; the cursor stands behind the last one that is safe."""
 
     def close(self) -> None:
-        """End."""
+        """Let go of what is held open; nothing is taken afterwards."""
 
 
 class ResultsLog:

@@ -51,7 +51,7 @@ class Intake:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread of each feed."""
         for thread in self._threads:
             thread.start()
 

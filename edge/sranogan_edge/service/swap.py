@@ -89,7 +89,7 @@ class Swap:
         return judge
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread that looks at the files."""
         self._thread.start()
 
     def look(self) -> None:

@@ -69,7 +69,7 @@ class FilmFeedSettings(FeedSettings):
         return FilmOptions(**{**values, "sop_classes": values["sop_classes"] or ()})
 
     def options(self) -> dict[str, Any]:
-        """Put these together."""
+        """What the feed is opened with; which films are asked for is one :class:`FilmOptions`."""
         found = super().options()
         asked = {one.name for one in fields(FilmOptions)} & found.keys()
         for name in asked:

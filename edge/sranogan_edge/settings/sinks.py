@@ -89,7 +89,7 @@ class MqttSinkSettings(SinkSettings):
     max_waiting: int = MAX_WAITING
 
     def options(self) -> dict[str, Any]:
-        """Without the password."""
+        """What the sink is opened with; the password comes by :meth:`secrets`."""
         return _without(super().options(), "password_file")
 
     def secrets(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -120,11 +120,11 @@ class WebhookSinkSettings(SinkSettings):
     max_waiting: int = MAX_WAITING
 
     def options(self) -> dict[str, Any]:
-        """Without the secret."""
+        """What the sink is opened with; the secret comes by :meth:`secrets`."""
         return _without(super().options(), "secret_file")
 
     def secrets(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The shared secret."""
+        """The shared secret, by the name of its variable."""
         return {"SRANOGAN_WEBHOOK_SECRET": read_secret(self.secret_file, "SRANOGAN_WEBHOOK_SECRET", environ)}
 
 

@@ -45,7 +45,7 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Take leave."""
+        """End the connection in its own way; nothing is sent afterwards."""
 
 
 class Courier:

@@ -142,7 +142,7 @@ class DicomSink:
             _log.info("%s: sent again%s", name, f", in vain: {reason}" if reason else "")
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Nothing is held back: each result was answered by the archive when it was written."""
 
     def close(self) -> None:
         """Close the file of what was refused."""

@@ -91,7 +91,7 @@ class Scored:
 
     @property
     def statistics(self) -> dict[str, tuple[float, ...]]:
-        """By name."""
+        """Statistic by name, each with its value of every normal."""
         return {name: column(self.rows, name) for name in self.rows[0]}
 
 
