@@ -1,16 +1,29 @@
 # Everything below works from a fresh clone with make and a Python 3.11 or 3.12; `make` alone lists the targets.
-# Choose another Python with `make setup PYTHON=/path/to/python3.12`.
+# `make TARGET PYTHON=/path/to/python3.12` takes that Python, with an environment of its own: build/python3.12.
+# Only `make test-edge` takes a Python 3.10 or 3.13 too.
 
 # The first of these that runs, is 3.11 or 3.12, and can make an environment (some shims exist and fail).
 CAN_SERVE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
-PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
+FOUND = $(shell for p in python3.12 python3.11 python3 python; do \
 	"$$p" -c '$(CAN_SERVE)' 2>/dev/null && { command -v "$$p"; break; }; done)
 
 VENV := .venv
+ifneq ($(PYTHON),)
+  ASKED := $(or $(shell bash requirements/find_python.sh '$(PYTHON)'),$(PYTHON))
+  EDGE_PYTHONS := $(ASKED)
+  ifeq ($(MAKECMDGOALS) $(shell '$(ASKED)' -c '$(CAN_SERVE)' 2>&1 || echo no),test-edge no)
+    override PYTHON := $(FOUND)# makes the bundles; the Python that was asked for scores with them
+  else
+    override PYTHON := $(ASKED)
+    VENV := build/$(or $(shell '$(ASKED)' -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2>&1),none)
+  endif
+else
+  PYTHON := $(FOUND)
+endif
 PY := $(VENV)/bin/python
 PYPROJECTS := pyproject.toml edge/pyproject.toml export/pyproject.toml
 VERSION_FILE := edge/sranogan_edge/__init__.py
-LINTED := keras_sranogan edge/sranogan_edge export/sranogan_export tests requirements/install.py
+LINTED := keras_sranogan edge/sranogan_edge export/sranogan_export tests requirements/install.py requirements/release.py
 
 # What has been installed into $(VENV): the packages alone, or with everything for development.
 RUN := $(VENV)/.run
@@ -20,7 +33,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test coverage test-all test-edge test-install test-services device-image transfer lint format requirements clean
+.PHONY: help setup demo test coverage test-all test-edge test-install test-services device-image release transfer lint format requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +112,7 @@ requirements: $(DEV) ## compile all lists anew, with the newest versions allowed
 	$(COMPILE) $(SERVICE) --extra dicom --output-file edge/deploy/requirements.txt
 	$(COMPILE) --python-version 3.10 --group test --constraints edge/deploy/requirements.txt \
 		--output-file requirements/edge-test.txt
+	$(COMPILE) --python-version 3.11 --group release --constraints requirements/dev.txt --output-file requirements/release.txt
 	$(COMPILE) $(SERVICE) --constraints edge/deploy/constraints-jetson.txt --no-emit-package opencv-python-headless \
 		--output-file edge/deploy/requirements-jetson.txt
 
@@ -110,6 +124,11 @@ device-image: ## make build/device: what a device runs, pruned; BUNDLE=... prove
 	@'$(PYTHON)' requirements/install.py build/device edge/deploy/requirements.txt
 	build/device/bin/pip install -qq --no-deps --no-build-isolation ./edge
 	'$(PYTHON)' edge/deploy/prune.py build/device --prove '$(BUNDLE)'
+
+RELEASE := build/release
+release: ## dist/: wheels, sdists, an SBOM of each, SHA256SUMS; of a tree without changes
+	@'$(PYTHON)' requirements/install.py $(RELEASE) requirements/release.txt
+	@$(RELEASE)/bin/python requirements/release.py dist
 
 clean: ## remove the environment, caches and the demo
 	rm -rf $(VENV) demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache
