@@ -4,7 +4,7 @@ r"""The kill proof: a runner that is killed at random moments, and what became o
 
     python -m benchmarks.kill dicom folder --kills 200 --out benchmarks/results
 
-Everything is the real runner but the neural networks (``tests/edge/folder_runner.py``). ``dicom`` takes
+Everything is the real runner but the neural networks (``benchmarks/killing/runner.py``). ``dicom`` takes
 ``pynetdicom`` and DCMTK's ``storescu`` (``tests/services/install.sh`` fetches it). SIGKILL keeps what the
 kernel was given: that writes reach the disk before a power cut is by fsync, which this does not prove.
 """
@@ -20,9 +20,9 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.killing import dicom, folder
+from benchmarks.killing.lives import KillReport
 from benchmarks.record import Record
-from tests.edge import kill_dicom, kill_folder
-from tests.edge.kill_lives import KillReport
 
 FEEDS = ("dicom", "folder")
 
@@ -30,12 +30,12 @@ FEEDS = ("dicom", "folder")
 def proof(feed: str, root: Path, kills: int, objects: int, seed: int) -> KillReport:
     """Run one proof in ``root``."""
     if feed == "folder":
-        return kill_folder.prove(root, kills, seed)
+        return folder.prove(root, kills, seed)
     fetched = Path.home() / ".cache/sranogan/services/bin"
     storescu = shutil.which("storescu", path=f"{os.environ.get('PATH', '')}:{fetched}")
     if storescu is None:
         raise typer.BadParameter("no storescu here: run tests/services/install.sh")
-    return kill_dicom.prove(root, storescu, kills, objects, seed)
+    return dicom.prove(root, storescu, kills, objects, seed)
 
 
 def text_of(report: KillReport) -> str:

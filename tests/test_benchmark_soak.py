@@ -60,7 +60,7 @@ def test_the_film_and_its_latencies(tmp_path: Path) -> None:
 
 def test_a_broken_promise_is_named() -> None:
     """A report with a lost object says so; one without does not."""
-    lives = importlib.import_module("tests.edge.kill_lives")
+    lives = importlib.import_module("benchmarks.killing.lives")
     counts = dict.fromkeys(lives.KillReport.__dataclass_fields__, 0)
     whole = {**counts, "feed": "dicom", "objects": 3, "acknowledged": 3, "done": 2, "dead_poison": 1}
     assert lives.KillReport(**whole).broken() == []

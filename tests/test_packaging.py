@@ -60,6 +60,12 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
                 yield node.args[0].value
 
 
+def modules_in(*folders: str) -> dict[str, ast.Module]:
+    """Map each Python file below these folders to its tree."""
+    files = sorted(file for folder in folders for file in (REPOSITORY / folder).rglob("*.py"))
+    return {str(file.relative_to(REPOSITORY)): ast.parse(file.read_text(encoding="utf-8")) for file in files}
+
+
 def top_level_imports(package: str) -> dict[str, set[str]]:
     """Map each top-level package that ``package`` imports to the files that import it."""
     root = REPOSITORY / DISTRIBUTIONS[package]
@@ -100,6 +106,22 @@ def test_import_arrows_run_one_way(package: str) -> None:
     imports = top_level_imports(package)
 
     assert {name: imports[name] for name in FORBIDDEN[package] & imports.keys()} == {}
+
+
+def test_tests_share_helpers_and_not_tests() -> None:
+    """No test module imports another one, and no benchmark a test: what two need is a module of its own."""
+    imports = {
+        file: {name for name in imported_names(tree) if name.split(".")[0] == "tests"}
+        for file, tree in modules_in("tests", "benchmarks").items()
+    }
+    assert any(imports.values())
+    crossed = {
+        file: names
+        for file, names in imports.items()
+        if any(part.startswith("test_") for name in names for part in name.split("."))
+        or (file.startswith("benchmarks") and names)
+    }
+    assert crossed == {}
 
 
 @pytest.mark.parametrize("package", DISTRIBUTIONS)

@@ -16,12 +16,12 @@ import pydicom
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
+from benchmarks.killing.runner import stand_in
 from sranogan_edge.feeds.dicom import DicomFeed, DicomReceiverOptions
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.loop import Service, ServiceSettings
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.spool.spool import Spool, SpoolLimits
-from tests.edge.folder_runner import stand_in
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.killing.runner import stand_in
 from sranogan_edge.density import Calibration
 from sranogan_edge.feeds.dicom import DicomFeed, DicomReceiverOptions
 from sranogan_edge.feeds.watch import WatchFeed
@@ -32,7 +33,6 @@ from sranogan_edge.settings.tree import LogSettings
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 from tests.edge.dicom_archive import until
-from tests.edge.folder_runner import stand_in
 from tests.edge.remote_results import SECRET
 
 PATIENCE_S = 120.0

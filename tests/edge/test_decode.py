@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import os
 import struct
-import subprocess
-import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from sranogan_edge.decode import IMAGE_SUFFIXES, decode_bytes, decode_file
-from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
+from sranogan_edge.errors import UnreadableImageError
 from sranogan_edge.frame import Photometric
+from tests.edge.encoded_images import COLOUR, COLOUR_16, GREY, GREY_16, by_opencv, chunk, encoded, smooth
 
 ORIGINALS = Path(__file__).resolve().parents[3] / "shared" / "data" / "chest_xray_originals"
-
-RNG = np.random.default_rng(7)
-GREY = RNG.integers(0, 256, (40, 60), np.uint8)
-COLOUR = RNG.integers(0, 256, (40, 60, 3), np.uint8)
-GREY_16 = RNG.integers(0, 65536, (40, 60), np.uint16)
-COLOUR_16 = RNG.integers(0, 65536, (40, 60, 3), np.uint16)
-
-
-def encoded(image: Image.Image, fmt: str, **options: Any) -> bytes:
-    """The bytes of a file in a Pillow format."""
-    buffer = io.BytesIO()
-    image.save(buffer, fmt, **options)
-    return buffer.getvalue()
-
-
-def by_opencv(suffix: str, pixels: NDArray[Any]) -> bytes:
-    """The bytes of a file as OpenCV writes it, from B, G, R."""
-    done, packed = cv2.imencode(suffix, pixels)
-    assert done
-    return packed.tobytes()
-
-
-def smooth(height: int, width: int) -> NDArray[Any]:
-    """A ramp that JPEG keeps nearly exact."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    return ((rows * 3 + columns) % 200 + 20).astype(np.uint8)
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "TIFF", "BMP"])
@@ -219,18 +185,6 @@ def test_one_pixel_and_all_black_decode() -> None:
     assert not decode_bytes(encoded(Image.new("RGB", (50, 50)), "JPEG"), source="x").pixels.any()
 
 
-def chunk(kind: bytes, payload: bytes) -> bytes:
-    """One PNG chunk with its checksum."""
-    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
-
-
-def huge_png(side: int) -> bytes:
-    """A tiny file whose header declares side x side pixels."""
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    data = chunk(b"IDAT", zlib.compress(b"\0" * 64))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
-
-
 def grey_tiff(strip: bytes, *, bits: int, photometric: int = 1, order: str = "<") -> bytes:
     """A minimal one-strip TIFF of 60 x 40 pixels."""
     entries = [(256, 60), (257, 40), (258, bits), (259, 1), (262, photometric), (273, 0), (277, 1), (278, 40)]
@@ -255,23 +209,6 @@ def with_tiff_orientation(data: bytes, value: int) -> bytes:
     new_at = struct.pack("<I", len(data) + len(pad))
     directory = struct.pack("<H", len(entries)) + b"".join(entries) + b"\0\0\0\0"
     return data[:4] + new_at + data[8:] + pad + directory
-
-
-def test_pixel_budget_is_checked_from_the_header() -> None:
-    """A 40,000 x 40,000 header is refused at once, with the size, the budget and the cure."""
-    with pytest.raises(OversizedImageError, match=r"big\.png.*40000 x 40000.*64,000,000.*max_pixels"):
-        decode_bytes(huge_png(40_000), source="big.png")
-
-
-def test_pixel_budget_can_be_lowered_and_raised() -> None:
-    """The budget is ours alone: Pillow's own limit neither adds to it nor changes."""
-    before = Image.MAX_IMAGE_PIXELS
-    with pytest.raises(OversizedImageError, match="2,399"):
-        decode_bytes(encoded(Image.fromarray(GREY), "PNG"), source="x", max_pixels=2399)
-    decode_bytes(encoded(Image.fromarray(GREY), "PNG"), source="x", max_pixels=2400)
-    with pytest.raises(UnreadableImageError, match="truncated"):  # within the budget, then lacks its data
-        decode_bytes(huge_png(14_000), source="x", max_pixels=200_000_000)
-    assert before == Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize(
@@ -310,111 +247,6 @@ def test_16_bit_jpeg_2000_keeps_its_bits() -> None:
     frame = decode_bytes(encoded(Image.fromarray(GREY_16), "JPEG2000"), source="x")
     assert frame.bit_depth == 16
     np.testing.assert_array_equal(frame.pixels, GREY_16)
-
-
-def test_what_the_system_refuses_is_an_image_error(tmp_path: Path) -> None:
-    """A path that is too long, a pipe and a link to nowhere end no feed."""
-    os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "link.png").symlink_to("nowhere.png")
-    for path, reason in (
-        (tmp_path / ("x" * 300 + ".png"), "File name too long"),
-        (tmp_path / "pipe.png", "not a regular file"),
-        (tmp_path / "link.png", "no such file"),
-    ):
-        with pytest.raises(UnreadableImageError, match=reason):
-            decode_file(path)
-
-
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000"])
-def test_truncated_files_are_refused(fmt: str, share: float) -> None:
-    """A file cut anywhere in its pixels is refused, never filled in."""
-    data = encoded(Image.fromarray(RNG.integers(0, 256, (200, 200), np.uint8)), fmt)
-    with pytest.raises(UnreadableImageError, match=r"cut\.img.*(truncated|corrupt)"):
-        decode_bytes(data[: int(len(data) * share)], source="cut.img")
-
-
-def test_truncated_16_bit_colour_is_refused() -> None:
-    """The OpenCV path never sees a truncated file."""
-    for suffix in (".png", ".tiff"):
-        data = by_opencv(suffix, COLOUR_16)
-        with pytest.raises(UnreadableImageError):
-            decode_bytes(data[: len(data) // 2], source="x")
-
-
-def test_not_an_image(tmp_path: Path) -> None:
-    """Text named .png, an empty file, a folder and a missing file each say what was wrong."""
-    text = tmp_path / "notes.png"
-    text.write_text("patient was moved to ward 3")
-    empty = tmp_path / "empty.jpg"
-    empty.touch()
-    for path, reason in (
-        (text, r"not a JPEG, PNG, TIFF, BMP.*begins with b'patient.*Export"),
-        (empty, r"empty \(0 bytes\)"),
-        (tmp_path, "is a folder"),
-        (tmp_path / "gone.png", "no such file"),
-    ):
-        with pytest.raises(UnreadableImageError, match=reason) as caught:
-            decode_file(path)
-        assert str(path) in str(caught.value)
-
-
-def test_bad_files_print_nothing(tmp_path: Path) -> None:
-    """Neither Pillow, libtiff, libpng nor OpenCV writes to the terminal about a bad file."""
-    samples = {
-        "a.tif": encoded(Image.fromarray(COLOUR), "TIFF", compression="tiff_lzw")[:-300],
-        "b.tif": encoded(Image.fromarray(COLOUR), "TIFF", compression="jpeg")[:400],
-        "c.jpg": encoded(Image.fromarray(COLOUR), "JPEG")[:-200],
-        "d.png": by_opencv(".png", COLOUR_16)[:-500],
-        "e.tif": by_opencv(".tiff", COLOUR_16)[:-500],
-        "f.jpg": encoded(Image.fromarray(COLOUR), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12"),
-    }
-    for name, data in samples.items():
-        (tmp_path / name).write_bytes(data)
-    script = (
-        "import sys, pathlib\n"
-        "from sranogan_edge.decode import decode_file\n"
-        "from sranogan_edge.errors import ImageError\n"
-        "for p in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
-        "    try: decode_file(p)\n"
-        "    except ImageError: pass\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-SEEDS = [
-    encoded(Image.fromarray(smooth(24, 24)), "JPEG"),
-    encoded(Image.fromarray(COLOUR[:24, :24]), "JPEG", progressive=True),
-    encoded(Image.fromarray(smooth(24, 24)), "PNG"),
-    by_opencv(".png", COLOUR_16[:12, :12]),
-    encoded(Image.fromarray(smooth(24, 24)), "TIFF"),
-    by_opencv(".tiff", COLOUR_16[:12, :12]),
-    encoded(Image.fromarray(smooth(24, 24)), "GIF"),
-    encoded(Image.fromarray(smooth(24, 24)), "WEBP"),
-    encoded(Image.fromarray(smooth(24, 24)), "JPEG2000"),
-]
-
-
-@settings(max_examples=400, deadline=None)
-@given(
-    seed=st.sampled_from(SEEDS),
-    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
-    keep=st.floats(0, 1),
-)
-def test_mutated_bytes_raise_only_image_errors(
-    seed: bytes, changes: list[tuple[float, int]], keep: float
-) -> None:
-    """Whatever happens to the bytes, they decode or raise an ImageError."""
-    data = bytearray(seed)
-    for where, value in changes:
-        data[int(where * len(data))] = value
-    try:
-        frame = decode_bytes(bytes(data[: round(keep * len(data) * 1.5)]), source="m", max_pixels=10**6)
-    except ImageError:
-        return
-    assert frame.pixels.dtype in (np.uint8, np.uint16)
-    assert frame.pixels.ndim in (2, 3)
 
 
 def test_real_originals_decode() -> None:

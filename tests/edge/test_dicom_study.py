@@ -13,35 +13,17 @@ import pytest
 
 pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom
-from pydicom import config
 from pydicom.dataset import Dataset
 
 from sranogan_edge.dicom.study import study_of
 from sranogan_edge.dicom.write import heat_map_object, report_object
 from sranogan_edge.errors import DicomResultError
+from tests.edge.dicom_results import PICTURE, results
 from tests.edge.odd_films import ODD_LENGTH, PRIVATE_OF_ANOTHER_KIND, UNKNOWN_KIND, Odd, with_bytes
 from tests.edge.result_lines import line
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
-PICTURE = np.full((16, 16, 3), 7, np.uint8)
 Make = Callable[..., bytes]
-
-
-def results(film: bytes | Dataset, **changes: Any) -> tuple[Dataset, Dataset]:
-    """Heat map and report of ``film``, written to bytes, and read back by the letter of the standard."""
-    source = film if isinstance(film, Dataset) else pydicom.dcmread(io.BytesIO(film))
-    found = []
-    for each in (
-        heat_map_object(source, PICTURE, line(**changes)),
-        report_object(source, line(**changes)),
-    ):
-        buffer = io.BytesIO()
-        each.save_as(buffer, enforce_file_format=True)
-        back = pydicom.dcmread(io.BytesIO(buffer.getvalue()))
-        with config.strict_reading():
-            assert len(str(back))  # every element is decoded
-        found.append(back)
-    return found[0], found[1]
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ from sranogan_edge.feeds import dicom_receiver
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls
 from sranogan_edge.sinks.dicom import DicomSink
 from sranogan_edge.sinks.open import open_sink
+from tests.edge.archive_lines import line
 from tests.edge.certificates import DAY, Authority
 from tests.edge.dicom_archive import Archive, free_port, until
 from tests.edge.orthanc import Orthanc
-from tests.edge.test_sinks_dicom import line
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 Make = Callable[..., bytes]

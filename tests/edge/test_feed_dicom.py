@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
-import resource
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,64 +17,23 @@ import pytest
 pytest.importorskip("pynetdicom", reason="the extra dicom is not installed")
 import pydicom
 from pynetdicom import AE
-from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from sranogan_edge.dicom.decode import DX, decode_dicom
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls, open_dicom
-
-IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
-CT = "1.2.840.10008.5.1.4.1.1.2"
-Make = Callable[..., bytes]
-
-
-class Shelf:
-    """Keeps objects in memory, or fails as told."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.kept: list[tuple[bytes, Mapping[str, str]]] = []
-        self.error = error
-
-    def __call__(self, data: bytes, identity: Mapping[str, str]) -> None:
-        if self.error:
-            raise self.error
-        self.kept.append((data, identity))
-
-
-@contextmanager
-def receiving(shelf: Shelf, **options: Any) -> Iterator[DicomReceiver]:
-    """A receiver on a free port of this machine that knows the scanner XRAY1."""
-    settings = DicomReceiverOptions(0, "127.0.0.1", **{"calling": ("XRAY1",), **options})
-    with DicomReceiver(shelf, settings) as receiver:
-        yield receiver
-
-
-def associate(port: int, calling: str = "XRAY1", called: str = "SRANOGAN", **more: Any) -> Association:
-    """Ask for an association as a scanner does."""
-    scanner = AE(calling)
-    scanner.acse_timeout = scanner.dimse_timeout = scanner.network_timeout = 30  # the machine may be busy
-    scanner.add_requested_context(Verification)
-    scanner.add_requested_context(DX)
-    return scanner.associate("127.0.0.1", port, ae_title=called, **more)
-
-
-def send(port: int, data: bytes) -> int | None:
-    """Send one object; the status that was answered, None without an answer."""
-    association = associate(port)
-    assert association.is_established
-    status = association.send_c_store(pydicom.dcmread(io.BytesIO(data)))
-    association.release()
-    return status.get("Status")
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether ``condition`` comes true in time."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
+from tests.edge.dicom_peer import (
+    CT,
+    IMAGE,
+    Make,
+    Shelf,
+    associate,
+    receiving,
+    request_association,
+    send,
+    until,
+)
 
 
 def test_an_object_is_kept_with_its_identity(make_dicom: Make) -> None:
@@ -138,19 +92,6 @@ def test_a_sender_of_other_kinds_is_told(kinds: tuple[str, ...], caplog: pytest.
     assert caplog.text.count("sent nothing") == 1
 
 
-def request_association(calling: bytes, called: bytes = b"SRANOGAN") -> bytes:
-    """An A-ASSOCIATE-RQ PDU for verification, byte by byte."""
-
-    def item(kind: int, body: bytes) -> bytes:
-        return struct.pack(">BxH", kind, len(body)) + body
-
-    context = item(0x30, b"1.2.840.10008.1.1") + item(0x40, b"1.2.840.10008.1.2")
-    body = struct.pack(">H2x", 1) + called.ljust(16) + calling.ljust(16) + bytes(32)
-    body += item(0x10, b"1.2.840.10008.3.1.1.1") + item(0x20, b"\1\0\0\0" + context)
-    body += item(0x50, item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4"))
-    return struct.pack(">BxI", 1, len(body)) + body
-
-
 def test_a_blank_caller_is_refused_even_where_every_one_may_send() -> None:
     """An AE title of blanks names nobody."""
     with receiving(Shelf(), calling=(), any_caller=True) as receiver:
@@ -172,101 +113,6 @@ def test_a_kind_that_is_not_taken_gets_no_context(make_dicom: Make) -> None:
             association = scanner.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
             assert bool(association.accepted_contexts) is accepted
             association.abort()
-
-
-def test_an_object_above_the_limit_ends_its_association(make_dicom: Make) -> None:
-    """A larger object than allowed is cut off while it comes in; the receiver goes on."""
-    shelf = Shelf()
-    with receiving(shelf, max_object_bytes=100_000) as receiver:
-        large = make_dicom(np.zeros((1024, 1024), np.uint16))
-        association = associate(receiver.port)
-        assert association.send_c_store(pydicom.dcmread(io.BytesIO(large))).get("Status") is None
-        assert until(lambda: association.is_aborted)
-        assert send(receiver.port, make_dicom(IMAGE)) == 0x0000
-    assert len(shelf.kept) == 1
-
-
-def test_an_object_just_above_the_limit_is_refused_for_good(make_dicom: Make) -> None:
-    """One that the connection's room for headers lets through is answered; the association goes on."""
-    shelf = Shelf()
-    with receiving(shelf, max_object_bytes=IMAGE.nbytes) as receiver:
-        assert send(receiver.port, make_dicom(IMAGE)) == 0xC001
-        assert send(receiver.port, make_dicom(IMAGE[:32])) == 0x0000
-    assert len(shelf.kept) == 1
-
-
-def test_a_claimed_gigabyte_allocates_nothing() -> None:
-    """A PDU that claims 1 GiB ends the connection at its header, before and in an association."""
-    with receiving(Shelf()) as receiver:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for first in (b"", request_association(b"XRAY1")):
-            with socket.create_connection(("127.0.0.1", receiver.port), timeout=10) as client:
-                if first:
-                    client.sendall(first)
-                    assert client.recv(4096)[0] == 2
-                client.sendall(struct.pack(">BxI", 4 if first else 1, 2**30) + bytes(1000))
-                with suppress(ConnectionError):
-                    assert client.recv(10)[:1] in (b"\x07", b"")  # A-ABORT, or closed
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
-        assert associate(receiver.port).is_established
-
-
-def closed_after(client: socket.socket) -> float:
-    """Seconds until the receiver closes this connection (or aborts it)."""
-    begin = time.monotonic()
-    client.settimeout(20)
-    with suppress(ConnectionError):
-        while client.recv(4096):
-            pass
-    return time.monotonic() - begin
-
-
-def test_half_open_slow_and_endless_peers_time_out() -> None:
-    """No peer holds a place for ever: silent, trickling, idle, or echoing on and on."""
-    times = {"handshake_s": 1.0, "pdu_s": 1.5, "idle_s": 2.0, "max_association_s": 4.0}
-    with receiving(Shelf(), **times) as receiver:
-        address = ("127.0.0.1", receiver.port)
-        with socket.create_connection(address) as silent:
-            assert closed_after(silent) < 10
-        with socket.create_connection(address) as trickling:
-            trickling.sendall(request_association(b"XRAY1")[:20])
-            assert closed_after(trickling) < 10
-        with socket.create_connection(address) as idle:
-            idle.sendall(request_association(b"XRAY1"))
-            assert idle.recv(4096)[0] == 2
-            assert closed_after(idle) < 10
-        endless = associate(receiver.port)
-        begin = time.monotonic()
-        while endless.is_established and time.monotonic() - begin < 20:
-            endless.send_c_echo()
-            time.sleep(0.2)
-        assert 3 < time.monotonic() - begin < 15
-        assert until(lambda: receiver.associations == 0)
-
-
-def test_two_hundred_at_once_are_served_or_refused_politely(make_dicom: Make) -> None:
-    """Of 200 connections at once as many as allowed get an association, all others a clean rejection."""
-    with receiving(Shelf(), max_associations=5, handshake_s=30, idle_s=60, pdu_s=60) as receiver:
-        clients = [socket.create_connection(("127.0.0.1", receiver.port), timeout=60) for _ in range(200)]
-        for client in clients:
-            client.sendall(request_association(b"XRAY1"))
-        answers = [client.recv(10) for client in clients]
-        assert sorted({answer[0] for answer in answers}) == [2, 3]
-        assert sum(answer[0] == 2 for answer in answers) == 5
-        assert {answer[7:10] for answer in answers if answer[0] == 3} == {b"\2\3\2"}  # for now: local limit
-        for client in clients:
-            client.close()
-        assert until(lambda: receiver.associations == 0, 60)
-        assert send(receiver.port, make_dicom(IMAGE)) == 0x0000
-
-
-def test_half_open_connections_do_not_lock_scanners_out(make_dicom: Make) -> None:
-    """Connections that ask for nothing do not count as associations."""
-    with receiving(Shelf(), max_associations=2) as receiver:
-        silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(20)]
-        assert send(receiver.port, make_dicom(IMAGE)) == 0x0000
-        for client in silent:
-            client.close()
 
 
 def test_tls(tmp_path: Path, make_dicom: Make) -> None:
@@ -373,17 +219,3 @@ def test_an_address_that_cannot_be_is_refused(uri: str) -> None:
     """Not a port, nobody named, unknown option, blank title."""
     with pytest.raises(SettingsError, match="dicom:"):
         open_feed(uri)
-
-
-def test_nothing_is_left_open(make_dicom: Make) -> None:
-    """Thirty associations leave no file handle and no thread behind."""
-    handles = Path("/proc/self/fd")
-    if not handles.is_dir():
-        pytest.skip("no /proc here to count file handles in")
-    with receiving(Shelf()) as receiver:
-        send(receiver.port, make_dicom(IMAGE))
-        before = len(os.listdir(handles))
-        for _ in range(30):
-            send(receiver.port, make_dicom(IMAGE))
-        assert until(lambda: len(os.listdir(handles)) <= before + 2)
-        assert until(lambda: receiver.associations == 0)

@@ -18,7 +18,7 @@ from sranogan_edge.dicom.decode import DX, decode_dicom
 from sranogan_edge.dicom.decoders import decodable
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.dicom import DicomReceiverOptions
-from tests.edge.test_feed_dicom import Shelf, receiving
+from tests.edge.dicom_peer import Shelf, receiving
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 PRIVATE, RETIRED = "1.3.6.1.4.1.99999.5.1", "1.2.840.10008.5.1.4.1.1.12.3"

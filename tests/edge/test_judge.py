@@ -11,8 +11,8 @@ from sranogan_edge.errors import ImageError
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Verdict
 from sranogan_edge.service.judge import Judge
+from tests.edge.even_frames import SCORER, frame
 from tests.edge.service_bench import StandIn
-from tests.edge.test_service_site import SCORER, frame
 
 
 class Picky(StandIn):

@@ -1,6 +1,6 @@
 """SIGKILL at random moments while DCMTK's storescu and pynetdicom send: nothing acknowledged is lost.
 
-Everything is the real runner but the neural networks, for which ``folder_runner.py`` has a stand-in.
+Everything is the real runner but the neural networks: ``benchmarks/killing/runner.py`` has a stand-in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("pynetdicom", reason="the extra dicom is not installed")
 
-from tests.edge.kill_dicom import prove
+from benchmarks.killing.dicom import prove
 
 
 @pytest.mark.parametrize(("kills", "objects"), [(8, 80), pytest.param(200, 2000, marks=pytest.mark.slow)])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.killing.runner import settings_of, stand_in
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.watch import WatchFeed
@@ -18,7 +19,6 @@ from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.run import serve_settings
 from sranogan_edge.spool.spool import SpoolLimits
-from tests.edge.folder_runner import settings_of, stand_in
 from tests.edge.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
 
 

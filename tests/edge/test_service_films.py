@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,9 @@ from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.settings.feeds import DicomFeedSettings, FilesFeedSettings, WatchFeedSettings
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.sinks.database import SqliteSink, export_csv
+from tests.edge.asked_films import ASKED, CHEST, HAND, ROW, Make, films
 from tests.edge.service_bench import Bench, images, lines, wait_for
 
-Make = Callable[..., bytes]
-ROW = np.tile(np.arange(0, 240, 6, dtype=np.uint8), (40, 1))
 FIELDS = (
     "modality",
     "body_part_examined",
@@ -41,15 +40,6 @@ FIELDS = (
     "presentation_intent_type",
     "patient_orientation",
 )
-CHEST = {
-    "Modality": "CR",
-    "BodyPartExamined": "CHEST",
-    "ViewPosition": "PA",
-    "PatientOrientation": ["R", "F"],
-}
-HAND = {**CHEST, "BodyPartExamined": "HAND"}
-NAMELESS = {**CHEST, "BodyPartExamined": ""}
-ASKED = FilmOptions(modalities=("CR",), body_parts=("CHEST",))
 
 
 @pytest.fixture
@@ -59,14 +49,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.board = Board(Calibration((0.0, 1.0), 0.5), 1.0)
     yield made
     made.spool.close()
-
-
-def films(folder: Path, make_dicom: Make) -> Path:
-    """A chest, a hand, and a film that does not say what it is."""
-    folder.mkdir()
-    for name, said in (("chest", CHEST), ("hand", HAND), ("nameless", NAMELESS)):
-        (folder / f"{name}.dcm").write_bytes(make_dicom(ROW, SOPClassUID=CR, **said))
-    return folder
 
 
 def check(found: list[dict[str, Any]]) -> None:

@@ -17,12 +17,12 @@ from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.sinks.open import open_sink
+from tests.edge.asked_films import ASKED, Make, films
 from tests.edge.dicom_archive import Archive, free_port
 from tests.edge.mqtt_broker import Broker, Listener
 from tests.edge.remote_results import SECRET, wait_until
 from tests.edge.service_bench import Bench
-from tests.edge.test_service_dicom import hook
-from tests.edge.test_service_films import ASKED, Make, films
+from tests.edge.web_hook import hook
 
 REASON = "BodyPartExamined is 'HAND'; asked for: CHEST"
 VERDICTS = {"chest.dcm": "normal", "hand.dcm": "not asked for", "nameless.dcm": "not asked for"}

@@ -1,6 +1,6 @@
 """SIGKILL at random moments while files arrive: each file ends scored exactly once, or dead-lettered.
 
-Everything is the real runner but the neural networks, for which ``folder_runner.py`` has a stand-in.
+Everything is the real runner but the neural networks: ``benchmarks/killing/runner.py`` has a stand-in.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge.kill_folder import Plant, image, prove
-from tests.edge.kill_lives import PATIENCE_S, RUNNER
+from benchmarks.killing.folder import Plant, image, prove
+from benchmarks.killing.lives import PATIENCE_S, RUNNER
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.killing.runner import settings_of, stand_in
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.service.delivery import SinkReader
@@ -19,7 +20,6 @@ from sranogan_edge.service.run import _sinks, serve_settings
 from sranogan_edge.settings.feeds import VideoFeedSettings
 from sranogan_edge.settings.sinks import WebhookSinkSettings
 from sranogan_edge.settings.tree import Settings
-from tests.edge.folder_runner import settings_of, stand_in
 from tests.edge.remote_results import SECRET, wait_until
 from tests.edge.service_bench import Bench, images
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import Arrival, FeedHealth, open_feed
-from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import ResultLine, Scorer, result_line
+from sranogan_edge.results import ResultLine, result_line
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.judge import Site
@@ -29,10 +29,8 @@ from sranogan_edge.sinks.sink import SinkHealth
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.domain import DomainRule
 from sranogan_edge.site.drift import DriftSettings
+from tests.edge.even_frames import DIGEST, SCORER, frame
 from tests.edge.service_bench import Bench, Camera, StandIn, fill, images, lines
-
-DIGEST = "c" * 64
-SCORER = Scorer("b" * 64, 4, "stand-in", calibration=DIGEST)
 
 
 def measure(frame: Frame, verdict: Verdict) -> dict[str, float]:
@@ -149,11 +147,6 @@ class Still(Camera):
     def __iter__(self) -> Iterator[Arrival]:
         for number in range(1, self.frames + 1):
             yield Arrival(f"still {number}", 0.0, number, frame=frame(self.value))
-
-
-def frame(value: float) -> Frame:
-    """An even frame."""
-    return Frame(np.full((20, 20), value, np.uint8), 8, Photometric.MONOCHROME2)
 
 
 def draw(path: Path, mean: float) -> None:

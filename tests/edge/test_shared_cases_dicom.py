@@ -16,11 +16,10 @@ from sranogan_edge.dicom.decoders import decodable
 from sranogan_edge.dicom.read import read_object
 from sranogan_edge.dicom.study import study_of
 from tests.edge.dicom_objects import saved
-from tests.edge.test_dicom_study import results
+from tests.edge.dicom_results import results
 from tests.shared_cases import CASES, every_file_of, needs, scored
 
 pytestmark = needs("dicom")
-
 JPEG_12_BITS = "one-film-each/cr_jpeg12_sos_se0.dcm"  # the extra dicom-jpeg decodes it
 UNDECODABLE = set() if pydicom.uid.JPEGExtended12Bit in decodable() else {JPEG_12_BITS}
 PLAIN, CR = "results-refused/plain.dcm", "one-film-each/cr_good_1.dcm"

@@ -10,7 +10,7 @@ import pytest
 
 from sranogan_edge.bundle import read_bundle, write_bundle
 from sranogan_edge.errors import BundleSignatureError, SettingsError
-from tests.edge.test_bundle import members_of, pack, small_bundle
+from tests.edge.small_bundles import members_of, pack, small_bundle
 
 SECRET = bytes(range(40))
 

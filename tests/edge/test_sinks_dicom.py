@@ -19,25 +19,15 @@ from pynetdicom import AE
 from sranogan_edge.decode import decode_bytes
 from sranogan_edge.dicom.decode import DX
 from sranogan_edge.errors import DicomResultError, SettingsError
-from sranogan_edge.results import OUT_OF_DOMAIN, ResultLine
+from sranogan_edge.results import OUT_OF_DOMAIN
 from sranogan_edge.sinks.dicom import DicomSink, destination_of
 from sranogan_edge.sinks.open import open_sink
+from tests.edge.archive_lines import line
 from tests.edge.dicom_archive import COMPREHENSIVE_SR, SECONDARY_CAPTURE, Archive, free_port, runner, until
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 PICTURE = np.random.default_rng(1).integers(0, 256, (96, 96, 3), np.uint8)
 Make = Callable[..., bytes]
-
-
-def line(number: int = 0, **changes: Any) -> ResultLine:
-    """The line of a judged image that has a heat map."""
-    values: dict[str, Any] = {
-        **{"file": f"{number}.dcm", "score": 3.25, "p_value": 0.01, "verdict": "anomalous", "threshold": 2.5},
-        **{"anogan_score": 1.0, "milliseconds": {}, "heat_map": "heat.png", "error": None},
-        **{"bundle": "ab" * 32, "steps": 8, "backend": "LiteRT", "backend_fallback": None},
-        "scored_at": "2026-01-01T12:00:00Z",
-    }
-    return ResultLine(**{**values, **changes})
 
 
 @pytest.fixture

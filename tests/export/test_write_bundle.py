@@ -24,23 +24,7 @@ from sranogan_export.calibrate import GOLDEN_CASES, golden_inputs, signs_of_norm
 from sranogan_export.convert import RECIPES
 from sranogan_export.recipe import ExportOptions
 from sranogan_export.write_bundle import export_run
-
-
-class Told(Silent):
-    """Progress that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.tasks: list[tuple[str, int, int]] = []
-
-    def start(self, task: str, total: int, done: int = 0) -> None:
-        self.tasks.append((task, total, done))
-
-    def advance(self, done: int, note: str = "") -> None:
-        task, total, _ = self.tasks[-1]
-        self.tasks[-1] = (task, total, done)
-
-
-PTQ = ExportOptions(engine="none")
+from tests.export.quick_export import PTQ, Told
 
 
 def copied(run: Run, folder: Path) -> Run:

@@ -19,7 +19,7 @@ from sranogan_export.flatbuffer import signatures
 from sranogan_export.recipe import ExportOptions, QatSettings
 from sranogan_export.search_graph import MAX_STEPS, check_search
 from sranogan_export.write_bundle import export_run
-from tests.export.test_write_bundle import PTQ, Told
+from tests.export.quick_export import PTQ, Told
 
 
 def test_encoder_alone(tiny_run: Run, tmp_path: Path) -> None:

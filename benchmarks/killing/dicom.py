@@ -17,8 +17,8 @@ import numpy as np
 import pydicom
 from pynetdicom import AE
 
+from benchmarks.killing.lives import POISON, KillReport, Lives
 from sranogan_edge.dicom.decode import DX
-from tests.edge.kill_lives import POISON, KillReport, Lives
 
 OBJECTS_A_LIFE, MOST_OBJECTS_A_LIFE, LONGEST_LIFE_S = 10, 12, 5.0
 BATCH = 8  # objects of one storescu call

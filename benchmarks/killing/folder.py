@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.edge.kill_lives import POISON, KillReport, Lives
+from benchmarks.killing.lives import POISON, KillReport, Lives
 
 FILES_A_LIFE, MOST_FILES_A_LIFE, LONGEST_LIFE_S = 8, 12, 5.0
 NO_IMAGE = -1

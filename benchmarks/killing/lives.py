@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-RUNNER = Path(__file__).with_name("folder_runner.py")
+RUNNER = Path(__file__).with_name("runner.py")
 POISON = 13  # the stand-in ends its process on an image of this mean
 PATIENCE_S = 120.0
 FINISH_S = 300.0  # for all that is left after the last kill, on a busy machine

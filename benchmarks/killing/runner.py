@@ -1,6 +1,6 @@
 """A runner whose detector is a stand-in: it reads the image's mean and waits a few milliseconds.
 
-``python folder_runner.py FEED OUT SPOOL [MILLISECONDS]``; FEED is a URI or a folder to watch. All but the
+``python runner.py FEED OUT SPOOL [MILLISECONDS]``; FEED is a URI or a folder to watch. All but the
 neural networks is real. An image of mean 13 ends the process, as a crash in a decoder or a driver would.
 """
 
@@ -36,6 +36,7 @@ class StandIn:
         self.seconds = milliseconds / 1000
 
     def score(self, frame: Frame) -> Verdict:
+        """Return the mean as the score; end the process on the poison."""
         score = float(frame.pixels.mean())
         time.sleep(self.seconds)
         if score == POISON:
