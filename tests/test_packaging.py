@@ -224,6 +224,23 @@ def test_no_message_or_page_names_a_distribution_to_an_index() -> None:
     assert (done.returncode, done.stdout) == (1, "")
 
 
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+@pytest.mark.parametrize(
+    ("target", "asked", "runs"),
+    [
+        ("test", "", ".venv/bin/python -m pytest"),
+        ("test", sys.executable, "build/python{0.major}.{0.minor}/bin/python -m pytest"),
+        ("test", "no-such-python", "no-such-python does not serve"),
+        ("test-edge", "", "in 3.10 3.11 3.12 3.13; do"),
+        ("test-edge", sys.executable, "in {1}; do"),
+    ],
+)
+def test_a_python_of_choice_has_an_environment_of_its_own(target: str, asked: str, runs: str) -> None:
+    """``make TARGET PYTHON=...`` leaves .venv alone; without it all is in .venv."""
+    told = run("make", "--dry-run", target, f"PYTHON={asked}", cwd=REPOSITORY)
+    assert runs.format(sys.version_info, sys.executable) in told
+
+
 @pytest.mark.parametrize("listed", LISTS, ids=lambda listed: listed.name)
 def test_compiled_requirements_pin_with_hashes_and_name_no_registry(listed: Path) -> None:
     """A compiled list holds only ``name==version`` with SHA-256 hashes: no URL, host or index."""

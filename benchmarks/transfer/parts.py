@@ -103,6 +103,7 @@ class PcaResidual:
     """
 
     def __init__(self, fit: Bytes, settings: TrainSettings) -> None:
+        """Fit to normals."""
         self.settings, self.side = settings, min(settings.search_size, fit.shape[1])
         most = min(MOST_COMPONENTS, len(fit) - 1)
         self.pca = PCA(most, svd_solver="randomized", random_state=0).fit(self.flat(fit))
