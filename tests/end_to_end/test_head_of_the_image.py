@@ -10,7 +10,7 @@ import pytest
 
 from keras_sranogan.data.source import open_source
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.train import train
+from keras_sranogan.train_all import train
 from keras_sranogan.training import Silent
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.pipeline import Detector

@@ -102,7 +102,7 @@ def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> 
 def bfloat16_run(settings: TrainSettings, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Train every stage of the tiny model in mixed bfloat16, as AMX and GPUs since Ampere do by default."""
     from keras_sranogan.data.source import open_source
-    from keras_sranogan.train import train
+    from keras_sranogan.train_all import train
     from keras_sranogan.training import Silent
 
     folder = tmp_path_factory.mktemp("bfloat16") / "run"

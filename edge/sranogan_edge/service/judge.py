@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from sranogan_edge.bundle import Bundle
 from sranogan_edge.density import Calibration
-from sranogan_edge.errors import CalibrationError, ImageError, SettingsError
+from sranogan_edge.errors import CalibrationError, SettingsError
 from sranogan_edge.frame import Frame
 from sranogan_edge.pipeline import Detector, Verdict, check_golden
 from sranogan_edge.results import ResultLine, Scorer, result_line
+from sranogan_edge.rule import highest
 from sranogan_edge.site.calibration import SiteCalibration, apply_calibration, read_calibration
 from sranogan_edge.site.domain import DEFAULT_RATE, DomainRule
 from sranogan_edge.site.drift_statistics import grid_of, statistics_of
 
-__all__ = ["Answer", "Judge", "ScoresFrames", "Site", "calibrated", "highest"]
+__all__ = ["Answer", "Judge", "ScoresFrames", "Site", "calibrated"]
 
 _log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class Judge:
         Raises:
             ImageError: none of the frames can be judged.
         """
-        number, verdict, failed = highest(self.detector, frames, pulse)
+        number, verdict, failed = highest(self.detector.score, frames, pulse)
         notes = [f"{len(failed)} of {len(frames)} frames could not be judged: {failed[0]}"] if failed else []
         if self.calibration and len(frames) > 1:
             verdict, too_few = _highest_of(len(frames) - len(failed), verdict, self.calibration)
@@ -170,31 +171,6 @@ class Judge:
     def threshold(self) -> float:
         """Of the calibration in force."""
         return self.calibration.threshold if self.calibration else math.inf
-
-
-def highest(
-    detector: ScoresFrames, frames: Sequence[Frame], pulse: Callable[[], None] = lambda: None
-) -> tuple[int, Verdict, list[ImageError]]:
-    """Return number (from 0) and verdict of the frame with the highest score, and why others have none.
-
-    Raises:
-        ImageError: none of the frames can be judged.
-    """
-    best: tuple[int, Verdict] | None = None
-    failed: list[ImageError] = []
-    for number, frame in enumerate(frames):
-        try:
-            verdict = detector.score(frame)
-        except ImageError as error:
-            failed.append(error)
-            continue
-        finally:
-            pulse()
-        if best is None or verdict.score > best[1].score:
-            best = number, verdict
-    if best is None:
-        raise failed[0]
-    return *best, failed
 
 
 def _highest_of(frames: int, verdict: Verdict, calibration: Calibration) -> tuple[Verdict, str]:

@@ -1,0 +1,50 @@
+"""From a bundle's file to a detector that is ready: the way in for people who write Python."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sranogan_edge.bundle import Bundle, read_bundle
+from sranogan_edge.pipeline import Detector
+from sranogan_edge.site.calibration import apply_calibration
+
+__all__ = ["open_detector"]
+
+
+def open_detector(
+    bundle: Bundle | str | os.PathLike[str],
+    *,
+    backend: str = "auto",
+    threads: int = 1,
+    steps: int | None = None,
+    key: str | os.PathLike[str] | None = None,
+    calibration: str | os.PathLike[str] | None = None,
+    calibration_key: str | os.PathLike[str] | None = None,
+) -> Detector:
+    """Read a bundle, choose what runs it, and prove it: its golden inputs are scored again on this machine.
+
+    Args:
+        bundle: ``NAME.sranogan``, or what :func:`sranogan_edge.bundle.read_bundle` made of it.
+        backend: one of ``sranogan_edge.interpreter.BACKENDS``.
+        threads: of the CPU.
+        steps: of the search, one of the bundle's budgets; None is what it was exported with.
+        key: that must have signed the file.
+        calibration: what ``sranogan-calibrate`` wrote for this site, to be judged by not by the bundle's own.
+        calibration_key: that must have signed it.
+
+    Raises:
+        BundleError: the bundle or the calibration is refused, or its golden scores are not reproduced here.
+        BackendError: the backend is missing or fails.
+        SettingsError: no such backend or step budget.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else read_bundle(Path(bundle), _path(key))
+    if steps is not None:
+        opened = opened.with_steps(steps)
+    if calibration is not None:
+        opened = apply_calibration(opened, Path(calibration), _path(calibration_key))
+    return Detector(opened, backend=backend, threads=threads)
+
+
+def _path(given: str | os.PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
