@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sranogan_edge.backend import choose_backend
 from sranogan_edge.bundle import Bundle, read_bundle
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.graphs import open_graphs
+from sranogan_edge.pipeline import Detector, check_golden
 from sranogan_edge.site.calibration import apply_calibration
 
-__all__ = ["open_detector"]
+__all__ = ["open_detector", "proven", "with_steps"]
 
 
 def open_detector(
@@ -43,7 +45,26 @@ def open_detector(
         opened = opened.with_steps(steps)
     if calibration is not None:
         opened = apply_calibration(opened, Path(calibration), _path(calibration_key))
-    return Detector(opened, backend=backend, threads=threads)
+    name, fallback_reason = choose_backend(opened, backend, threads)
+    return proven(Detector(opened, open_graphs(opened, name, threads, fallback_reason)))
+
+
+def with_steps(detector: Detector, steps: int) -> Detector:
+    """Return a proven detector of another step budget on the same backend.
+
+    Raises:
+        SettingsError: the bundle has no such budget.
+        GoldenMismatchError: this backend does not reproduce that budget's golden scores.
+    """
+    bundle, graphs = detector.bundle.with_steps(steps), detector.graphs
+    own = graphs.backend
+    return proven(Detector(bundle, open_graphs(bundle, own.name, graphs.threads, own.fallback_reason)))
+
+
+def proven(detector: Detector) -> Detector:
+    """Return ``detector`` where it reproduces its bundle's golden scores; else GoldenMismatchError."""
+    check_golden(detector, detector.bundle.golden)
+    return detector
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:

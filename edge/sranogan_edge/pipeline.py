@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -11,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.backend import choose_backend, in_use, open_graphs
 from sranogan_edge.bundle import Bundle, Golden
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import DegenerateImageError, GoldenMismatchError, ImageError, SettingsError
 from sranogan_edge.frame import Frame
 from sranogan_edge.graph_fit import check_fit
+from sranogan_edge.graphs import BackendInUse, OpenGraphs
 from sranogan_edge.measurement import Clock, Measurement, Reconstruction, RunsGraph, measure
 from sranogan_edge.preprocess import preprocess
 from sranogan_edge.reading import Image, read_frames
@@ -35,67 +34,42 @@ __all__ = [
 
 
 class Detector:
-    """A loaded, proven bundle that scores images in a fixed number of steps; not to be shared by threads.
+    """A bundle and its open graphs: scores images in a fixed number of steps; not to be shared by threads.
+
+    :func:`sranogan_edge.open.open_detector` makes one that is proven.
 
     Attributes:
         bundle: set to the search steps that are taken.
-        backend: what runs its graphs.
-        threads: of the CPU.
+        graphs: of these steps.
         rule: knows the threshold.
     """
 
-    def __init__(
-        self, bundle: Bundle, *, backend: str = "auto", threads: int = 1, prove: bool = True
-    ) -> None:
-        """Load the graphs and re-score the golden inputs.
+    def __init__(self, bundle: Bundle, graphs: OpenGraphs, rule: Rule | None = None) -> None:
+        """Put together what was opened; nothing is proven yet (:func:`check_golden`).
 
         Args:
             bundle: set to the search steps to take.
-            backend: one of ``sranogan_edge.interpreter.BACKENDS``.
-            threads: of the CPU.
-            prove: False leaves out the golden inputs, the GPU's trial, and the choice of ``auto``, which
-                then is XNNPACK (export makes the golden scores that way).
+            graphs: of the bundle and these steps (:func:`sranogan_edge.graphs.open_graphs`).
+            rule: None judges by the bundle's own calibration.
 
         Raises:
-            BackendError: a graph cannot be loaded.
             BundleFormatError: the graphs and densities do not fit each other.
-            GoldenMismatchError: this backend does not reproduce the golden scores.
-            SettingsError: no such backend.
         """
-        name, reason = choose_backend(bundle, backend, threads, prove=prove)
-        self._set_up(bundle, name, threads, reason)
-        if prove:
-            check_golden(self, bundle.golden)
+        check_fit(bundle, graphs.by_name)
+        self.bundle, self.graphs = bundle, graphs
+        self.rule = rule or Rule(bundle.calibration)
 
-    def _set_up(self, bundle: Bundle, backend: str, threads: int, fallback_reason: str | None) -> None:
-        self.bundle = bundle
-        self.threads = threads
-        self._graphs = open_graphs(bundle, backend, threads)
-        self.backend = in_use(backend, self._graphs, fallback_reason)
-        self.rule = Rule(bundle.calibration)
-        check_fit(bundle, self._graphs)
-
-    def with_steps(self, steps: int) -> Detector:
-        """Return a proven detector of another step budget on the same backend.
-
-        Raises:
-            SettingsError: the bundle has no such budget.
-        """
-        other = object.__new__(Detector)
-        other._set_up(
-            self.bundle.with_steps(steps), self.backend.name, self.threads, self.backend.fallback_reason
-        )
-        check_golden(other, other.bundle.golden)
-        return other
+    @property
+    def backend(self) -> BackendInUse:
+        """What runs the graphs."""
+        return self.graphs.backend
 
     def with_calibration(self, calibration: Calibration) -> Detector:
         """Return a detector that shares the graphs, with other p-values and another threshold."""
-        other = copy.copy(self)
         bundle = self.bundle
         budget = replace(bundle.budgets[bundle.steps], calibration=calibration)
-        other.bundle = replace(bundle, budgets={**bundle.budgets, bundle.steps: budget})
-        other.rule = Rule(calibration)
-        return other
+        changed = replace(bundle, budgets={**bundle.budgets, bundle.steps: budget})
+        return Detector(changed, self.graphs)
 
     def score(self, image: Image) -> Verdict:
         """Judge one image.
@@ -163,7 +137,7 @@ class Detector:
     def measure_x(self, x: NDArray[np.float32]) -> Measurement:
         """Measure ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it."""
         bundle = self.bundle
-        made = measure(x, bundle.preprocess, bundle.search_size, self._graphs)
+        made = measure(x, bundle.preprocess, bundle.search_size, self.graphs.by_name)
         clock = Clock()
         parts = bundle.density.standard(made.measured)
         score = bundle.density.score_of(parts)

@@ -350,7 +350,7 @@ def test_command_refuses_before_it_scores(tmp_path: Path, monkeypatch: pytest.Mo
 def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     """A real bundle takes a calibration of phantoms, all statistics are there, and scoring uses it."""
     from keras_sranogan.data.phantom import render_normal
-    from sranogan_edge.pipeline import Detector
+    from sranogan_edge.open import open_detector
     from sranogan_edge.site.drift_statistics import STATISTICS
 
     for number in range(12):
@@ -360,5 +360,5 @@ def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     subprocess.run([*map(str, command), "--false-alarm-rate", "0.1"], check=True, capture_output=True)
     assert set(read_calibration(out).statistics) == set(STATISTICS)
     bundle = apply_calibration(read_bundle(tiny_bundle), out)
-    verdict = Detector(bundle).score_x(bundle.golden_x[0])
+    verdict = open_detector(bundle).score_x(bundle.golden_x[0])
     assert verdict.threshold == read_calibration(out).calibration.threshold
