@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,15 @@ def test_importing_a_package_loads_no_tensorflow(package: str) -> None:
     script = f"import sys, {package}; print(sorted({{'tensorflow', 'keras', 'numpy'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_imports_what_there_is() -> None:
+    """Every name that an example of docs/api.md imports from these packages is exported."""
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    lines = re.findall(
+        r"^from (keras_sranogan|sranogan_export|sranogan_edge) import (.*)$", page, re.MULTILINE
+    )
+    asked = {(package, name) for package, names in lines for name in names.split(", ")}
+    assert {package for package, _ in asked} == {"keras_sranogan", "sranogan_export", "sranogan_edge"}
+    for package, name in asked:
+        assert name in importlib.import_module(package).__all__

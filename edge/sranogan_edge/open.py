@@ -9,7 +9,10 @@ from sranogan_edge.backend import choose_backend
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.graphs import open_graphs
 from sranogan_edge.pipeline import Detector, check_golden
-from sranogan_edge.site.calibration import apply_calibration
+from sranogan_edge.rule import Rule
+from sranogan_edge.site.calibration import calibration_for
+from sranogan_edge.site.domain import foreign_of
+from sranogan_edge.site.in_force import Site
 
 __all__ = ["open_detector", "proven", "with_steps"]
 
@@ -43,14 +46,16 @@ def open_detector(
     opened = bundle if isinstance(bundle, Bundle) else read_bundle(Path(bundle), _path(key))
     if steps is not None:
         opened = opened.with_steps(steps)
+    rule = Rule(opened.calibration, foreign=foreign_of(opened))
     if calibration is not None:
-        opened = apply_calibration(opened, Path(calibration), _path(calibration_key))
+        site = calibration_for(opened, Path(calibration), _path(calibration_key))
+        rule = Site.of(site, opened).rule
     name, fallback_reason = choose_backend(opened, backend, threads)
-    return proven(Detector(opened, open_graphs(opened, name, threads, fallback_reason)))
+    return proven(Detector(opened, open_graphs(opened, name, threads, fallback_reason), rule))
 
 
 def with_steps(detector: Detector, steps: int) -> Detector:
-    """Return a proven detector of another step budget on the same backend.
+    """Return a proven detector of another step budget on the same backend, by the bundle's own calibration.
 
     Raises:
         SettingsError: the bundle has no such budget.
@@ -58,7 +63,8 @@ def with_steps(detector: Detector, steps: int) -> Detector:
     """
     bundle, graphs = detector.bundle.with_steps(steps), detector.graphs
     own = graphs.backend
-    return proven(Detector(bundle, open_graphs(bundle, own.name, graphs.threads, own.fallback_reason)))
+    opened = open_graphs(bundle, own.name, graphs.threads, own.fallback_reason)
+    return proven(Detector(bundle, opened, Rule(bundle.calibration, foreign=foreign_of(bundle))))
 
 
 def proven(detector: Detector) -> Detector:

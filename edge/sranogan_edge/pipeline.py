@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.bundle import Bundle, Golden
-from sranogan_edge.density import Calibration
 from sranogan_edge.errors import DegenerateImageError, GoldenMismatchError, ImageError, SettingsError
 from sranogan_edge.frame import Frame
 from sranogan_edge.graph_fit import check_fit
@@ -64,13 +63,6 @@ class Detector:
         """What runs the graphs."""
         return self.graphs.backend
 
-    def with_calibration(self, calibration: Calibration) -> Detector:
-        """Return a detector that shares the graphs, with other p-values and another threshold."""
-        bundle = self.bundle
-        budget = replace(bundle.budgets[bundle.steps], calibration=calibration)
-        changed = replace(bundle, budgets={**bundle.budgets, bundle.steps: budget})
-        return Detector(changed, self.graphs)
-
     def score(self, image: Image) -> Verdict:
         """Judge one image.
 
@@ -85,8 +77,8 @@ class Detector:
             ImageError: it cannot be read, is no image, or has nothing to judge.
         """
         frames = read_frames(image, max_pixels=self.bundle.preprocess.max_pixels)
-        _, made, failed = highest(self.measure, frames)
-        return self.rule.decide(made, len(frames) - len(failed))
+        number, made, failed = highest(self.measure, frames)
+        return self.rule.decide(made, frames[number], len(frames) - len(failed))
 
     def score_many(self, images: Iterable[Image]) -> Iterator[Verdict | ImageError]:
         """Judge one image after the other, as they are asked for; a bad one does not end it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from sranogan_edge.density import Calibration
@@ -58,12 +58,12 @@ class Rule:
     Attributes:
         calibration: p-values, and the threshold where there is no override.
         override: the threshold in force instead of the calibration's, however many frames an image has.
-        foreign: says of what was measured why it is not like the training data; empty where it is.
+        foreign: says of a measured frame why it is not like the training data; empty where it is.
     """
 
     calibration: Calibration
     override: float | None = None
-    foreign: Callable[[Measurement], str] | None = None
+    foreign: Callable[[Frame, Measurement], str] | None = None
 
     @property
     def threshold(self) -> float:
@@ -74,8 +74,14 @@ class Rule:
         """In force for the highest score of so many ``frames``."""
         return self.calibration.threshold_of(frames) if self.override is None else self.override
 
-    def decide(self, made: Measurement, frames: int = 1) -> Verdict:
-        """Judge the highest score of so many ``frames``: by p-value and threshold of so many."""
+    def decide(self, made: Measurement, frame: Frame | None = None, frames: int = 1) -> Verdict:
+        """Judge what was measured.
+
+        Args:
+            made: of one image.
+            frame: that it was measured of; without it nothing is called foreign.
+            frames: how many it is the highest score of; p-value and threshold are of so many.
+        """
         own, limit = self.calibration, self.threshold_of(frames)
         return Verdict(
             score=made.score,
@@ -86,8 +92,12 @@ class Rule:
             heat=made.heat,
             reconstruction=made.reconstruction,
             milliseconds=made.milliseconds,
-            out_of_domain=self.foreign(made) if self.foreign else "",
+            out_of_domain=self.foreign(frame, made) if self.foreign and frame is not None else "",
         )
+
+    def again(self, verdict: Verdict) -> Verdict:
+        """Return ``verdict``, of one frame, by the threshold in force now."""
+        return replace(verdict, threshold=self.threshold, anomalous=verdict.score > self.threshold)
 
     def too_few(self, frames: int) -> str:
         """Say where no score of so many ``frames`` could be anomalous, for lack of normals; else nothing."""

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sranogan_edge.density import Calibration
 from sranogan_edge.errors import SranoganError
 from sranogan_edge.feeds import is_feed_uri, watch
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Reconstruction, Verdict
+from sranogan_edge.measurement import Measurement, Reconstruction
 from sranogan_edge.results import Scorer
+from sranogan_edge.rule import Rule
 from sranogan_edge.service.run import log_to_stderr, serve
 from sranogan_edge.service.scoring import Judge
 from sranogan_edge.spool.spool import SpoolLimits
@@ -32,19 +34,20 @@ class StandIn:
     def __init__(self, milliseconds: float = 0.0) -> None:
         self.seconds = milliseconds / 1000
 
-    def score(self, frame: Frame) -> Verdict:
+    def measure(self, frame: Frame) -> Measurement:
         score = float(frame.pixels.mean())
         time.sleep(self.seconds)
         if score == POISON:
             os.kill(os.getpid(), signal.SIGKILL)
         flat = np.zeros((8, 8), np.float32)
         made = Reconstruction(flat[..., None], flat, flat, flat, {}, flat, 0.0, {})
-        return Verdict(score, {}, 0.5, score > 200, 200.0, flat, made, {"total": 1.0})
+        return Measurement(score, {}, flat, made, {"total": 1.0})
 
 
 def stand_in(milliseconds: float = 0.0) -> Judge:
     """Give a judge for tests."""
-    return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), 1_000_000, None)
+    rule = Rule(Calibration((200.0,), 0.5))  # anomalous above 200
+    return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), 1_000_000, None, rule)
 
 
 def quick_watch(folder: str) -> watch.WatchFeed:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,31 @@ def test_dicom_of_several_frames_is_one_image(
     assert len(read_frames(file)) == 3
 
 
+def test_what_is_foreign_is_told(knowing_bundle: Path, tmp_path: Path) -> None:
+    """Noise has its score and the words of the command: it is not like the training data."""
+    noise = np.random.default_rng(5).integers(0, 256, (96, 96), np.uint8)
+    file = png(tmp_path / "noise.png", noise)
+    found = CliRunner().invoke(app, [str(knowing_bundle), str(file), "--out", str(tmp_path / "out")])
+    assert found.exit_code == 0, found.output
+    line = json.loads((tmp_path / "out" / "results.jsonl").read_text())
+    verdict = open_detector(knowing_bundle).score(noise)
+    assert line["verdict"] == "out of domain"
+    assert (verdict.score, verdict.out_of_domain) == (line["score"], line["reason"])
+    assert verdict.out_of_domain.startswith("not like the training data: ")
+
+
+def test_measuring_knows_no_threshold(detector: Detector) -> None:
+    """What is measured is the same whatever the rule; the rule alone tells normal from anomalous."""
+    made = detector.measure(Frame.of(film()))
+    for limit in (made.score - 1, made.score + 1):
+        verdict = replace(detector.rule, override=limit).decide(made)
+        assert (verdict.score, verdict.threshold) == (made.score, limit)
+        assert verdict.anomalous == (made.score > limit)
+        assert verdict.p_value == detector.bundle.calibration.p_value(made.score)
+        assert detector.rule.again(verdict).threshold == detector.rule.threshold
+    assert detector.rule.override is None
+
+
 def test_many_go_on_after_a_bad_one(detector: Detector, tmp_path: Path) -> None:
     """Bad images come back as their errors, in their places, one at a time as they are asked for."""
     good = png(tmp_path / "good.png", film())
@@ -217,8 +243,6 @@ def test_what_opens_a_detector(tiny_bundle: Path, budgets_bundle: Path, tmp_path
 
 def test_max_pixels_of_the_bundle_holds(detector: Detector, tmp_path: Path) -> None:
     """A file that declares more pixels than the bundle takes is refused by its header."""
-    from dataclasses import replace
-
     bundle = replace(detector.bundle, preprocess=replace(detector.bundle.preprocess, max_pixels=1000))
     with pytest.raises(ImageError, match="above the budget of 1,000"):
         open_detector(bundle).score(png(tmp_path / "a.png", film()))

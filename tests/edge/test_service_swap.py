@@ -398,8 +398,7 @@ def test_p_values_and_threshold_are_the_sites(tiny_bundle: Path, calibration: Pa
 
     frame = decode_file(file)
     answer, plain = judge.answer([frame]), Judge.of(detector).answer([frame])
-    own = judge.calibration
-    assert own is not None
+    own = judge.rule.calibration
     assert answer.verdict.score == plain.verdict.score
     assert (answer.verdict.threshold, answer.verdict.p_value) == (
         own.threshold,

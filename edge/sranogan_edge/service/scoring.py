@@ -22,11 +22,11 @@ from sranogan_edge.reading import read_frames
 from sranogan_edge.results import ResultLine, described, error_line, not_asked_for_line, overlay
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.faults import Faults
-from sranogan_edge.service.judge import Answer, Judge, ScoresFrames
+from sranogan_edge.service.judge import Answer, Judge, MeasuresFrames
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.spool.spool import Entry, Spool
 
-__all__ = ["Judge", "Result", "ScoresFrames", "Scoring"]
+__all__ = ["Judge", "MeasuresFrames", "Result", "Scoring"]
 
 _log = logging.getLogger(__name__)
 _STEM_CHARACTERS = 48

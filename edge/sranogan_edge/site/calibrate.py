@@ -27,7 +27,7 @@ from sranogan_edge.rule import highest
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.calibration import (
     SiteCalibration,
-    apply_calibration,
+    calibration_for,
     read_calibration,
     write_calibration,
 )
@@ -35,7 +35,7 @@ from sranogan_edge.site.drift_statistics import apart, column, grid_of, statisti
 
 __all__ = [
     "SiteCalibration",
-    "apply_calibration",
+    "calibration_for",
     "difference",
     "fit",
     "normals_needed",
@@ -144,10 +144,10 @@ def _score(detector: Detector, file: Path, films: FilmOptions, seen: set[str], f
     if film.refusal:
         found.not_asked_for.append(f"{file}: {film.refusal}")
         return
-    number, verdict, failed = highest(detector.score, film.frames)
-    found.rows.append(statistics_of(film.frames[number], verdict, detector.bundle.density, spec))
+    number, made, failed = highest(detector.measure, film.frames)
+    found.rows.append(statistics_of(film.frames[number], made, detector.bundle.density, spec))
     found.frames.append(len(film.frames) - len(failed))
-    found.grids.append(grid_of(verdict))
+    found.grids.append(grid_of(made))
     found.digests.append(digest)
 
 
