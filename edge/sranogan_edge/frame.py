@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -13,7 +14,7 @@ from sranogan_edge.errors import PixelsError
 
 __all__ = ["Frame", "Photometric", "Window"]
 
-_MAX_BITS = 16
+_log = logging.getLogger(__name__)
 _FULL_16 = 65535  # of 16 bits
 
 
@@ -90,7 +91,8 @@ class Frame:
             source: what to call it.
 
         Raises:
-            PixelsError: what was received, why it cannot be an image, and what to do about it.
+            PixelsError: what was received, why it cannot be an image, and what to do about it. A picture
+                that goes up to 1/255 of its type's full scale is none, unless ``bit_depth`` says so.
         """
         _check_array(array, source)
         pixels = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
@@ -104,6 +106,8 @@ class Frame:
                 "neither. Leave them out."
             )
         stored = _stored(pixels, source)
+        if bit_depth is None and window is None:
+            _check_bright(pixels, source)
         depth = 8 * stored.dtype.itemsize if bit_depth is None else bit_depth
         return cls(np.ascontiguousarray(stored), depth, kind, window, source)
 
@@ -170,6 +174,22 @@ def _check_depth(pixels: NDArray[Any], bit_depth: object, name: str) -> None:
         raise PixelsError(
             f"{name}: values go up to {highest}, and {bit_depth} bits end at {full}. Name the bit_depth that "
             f"they use ({highest.bit_length()} or more), or clear the bits above."
+        )
+
+
+def _check_bright(pixels: NDArray[Any], name: str) -> None:
+    """Refuse a picture that nobody could see: its values are of another full scale than its type's."""
+    full = 1 if pixels.dtype.kind in "bf" else np.iinfo(pixels.dtype).max
+    highest = pixels.max()
+    if highest > full / 255:
+        if pixels.dtype.itemsize == 2 and highest < full / 4:
+            text = "%s: uint16 values go up to %d, and white is %d; name their bit_depth, such as 12"
+            _log.warning(text, name, highest, full)
+        return
+    if pixels.min() < highest:  # of one value: preprocessing says so
+        raise PixelsError(
+            f"{name}: {pixels.dtype} values go up to {highest:g}, and white is {full}: nearly all of it is "
+            "black. Bring white to full scale, name the bit_depth that they use, or give bool for a mask."
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sranogan_edge.backend import choose_backend
 from sranogan_edge.bundle import Bundle, read_bundle
+from sranogan_edge.errors import SettingsError
 from sranogan_edge.graphs import open_graphs
 from sranogan_edge.pipeline import Detector, check_golden
 from sranogan_edge.rule import Rule
@@ -41,8 +42,12 @@ def open_detector(
     Raises:
         BundleError: the bundle or the calibration is refused, or its golden scores are not reproduced here.
         BackendError: the backend is missing or fails.
-        SettingsError: no such backend or step budget.
+        SettingsError: no such backend or step budget, or something that names no bundle.
     """
+    if not isinstance(bundle, (Bundle, str, os.PathLike)):
+        raise SettingsError(f"name the bundle's file, or give a Bundle; received {type(bundle).__name__}")
+    if threads < 1:
+        raise SettingsError(f"threads must be a whole number from 1 up; received {threads!r}")
     opened = bundle if isinstance(bundle, Bundle) else read_bundle(Path(bundle), _path(key))
     if steps is not None:
         opened = opened.with_steps(steps)

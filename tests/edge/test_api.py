@@ -236,6 +236,10 @@ def test_what_opens_a_detector(tiny_bundle: Path, budgets_bundle: Path, tmp_path
         open_detector(budgets_bundle, steps=77)
     with pytest.raises(SettingsError, match="no backend 'cpu'"):
         open_detector(tiny_bundle, backend="cpu")
+    with pytest.raises(SettingsError, match="threads must be a whole number from 1 up; received 0"):
+        open_detector(tiny_bundle, threads=0)
+    with pytest.raises(SettingsError, match="name the bundle's file, or give a Bundle; received bytes"):
+        open_detector(tiny_bundle.read_bytes())  # type: ignore[arg-type]  # that is the mistake
     (tmp_path / "no.sranogan").write_bytes(b"no")
     with pytest.raises(BundleFormatError):
         open_detector(tmp_path / "no.sranogan")

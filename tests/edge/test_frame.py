@@ -112,6 +112,34 @@ def test_every_way_to_write_an_image_shows_the_same(array: NDArray[Any], dtype: 
     np.testing.assert_allclose(preprocess(frame, SPEC), expected, atol=1 / 255)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        film().astype(np.uint16),
+        film() // 128,
+        film().astype(np.float32) / 255**2,
+        film().astype(np.float64) / 65535,
+    ],
+)
+def test_values_of_another_full_scale_are_no_black_picture(array: NDArray[Any]) -> None:
+    """8 bits in uint16, zeros and ones in uint8, and what was divided twice, are refused with the cure."""
+    with pytest.raises(PixelsError, match=r"and white is .*: nearly all of it is black. Bring white to full"):
+        Frame.of(array)
+    if array.dtype.kind == "u":
+        assert Frame.of(array, bit_depth=8 * array.dtype.itemsize).pixels.max() == array.max()
+
+
+def test_twelve_bits_without_their_depth_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """They are taken for dark, as a 16-bit file's are, and the log says which option is meant."""
+    stored = film().astype(np.uint16) * 16
+    assert Frame.of(stored).bit_depth == 16
+    assert "array: uint16 values go up to 4080, and white is 65535; name their bit_depth" in caplog.text
+    caplog.clear()
+    for frame in (Frame.of(stored, bit_depth=12), Frame.of(stored * 16), Frame.of(np.zeros_like(stored))):
+        assert frame.pixels.dtype == np.uint16
+    assert not caplog.text
+
+
 def test_fractions_are_exact_to_sixteen_bits() -> None:
     """Values of 8 bits divided by 255, as float32 or float64, become exactly the same shares of 16 bits."""
     for kind in (np.float32, np.float64):
