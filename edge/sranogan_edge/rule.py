@@ -17,7 +17,8 @@ __all__ = ["Rule", "Verdict", "highest"]
 
 class _Scored(Protocol):
     @property
-    def score(self) -> float: ...
+    def score(self) -> float:
+        """By which the highest is told."""
 
 
 ScoredT = TypeVar("ScoredT", bound=_Scored)
