@@ -33,6 +33,7 @@ from keras_sranogan.run import machine, timestamp
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.errors import ImageError
 from sranogan_edge.frame import Frame
+from sranogan_edge.open import open_detector
 from sranogan_edge.pipeline import Detector
 
 
@@ -117,7 +118,7 @@ def main(
     images: Annotated[int, typer.Option(min=1, help="At most so many normals and abnormals.")] = 100,
 ) -> None:
     """Ask one bundle about spoilt films and about what is no film, and write a page."""
-    started, source, detector = time.monotonic(), open_source(data), Detector(read_bundle(bundle))
+    started, source, detector = time.monotonic(), open_source(data), open_detector(read_bundle(bundle))
     threshold = detector.bundle.calibration.threshold
     result = {
         "commands": [shlex.join(["python", "-m", "benchmarks.bad_input", *sys.argv[1:]])],

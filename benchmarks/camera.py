@@ -31,7 +31,7 @@ from sranogan_edge.bundle import read_bundle
 from sranogan_edge.device import load_average
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.video import VideoFeed, open_video
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 from sranogan_edge.results import ResultLine
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.judge import Judge
@@ -143,7 +143,7 @@ def main(
         for path in bundles:
             root = Path(folder) / path.stem
             root.mkdir()
-            detector = Detector(read_bundle(path), backend="xnnpack", threads=threads)
+            detector = open_detector(read_bundle(path), backend="xnnpack", threads=threads)
             load = load_average()
             made = figures(*play(Judge.of(detector), film, root), warm_up)
             run = {"bundle": path.name, "steps": detector.bundle.steps, "threads": threads, **made}

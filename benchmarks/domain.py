@@ -36,6 +36,7 @@ from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import ImageError, SettingsError
 from sranogan_edge.frame import Frame
 from sranogan_edge.image_files import list_images
+from sranogan_edge.open import open_detector
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.domain import DomainRule
@@ -152,7 +153,7 @@ def main(
 ) -> None:
     """Measure the rates of the out-of-domain rule."""
     record = Record("domain", SEED)
-    detector = Detector(read_bundle(bundle), backend="xnnpack")
+    detector = open_detector(read_bundle(bundle), backend="xnnpack")
     found = measure(detector, data, split, each)
     if own:
         found["jittered, normals"] = other_takes(detector, data, split, SEED)

@@ -38,6 +38,7 @@ from sranogan_edge.bench.peak import Peak, measure_peak
 from sranogan_edge.bench.report import bundle_costs, floor_ms, macs_per_frame
 from sranogan_edge.bundle import GRAPHS, read_bundle
 from sranogan_edge.device import load_average, read_device
+from sranogan_edge.open import open_detector
 from sranogan_edge.pipeline import Detector
 
 Images = NDArray[np.float32]
@@ -83,7 +84,7 @@ def load(path: Path) -> list[Contender]:
     costs = bundle_costs(bundle)
     found = []
     for steps in sorted(bundle.budgets, key=lambda steps: (steps != bundle.steps, steps)):
-        detector = Detector(bundle.with_steps(steps), backend="xnnpack", threads=1)
+        detector = open_detector(bundle.with_steps(steps), backend="xnnpack", threads=1)
         search = bundle.details["search"]["kind"]
         facts = {"recipe": bundle.details["recipe"], "search": search, "steps": steps, "file": path.name}
         used = [costs[name, steps] for name in GRAPHS]

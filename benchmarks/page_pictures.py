@@ -25,6 +25,7 @@ from keras_sranogan.data.phantom import LESIONS, render_abnormal, render_normal
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.open import open_detector
 from sranogan_edge.page.access import Address
 from sranogan_edge.page.board import Board
 from sranogan_edge.page.server import serving
@@ -165,7 +166,7 @@ def main(
 ) -> None:
     """Write the pictures."""
     out.mkdir(parents=True, exist_ok=True)
-    detector = Detector(read_bundle(bundle), backend="xnnpack")
+    detector = open_detector(read_bundle(bundle), backend="xnnpack")
     rule = DomainRule.of(site(detector))
     boards = {alarm: fill(detector, alarm, rule) for alarm in (False, True)}
     for shot in SHOTS:

@@ -40,6 +40,7 @@ from sranogan_edge.density import Calibration
 from sranogan_edge.errors import RunError, SettingsError
 from sranogan_edge.head import head_input, pooled
 from sranogan_edge.interpreter import Graph
+from sranogan_edge.open import open_detector
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.score import HEAT_SHAPE
 
@@ -131,7 +132,7 @@ def measure_bundle(
     """Return all columns of one bundle."""
     bundle = read_bundle(path)
     with Terminal() as progress:
-        model = Model(Detector(bundle), source, progress)
+        model = Model(open_detector(bundle), source, progress)
         items = source.items(split)
         plain, low = model.controlled(items, PLAIN), model.controlled(items, LOW_PASS)
         normals = [item for item in items if item.is_normal]

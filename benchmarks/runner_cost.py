@@ -19,9 +19,9 @@ import typer
 
 from benchmarks.record import Record
 from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.measurement import Measurement
 from sranogan_edge.page.board import HISTORY, Board
-from sranogan_edge.pipeline import Verdict
-from sranogan_edge.service.judge import Judge, Site
+from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.model import Loader
 from sranogan_edge.settings.tree import ScoringSettings
 from sranogan_edge.site.calibration import SiteCalibration
@@ -29,6 +29,7 @@ from sranogan_edge.site.domain import DomainRule
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.site.drift_feeds import FeedsDrift
 from sranogan_edge.site.drift_statistics import statistics_of
+from sranogan_edge.site.in_force import Site
 
 NORMALS = 200
 
@@ -51,10 +52,10 @@ def with_site(judge: Judge, frames: list[Frame]) -> Judge:
     """Put a calibration of ``frames`` in force."""
     bundle = judge.detector.bundle  # type: ignore[attr-defined]  # a real detector
 
-    def measure(frame: Frame, verdict: Verdict) -> dict[str, float]:
-        return statistics_of(frame, verdict, bundle.density, bundle.preprocess)
+    def measure(frame: Frame, made: Measurement) -> dict[str, float]:
+        return statistics_of(frame, made, bundle.density, bundle.preprocess)
 
-    rows = [measure(frame, judge.detector.score(frame)) for frame in frames]
+    rows = [measure(frame, judge.detector.measure(frame)) for frame in frames]
     columns = {name: tuple(row[name] for row in rows) for name in rows[0]}
     scorer = judge.scorer
     made = SiteCalibration(scorer.bundle, scorer.steps, scorer.backend, 0.05, columns, "0" * 64, "noise")
@@ -76,21 +77,20 @@ def main(
     plain = Judge.of(detector, domain_rate=None)
     judge = with_site(plain, frames)
     answer = judge.answer(frames[:1])
-    assert judge.calibration
     assert judge.site
     assert judge.heat_limit
-    board, drift = Board(judge.calibration, judge.heat_limit), FeedsDrift(judge, DriftSettings(stride=1))
+    board, drift = Board(judge.rule.calibration, judge.heat_limit), FeedsDrift(judge, DriftSettings(stride=1))
     line = answer.line("camera", judge.scorer, None, "camera")
     for _ in range(HISTORY):
         board.scored(line, answer.verdict, feed="camera")
     site, picture = judge.site, board.snapshot().entries[-1].picture
     assert site.domain
     assert picture
-    rule = site.domain
+    rule, made = site.domain, judge.detector.measure(frames[0])
     found = {
         "image": milliseconds(lambda: plain.answer(frames[:1]), 100),
         "statistics and domain": milliseconds(
-            lambda: rule.judge(site.measure(frames[0], answer.verdict)),
+            lambda: rule.judge(site.measure(frames[0], made)),
         ),
         "drift": milliseconds(lambda: drift.add("camera", answer, of_camera=False)),
         "page, each image": milliseconds(lambda: board.scored(line, answer.verdict, feed="camera")),

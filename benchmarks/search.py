@@ -39,7 +39,8 @@ from keras_sranogan.progress import Terminal
 from keras_sranogan.run import Run, machine, timestamp
 from keras_sranogan.training import Progress, write_json
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.pipeline import Detector, Verdict
+from sranogan_edge.open import open_detector
+from sranogan_edge.pipeline import Verdict
 
 Images = NDArray[np.float32]
 
@@ -123,7 +124,7 @@ def rows_of(asked: Asked, path: Path, films: Films, progress: Progress) -> Itera
     bundle = read_bundle(path)
     for steps in asked.steps:
         with_steps = bundle.with_steps(steps)
-        detector = Detector(with_steps, backend=BACKEND)
+        detector = open_detector(with_steps, backend=BACKEND)
         progress.start(f"{asked.search}, {asked.recipe}, {steps} steps", len(films.x))
         verdicts = []
         for done, x in enumerate(films.x, start=1):
@@ -146,7 +147,7 @@ def rows_of(asked: Asked, path: Path, films: Films, progress: Progress) -> Itera
 def milliseconds(rows: Sequence[Mapping[str, Any]], work: Path, x: Images) -> list[dict[str, float]]:
     """Return the medians of each row's bundle over ``x``, all bundles in turn, one thread."""
     detectors = [
-        Detector(read_bundle(work / r["bundle"]).with_steps(r["steps"]), backend=BACKEND) for r in rows
+        open_detector(read_bundle(work / r["bundle"]).with_steps(r["steps"]), backend=BACKEND) for r in rows
     ]
     taken: list[tuple[list[float], list[float]]] = [([], []) for _ in rows]
     for image in x:

@@ -15,18 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from sranogan_edge.density import Calibration
 from sranogan_edge.feeds import open_feed
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.video import VideoFeed, open_video
 from sranogan_edge.frame import Frame
+from sranogan_edge.measurement import Measurement, Reconstruction
 from sranogan_edge.page.access import parse_address
 from sranogan_edge.page.board import Board
 from sranogan_edge.page.server import serving
-from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import Scorer
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service.judge import Judge, Site
+from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
 from sranogan_edge.service.run import log_to_stderr, serve_settings
 from sranogan_edge.settings.feeds import VideoFeedSettings, WatchFeedSettings
@@ -41,6 +40,7 @@ from sranogan_edge.settings.tree import (
 from sranogan_edge.sinks.open import open_sink
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.site.in_force import Site
 from sranogan_edge.spool.retention import Retention
 from sranogan_edge.spool.spool import Spool
 
@@ -83,7 +83,7 @@ class StandIn:
     def __init__(self) -> None:
         self._draws = np.random.default_rng(3)
 
-    def score(self, frame: Frame) -> Verdict:
+    def measure(self, frame: Frame) -> Measurement:
         """Give a score that depends on chance alone."""
         score = float(self._draws.normal())
         plain = frame.pixels if frame.pixels.ndim == 2 else frame.pixels[..., 0]
@@ -92,12 +92,12 @@ class StandIn:
         step = SIDE_PX // GRID_PX
         grid = x[::step, ::step]
         made = Reconstruction(x[..., None], grid, grid, x[..., None], {}, np.stack([grid, grid]), 0.0, {})
-        return Verdict(score, {}, 0.5, score > THRESHOLD, THRESHOLD, 3 * x, made, {"total": 1.0})
+        return Measurement(score, {}, 3 * x, made, {"total": 1.0})
 
 
-def measure(frame: Frame, verdict: Verdict) -> Mapping[str, float]:
+def measure(frame: Frame, made: Measurement) -> Mapping[str, float]:
     """Give statistics without drift: all of them by chance."""
-    return {"brightness": abs(verdict.score), "score": verdict.score}
+    return {"brightness": abs(made.score), "score": made.score}
 
 
 def stand_in() -> Judge:
@@ -106,8 +106,8 @@ def stand_in() -> Judge:
     columns = {"brightness": tuple(np.abs(scores).tolist()), "score": tuple(scores.tolist())}
     site = SiteCalibration("0" * 64, 1, "stand-in", 0.05, columns, "-", "chance")
     scorer = Scorer("0" * 64, 1, "stand-in")
-    own = Calibration(tuple(sorted(scores.tolist())), 0.05)
-    return Judge(StandIn(), scorer, 1_000_000, 1.0, own, Site(site, "1" * 64, None, measure))
+    in_force = Site(site, "1" * 64, None, measure)
+    return Judge(StandIn(), scorer, 1_000_000, 1.0, in_force.rule, in_force)
 
 
 def serve_stand_in(task: Mapping[str, Any]) -> int:
@@ -122,8 +122,7 @@ def serve_stand_in(task: Mapping[str, Any]) -> int:
         feeds = [Loop(task["film"]), open_feed(f"watch:{task['watched']}", settle_s=0.2, poll_s=0.1)]
         for feed in feeds:
             parts.callback(feed.close)
-        assert judge.calibration
-        board = Board(judge.calibration, 1.0, {"bundle": "a stand-in for the networks"})
+        board = Board(judge.rule.calibration, 1.0, {"bundle": "a stand-in for the networks"})
         how = ServiceSettings(out, RETENTION, PRUNE_EVERY_S, DRIFT)
         service = Service(judge, spool, feeds, readers, how, board=board)
         parts.enter_context(serving(board, parse_address(task["page"])))

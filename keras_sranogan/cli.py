@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from keras_sranogan.settings import TrainSettings
 from sranogan_edge.cli_common import Version, main, run, tell_passed_over
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.log import log_to_stderr
@@ -56,6 +57,7 @@ Size = Annotated[
 
 @train_app.command(epilog=TRAIN_EXIT_CODES)
 def train(
+    context: typer.Context,
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     preset: Preset = "standard",
@@ -73,6 +75,13 @@ def train(
     contamination: Annotated[
         float, typer.Option(help="Share of the normals to leave out as suspect, where some may be abnormal.")
     ] = 0.0,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .json or .toml file with any of the settings that a run saves in settings.json; options "
+            "of the command line go before it."
+        ),
+    ] = None,
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
@@ -91,21 +100,20 @@ def train(
         start_tensorflow()
         log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
         from keras_sranogan.data.source import open_source, passed_over_by
-        from keras_sranogan.precision import resolve_precision
         from keras_sranogan.progress import Terminal
         from keras_sranogan.settings import Anomalies, check_choice
-        from keras_sranogan.settings import preset as settings_of
-        from keras_sranogan.train import train as train_all
+        from keras_sranogan.settings_file import read_settings_file
+        from keras_sranogan.train_all import train as train_all
 
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
+        said = _on_the_line(context)
+        in_file = read_settings_file(settings) if settings else {}
         source = open_source(data, normal_class=normal_class)
         tell_passed_over(passed_over_by(source), verbose=verbose)
-        kind: Any = source.anomalies if anomalies == "auto" else anomalies
-        chosen = settings_of(preset, size=size, seed=seed, anomalies=kind, contamination=contamination)
-        settings = replace(chosen, precision=resolve_precision(precision))
+        chosen = _train_settings(said, in_file, source.anomalies)
         try:
             with Terminal() as progress:
-                done = train_all(source, out, settings, progress, resume=resume, max_bad_share=max_bad_share)
+                done = train_all(source, out, chosen, progress, resume=resume, max_bad_share=max_bad_share)
         except KeyboardInterrupt:
             typer.echo(f"{out} keeps what was trained; repeat the command with --resume to go on", err=True)
             raise
@@ -114,6 +122,31 @@ def train(
         return ExitCode.OK
 
     run(work)
+
+
+def _on_the_line(context: typer.Context) -> dict[str, Any]:
+    """The options that were named, not those left at what they usually are."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: context.params[name] for name, one in sources.items() if one and one.name == "COMMANDLINE"}
+
+
+def _train_settings(said: dict[str, Any], in_file: dict[str, Any], usual_anomalies: Any) -> TrainSettings:
+    """The settings of a preset, changed by a file's, changed by the options that were ``said``."""
+    from keras_sranogan.precision import resolve_precision
+    from keras_sranogan.settings import preset
+    from keras_sranogan.settings_file import changed_by, merged
+
+    line: dict[str, Any] = {name: said[name] for name in ("preset", "seed", "precision") if name in said}
+    if said.get("size") is not None:
+        line["preprocess"] = {"size": said["size"]}
+    if "anomalies" in said:
+        line["head"] = {"anomalies": usual_anomalies if said["anomalies"] == "auto" else said["anomalies"]}
+    if "contamination" in said:
+        line["detector"] = {"contamination": said["contamination"]}
+    values = merged(in_file, line)
+    usual = preset(values.pop("preset", TrainSettings.preset), anomalies=usual_anomalies)
+    precision = resolve_precision(values.pop("precision", "auto"))
+    return replace(changed_by(usual, values), precision=precision)
 
 
 @evaluate_app.command(epilog=EVALUATE_EXIT_CODES)
@@ -149,7 +182,7 @@ def evaluate(
         log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
         from keras_sranogan.audit.report import print_audit
         from keras_sranogan.data.source import open_source, passed_over_by
-        from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
+        from keras_sranogan.evaluation import EvaluationOptions, evaluate_model
         from keras_sranogan.progress import Terminal
         from keras_sranogan.report import print_figures
 

@@ -20,7 +20,7 @@ from sranogan_edge.own_outputs import EVALUATION_PICTURES
 from sranogan_edge.results import overlay
 
 if TYPE_CHECKING:
-    from keras_sranogan.evaluate import Evaluation
+    from keras_sranogan.evaluation import Evaluation
 
 DPI = 120
 OURS, PLAIN, TRIVIAL, LIMIT, NORMALS = "#1f5fa8", "#c8681e", "#7a7a7a", "#b3202c", "#555555"

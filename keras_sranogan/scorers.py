@@ -15,7 +15,7 @@ from keras_sranogan.data.copies import Prints, prints_of
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import RunError
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 from sranogan_edge.preprocess import PreprocessSpec, downscale
 from sranogan_edge.score import raw_distance
 
@@ -216,7 +216,7 @@ class BundleScorer:
     def __init__(self, path: Path) -> None:
         """Read, verify and prove the bundle."""
         bundle = read_bundle(path)
-        self._detector = Detector(bundle)
+        self._detector = open_detector(bundle)
         self.preprocess, self.calibration = bundle.preprocess, bundle.calibration
         self.heat_limit = bundle.density.heat_limit
         details = dict(bundle.details)

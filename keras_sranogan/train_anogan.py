@@ -19,7 +19,7 @@ from keras_sranogan.anogan.trainer import encoder_stage, gan_stage
 from keras_sranogan.detector.reconstruct import downscale_all, predict
 
 if TYPE_CHECKING:
-    from keras_sranogan.train import Training
+    from keras_sranogan.train_all import Training
 
 Images = NDArray[np.float32]
 

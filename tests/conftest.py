@@ -102,7 +102,7 @@ def tiny_run(made_once: MadeOnce) -> Run:
 
     def make(folder: Path) -> None:
         from keras_sranogan.data.source import open_source
-        from keras_sranogan.train import train
+        from keras_sranogan.train_all import train
         from keras_sranogan.training import Silent
 
         train(open_source(TINY_DATA), folder, tiny_settings(), Silent())

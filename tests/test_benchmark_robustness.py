@@ -15,7 +15,7 @@ from keras_sranogan.run import Run
 from keras_sranogan.training import Silent
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import RunError, SettingsError
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 
 DATA = "phantom?train=60&val=12&test=12&size=96"  # what the tiny run was trained on
 
@@ -49,7 +49,7 @@ def test_a_source_that_is_all_there_is_gives_the_bundles_own_figures(
 
 def test_normals_of_other_data_are_refused(robustness: ModuleType, tiny_run: Run, tiny_bundle: Path) -> None:
     """Names are taken from data that gives the run's own held-out normals, and from no other."""
-    model = robustness.Model(Detector(read_bundle(tiny_bundle)), open_source(f"{DATA}&seed=5"), Silent())
+    model = robustness.Model(open_detector(read_bundle(tiny_bundle)), open_source(f"{DATA}&seed=5"), Silent())
     with pytest.raises(RunError, match="held-out normals"):
         robustness.named_normals(model, tiny_run)
 

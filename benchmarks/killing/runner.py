@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from sranogan_edge.cli_settings import feeds_of, sinks_of
+from sranogan_edge.density import Calibration
 from sranogan_edge.errors import SranoganError
 from sranogan_edge.feeds import is_feed_uri
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Reconstruction, Verdict
+from sranogan_edge.measurement import Measurement, Reconstruction
 from sranogan_edge.results import Scorer
+from sranogan_edge.rule import Rule
 from sranogan_edge.service.run import log_to_stderr, serve_settings
 from sranogan_edge.service.scoring import Judge
 from sranogan_edge.settings.feeds import WatchFeedSettings
@@ -35,20 +37,21 @@ class StandIn:
     def __init__(self, milliseconds: float = 0.0) -> None:
         self.seconds = milliseconds / 1000
 
-    def score(self, frame: Frame) -> Verdict:
-        """Return the mean as the score; end the process on the poison."""
+    def measure(self, frame: Frame) -> Measurement:
+        """Give the mean as the score; end the process on the poison."""
         score = float(frame.pixels.mean())
         time.sleep(self.seconds)
         if score == POISON:
             os.kill(os.getpid(), signal.SIGKILL)
         flat = np.zeros((8, 8), np.float32)
         made = Reconstruction(flat[..., None], flat, flat, flat, {}, flat, 0.0, {})
-        return Verdict(score, {}, 0.5, score > 200, 200.0, flat, made, {"total": 1.0})
+        return Measurement(score, {}, flat, made, {"total": 1.0})
 
 
 def stand_in(milliseconds: float = 0.0) -> Judge:
     """Give a judge for tests."""
-    return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), 1_000_000, None)
+    rule = Rule(Calibration((200.0,), 0.5))  # anomalous above 200
+    return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), 1_000_000, None, rule)
 
 
 def settings_of(feed: str, out: Path, spool: Path, *sinks: str) -> Settings:

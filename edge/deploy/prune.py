@@ -41,11 +41,11 @@ PROOF = """
 import hashlib, json, sys
 from pathlib import Path
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 
 bundle, found = read_bundle(Path(sys.argv[1])), []
 for steps in bundle.budgets:
-    detector = Detector(bundle.with_steps(steps))
+    detector = open_detector(bundle, steps=steps)
     for said in map(detector.score_x, bundle.golden_x):
         heat = hashlib.sha256(said.heat.tobytes()).hexdigest()
         found.append((steps, float(said.score).hex(), float(said.p_value).hex(), heat))

@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from sranogan_edge.errors import BackendError
+from sranogan_edge.open import with_steps
 from sranogan_edge.pipeline import Detector
 
 WARM_UPS = 3
@@ -39,7 +40,7 @@ def largest_within(detector: Detector, limit_ms: float) -> tuple[Detector, Mappi
     """
     fitting, taken = None, {}
     for steps in sorted(detector.bundle.budgets):
-        candidate = detector.with_steps(steps)
+        candidate = with_steps(detector, steps)
         taken[steps] = p95_ms(candidate)
         if taken[steps] <= limit_ms:
             fitting = candidate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -16,13 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.cli_common import shown, tell_passed_over, terminal
-from sranogan_edge.decode import MAX_FRAMES, decode_file
 from sranogan_edge.errors import DataError, ExitCode, ImageError, UnreadableImageError
 from sranogan_edge.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
-from sranogan_edge.frame import Frame
-from sranogan_edge.image_files import begins_as_dicom, check_place, check_there, list_images
+from sranogan_edge.image_files import check_place, check_there, list_images
 from sranogan_edge.image_formats import NAMED_FORMATS
 from sranogan_edge.image_list import ImageList, PassedOver, told_counts
+from sranogan_edge.reading import read_frames
 from sranogan_edge.results import (
     NOT_ASKED_FOR,
     ResultLine,
@@ -112,7 +110,7 @@ def _score_one(
         if unreadable:
             raise UnreadableImageError(unreadable)
         film = fields_of_file(file, str(file))
-        taken = films.taken(film, partial(_frames, file, judge.max_pixels))
+        taken = films.taken(film, partial(read_frames, file, max_pixels=judge.max_pixels))
         if taken.refusal:
             return described(not_asked_for_line(str(file), taken.refusal, judge.scorer), film)
         answer = judge.answer(taken.frames)
@@ -121,16 +119,6 @@ def _score_one(
     assert judge.heat_limit is not None
     heat = results.write_overlay(_heat_name(file), answer.verdict, judge.heat_limit)
     return described(answer.line(str(file), judge.scorer, heat, ""), film, taken.turned)
-
-
-def _frames(file: Path, max_pixels: int) -> tuple[Frame, ...]:
-    """Decode ``file``: a DICOM object has one frame or several."""
-    if begins_as_dicom(file):
-        with contextlib.suppress(ModuleNotFoundError):  # decode_file says what is missing
-            from sranogan_edge.dicom.decode import DicomOptions, decode_dicom_file
-
-            return decode_dicom_file(file, DicomOptions(max_pixels=max_pixels, max_frames=MAX_FRAMES))
-    return (decode_file(file, max_pixels=max_pixels),)
 
 
 def _heat_name(file: Path) -> str:

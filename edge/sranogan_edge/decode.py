@@ -34,6 +34,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "decode_bytes",
     "decode_file",
+    "decode_file_frames",
     "decode_frames",
     "decoders_to_ourselves",
     "is_dicom",
@@ -50,11 +51,18 @@ _PILLOW_STATE = threading.Lock()  # Pillow's limits and the warning filters belo
 
 
 def decode_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
-    """Decode one image file: see :func:`decode_bytes` for what comes back and what is raised.
+    """Decode one image file: :func:`decode_bytes`, and :func:`decode_file_frames` for what else is raised."""
+    return decode_file_frames(path, max_pixels=max_pixels, max_frames=1)[0]
+
+
+def decode_file_frames(
+    path: Path, *, source: str = "", max_pixels: int = DEFAULT_MAX_PIXELS, max_frames: int = MAX_FRAMES
+) -> tuple[Frame, ...]:
+    """Decode every frame of a file, as :func:`decode_frames` does; ``source`` is its path unless given.
 
     Also raises ``UnreadableImageError`` where ``path`` is missing, a folder, or may not be read.
     """
-    source = str(path)
+    source = source or str(path)
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
@@ -62,13 +70,12 @@ def decode_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
         if not stat.S_ISREG(kind):
             raise UnreadableImageError(f"{source}: is not a regular file. Copy the image to a file first.")
         with path.open("rb") as stream:
-            return _decode(stream, source, max_pixels)
+            return _decode(stream, source, max_pixels, max_frames)
     except FileNotFoundError as error:
         raise UnreadableImageError(f"{source}: no such file. Check the path.") from error
-    except OSError as error:
-        raise UnreadableImageError(
-            f"{source}: cannot be read ({error.strerror or error}). Check its permissions and the disk."
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise UnreadableImageError(f"{source}: {why}. Check its permissions and the disk.") from error
 
 
 def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
@@ -94,31 +101,26 @@ def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXE
         UnreadableImageError: not an image, truncated, corrupt, or of a kind named above.
         OversizedImageError: the header declares more than ``max_pixels``; nothing was decoded.
     """
-    return _decode(io.BytesIO(data), source, max_pixels)
+    return _decode(io.BytesIO(data), source, max_pixels, max_frames=1)[0]
 
 
 def decode_frames(
     data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS, max_frames: int = MAX_FRAMES
 ) -> tuple[Frame, ...]:
-    """Decode every frame of a DICOM object; any other image has one: see :func:`decode_bytes`.
-
-    ``max_pixels`` holds for all frames together.
-    """
-    if is_dicom(data[:HEAD_BYTES]):
-        return _decode_dicom(io.BytesIO(data), source, max_pixels, max_frames)
-    return (decode_bytes(data, source=source, max_pixels=max_pixels),)
+    """Decode every frame of a DICOM object (``max_pixels``: of all), or the one that others have."""
+    return _decode(io.BytesIO(data), source, max_pixels, max_frames)
 
 
-def _decode(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
+def _decode(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> tuple[Frame, ...]:
     if is_dicom(stream.read(HEAD_BYTES)):
         stream.seek(0)
-        return _decode_dicom(stream, source, max_pixels, max_frames=1)[0]
+        return _decode_dicom(stream, source, max_pixels, max_frames)
     stream.seek(0)
     _check_signature(stream, source)
     with decoders_to_ourselves():
         try:
             with Image.open(stream, formats=FORMATS) as image:
-                return _decode_opened(image, stream, source, max_pixels)
+                return (_decode_opened(image, stream, source, max_pixels),)
         except ImageError:
             raise
         except Exception as error:  # bad bytes make Pillow raise SyntaxError, struct.error, KeyError ...

@@ -62,6 +62,10 @@ class DegenerateImageError(ImageError):
     """The image decodes but carries nothing to judge (too small, or one constant value)."""
 
 
+class PixelsError(ImageError):
+    """An array, or what stands in its place, cannot be an image: its type, shape, depth or values."""
+
+
 class BundleError(SranoganError):
     """A bundle is refused; nothing is scored with it."""
 

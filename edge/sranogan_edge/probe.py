@@ -15,15 +15,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sranogan_edge.bundle import Bundle, read_bundle, write_bundle
 from sranogan_edge.errors import BackendError, ResultsError, SranoganError
-
-if TYPE_CHECKING:
-    from sranogan_edge.pipeline import Detector
+from sranogan_edge.graphs import open_graphs
+from sranogan_edge.pipeline import Detector, check_golden
 
 LIMIT_S = 120.0  # compiling a search for a GPU takes seconds to a minute
 REAPING_S = 5.0  # a process that hangs inside a driver may not even die
@@ -94,16 +93,14 @@ def _read(path: Path, ended: int | None, backends: Sequence[str], limit_s: float
 
 def _try(folder: Path, threads: int, backends: Sequence[str]) -> None:
     """In the child: score the golden cases on each backend, and write the report after each."""
-    from sranogan_edge.pipeline import Detector, check_golden
-
     bundle = read_bundle(folder / BUNDLE)
     milliseconds: dict[str, float] = {}
     for backend in backends:
         failure = None
         try:
-            detector = Detector(bundle, backend=backend, threads=threads, prove=False)
-            detector.score_x(bundle.golden.x[0])  # the first run compiles and allocates
-            once = detector.score_x(bundle.golden.x[0]).milliseconds
+            detector = Detector(bundle, open_graphs(bundle, backend, threads))
+            detector.measure_x(bundle.golden.x[0])  # the first run compiles and allocates
+            once = detector.measure_x(bundle.golden.x[0]).milliseconds
             _check_worth_it(sum(once.values()), min(milliseconds.values(), default=math.inf), detector)
             milliseconds[backend] = float(np.median(check_golden(detector, bundle.golden)))
         except SranoganError as error:

@@ -17,6 +17,7 @@ from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training import Progress
 from sranogan_edge.bundle import Budget, Bundle, signature
 from sranogan_edge.density import PARTS, Calibration, Density
+from sranogan_edge.graphs import open_graphs
 from sranogan_edge.head import head_input, pooled
 from sranogan_edge.interpreter import open_graph
 from sranogan_edge.pipeline import Detector, RunsGraph, measure
@@ -174,7 +175,7 @@ def unproven(fitted: Fitted) -> Budget:
 def proven(draft: Bundle, steps: int) -> Budget:
     """Return a draft's budget with the scores that this machine gives the golden inputs."""
     bundle = draft.with_steps(steps)
-    detector = Detector(bundle, prove=False)
+    detector = Detector(bundle, open_graphs(bundle))
     scores = np.array([detector.score_x(x).score for x in bundle.golden_x])
     tolerance = GOLDEN_TOLERANCE_SPREADS * float(np.std(bundle.calibration.scores))
     return Budget(bundle.density, bundle.calibration, scores, tolerance, bundle.signs)

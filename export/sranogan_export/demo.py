@@ -110,9 +110,9 @@ def _make(out: Path, settings: TrainSettings, progress: Progress) -> dict[str, A
     from dataclasses import replace
 
     from keras_sranogan.data.source import open_source
-    from keras_sranogan.evaluate import EvaluationOptions, evaluate_model
+    from keras_sranogan.evaluation import EvaluationOptions, evaluate_model
     from keras_sranogan.precision import resolve_precision
-    from keras_sranogan.train import train
+    from keras_sranogan.train_all import train
     from sranogan_export.recipe import ExportOptions
     from sranogan_export.write_bundle import export_run
 

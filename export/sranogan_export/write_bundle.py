@@ -11,7 +11,7 @@ from typing import Any
 from keras_sranogan.run import Networks, Run
 from keras_sranogan.settings import SearchSettings
 from keras_sranogan.startup import make_deterministic
-from keras_sranogan.training import Progress
+from keras_sranogan.training import Progress, Silent
 from sranogan_edge.bundle import GRAPHS, Bundle, signature, write_bundle
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.interpreter import backend_name
@@ -65,12 +65,14 @@ def export_run(
     run: Run,
     options: ExportOptions,
     out: Path,
-    progress: Progress,
+    progress: Progress | None = None,
     *,
     audit: str = "",
     key: Path | None = None,
 ) -> ExportResult:
     """Export ``run`` to ``out``, signed with ``key``. ``audit`` is a section that the model card ends with.
+
+    Without ``progress`` nothing is told on the way.
 
     Raises:
         RunError: the run is unfinished or damaged, or has no network for that kind of search.
@@ -79,6 +81,7 @@ def export_run(
         ResultsError: the bundle cannot be written.
     """
     make_deterministic()  # equal runs shall give equal bundles
+    progress = progress or Silent()
     _check_place(out)
     check_extras(options)
     if key:

@@ -12,12 +12,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from sranogan_edge.density import Calibration
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import Arrival, Feed, FeedHealth
 from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.measurement import Measurement, Reconstruction
 from sranogan_edge.page.board import Board
-from sranogan_edge.pipeline import Reconstruction, Verdict
 from sranogan_edge.results import ResultLine, Scorer
+from sranogan_edge.rule import Rule
 from sranogan_edge.service.delivery import Reader
 from sranogan_edge.service.loop import Service, ServiceSettings
 from sranogan_edge.service.scoring import Judge
@@ -28,6 +30,7 @@ from sranogan_edge.spool.retention import Retention
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 PATIENCE_S = 60.0
+RULE = Rule(Calibration((200.0,), 0.5))  # anomalous above 200
 
 
 class StandIn:
@@ -42,7 +45,7 @@ class StandIn:
         if self.lost:
             raise self.lost
 
-    def score(self, frame: Frame) -> Verdict:
+    def measure(self, frame: Frame) -> Measurement:
         self.calls += 1
         self.prove()
         if self.faults:
@@ -52,7 +55,7 @@ class StandIn:
         seen = np.zeros((2, 32, 32), np.float32)
         seen[1, ::2] = score
         made = Reconstruction(flat, flat, flat, flat, {}, seen, 0.0, {})
-        return Verdict(score, {}, 0.5, score > 200, 200.0, flat[..., 0], made, {"total": 1.0})
+        return Measurement(score, {}, flat[..., 0], made, {"total": 1.0})
 
 
 class Sink:
@@ -103,7 +106,7 @@ class Bench:
         self.root, self.detector = root, StandIn()
         self.spool = Spool(root / "spool", limits or SpoolLimits(min_free_bytes=0))
         scorer, prove = Scorer("0" * 64, 1, "stand-in"), self.detector.prove
-        self.judge = Judge(self.detector, scorer, 1_000_000, heat_limit=1.0, prove=prove)
+        self.judge = Judge(self.detector, scorer, 1_000_000, heat_limit=1.0, rule=RULE, prove=prove)
         self.service: Service | None = None
         self.threshold: AppliedThreshold | None = None
         self.drift: DriftSettings | None = None

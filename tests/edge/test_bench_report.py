@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sranogan_edge.backend import open_graphs
 from sranogan_edge.bench.graphs import GraphCost
 from sranogan_edge.bench.measure import BenchSettings, Configuration, Measured
 from sranogan_edge.bench.peak import Peak
@@ -22,6 +21,7 @@ from sranogan_edge.bench.worker import Samples
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.device import DeviceFacts
 from sranogan_edge.errors import BackendError
+from sranogan_edge.graphs import open_graphs
 from sranogan_edge.pipeline import Detector
 
 STAGES = ("preprocess", "search", "reconstruct", "features", "residual", "head", "score")
@@ -110,7 +110,7 @@ def test_macs_of_a_frame() -> None:
     assert macs_per_frame({**COSTS, ("head", 8): None}, 8) is None
 
 
-def test_graphs_run_as_often_as_is_counted(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_run_as_often_as_is_counted(bundle: Bundle) -> None:
     """One image calls each graph just as often as the multiplications are counted for."""
     calls: Counter[str] = Counter()
 
@@ -125,11 +125,9 @@ def test_graphs_run_as_often_as_is_counted(bundle: Bundle, monkeypatch: pytest.M
         def __getattr__(self, name: str) -> Any:
             return getattr(self.graph, name)
 
-    def opened(*arguments: Any) -> dict[str, Any]:
-        return {name: Counting(name, graph) for name, graph in open_graphs(*arguments).items()}
-
-    monkeypatch.setattr("sranogan_edge.pipeline.open_graphs", opened)
-    detector = Detector(bundle, backend="xnnpack", prove=False)
+    graphs = open_graphs(bundle)
+    counting: Any = {name: Counting(name, graph) for name, graph in graphs.by_name.items()}
+    detector = Detector(bundle, replace(graphs, by_name=counting))
     calls.clear()
     detector.score_x(bundle.golden_x[0])
     assert calls == RUNS

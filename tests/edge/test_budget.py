@@ -10,7 +10,7 @@ from sranogan_edge import budget
 from sranogan_edge.budget import largest_within, p95_ms, table_of
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import BackendError
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 
 
 class Timed:
@@ -21,14 +21,12 @@ class Timed:
         self.bundle = type("Bundle", (), {"budgets": taken, "steps": steps})
         self.backend = type("Backend", (), {"label": "a stopwatch"})
 
-    def with_steps(self, steps: int) -> Timed:
-        return Timed(steps, self.taken)
-
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> Timed:
     """Give a detector of three budgets, of 2, 5 and 9 ms."""
     monkeypatch.setattr(budget, "p95_ms", lambda detector: detector.taken[detector.steps])
+    monkeypatch.setattr(budget, "with_steps", lambda detector, steps: Timed(steps, detector.taken))
     return Timed(4, {8: 9.0, 0: 2.0, 4: 5.0})
 
 
@@ -52,7 +50,7 @@ def test_none_fits(timed: Timed, limit_ms: float) -> None:
 def test_measured_on_a_real_bundle(budgets_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real bundle's golden inputs are scored to measure, and every budget proves itself on the way."""
     monkeypatch.setattr(budget, "RUNS", 5)
-    detector = Detector(read_bundle(budgets_bundle))
+    detector = open_detector(read_bundle(budgets_bundle))
     assert p95_ms(detector) > 0
     found, taken = largest_within(detector, 1e9)
     assert found.bundle.steps == max(detector.bundle.budgets)

@@ -22,7 +22,6 @@ from sranogan_edge.service.model import Loader
 from sranogan_edge.site import calibrate
 from sranogan_edge.site import cli as calibrate_cli
 from sranogan_edge.site.calibrate import (
-    apply_calibration,
     difference,
     fit,
     normals_needed,
@@ -40,7 +39,7 @@ class Scores:
     backend: object = field(default_factory=lambda: SimpleNamespace(label="a stopwatch"))
     grids: dict[int, int] = field(default_factory=dict)  # by score: 1, or -1 for one turned upside down
 
-    def score(self, frame: object) -> SimpleNamespace:
+    def measure(self, frame: object) -> SimpleNamespace:
         mean = float(frame.pixels.mean())  # type: ignore[attr-defined]  # a frame
         halves = np.repeat(np.array([0, self.grids.get(round(mean), 1)], np.float32), 512).reshape(32, 32)
         seen = SimpleNamespace(heat=np.stack([halves, halves]))
@@ -211,7 +210,7 @@ def test_command_refuses_before_it_scores(tmp_path: Path, monkeypatch: pytest.Mo
 def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     """A real bundle takes a calibration of phantoms, all statistics are there, and scoring uses it."""
     from keras_sranogan.data.phantom import render_normal
-    from sranogan_edge.pipeline import Detector
+    from sranogan_edge.open import open_detector
     from sranogan_edge.site.drift_statistics import STATISTICS
 
     for number in range(12):
@@ -220,6 +219,7 @@ def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sranogan_edge.site.cli", tiny_bundle, tmp_path, "--out", out]
     subprocess.run([*map(str, command), "--false-alarm-rate", "0.1"], check=True, capture_output=True)
     assert set(read_calibration(out).statistics) == set(STATISTICS)
-    bundle = apply_calibration(read_bundle(tiny_bundle), out)
-    verdict = Detector(bundle).score_x(bundle.golden_x[0])
-    assert verdict.threshold == read_calibration(out).calibration.threshold
+    bundle, own = read_bundle(tiny_bundle), read_calibration(out).calibration
+    verdict = open_detector(tiny_bundle, calibration=out).score_x(bundle.golden_x[0])
+    assert verdict.threshold == own.threshold != bundle.calibration.threshold
+    assert verdict.p_value == own.p_value(verdict.score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import CalibrationError, ResultsError, SettingsError
 from sranogan_edge.site.calibrate import (
-    apply_calibration,
+    calibration_for,
     read_calibration,
     write_calibration,
 )
+from sranogan_edge.site.in_force import Site
 from tests.edge.calibrated_sites import site, small_bundle
 
 SECRET = b"a secret of more than thirty-two bytes"
@@ -87,7 +89,7 @@ def test_a_sound_digest_over_nonsense_is_refused(tmp_path: Path) -> None:
 
     file = tmp_path / "c.json"
     write_calibration(site(), file)
-    body = read_body(file)
+    body, _ = read_body(file)
     changes: tuple[dict[str, object], ...] = (
         {"statistics": {"score": []}},
         {"statistics": {"length": [1.0]}},
@@ -104,15 +106,37 @@ def test_a_sound_digest_over_nonsense_is_refused(tmp_path: Path) -> None:
 
 
 def test_applied(tmp_path: Path) -> None:
-    """Scores, rate and threshold of the budget in use are the site's; nothing else changes."""
+    """Scores, rate and threshold in force are the site's, and its digest is of the bytes that were read."""
     file = tmp_path / "c.json"
     write_calibration(site(), file)
     bundle = small_bundle()
-    applied = apply_calibration(bundle, file)
-    assert applied.calibration == Calibration((1.0, 2.0, 3.0), 0.25)
-    assert applied.with_steps(8).calibration == bundle.calibration
-    assert applied.density is bundle.density
-    assert applied.sha256 == bundle.sha256
+    found = calibration_for(bundle, file)
+    assert found.digest == hashlib.sha256(file.read_bytes()).hexdigest()
+    in_force = Site.of(found, bundle)
+    assert in_force.rule.calibration == Calibration((1.0, 2.0, 3.0), 0.25)
+    assert (in_force.rule.override, in_force.rule.foreign) == (None, None)  # three normals tell no domain
+    assert in_force.digest == found.digest
+
+
+def test_the_digest_is_of_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is read once: what replaces it a moment later is not what the digest says is in force."""
+    file = tmp_path / "c.json"
+    write_calibration(site(), file)
+    first = file.read_bytes()
+    read: list[Path] = []
+
+    def replaced_once_read(path: Path) -> bytes:
+        read.append(path)
+        with path.open("rb") as opened:
+            content = opened.read()
+        write_calibration(site((7.0, 8.0, 9.0)), file)
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", replaced_once_read)
+    found = calibration_for(small_bundle(), file)
+    assert found.digest == hashlib.sha256(first).hexdigest()
+    assert found.calibration.scores == (1.0, 2.0, 3.0)
+    assert read == [file]
 
 
 def test_of_another_bundle_or_budget(tmp_path: Path) -> None:
@@ -120,11 +144,11 @@ def test_of_another_bundle_or_budget(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     write_calibration(site(), file)
     with pytest.raises(CalibrationError, match="made with the bundle bbbbbbbbbbbb, not with this one"):
-        apply_calibration(small_bundle("c" * 64), file)
+        calibration_for(small_bundle("c" * 64), file)
     with pytest.raises(CalibrationError, match="not read from a file"):
-        apply_calibration(small_bundle(""), file)
+        calibration_for(small_bundle(""), file)
     with pytest.raises(CalibrationError, match="made with 4 search steps, and 8 are in use"):
-        apply_calibration(small_bundle().with_steps(8), file)
+        calibration_for(small_bundle().with_steps(8), file)
 
 
 def test_a_full_disk(small_disk: Path) -> None:

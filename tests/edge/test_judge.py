@@ -9,7 +9,8 @@ import pytest
 from sranogan_edge.density import Calibration
 from sranogan_edge.errors import ImageError
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Verdict
+from sranogan_edge.measurement import Measurement
+from sranogan_edge.rule import Rule
 from sranogan_edge.service.judge import Judge
 from tests.edge.even_frames import SCORER, frame
 from tests.edge.service_bench import StandIn
@@ -18,15 +19,16 @@ from tests.edge.service_bench import StandIn
 class Picky(StandIn):
     """Cannot judge frames of mean 13."""
 
-    def score(self, frame: Frame) -> Verdict:
+    def measure(self, frame: Frame) -> Measurement:
         if frame.pixels.mean() == 13:
             raise ImageError("frame of one value")
-        return super().score(frame)
+        return super().measure(frame)
 
 
 def test_the_highest_frame_speaks_for_its_object() -> None:
     """Frames that cannot be judged are named; where none can, the object cannot."""
-    judge = Judge(Picky(), SCORER, 1_000_000, 1.0)
+    own = Calibration(tuple(float(score) for score in range(200)), 0.05)
+    judge = Judge(Picky(), SCORER, 1_000_000, 1.0, Rule(own))
     beats: list[None] = []
     answer = judge.answer([frame(v) for v in (20, 13, 240, 30)], pulse=lambda: beats.append(None))
     line = answer.line("film.dcm", SCORER, None, "dicom:1")
@@ -41,12 +43,12 @@ def test_the_highest_frame_speaks_for_its_object() -> None:
 def test_more_frames_need_more_to_be_anomalous() -> None:
     """P-value and threshold are of the highest of so many; where no score could do, the reason says so."""
     own = Calibration(tuple(float(score) for score in range(100)), 0.1)
-    judge = Judge(Picky(), SCORER, 1_000_000, 1.0, own)
-    for count, limit in ((1, 200.0), (4, own.threshold_of(4)), (30, math.inf)):
+    judge = Judge(Picky(), SCORER, 1_000_000, 1.0, Rule(own))
+    for count, limit in ((1, own.threshold), (4, own.threshold_of(4)), (30, math.inf)):
         frames = [frame(13), *[frame(100)] * count] if count > 1 else [frame(100)]
         line = judge.answer(frames).line("film.dcm", SCORER, None, "")
         assert line.threshold == (limit if math.isfinite(limit) else None)
-        assert (line.verdict == "anomalous") == (count == 4)
+        assert (line.verdict == "anomalous") == (count < 30)
         if count > 1:
             assert line.p_value == own.p_value_of(count, 100.0) == pytest.approx(count / (100 + count))
         assert ("100 normals are too few to call the highest of 30" in (line.reason or "")) == (count == 30)

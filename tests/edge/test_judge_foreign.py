@@ -94,7 +94,7 @@ def test_a_calibration_goes_first(knowing_bundle: Path, tmp_path: Path) -> None:
     site = fit(detector, films(tmp_path / "site", 40), false_alarm_rate=0.1, source="noise")
     write_calibration(site, tmp_path / "site.json")
     judge = Loader(XNNPACK, CalibrationSettings(tmp_path / "site.json")).judge(detector)
-    assert judge.foreign is None
+    assert judge.site
     assert judge.answer([noise()]).out_of_domain == ""
     film = render_normal(1, 0, 96)
     assert judge.answer([Frame(film.pixels, 8, Photometric.MONOCHROME2)]).out_of_domain

@@ -21,7 +21,9 @@ from sranogan_edge.errors import (
     SettingsError,
 )
 from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.graphs import open_graphs
 from sranogan_edge.head import head_measurements
+from sranogan_edge.open import open_detector, with_steps
 from sranogan_edge.pipeline import Clock, Detector, check_golden
 from sranogan_edge.preprocess import enhance, preprocess
 from sranogan_edge.score import HEAT_SHAPE
@@ -38,7 +40,12 @@ def bundle(tiny_bundle: Path) -> Bundle:
 @pytest.fixture(scope="module")
 def detector(bundle: Bundle) -> Detector:
     """Give a proven detector; making it proves that the golden cases pass here."""
-    return Detector(bundle)
+    return open_detector(bundle)
+
+
+def unproven(bundle: Bundle) -> Detector:
+    """A detector whose golden cases nobody looked at."""
+    return Detector(bundle, open_graphs(bundle))
 
 
 def film(seed: int = 0, source: str = "film") -> Frame:
@@ -79,29 +86,29 @@ def test_wrong_golden_score_is_refused(bundle: Bundle, case: int, off: float) ->
         GoldenMismatchError,
         match=rf"golden case {case + 1} of 8 .* on ai-edge-litert .*XNNPACK.* Nothing was scored",
     ):
-        Detector(wrong)
-    Detector(wrong, prove=False)
+        open_detector(wrong)
+    unproven(wrong)
 
 
 def test_golden_score_within_the_tolerance_is_taken(bundle: Bundle) -> None:
     """Rounding of another backend, inside the tolerance, is no reason to refuse."""
     scores = bundle.golden.scores + 0.9 * bundle.golden.tolerance
     near = with_budget(bundle, golden_scores=scores)
-    found = Detector(near).score_x(bundle.golden.x[0]).score
+    found = open_detector(near).score_x(bundle.golden.x[0]).score
     assert abs(found - scores[0]) > 0.5 * bundle.golden.tolerance  # off, and taken all the same
 
 
 def test_other_budgets_score_as_they_would_alone(budgets_bundle: Path) -> None:
     """A detector set to another budget proves it, and scores as one that was made with it."""
     bundle = read_bundle(budgets_bundle)
-    detector = Detector(bundle)
+    detector = open_detector(bundle)
     for steps in bundle.budgets:
-        other = detector.with_steps(steps)
+        other = with_steps(detector, steps)
         assert (other.bundle.steps, other.backend) == (steps, detector.backend)
-        alone = Detector(bundle.with_steps(steps), prove=False)
+        alone = unproven(bundle.with_steps(steps))
         assert other.score(film()).score == alone.score(film()).score
     with pytest.raises(SettingsError, match="no budget of 99 search steps"):
-        detector.with_steps(99)
+        with_steps(detector, 99)
 
 
 def test_each_budget_is_proven(budgets_bundle: Path) -> None:
@@ -109,16 +116,16 @@ def test_each_budget_is_proven(budgets_bundle: Path) -> None:
     bundle = read_bundle(budgets_bundle)
     wrong = with_budget(bundle, golden_scores=bundle.golden.scores + 2 * bundle.golden.tolerance)
     other = next(steps for steps in bundle.budgets if steps != bundle.steps)
-    detector = Detector(wrong.with_steps(other))
+    detector = open_detector(wrong.with_steps(other))
     with pytest.raises(GoldenMismatchError, match=f"with {bundle.steps} search steps"):
-        detector.with_steps(bundle.steps)
+        with_steps(detector, bundle.steps)
 
 
 def test_same_image_same_score(detector: Detector, bundle: Bundle) -> None:
     """An image scores the same to the bit, after other images and on a new detector too."""
     first = detector.score(film())
     detector.score(film(seed=1))
-    again, anew = detector.score(film()), Detector(bundle, prove=False).score(film())
+    again, anew = detector.score(film()), unproven(bundle).score(film())
     assert first.score == again.score == anew.score
     np.testing.assert_array_equal(first.heat, again.heat)
     assert first.score != detector.score(film(seed=1)).score
@@ -126,7 +133,9 @@ def test_same_image_same_score(detector: Detector, bundle: Bundle) -> None:
 
 def test_threads_do_not_change_the_score(detector: Detector, bundle: Bundle) -> None:
     """The number of CPU threads is a matter of time only."""
-    assert Detector(bundle, threads=2, prove=False).score(film()).score == detector.score(film()).score
+    assert (
+        Detector(bundle, open_graphs(bundle, threads=2)).score(film()).score == detector.score(film()).score
+    )
 
 
 def test_verdict_is_whole(detector: Detector, bundle: Bundle) -> None:
@@ -166,7 +175,7 @@ def test_timings(detector: Detector) -> None:
 def test_clock_books_laps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lap is the time since the last one, in milliseconds."""
     times = iter([1.0, 1.5, 1.75])
-    monkeypatch.setattr("sranogan_edge.pipeline.time.perf_counter", lambda: next(times))
+    monkeypatch.setattr("sranogan_edge.measurement.time.perf_counter", lambda: next(times))
     clock = Clock()
     clock.lap("a")
     clock.lap("b")
@@ -200,7 +209,7 @@ def test_score_that_is_not_finite_is_refused(bundle: Bundle, name: str) -> None:
 
     density = with_part(bundle, name, overflowing)
     with pytest.raises(DegenerateImageError, match="its score is"), np.errstate(all="ignore"):
-        Detector(density, prove=False).score(film())
+        unproven(density).score(film())
 
 
 def test_stages_see_the_enhanced_image_and_the_head_the_plain_one(detector: Detector, bundle: Bundle) -> None:
@@ -226,7 +235,7 @@ def test_a_part_switched_off_has_no_say(detector: Detector, bundle: Bundle, name
     """Without one part the others say what they said, and the score is made of them."""
     parts = {other: part for other, part in bundle.density.parts.items() if other != name}
     density = replace(bundle.density, parts=parts)
-    verdict = Detector(with_budget(bundle, density=density), prove=False).score(film())
+    verdict = unproven(with_budget(bundle, density=density)).score(film())
     whole = detector.score(film())
     assert dict(verdict.parts) == {other: whole.parts[other] for other in parts}
     usual, spread = density.unit or (0.0, 1.0)
@@ -236,8 +245,8 @@ def test_a_part_switched_off_has_no_say(detector: Detector, bundle: Bundle, name
 
 def test_int8_stays_close_to_float(export_tiny: Callable[[str], Path], bundle: Bundle) -> None:
     """The int8 graphs reconstruct what the float32 graphs reconstruct, to a few grey levels."""
-    exact = Detector(read_bundle(export_tiny("float32")))
-    rounded = Detector(bundle)
+    exact = open_detector(read_bundle(export_tiny("float32")))
+    rounded = open_detector(bundle)
     for seed in range(4):
         a = exact.score(film(seed)).reconstruction
         b = rounded.score(film(seed)).reconstruction
@@ -250,7 +259,7 @@ def test_exchanged_graphs_are_refused(bundle: Bundle, name: str, other: str) -> 
     """Graphs that do not take and give what the manifest says are refused before an image is scored."""
     exchanged = {**bundle.graphs, name: bundle.graphs[other]}
     with pytest.raises(BundleFormatError, match=f"graph '{name}' maps"):
-        Detector(replace(bundle, graphs=exchanged))
+        open_detector(replace(bundle, graphs=exchanged))
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -261,13 +270,13 @@ def test_density_of_another_length_is_refused(bundle: Bundle, name: str) -> None
         return replace(part, center=part.center[:-1], whitening=part.whitening[:-1])
 
     with pytest.raises(BundleFormatError, match=rf"part '{name}' has \d+ features, .* \d+\. Export"):
-        Detector(with_part(bundle, name, shorter))
+        open_detector(with_part(bundle, name, shorter))
 
 
 def test_damaged_graph_is_a_backend_error(bundle: Bundle) -> None:
     """A graph that LiteRT cannot read is refused by name."""
     with pytest.raises(BackendError, match="'features'"):
-        Detector(replace(bundle, graphs={**bundle.graphs, "features": b"no graph"}))
+        open_detector(replace(bundle, graphs={**bundle.graphs, "features": b"no graph"}))
 
 
 def test_missing_golden_score_is_noticed(detector: Detector, bundle: Bundle) -> None:

@@ -12,7 +12,7 @@ from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds import Arrival, open_feed
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Verdict
+from sranogan_edge.measurement import Measurement
 from sranogan_edge.service.delivery import ResultsLog
 from tests.edge.service_bench import Bench, Camera, images, lines, wait_for
 
@@ -61,14 +61,14 @@ def test_a_device_that_fails_costs_no_object(bench: Bench) -> None:
 def test_what_breaks_the_device_each_time_is_given_up(bench: Bench) -> None:
     """Such an object would hold up the others for ever: after three restarts it is dead-lettered."""
     folder = images(bench.root / "in", 10, 20)
-    score = bench.detector.score
+    measure = bench.detector.measure
 
-    def break_at_10(frame: Frame) -> Verdict:
+    def break_at_10(frame: Frame) -> Measurement:
         if frame.pixels.mean() == 10:
             bench.detector.lost = RuntimeError("the context is lost")
-        return score(frame)
+        return measure(frame)
 
-    bench.detector.score = break_at_10  # type: ignore[method-assign]
+    bench.detector.measure = break_at_10  # type: ignore[method-assign]
     for attempt in range(1, 4):
         calls = bench.detector.calls
         stop = bench.in_background(bench.build(open_feed(str(folder))))

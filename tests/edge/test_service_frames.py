@@ -13,7 +13,7 @@ import pytest
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds import Arrival, FeedHealth, open_feed
 from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.pipeline import Verdict
+from sranogan_edge.measurement import Measurement
 from sranogan_edge.service import frames
 from sranogan_edge.service.delivery import ResultsLog
 from sranogan_edge.service.frames import Frames
@@ -72,18 +72,18 @@ def test_what_is_scored_is_the_newest(tmp_path: Path, monkeypatch: pytest.Monkey
     """However long images take and whatever else waits: no frame is older than its camera's newest."""
     monkeypatch.setattr(frames, "_RENEWAL_S", PATIENCE_S)
     bench, cameras = Bench(tmp_path), [Moments("one"), Moments("two")]
-    score, scored, late = bench.detector.score, [], []
+    measure, scored, late = bench.detector.measure, [], []
 
-    def slowly(frame: Frame) -> Verdict:
-        verdict = score(frame)
+    def slowly(frame: Frame) -> Measurement:
+        made = measure(frame)
         if frame.pixels.dtype == np.uint16:
-            scored.append(verdict.score)
-            late.append(verdict.score not in [moments.now for moments in cameras])
+            scored.append(made.score)
+            late.append(made.score not in [moments.now for moments in cameras])
         for moments in cameras:
             moments.pass_by()
-        return verdict
+        return made
 
-    bench.detector.score = slowly  # type: ignore[method-assign]
+    bench.detector.measure = slowly  # type: ignore[method-assign]
     files = open_feed(str(images(tmp_path / "in", *range(1, 6))))
     stop = bench.in_background(bench.build(*cameras, files, log=ResultsLog(tmp_path / "results.jsonl")))
     wait_for(lambda: len(scored) >= 30 and bench.spool.counts()["done"] == 5)

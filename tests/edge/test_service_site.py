@@ -17,11 +17,10 @@ from PIL import Image
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds import Arrival, FeedHealth, open_feed
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Verdict
+from sranogan_edge.measurement import Measurement
 from sranogan_edge.results import ResultLine, result_line
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service.judge import Site
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
@@ -29,13 +28,14 @@ from sranogan_edge.sinks.sink import SinkHealth
 from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.domain import DomainRule
 from sranogan_edge.site.drift import DriftSettings
+from sranogan_edge.site.in_force import Site
 from tests.edge.even_frames import DIGEST, SCORER, frame
-from tests.edge.service_bench import Bench, Camera, StandIn, fill, images, lines
+from tests.edge.service_bench import RULE, Bench, Camera, StandIn, fill, images, lines
 
 
-def measure(frame: Frame, verdict: Verdict) -> dict[str, float]:
-    """The statistics of a stand-in's verdict: the mean is the brightness and the score."""
-    return {"brightness": verdict.score / 255, "score": verdict.score}
+def measure(frame: Frame, made: Measurement) -> dict[str, float]:
+    """The statistics of what a stand-in measures: the mean is the brightness and the score."""
+    return {"brightness": made.score / 255, "score": made.score}
 
 
 def site(seed: int = 0) -> Site:
@@ -51,7 +51,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     """Give a runner whose judge has a site's calibration."""
     made = Bench(tmp_path)
     own = site()
-    made.judge = replace(made.judge, scorer=SCORER, calibration=own.calibration.calibration, site=own)
+    made.judge = replace(made.judge, scorer=SCORER, rule=own.rule, site=own)
     yield made
     made.spool.close()
 
@@ -83,7 +83,7 @@ def test_not_like_the_training_data_in_every_sink(bench: Bench) -> None:
 
 def test_lines_of_an_earlier_version_are_read() -> None:
     """A result that waited in the spool while the runner was updated has none of the new fields."""
-    made = asdict(result_line("a.png", StandIn().score(frame(10)), SCORER, None))
+    made = asdict(result_line("a.png", RULE.decide(StandIn().measure(frame(10))), SCORER, None))
     old = {
         name: made[name] for name in made if name not in ("calibration", "reason", "feed", "frames", "frame")
     }
@@ -129,7 +129,7 @@ def test_too_few_normals_for_drift_and_domain_score_all_the_same(
     """A calibration of three normals has a threshold and nothing else; the log says so once."""
     small = replace(site().calibration, statistics={"score": (1.0, 2.0, 3.0)}, false_alarm_rate=0.25)
     own = Site(small, DIGEST, None, measure)
-    bench.judge = replace(bench.judge, site=own)
+    bench.judge = replace(bench.judge, rule=own.rule, site=own)
     bench.drift = DriftSettings(window=10, alarms_per_10000=0.01)
     service = bench.build(open_feed(str(images(bench.root / "in", 10, 250))))
     assert service.run() == ExitCode.OK
@@ -189,7 +189,7 @@ def test_the_threshold_of_the_page_is_kept_and_judged_by(
     assert "the threshold 99 was applied on the page by 10.0.0.7" in caplog.text
     bench.build(open_feed(str(images(bench.root / "b", 100))), log=log).run()
     found = [(line["verdict"], line["threshold"]) for line in lines(log.path)]
-    assert found == [("normal", 200.0), ("anomalous", 99.0)]
+    assert found == [("normal", bench.judge.threshold), ("anomalous", 99.0)]
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import SranoganError
+from sranogan_edge.open import open_detector
 from sranogan_edge.pipeline import Detector
 
 bundle = read_bundle(Path(sys.argv[1]))
 found = {"numpy": numpy.__version__, "scores": {}, "error": None}
 try:
     for steps in bundle.budgets:
-        detector = Detector(bundle.with_steps(steps), backend="tflite-runtime")
+        detector = open_detector(bundle.with_steps(steps), backend="tflite-runtime")
         found["backend"] = [detector.backend.name, detector.backend.label]
         found["scores"][steps] = detector.score_x(bundle.golden_x[0]).score
 except SranoganError as error:

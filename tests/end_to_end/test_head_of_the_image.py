@@ -10,10 +10,10 @@ import pytest
 
 from keras_sranogan.data.source import open_source
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.train import train
+from keras_sranogan.train_all import train
 from keras_sranogan.training import Silent
 from sranogan_edge.bundle import read_bundle
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 from sranogan_export.recipe import ExportOptions
 from sranogan_export.write_bundle import export_run
 from tests.conftest import TINY_DATA
@@ -28,6 +28,6 @@ def test_it_trains_exports_and_scores(settings: TrainSettings, tmp_path: Path) -
     assert run.networks().head.input_shape[1:3] == (side, side) == (2 * settings.search_size,) * 2
     options = ExportOptions("int8", engine="none")
     bundle = read_bundle(export_run(run, options, tmp_path / "b.sranogan", Silent()).path)
-    detector = Detector(bundle)
+    detector = open_detector(bundle)
     scores = [detector.score_x(x).score for x in run.held_out_normals().x[:4]]
     assert np.isfinite(scores).all()

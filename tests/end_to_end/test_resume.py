@@ -26,13 +26,10 @@ DATA = "phantom?train=60&val=12&test=12&size=96"  # what tiny_run is trained on
 PATIENCE_S = 300
 POLL_S = 0.02
 
-# The command itself, with the tests' small settings in place of a preset.
+# The command itself, with the tests' small settings from a file.
 SCRIPT = """
-import json, signal, sys
+import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs ignore Ctrl-C
-import keras_sranogan.settings as settings
-small = settings.TrainSettings.from_dict(json.loads(sys.argv.pop(1)))
-settings.preset = lambda name, *, size, seed, anomalies, contamination: small
 from keras_sranogan.cli import train_main
 train_main()
 """
@@ -40,10 +37,11 @@ train_main()
 
 def start(folder: Path, settings: TrainSettings, *options: str) -> subprocess.Popen[str]:
     """Start the training in a process of its own."""
-    small = json.dumps(settings.to_dict())
-    arguments = [DATA, "--out", str(folder), "--precision", settings.precision, *options]
+    small = folder.with_name(f"{folder.name}.json")
+    small.write_text(json.dumps(settings.to_dict()), encoding="utf-8")
+    arguments = [DATA, "--out", str(folder), "--settings", str(small), *options]
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, small, *arguments],
+        [sys.executable, "-c", SCRIPT, *arguments],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -102,7 +100,7 @@ def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> 
 def bfloat16_run(settings: TrainSettings, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Train every stage of the tiny model in mixed bfloat16, as AMX and GPUs since Ampere do by default."""
     from keras_sranogan.data.source import open_source
-    from keras_sranogan.train import train
+    from keras_sranogan.train_all import train
     from keras_sranogan.training import Silent
 
     folder = tmp_path_factory.mktemp("bfloat16") / "run"

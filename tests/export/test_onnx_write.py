@@ -14,7 +14,7 @@ import tensorflow as tf
 from sranogan_edge.bundle import GRAPHS, Bundle, onnx_names, read_bundle, signature, write_bundle
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.interpreter import open_graph
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 from sranogan_export.convert import convert
 from sranogan_export.onnx_write import check_onnx, onnx_graph, onnx_graphs
 
@@ -35,7 +35,7 @@ def test_bundle_proves_itself_on_onnx_runtime(
     made = with_onnx(read_bundle(export_tiny(recipe)))
     assert set(made.onnx) == set(onnx_names(made.budgets))
     write_bundle(made, tmp_path / "b.sranogan")
-    detector = Detector(read_bundle(tmp_path / "b.sranogan"), backend="onnx")
+    detector = open_detector(read_bundle(tmp_path / "b.sranogan"), backend="onnx")
     assert detector.backend.name == "onnx"
     found = [detector.score_x(x).score for x in made.golden.x]
     np.testing.assert_allclose(found, made.golden.scores, atol=made.golden.tolerance)

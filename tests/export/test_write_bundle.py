@@ -16,8 +16,8 @@ from keras_sranogan.training import Silent
 from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.density import PARTS
 from sranogan_edge.errors import ResultsError, RunError, SettingsError
-from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.frame import Frame
+from sranogan_edge.open import open_detector
 from sranogan_edge.signs import SIGNS
 from sranogan_edge.site.drift_statistics import statistics_of
 from sranogan_export.calibrate import GOLDEN_CASES, golden_inputs, signs_of_normals
@@ -43,7 +43,7 @@ def bundle(tiny_bundle: Path) -> Bundle:
 def test_bundle_of_each_recipe_proves_itself(export_tiny: Callable[[str], Path], recipe: str) -> None:
     """Each recipe's bundle loads, passes its golden cases and says which recipe it is."""
     bundle = read_bundle(export_tiny(recipe))
-    Detector(bundle)
+    open_detector(bundle)
     assert bundle.details["recipe"] == recipe
     assert f"Graphs in {recipe}" in bundle.model_card
     assert len(bundle.golden.scores) == GOLDEN_CASES
@@ -86,8 +86,8 @@ def test_signs_of_the_normals(knowing_run: Run, knowing_bundle: Path, tmp_path: 
         assert set_to.signs is not None
         assert tuple(set_to.signs) == SIGNS
         assert {len(values) for values in set_to.signs.values()} == {len(normals.x)} == {120}
-        verdict = Detector(set_to).score_x(normals.x[7])
-        frame = Frame(normals.x[7], 8, Photometric.MONOCHROME2)  # not looked at: the verdict holds it
+        verdict = open_detector(set_to).score_x(normals.x[7])
+        frame = Frame.of(normals.x[7])  # not looked at: the verdict holds it
         found = statistics_of(frame, verdict, set_to.density, set_to.preprocess)
         for name, values in set_to.signs.items():
             assert values[7] == pytest.approx(found[name], rel=1e-3, abs=1e-3)
@@ -137,7 +137,7 @@ def test_part_switched_off(tiny_run: Run, tmp_path: Path) -> None:
         export_run(run, ExportOptions("float32", steps=0), tmp_path / "b.sranogan", Silent()).path
     )
     assert tuple(made.density.parts) == ("residual", "map")
-    verdict = Detector(made).score_x(made.golden.x[0])
+    verdict = open_detector(made).score_x(made.golden.x[0])
     assert tuple(verdict.parts) == ("residual", "map")
     assert verdict.score == made.density.score_of(verdict.parts)
 

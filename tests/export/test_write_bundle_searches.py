@@ -13,7 +13,7 @@ from keras_sranogan.settings import SearchSettings
 from keras_sranogan.training import Silent
 from sranogan_edge.bundle import read_bundle
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.pipeline import Detector
+from sranogan_edge.open import open_detector
 from sranogan_export import write_bundle as module
 from sranogan_export.flatbuffer import signatures
 from sranogan_export.recipe import ExportOptions, QatSettings
@@ -27,7 +27,7 @@ def test_encoder_alone(tiny_run: Run, tmp_path: Path) -> None:
     told = Told()
     result = export_run(tiny_run, replace(PTQ, steps=0), tmp_path / "fast.sranogan", told)
     bundle = read_bundle(result.path)
-    Detector(bundle)
+    open_detector(bundle)
     assert [(task, total == done) for task, total, done in told.tasks] == [
         ("exporting graphs", True),
         ("calibrating on held-out normals", True),
@@ -77,7 +77,7 @@ def test_step_budgets(tiny_run: Run, tmp_path: Path) -> None:
     assert len(several.graphs["search"]) < 1.5 * len(one.graphs["search"])
     np.testing.assert_allclose(several.golden.scores, one.golden.scores, rtol=1e-6)
     for steps in several.budgets:
-        Detector(several.with_steps(steps))
+        open_detector(several.with_steps(steps))
 
 
 def test_fine_tuned_bundle(tiny_run: Run, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_fine_tuned_bundle(tiny_run: Run, tmp_path: Path) -> None:
     options = ExportOptions(search="encoder", qat=QatSettings(steps=2, batch=4))
     told = Told()
     result = export_run(tiny_run, options, tmp_path / "b.sranogan", told)
-    Detector(read_bundle(result.path))
+    open_detector(read_bundle(result.path))
     assert [gain.network for gain in result.gains] == [
         "encoder",
         "generator",
@@ -110,4 +110,4 @@ def test_learned_search(tiny_run: Run, tmp_path: Path) -> None:
     assert (bundle.steps, sorted(bundle.budgets)) == (tiny_run.settings.corrector.search_steps, [1, 2])
     assert bundle.details["float_islands"] == {}
     assert "then 2 learned steps" in bundle.model_card
-    Detector(bundle)
+    open_detector(bundle)

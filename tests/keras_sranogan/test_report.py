@@ -15,7 +15,7 @@ from rich.console import Console
 from keras_sranogan import metrics, plots
 from keras_sranogan.data.load import LoadedImages
 from keras_sranogan.data.source import Item
-from keras_sranogan.evaluate import Evaluation, Reading
+from keras_sranogan.evaluation import Evaluation, Reading
 from keras_sranogan.report import comparison, print_figures, render_report
 from keras_sranogan.scorers import PlainAnogan, Scored
 from sranogan_edge.density import Calibration

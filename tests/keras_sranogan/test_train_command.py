@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +127,8 @@ def test_few_black_images_are_skipped_and_counted(
 ) -> None:
     """A black image among many is left out, said and noted; so is that there are few images."""
     for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.train.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train._fit_detector", lambda work: None)
+        monkeypatch.setattr(f"keras_sranogan.train_all.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train_all._fit_detector", lambda work: None)
     done = train(
         write_images(tmp_path / "data", 70, black=2), "--out", tmp_path / "run", "--precision", "float32"
     )
@@ -144,8 +146,8 @@ def test_what_is_passed_over_is_told_and_what_is_unreadable_is_skipped(
 ) -> None:
     """A link to nowhere counts among the images that cannot be used; the rest is named and noted."""
     for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.train.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train._fit_detector", lambda work: None)
+        monkeypatch.setattr(f"keras_sranogan.train_all.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train_all._fit_detector", lambda work: None)
     data = write_images(tmp_path / "data", 60)
     (data / "broken.png").symlink_to("nowhere.png")
     (data / ".hidden.png").touch()
@@ -242,3 +244,33 @@ def test_full_disk_that_is_cleared(small: TrainSettings, tiny_disk: Path) -> Non
     done = train(*options, "--resume")
     assert done.exit_code == 0, done.output
     assert Run(tiny_disk / "run").networks().generator.output_shape == (None, 16, 16, 1)
+
+
+def test_settings_from_a_file_below_those_of_the_line(
+    settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a run's settings is what is trained with; an option of the line goes before it."""
+    for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
+        monkeypatch.setattr(f"keras_sranogan.train_all.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.train_all._fit_detector", lambda work: None)
+    values = replace(settings, seed=4, detector=replace(settings.detector, contamination=0.2))
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps(values.to_dict()), encoding="utf-8")
+    for place, options, expected in (
+        ("as it says", (), values),
+        ("line first", ("--seed", "9", "--anomalies", "defects"), replace(values, seed=9)),
+    ):
+        done = train(PHANTOM, "--out", tmp_path / place, "--settings", file, *options)
+        assert done.exit_code == 0, done.output
+        head = replace(values.head, anomalies="defects") if options else values.head
+        assert Run(tmp_path / place).settings == replace(expected, head=head)
+
+
+def test_unknown_settings_of_a_file_are_refused(tmp_path: Path) -> None:
+    """A slip in a name ends the command before the data is read, with the name that was meant."""
+    file = tmp_path / "settings.toml"
+    file.write_text("[srgan]\nadverserial_weight = 0.1\n", encoding="utf-8")
+    done = train("nowhere", "--out", tmp_path / "run", "--settings", file)
+    assert done.exit_code == 2
+    output = " ".join(done.output.split())
+    assert "srgan.adverserial_weight (did you mean srgan.adversarial_weight?)" in output

@@ -27,6 +27,7 @@ from sranogan_edge.bundle import Bundle, read_bundle
 from sranogan_edge.device import load_average, temperatures
 from sranogan_edge.errors import SranoganError
 from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.graphs import open_graphs
 from sranogan_edge.pipeline import Clock, Detector, check_golden
 
 Tell = Callable[[dict[str, Any]], None]
@@ -74,7 +75,7 @@ def measure(task: dict[str, Any], tell: Tell, started: float) -> Samples:
     clock.lap("read")
     name, fallback_reason = choose_backend(bundle, task["backend"], task["threads"])
     clock.lap("choose")
-    detector = Detector(bundle, backend=name, threads=task["threads"], prove=False)
+    detector = Detector(bundle, open_graphs(bundle, name, task["threads"]))
     clock.lap("load")
     check_golden(detector, bundle.golden)
     clock.lap("prove")

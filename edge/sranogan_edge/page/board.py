@@ -19,7 +19,6 @@ from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.page.entry import Entry, Picture, grey, png
-from sranogan_edge.pipeline import Verdict
 from sranogan_edge.results import (
     NOT_ASKED_FOR,
     OUT_OF_DOMAIN,
@@ -28,6 +27,7 @@ from sranogan_edge.results import (
     overlay,
     scored_at_s,
 )
+from sranogan_edge.rule import Rule, Verdict
 from sranogan_edge.sinks.sink import SinkHealth
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
@@ -100,9 +100,8 @@ class Board:
             out: the folder that heat maps are in, below ``HEAT_MAPS``.
         """
         self._lock = threading.Lock()
-        self._calibration, self._heat_limit = calibration, heat_limit
+        self._rule, self._heat_limit = Rule(calibration, threshold), heat_limit
         self._about, self._on_threshold = dict(about or {}), on_threshold
-        self._threshold = calibration.threshold if threshold is None else threshold
         self._out = out
         self._entries: deque[Entry] = deque()
         self._before: deque[Entry] = deque(maxlen=HISTORY)  # older ones that are not normal
@@ -126,7 +125,7 @@ class Board:
     def threshold(self) -> float:
         """Scores above it are flagged; the calibration's, or what was applied on the page."""
         with self._lock:
-            return self._threshold
+            return self._rule.threshold
 
     def set_threshold(self, threshold: float, by: str = "", *, version: str | None = None) -> None:
         """Put ``threshold`` in force.
@@ -153,13 +152,13 @@ class Board:
                 )
             self._on_threshold(threshold, by)
             with self._lock:
-                self._threshold = threshold
+                self._rule = replace(self._rule, override=threshold)
 
     def recalibrated(self, calibration: Calibration, heat_limit: float, about: Mapping[str, Any]) -> None:
         """Another bundle or calibration is in force, with its own threshold."""
         with self._applying, self._lock:
-            self._calibration, self._heat_limit, self._about = calibration, heat_limit, dict(about)
-            self._threshold, self._version = calibration.threshold, _version_of(calibration, about)
+            self._rule, self._heat_limit, self._about = Rule(calibration), heat_limit, dict(about)
+            self._version = _version_of(calibration, about)
 
     def scored(
         self, line: ResultLine, verdict: Verdict | None, *, feed: str = "", out_of_domain: str = ""
@@ -233,8 +232,8 @@ class Board:
                 about=dict(self._about),
                 ready=self._ready,
                 not_ready_because=self._because,
-                threshold=self._threshold,
-                calibration=self._calibration,
+                threshold=self._rule.threshold,
+                calibration=self._rule.calibration,
                 counts=dict(self._counts),
                 feeds=dict(self._feeds),
                 sinks=dict(self._sinks),

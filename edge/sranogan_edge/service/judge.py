@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,43 +11,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle import Bundle
-from sranogan_edge.density import Calibration
-from sranogan_edge.errors import CalibrationError, ImageError, SettingsError
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Detector, Verdict, check_golden
+from sranogan_edge.measurement import Measurement
+from sranogan_edge.pipeline import Detector, check_golden
 from sranogan_edge.results import ResultLine, Scorer, result_line
-from sranogan_edge.site.calibration import SiteCalibration, apply_calibration, read_calibration
-from sranogan_edge.site.domain import DEFAULT_RATE, DomainRule
-from sranogan_edge.site.drift_statistics import grid_of, statistics_of
+from sranogan_edge.rule import Rule, Verdict, highest
+from sranogan_edge.site.calibration import calibration_for
+from sranogan_edge.site.domain import DEFAULT_RATE, foreign_of
+from sranogan_edge.site.drift_statistics import grid_of
+from sranogan_edge.site.in_force import Site
 
-__all__ = ["Answer", "Judge", "ScoresFrames", "Site", "calibrated", "highest"]
-
-_log = logging.getLogger(__name__)
-
-
-class ScoresFrames(Protocol):
-    """What judges a frame (:class:`sranogan_edge.pipeline.Detector`)."""
-
-    def score(self, frame: Frame) -> Verdict:
-        """Judge one frame; raises ImageError when it cannot be used."""
+__all__ = ["Answer", "Judge", "MeasuresFrames", "Site", "calibrated"]
 
 
-@dataclass(frozen=True, eq=False)
-class Site:
-    """A site's calibration in force.
+class MeasuresFrames(Protocol):
+    """What measures a frame (:class:`sranogan_edge.pipeline.Detector`)."""
 
-    Attributes:
-        calibration: scores and statistics of its normals.
-        digest: SHA-256 of its file.
-        domain: what is not like the training data; None leaves it out.
-        measure: the statistics of a judged frame, by name.
-    """
-
-    calibration: SiteCalibration
-    digest: str
-    domain: DomainRule | None
-    measure: Callable[[Frame, Verdict], Mapping[str, float]]
+    def measure(self, frame: Frame) -> Measurement:
+        """Measure one frame, whatever the threshold; raises ImageError when it cannot be used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +37,6 @@ class Answer:
 
     Attributes:
         verdict: of that frame, by the threshold in force.
-        out_of_domain: why the score means nothing; empty where it does.
         statistics: of that frame; empty without a site's calibration.
         grid: of that frame at 32 x 32 pixels.
         frames: how many the object has.
@@ -68,12 +45,16 @@ class Answer:
     """
 
     verdict: Verdict
-    out_of_domain: str
     statistics: Mapping[str, float]
     grid: NDArray[np.float32]
     frames: int = 1
     frame: int = 1
     note: str = ""
+
+    @property
+    def out_of_domain(self) -> str:
+        """Why the score means nothing; empty where it does."""
+        return self.verdict.out_of_domain
 
     def line(self, source: str, scorer: Scorer, heat_map: str | None, feed: str) -> ResultLine:
         """Return the result line."""
@@ -85,26 +66,24 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """A detector and what the results say of it.
+    """A detector, the rule that decides, and what the results say of both.
 
     Attributes:
-        detector: judges frames.
+        detector: measures frames.
         scorer: stands in every line.
         max_pixels: above which a header is reason to refuse.
         heat_limit: scale of the heat maps; None makes none.
-        calibration: p-values and threshold in force; None where the detector alone knows.
-        site: where the calibration is a site's.
-        foreign: says without a site why a judged frame is not like the training data; empty where it is.
+        rule: p-values, threshold, and what is not like the training data.
+        site: where the rule is a site's.
         prove: raises where the detector does not score the bundle's golden cases as it should.
     """
 
-    detector: ScoresFrames
+    detector: MeasuresFrames
     scorer: Scorer
     max_pixels: int
     heat_limit: float | None
-    calibration: Calibration | None = None
+    rule: Rule
     site: Site | None = None
-    foreign: Callable[[Frame, Verdict], str] | None = None
     prove: Callable[[], object] = lambda: None
 
     @classmethod
@@ -115,7 +94,7 @@ class Judge:
 
         Args:
             detector: of the bundle.
-            site: what was put into it (:func:`calibrated`).
+            site: whose calibration is in force (:func:`calibrated`).
             domain_rate: without a site, the share of the bundle's own normals that may be answered "not like
                 the training data"; None never does.
         """
@@ -123,9 +102,8 @@ class Judge:
         scorer = Scorer.of(detector, site.digest if site else None)
         limit = bundle.density.heat_limit
         prove = partial(check_golden, detector, bundle.golden)
-        foreign = None if site or domain_rate is None else _foreign(bundle, domain_rate)
-        pixels, calibration = bundle.preprocess.max_pixels, bundle.calibration
-        return cls(detector, scorer, pixels, limit, calibration, site, foreign, prove)
+        rule = site.rule if site else Rule(bundle.calibration, foreign=foreign_of(bundle, domain_rate))
+        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, rule, site, prove)
 
     def answer(
         self,
@@ -145,82 +123,20 @@ class Judge:
         Raises:
             ImageError: none of the frames can be judged.
         """
-        number, verdict, failed = highest(self.detector, frames, pulse)
+        number, made, failed = highest(self.detector.measure, frames, pulse)
+        rule = self.rule if threshold is None else replace(self.rule, override=threshold)
+        judged = len(frames) - len(failed)
         notes = [f"{len(failed)} of {len(frames)} frames could not be judged: {failed[0]}"] if failed else []
-        if self.calibration and len(frames) > 1:
-            verdict, too_few = _highest_of(len(frames) - len(failed), verdict, self.calibration)
-            notes += [too_few] if too_few and threshold is None else []
-        return self._answer(frames, number, verdict, threshold, "; ".join(notes))
-
-    def _answer(
-        self, frames: Sequence[Frame], number: int, verdict: Verdict, threshold: float | None, note: str
-    ) -> Answer:
-        if threshold is not None:
-            verdict = replace(verdict, threshold=threshold, anomalous=verdict.score > threshold)
-        statistics: Mapping[str, float] = {}
-        outside = ""
-        if self.site:
-            statistics = self.site.measure(frames[number], verdict)
-            outside = self.site.domain.judge(statistics).message if self.site.domain else ""
-        elif self.foreign:
-            outside = self.foreign(frames[number], verdict)
-        return Answer(verdict, outside, statistics, grid_of(verdict), len(frames), number + 1, note)
+        notes += filter(None, [rule.too_few(judged)])
+        frame = frames[number]
+        statistics = self.site.measure(frame, made) if self.site else {}
+        verdict = rule.decide(made, frame, judged)
+        return Answer(verdict, statistics, grid_of(made), len(frames), number + 1, "; ".join(notes))
 
     @property
     def threshold(self) -> float:
         """Of the calibration in force."""
-        return self.calibration.threshold if self.calibration else math.inf
-
-
-def highest(
-    detector: ScoresFrames, frames: Sequence[Frame], pulse: Callable[[], None] = lambda: None
-) -> tuple[int, Verdict, list[ImageError]]:
-    """Return number (from 0) and verdict of the frame with the highest score, and why others have none.
-
-    Raises:
-        ImageError: none of the frames can be judged.
-    """
-    best: tuple[int, Verdict] | None = None
-    failed: list[ImageError] = []
-    for number, frame in enumerate(frames):
-        try:
-            verdict = detector.score(frame)
-        except ImageError as error:
-            failed.append(error)
-            continue
-        finally:
-            pulse()
-        if best is None or verdict.score > best[1].score:
-            best = number, verdict
-    if best is None:
-        raise failed[0]
-    return *best, failed
-
-
-def _highest_of(frames: int, verdict: Verdict, calibration: Calibration) -> tuple[Verdict, str]:
-    """Judge the highest score of so many; also say where no score could be anomalous, for lack of normals."""
-    limit = calibration.threshold_of(frames)
-    p_value = calibration.p_value_of(frames, verdict.score)
-    made = replace(verdict, p_value=p_value, threshold=limit, anomalous=verdict.score > limit)
-    if math.isfinite(limit):
-        return made, ""
-    rate, needed = calibration.false_alarm_rate, calibration.normals_needed(frames)
-    return made, (
-        f"{len(calibration.scores)} normals are too few to call the highest of {frames} frames anomalous at "
-        f"a false-alarm rate of {rate:g}: calibrate with {needed}, or with normals of as many frames"
-    )
-
-
-def _foreign(bundle: Bundle, rate: float) -> Callable[[Frame, Verdict], str] | None:
-    """Say what is not like a bundle's own held-out normals; None where it does not know their signs."""
-    if bundle.signs is None:
-        return None
-    rule = DomainRule.of_signs(bundle.signs, rate)
-
-    def foreign(frame: Frame, verdict: Verdict) -> str:
-        return rule.judge(statistics_of(frame, verdict, bundle.density, bundle.preprocess)).message
-
-    return foreign
+        return self.rule.threshold
 
 
 def calibrated(
@@ -237,17 +153,5 @@ def calibrated(
     Raises:
         CalibrationError: damaged, not signed with the key, or of another bundle or number of steps.
     """
-    bundle = apply_calibration(detector.bundle, path, key)
-    own, site = detector.with_calibration(bundle.calibration), read_calibration(path, key)
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    rule = None
-    if domain_rate is not None:
-        try:
-            rule = DomainRule.of(site, domain_rate)
-        except SettingsError as error:  # too few normals: the threshold holds all the same
-            _log.warning('%s: nothing is answered "not like the training data": %s', path, error)
-    measure = partial(statistics_of, density=bundle.density, spec=bundle.preprocess)
-    return Judge.of(own, Site(site, digest, rule, measure))
+    site = calibration_for(detector.bundle, path, key)
+    return Judge.of(detector, Site.of(site, detector.bundle, domain_rate))

@@ -10,6 +10,7 @@ import cv2
 
 from sranogan_edge.budget import largest_within, table_of
 from sranogan_edge.bundle import read_bundle
+from sranogan_edge.open import open_detector
 from sranogan_edge.pipeline import Detector
 from sranogan_edge.service.judge import Judge, calibrated
 from sranogan_edge.settings.tree import CalibrationSettings, DomainSettings, ScoringSettings
@@ -53,7 +54,7 @@ class Loader:
         if keeps and steps_in_use is not None:
             loaded = loaded.with_steps(steps_in_use)
         cv2.setNumThreads(scoring.threads)  # OpenCV would take every core
-        detector = Detector(loaded, backend=scoring.backend, threads=scoring.threads)
+        detector = open_detector(loaded, backend=scoring.backend, threads=scoring.threads)
         if scoring.budget_ms is None or keeps:
             return detector
         detector, taken = largest_within(detector, scoring.budget_ms)

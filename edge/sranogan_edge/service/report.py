@@ -66,8 +66,10 @@ class Report:
         """Another judge is in force: what was seen before it says nothing about its feeds."""
         self._alarms.keep_only("drift", set())
         self._drift = FeedsDrift(judge, self._settings)
-        if self._board and judge.calibration:
-            self._board.recalibrated(judge.calibration, judge.heat_limit or 1.0, about(judge, self._bundle))
+        if self._board:
+            self._board.recalibrated(
+                judge.rule.calibration, judge.heat_limit or 1.0, about(judge, self._bundle)
+            )
 
     def ready(self, why_not: str = "") -> None:
         """Images are being scored, or ``why_not``; a full disk is another reason why not."""

@@ -156,9 +156,8 @@ def _swap(settings: Settings, spool: Path, alarms: Alarms) -> Swap:
 
 
 def _board(judge: Judge, settings: Settings, threshold: AppliedThreshold) -> Board:
-    assert judge.calibration
     return Board(
-        judge.calibration,
+        judge.rule.calibration,
         judge.heat_limit or 1.0,
         about(judge, settings.bundle),
         threshold=threshold.value,

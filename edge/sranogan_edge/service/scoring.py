@@ -12,21 +12,21 @@ from pathlib import Path
 
 import cv2
 
-from sranogan_edge.decode import decode_frames
 from sranogan_edge.errors import ImageError
 from sranogan_edge.feeds import Arrival
 from sranogan_edge.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
 from sranogan_edge.frame import Frame
 from sranogan_edge.own_outputs import HEAT_MAPS
 from sranogan_edge.pipeline import Verdict
+from sranogan_edge.reading import read_frames
 from sranogan_edge.results import ResultLine, described, error_line, not_asked_for_line, overlay
 from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.faults import Faults
-from sranogan_edge.service.judge import Answer, Judge, ScoresFrames
+from sranogan_edge.service.judge import Answer, Judge, MeasuresFrames
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.spool.spool import Entry, Spool
 
-__all__ = ["Judge", "Result", "ScoresFrames", "Scoring"]
+__all__ = ["Judge", "MeasuresFrames", "Result", "Scoring"]
 
 _log = logging.getLogger(__name__)
 _STEM_CHARACTERS = 48
@@ -146,7 +146,7 @@ class Scoring:
 
     def _decoded(self, entry: Entry) -> tuple[Frame, ...]:
         assert entry.path is not None
-        return decode_frames(entry.path.read_bytes(), source=entry.source, max_pixels=self.judge.max_pixels)
+        return read_frames(entry.path.read_bytes(), source=entry.source, max_pixels=self.judge.max_pixels)
 
     def _left_out(
         self, entry: Entry, film: FilmFields, refusal: str, keep: Callable[[Callable[[], int]], int]

@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.decode import decode_frames
 from sranogan_edge.density import RANK_ROUNDING, Calibration
 from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
 from sranogan_edge.film import EVERY_FILM, FilmOptions, fields_of_file
 from sranogan_edge.pipeline import Detector
-from sranogan_edge.service.judge import highest
+from sranogan_edge.reading import read_frames
+from sranogan_edge.rule import highest
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.calibration import (
     SiteCalibration,
-    apply_calibration,
+    calibration_for,
     read_calibration,
     write_calibration,
 )
@@ -35,7 +35,7 @@ from sranogan_edge.site.drift_statistics import apart, column, grid_of, statisti
 
 __all__ = [
     "SiteCalibration",
-    "apply_calibration",
+    "calibration_for",
     "difference",
     "fit",
     "normals_needed",
@@ -139,15 +139,15 @@ def _score(detector: Detector, file: Path, films: FilmOptions, seen: set[str], f
         return
     seen.add(digest)
     spec = detector.bundle.preprocess
-    decode = partial(decode_frames, data, source=str(file), max_pixels=spec.max_pixels)
+    decode = partial(read_frames, data, source=str(file), max_pixels=spec.max_pixels)
     film = films.taken(fields_of_file(file, str(file)), decode)
     if film.refusal:
         found.not_asked_for.append(f"{file}: {film.refusal}")
         return
-    number, verdict, failed = highest(detector, film.frames)
-    found.rows.append(statistics_of(film.frames[number], verdict, detector.bundle.density, spec))
+    number, made, failed = highest(detector.measure, film.frames)
+    found.rows.append(statistics_of(film.frames[number], made, detector.bundle.density, spec))
     found.frames.append(len(film.frames) - len(failed))
-    found.grids.append(grid_of(verdict))
+    found.grids.append(grid_of(made))
     found.digests.append(digest)
 
 

@@ -1,11 +1,11 @@
-"""A site's calibration: what a scanner's normals score, as a file, and put into a bundle."""
+"""A site's calibration: what a scanner's normals score, as a file, and whether it is a bundle's."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from sranogan_edge.errors import CalibrationError, SettingsError
 from sranogan_edge.site.calibration_file import CALIBRATION_SCHEMA_VERSION, read_body, write_body
 from sranogan_edge.site.drift_statistics import STATISTICS
 
-__all__ = ["SiteCalibration", "apply_calibration", "read_calibration", "write_calibration"]
+__all__ = ["SiteCalibration", "calibration_for", "read_calibration", "write_calibration"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class SiteCalibration:
             are some, else of the normals.
         apart: how alike images far apart in that order are, on average.
         frames: the fewest that one of the normals has; the statistics are of its highest-scoring one.
+        digest: SHA-256 of the file that it was read from; empty where it was not.
     """
 
     bundle: str
@@ -57,6 +58,7 @@ class SiteCalibration:
     apart: float = 0.0
     frames: int = 1
     schema_version: int = CALIBRATION_SCHEMA_VERSION
+    digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for name, values in (*self.statistics.items(), *self.usual.items()):
@@ -119,7 +121,7 @@ def read_calibration(path: Path, key: Path | None = None) -> SiteCalibration:
     Raises:
         CalibrationError: not a calibration, changed since it was written, or not signed with the key.
     """
-    body = read_body(path, key)
+    body, digest = read_body(path, key)
     try:
         site = SiteCalibration(
             bundle=str(body["bundle"]),
@@ -135,6 +137,7 @@ def read_calibration(path: Path, key: Path | None = None) -> SiteCalibration:
             successive=tuple(float(value) for value in body["successive"]),
             apart=float(body["apart"]),
             frames=int(body["frames"]),
+            digest=digest,
         )
         if not math.isclose(float(body["threshold"]), site.calibration.threshold, rel_tol=1e-9):
             raise ValueError("the threshold does not follow from the scores")
@@ -145,8 +148,8 @@ def read_calibration(path: Path, key: Path | None = None) -> SiteCalibration:
     return site
 
 
-def apply_calibration(bundle: Bundle, path: Path, key: Path | None = None) -> Bundle:
-    """Return ``bundle`` with the p-values and the threshold of the calibration at ``path``.
+def calibration_for(bundle: Bundle, path: Path, key: Path | None = None) -> SiteCalibration:
+    """Read the calibration at ``path`` for ``bundle``, set to the steps in use: :func:`read_calibration`.
 
     Raises:
         CalibrationError: it belongs to another bundle or step budget, or is no sound calibration.
@@ -163,8 +166,7 @@ def apply_calibration(bundle: Bundle, path: Path, key: Path | None = None) -> Bu
             f"{path}: made with {site.steps} search steps, and {bundle.steps} are in use. Choose "
             f"--steps {site.steps}, or make a calibration with --steps {bundle.steps}."
         )
-    budget = replace(bundle.budgets[site.steps], calibration=site.calibration)
-    return replace(bundle, budgets={**bundle.budgets, site.steps: budget})
+    return site
 
 
 def _digest(scores: Iterable[float]) -> str:

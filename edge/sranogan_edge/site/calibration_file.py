@@ -68,13 +68,15 @@ def _not_written(path: Path, error: OSError) -> ResultsError:
     )
 
 
-def read_body(path: Path, key: Path | None = None) -> dict[str, Any]:
-    """Return what :func:`write_body` wrote; with a ``key``, only where it is signed with that.
+def read_body(path: Path, key: Path | None = None) -> tuple[dict[str, Any], str]:
+    """Return what :func:`write_body` wrote, and the SHA-256 of the file as it was read.
+
+    With a ``key``, only where it is signed with that.
 
     Raises:
         CalibrationError: not a calibration, of another schema, changed, or not signed with the key.
     """
-    document = _document(path)
+    document, digest = _document(path)
     content = _canonical(document["body"])
     if not hmac.compare_digest(str(document.get("sha256")), hashlib.sha256(content).hexdigest()):
         raise CalibrationError(
@@ -85,14 +87,15 @@ def read_body(path: Path, key: Path | None = None) -> dict[str, Any]:
         _verify(content, document.get("signature"), key, path)
     body = document["body"]
     assert isinstance(body, dict)
-    return body
+    return body, digest
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path) -> tuple[dict[str, Any], str]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"larger than {MAX_BYTES:,} bytes")
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        document = json.loads(data)
         if not isinstance(document, dict) or document.get("kind") != "sranogan-calibration":
             raise ValueError("some other file")
         if document.get("schema_version") != CALIBRATION_SCHEMA_VERSION:
@@ -110,7 +113,7 @@ def _document(path: Path) -> dict[str, Any]:
         raise CalibrationError(
             f"{path}: not a calibration ({error}). Name the file that sranogan-calibrate wrote."
         ) from error
-    return document
+    return document, hashlib.sha256(data).hexdigest()
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:

@@ -21,13 +21,12 @@ from sranogan_edge.cli_films import (
     film_settings,
 )
 from sranogan_edge.cli_score import find_images
-from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DataError, ImageError
 from sranogan_edge.film import FilmOptions, fields_of_file
-from sranogan_edge.frame import Frame
 from sranogan_edge.image_list import ImageList
 from sranogan_edge.interpreter import BACKENDS
 from sranogan_edge.log import log_to_stderr
+from sranogan_edge.reading import read_frames
 from sranogan_edge.service.model import Loader
 from sranogan_edge.settings.tree import ScoringSettings
 from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
@@ -152,7 +151,7 @@ def _usable(files: Sequence[Path], films: FilmOptions) -> int:
     count = 0
     for file in files:
         try:
-            film = films.taken(fields_of_file(file, str(file)), partial(_frames, file))
+            film = films.taken(fields_of_file(file, str(file)), partial(read_frames, file))
         except ImageError as error:
             say(f"not used: {error}")
             continue
@@ -160,10 +159,6 @@ def _usable(files: Sequence[Path], films: FilmOptions) -> int:
         if film.refusal:
             say(f"not asked for: {file}: {film.refusal}")
     return count
-
-
-def _frames(file: Path) -> tuple[Frame]:
-    return (decode_file(file),)
 
 
 def calibrate_main() -> None:

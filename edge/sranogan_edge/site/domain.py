@@ -17,19 +17,24 @@ stand for other takes, of another machine or another day, and reach farther than
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
+from sranogan_edge.bundle import Bundle
 from sranogan_edge.density import RANK_ROUNDING
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.frame import Frame
+from sranogan_edge.measurement import Measurement
 from sranogan_edge.signs import FEWEST, Signs
 from sranogan_edge.site.calibration import SiteCalibration
-from sranogan_edge.site.drift_statistics import STATISTICS
+from sranogan_edge.site.drift_statistics import STATISTICS, statistics_of
 
-__all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule"]
+__all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule", "foreign_of"]
 
+Foreign: TypeAlias = Callable[[Frame, Measurement], str]
 DEFAULT_RATE = 0.01
 ALLOWANCES: Mapping[tuple[str, int], float] = {
     ("likeness", -1): 1.25,
@@ -120,6 +125,22 @@ class DomainRule:
                     f"{STATISTICS[name]} {statistics[name]:.3g}, {word} {limit:.3g} (usual {median:.3g})"
                 )
         return DomainAnswer(not reasons, reach, tuple(reasons))
+
+
+def foreign_of(bundle: Bundle, rate: float | None = DEFAULT_RATE) -> Foreign | None:
+    """Return what says why a frame is not like a bundle's own held-out normals; empty where it is.
+
+    None where the bundle does not know their signs, or ``rate`` (the share of them that may be called so) is
+    None.
+    """
+    if rate is None or bundle.signs is None:
+        return None
+    rule = DomainRule.of_signs(bundle.signs, rate)
+
+    def foreign(frame: Frame, made: Measurement) -> str:
+        return rule.judge(statistics_of(frame, made, bundle.density, bundle.preprocess)).message
+
+    return foreign
 
 
 def _limit(values: np.ndarray, side: int, rate: float, allowance: float) -> tuple[float, float]:

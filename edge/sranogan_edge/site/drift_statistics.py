@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.density import Density
 from sranogan_edge.frame import Frame
-from sranogan_edge.pipeline import Verdict
+from sranogan_edge.measurement import Measurement
 from sranogan_edge.preprocess import PreprocessSpec, preprocess
+from sranogan_edge.rule import Verdict
 
 __all__ = [
     "STATISTICS",
@@ -32,6 +34,7 @@ STATISTICS = {
     "head": "distance of the head's features",
     "score": "score",
 }
+Measured: TypeAlias = Measurement | Verdict
 _FLOOR = 1e-12
 
 
@@ -52,12 +55,12 @@ def input_statistics(x: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def statistics_of(frame: Frame, verdict: Verdict, density: Density, spec: PreprocessSpec) -> dict[str, float]:
+def statistics_of(frame: Frame, made: Measured, density: Density, spec: PreprocessSpec) -> dict[str, float]:
     """Return the :data:`STATISTICS` of a scored frame; parts that the bundle goes without are left out."""
-    plain = verdict.reconstruction.plain
-    signs = signs_of(preprocess(frame, spec) if plain is None else plain, grid_of(verdict), density)
-    parts = {name: float(verdict.parts[name]) for name in ("residual", "head") if name in verdict.parts}
-    return {**signs, **parts, "score": float(verdict.score)}
+    plain = made.reconstruction.plain
+    signs = signs_of(preprocess(frame, spec) if plain is None else plain, grid_of(made), density)
+    parts = {name: float(made.parts[name]) for name in ("residual", "head") if name in made.parts}
+    return {**signs, **parts, "score": float(made.score)}
 
 
 def signs_of(plain: NDArray[np.float32], grid: NDArray[np.float32], density: Density) -> dict[str, float]:
@@ -74,9 +77,9 @@ def signs_of(plain: NDArray[np.float32], grid: NDArray[np.float32], density: Den
     return {**input_statistics(plain), "likeness": correlation(grid, density.heat_center[1])}
 
 
-def grid_of(verdict: Verdict) -> NDArray[np.float32]:
+def grid_of(made: Measured) -> NDArray[np.float32]:
     """Return the scored image at 32 x 32 pixels, float32, its exposure and contrast taken out."""
-    return np.asarray(verdict.reconstruction.heat[1], np.float32)
+    return np.asarray(made.reconstruction.heat[1], np.float32)
 
 
 def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -26,7 +26,7 @@ from keras_sranogan.settings import (
     TrainSettings,
     preset,
 )
-from keras_sranogan.train import train
+from keras_sranogan.train_all import train
 from keras_sranogan.training import Silent
 from sranogan_edge.errors import RunError, SettingsError
 from sranogan_edge.preprocess import PreprocessSpec

@@ -18,7 +18,7 @@ from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.reconstruct import Reconstructor, bicubic, seen_features
 from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.train import train
+from keras_sranogan.train_all import train
 from keras_sranogan.training import Silent
 from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.density import PARTS

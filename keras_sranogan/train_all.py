@@ -41,7 +41,7 @@ from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.trainer import srgan_stage
 from keras_sranogan.startup import make_deterministic
 from keras_sranogan.train_anogan import searched, train_corrector, train_encoder, train_gan
-from keras_sranogan.training import Progress, Stage, run_stage, write_json, writing
+from keras_sranogan.training import Progress, Silent, Stage, run_stage, write_json, writing
 from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.frame import Frame
 
@@ -97,12 +97,14 @@ def train(
     source: DataSource,
     folder: Path,
     settings: TrainSettings,
-    progress: Progress,
+    progress: Progress | None = None,
     *,
     resume: bool = False,
     max_bad_share: float = 0.05,
 ) -> Run:
     """Train all stages on the normals of ``source``'s train split and return the finished run.
+
+    Without ``progress`` nothing is told on the way.
 
     Raises:
         DataError: the source is empty, too small or too much of it is unreadable.
@@ -111,6 +113,7 @@ def train(
         ResultsError: the folder cannot be written.
     """
     make_deterministic()
+    progress = progress or Silent()
     with training_in(folder):
         for line in overview(source):
             progress.say(line)

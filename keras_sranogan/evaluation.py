@@ -111,8 +111,8 @@ class Evaluation:
 def evaluate_model(
     model: Path,
     source: DataSource,
-    options: EvaluationOptions,
-    progress: Progress,
+    options: EvaluationOptions | None = None,
+    progress: Progress | None = None,
     *,
     json: Path | None = None,
     report: Path | None = None,
@@ -120,14 +120,18 @@ def evaluate_model(
 ) -> dict[str, Any]:
     """Evaluate a run folder or a bundle on one split; return the figures and write what was asked for.
 
-    The headline ``anogan_auroc`` judges by the sum of absolute differences at the search size.
+    ``options`` None are the usual ones; without ``progress`` nothing is told on the way. The
+    headline ``anogan_auroc`` judges by the sum of absolute differences at the search size.
 
     Raises:
         DataError: no such split, or too many unreadable images.
         RunError, BundleError, BackendError: the model cannot be used.
         ResultsError: a result cannot be written.
     """
+    from keras_sranogan.training import Silent, write_json
+
     started = time.monotonic()
+    options, progress = options or EvaluationOptions(), progress or Silent()
     make_folders(json, report, folder=pictures)
     progress.start("loading the model", 1)
     scorer = open_scorer(model, anogan_steps=options.anogan_steps)
@@ -147,8 +151,6 @@ def evaluate_model(
         if report:
             report.write_text(render_report(figures, drawn), encoding="utf-8")
         if json:
-            from keras_sranogan.training import write_json
-
             write_json(json, figures)
     return figures
 

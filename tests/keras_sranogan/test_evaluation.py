@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keras_sranogan import evaluate, plots
+from keras_sranogan import plots
 from keras_sranogan.data.load import load_images
 from keras_sranogan.data.source import DataSource, Item, open_source
-from keras_sranogan.evaluate import Evaluation, EvaluationOptions, evaluate_model, evaluate_scorer
+from keras_sranogan.evaluation import Evaluation, EvaluationOptions, evaluate_model, evaluate_scorer
 from keras_sranogan.near_training import NearTraining, near_text, near_training
 from keras_sranogan.scorers import Facts, PlainAnogan, Scored, open_scorer
 from keras_sranogan.training import Silent
@@ -117,7 +117,7 @@ def evaluation(scorer: MeanImageScorer, source: DataSource) -> Evaluation:
 @pytest.fixture
 def with_scorer(monkeypatch: pytest.MonkeyPatch, scorer: MeanImageScorer) -> None:
     """Every model path opens the fitted scorer."""
-    monkeypatch.setattr(evaluate, "open_scorer", lambda model, *, anogan_steps: scorer)
+    monkeypatch.setattr("keras_sranogan.evaluation.open_scorer", lambda model, *, anogan_steps: scorer)
 
 
 @pytest.mark.usefixtures("with_scorer")

@@ -1,0 +1,62 @@
+"""A site's calibration in force: by what its images are judged, and what is watched of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from sranogan_edge.bundle import Bundle
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.frame import Frame
+from sranogan_edge.measurement import Measurement
+from sranogan_edge.rule import Rule
+from sranogan_edge.site.calibration import SiteCalibration
+from sranogan_edge.site.domain import DEFAULT_RATE, DomainRule
+from sranogan_edge.site.drift_statistics import statistics_of
+
+__all__ = ["Site"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A site's calibration in force.
+
+    Attributes:
+        calibration: scores and statistics of its normals.
+        digest: SHA-256 of its file.
+        domain: what is not like the training data; None leaves it out.
+        measure: the statistics of a measured frame, by name.
+    """
+
+    calibration: SiteCalibration
+    digest: str
+    domain: DomainRule | None
+    measure: Callable[[Frame, Measurement], Mapping[str, float]]
+
+    @classmethod
+    def of(cls, calibration: SiteCalibration, bundle: Bundle, rate: float | None = DEFAULT_RATE) -> Site:
+        """Put ``calibration``, as it was read, in force for its bundle.
+
+        ``rate`` is the share of normals that may be answered "not like the training data"; None never does.
+        """
+        domain = None
+        if rate is not None:
+            try:
+                domain = DomainRule.of(calibration, rate)
+            except SettingsError as error:  # too few normals: the threshold holds all the same
+                _log.warning('nothing is answered "not like the training data": %s', error)
+        measure = partial(statistics_of, density=bundle.density, spec=bundle.preprocess)
+        return cls(calibration, calibration.digest, domain, measure)
+
+    @property
+    def rule(self) -> Rule:
+        """By what its images are judged."""
+        return Rule(self.calibration.calibration, foreign=self._foreign if self.domain else None)
+
+    def _foreign(self, frame: Frame, made: Measurement) -> str:
+        assert self.domain
+        return self.domain.judge(self.measure(frame, made)).message
