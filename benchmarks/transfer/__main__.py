@@ -41,7 +41,9 @@ def table(
     """Print the table of what was judged."""
     cells = read_results(RESULTS, view, figure)
     typer.echo(
-        markdown(cells) if cells else f"{RESULTS} holds no figures yet: run a design first (run --help)"
+        markdown(cells, figure)
+        if cells
+        else f"{RESULTS} holds no figures yet: run a design first (run --help)"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,29 +30,30 @@ def page(folder: Path) -> str:
     """Return the tables of ``docs/method/detection.md``: designs by the score in use, then its parts."""
     plain = read_results(folder, "plain", "auroc")
     chosen = {key: row for key, row in plain.items() if key[1] == CHOSEN}
-    parts = {key: row for key, row in plain.items() if key[0] == PRODUCT}
-    tables = {"Designs, AUROC": chosen}
+    tables = {f"Designs, AUROC of {CHOSEN}": markdown(chosen, show=("design",))}
     for title, view, figure in (("low-pass", "low_pass", "auroc"), ("false alarms", "plain", "false_alarms")):
         cells = read_results(folder, view, figure)
-        tables[f"Designs, {title}"] = {key: cells[key] for key in chosen}
-    tables[f"Parts and their combinations, AUROC ({DESIGNS[PRODUCT].says})"] = parts
-    return "\n\n".join(f"### {title}\n\n{markdown(cells)}" for title, cells in tables.items()) + "\n"
+        tables[f"Designs, {title}"] = markdown({key: cells[key] for key in chosen}, figure, ("design",))
+    parts = {key: row for key, row in plain.items() if key[0] == PRODUCT}
+    says = DESIGNS[PRODUCT].says
+    tables[f"Parts and their combinations, AUROC ({says})"] = markdown(parts, show=("score",))
+    return "\n\n".join(f"### {title}\n\n{text}" for title, text in tables.items()) + "\n"
 
 
-def markdown(cells: Cells) -> str:
+def markdown(cells: Cells, figure: str = "auroc", show: Sequence[str] = ("design", "score")) -> str:
     """Return the table: means over seeds, ± their spread; mean and worst where every protocol was judged."""
     columns = [name for name in PROTOCOLS if any(name in row for row in cells.values())]
-    lines = [
-        "| design | score | " + " | ".join(columns) + " | mean | worst |",
-        "|---|---|" + "---|" * (len(columns) + 2),
-    ]
+    head = [*show, *columns, "mean", "worst"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    worst = np.max if figure == "false_alarms" else np.min
     for design, score in _order(cells):
         row = cells[design, score]
         means = [float(np.mean(row[name])) if name in row else float("nan") for name in columns]
-        shown = [_cell(row.get(name, [])) for name in columns]
         complete = len(columns) == len(PROTOCOLS) and not np.isnan(means).any()
-        ends = [f"**{np.mean(means):.3f}**", f"{np.min(means):.3f}"] if complete else ["", ""]
-        lines.append(f"| {DESIGNS[design].says} | {score} | " + " | ".join([*shown, *ends]) + " |")
+        ends = [f"**{np.mean(means):.3f}**", f"{worst(means):.3f}"] if complete else ["", ""]
+        names = {"design": DESIGNS[design].says, "score": score}
+        shown = [*(names[one] for one in show), *(_cell(row.get(name, [])) for name in columns), *ends]
+        lines.append(f"| {' | '.join(shown)} |")
     return "\n".join(lines)
 
 

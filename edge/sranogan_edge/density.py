@@ -1,9 +1,8 @@
 """From measurements to a verdict: densities of held-out normals, the score, and its calibration.
 
 An image is measured in several ways (:data:`PARTS`). Each part is judged by its own density of
-normals, in standard deviations z of normals held out from it. The score is the mean of log(1 + exp(z))
-over the parts, so that a part that sees nothing takes little from one that does, again in standard
-deviations of those normals. A bundle may go without a part.
+normals; the score is the mean of the parts, each in standard deviations of normals held out from
+its density, and again in standard deviations of those normals. A bundle may go without a part.
 """
 
 from __future__ import annotations
@@ -75,15 +74,15 @@ class Density:
         heat_scale: ``HEAT_SHAPE`` float32, its standard deviation, positive.
         heat_limit: heat (in standard deviations) that one held-out normal in four exceeds somewhere;
             display is scaled by it.
-        unit: :func:`combined` of held-out normals: its mean, and its standard deviation. None in a bundle
-            of an earlier version, whose score is the mean of the parts.
+        unit: mean and standard deviation of the mean of the parts, over held-out normals. Bundles of earlier
+            versions go without it.
     """
 
     parts: Mapping[str, Gaussian]
     heat_center: Array
     heat_scale: Array
     heat_limit: float
-    unit: tuple[float, float] | None = None
+    unit: tuple[float, float] = (0.0, 1.0)
 
     def to_bytes(self) -> bytes:
         """Return the density as an ``.npz`` file."""
@@ -93,8 +92,8 @@ class Density:
             arrays |= {f"{name}_center": part.center, f"{name}_whitening": part.whitening}
             arrays[f"{name}_distance"] = np.array([part.usual, part.spread], np.float64)
         heat = {"heat_center": self.heat_center, "heat_scale": self.heat_scale}
-        unit = {} if self.unit is None else {"unit": np.array(self.unit, np.float64)}
-        return arrays_to_bytes({**arrays, **heat, "heat_limit": np.array(self.heat_limit), **unit})
+        numbers = {"heat_limit": np.array(self.heat_limit), "unit": np.array(self.unit, np.float64)}
+        return arrays_to_bytes({**arrays, **heat, **numbers})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Density:
@@ -107,7 +106,7 @@ class Density:
         heat = ("heat_center", "heat_scale", "heat_limit")
         arrays = arrays_from_bytes(data, [*fields, *heat], optional=["unit"])
         parts = {name: _gaussian(arrays, name) for name in names}
-        unit = _unit(arrays["unit"]) if "unit" in arrays else None
+        unit = _unit(arrays["unit"]) if "unit" in arrays else (0.0, 1.0)
         density = cls(parts, arrays["heat_center"], arrays["heat_scale"], float(arrays["heat_limit"]), unit)
         density._check()
         return density
@@ -127,7 +126,7 @@ class Density:
             raise ValueError("a heat that is not finite")
         if not 0 < self.heat_limit < math.inf or (self.heat_scale <= 0).any():
             raise ValueError("a heat scale that is not positive")
-        if self.unit and not (math.isfinite(self.unit[0]) and 0 < self.unit[1] < math.inf):
+        if not (math.isfinite(self.unit[0]) and 0 < self.unit[1] < math.inf):
             raise ValueError(f"scores of normals at {self.unit[0]} with a spread of {self.unit[1]}")
 
     def standard(self, measured: Mapping[str, Array]) -> dict[str, float]:
@@ -144,21 +143,14 @@ class Density:
 
     def score_of(self, parts: Mapping[str, float]) -> float:
         """The anomaly score of what :meth:`standard` says."""
-        if self.unit is None:
-            return sum(parts.values()) / len(parts)
         usual, spread = self.unit
-        return (float(combined(np.array(list(parts.values()), np.float64))) - usual) / spread
+        return (sum(parts.values()) / len(parts) - usual) / spread
 
     def heat_map(self, heat: Array, size: int) -> Array:
         """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; usual is 1."""
         standard = standard_heat(heat, self.heat_center, self.heat_scale)
         enlarged = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
         return np.maximum(np.asarray(enlarged, dtype=np.float32), 0)
-
-
-def combined(standard: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean over the parts ``(P, ...)`` of log(1 + exp(z)), ``(...)``: a high z counts in full."""
-    return np.asarray(np.logaddexp(0, standard).mean(axis=0))
 
 
 def _unit(stored: NDArray[Any]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.density import Calibration, Density, Gaussian, combined
+from sranogan_edge.density import Calibration, Density, Gaussian
 from sranogan_edge.score import HEAT_PLANES, standard_heat
 
 HEAT_LIMIT_QUANTILE = 0.75
@@ -99,7 +99,7 @@ def _fit_parts(
     kept: NDArray[np.bool_],
     also: Mapping[str, NDArray[np.float32]],
 ) -> tuple[dict[str, Gaussian], NDArray[np.float64]]:
-    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold evidence of all rows."""
+    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold means of the parts."""
     parts, standard = {}, []
     for name, rows in measured.items():
         extra = also.get(name, rows[:0])
@@ -108,7 +108,7 @@ def _fit_parts(
         gaussian = fit_gaussian(np.concatenate([rows[kept], extra]))
         parts[name] = replace(gaussian, usual=usual, spread=spread)
         standard.append((distances - usual) / spread)
-    return parts, combined(np.stack(standard))
+    return parts, np.asarray(np.mean(standard, axis=0))
 
 
 def _typical(rows: NDArray[np.float32], gaussian: Gaussian, contamination: float) -> NDArray[np.float32]:
