@@ -114,13 +114,15 @@ def test_quality_is_measured(tiny_run: Run) -> None:
 def test_loaded_networks_are_the_saved_ones(tiny_run: Run) -> None:
     """The networks that a run loads give to the bit what the files give, and cannot be trained on."""
     networks = tiny_run.networks()
-    z, low = np.ones((2, 16), np.float32), np.random.default_rng(0).random((2, 16, 16, 1), np.float32)
+    rng = np.random.default_rng(0)
+    z, low = np.ones((2, 16), np.float32), rng.random((2, 16, 16, 1), np.float32)
+    seen = rng.random((2, 32, 32, 2), np.float32)
     for name, network, given in (
         ("averaged", networks.generator, z),
         ("encoder", networks.encoder, low),
         ("refiner", networks.refiner, low),
         ("resolver", networks.resolver, low),
-        ("head", networks.head, np.repeat(low, 2, axis=-1)),
+        ("head", networks.head, seen),
     ):
         saved = keras.saving.load_model(tiny_run.folder / f"models/{name}.keras")
         found, expected = network(given, training=False), saved(given, training=False)
@@ -147,7 +149,7 @@ def test_detector_can_be_computed_again(tiny_run: Run) -> None:
         )
     assert made.resolved.shape == normals.x.shape == bicubic(made.refined).shape
     assert tiny_run.representative().shape == (48, 32, 32, 1)
-    assert tiny_run.seen().shape == (2 * 48, 16, 16, 1)
+    assert tiny_run.seen().shape == (2 * 48, 32, 32, 1)
 
 
 def test_finished_run_is_not_trained_again(tiny_run: Run, settings: TrainSettings) -> None:
