@@ -6,23 +6,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_sranogan.data.source import open_source
-    from keras_sranogan.evaluation import EvaluationOptions
-    from keras_sranogan.evaluation import evaluate_model as evaluate
+    from keras_sranogan.data.open import open_source
+    from keras_sranogan.evaluation.evaluate import EvaluationOptions
+    from keras_sranogan.evaluation.evaluate import evaluate_model as evaluate
     from keras_sranogan.run import Run
     from keras_sranogan.settings import TrainSettings, preset
-    from keras_sranogan.train_all import train
+    from keras_sranogan.training.train import train
 
 __all__ = ["EvaluationOptions", "Run", "TrainSettings", "evaluate", "open_source", "preset", "train"]
 
 _PLACES = {  # loaded when first asked for: TensorFlow takes seconds
-    "EvaluationOptions": ("evaluation", "EvaluationOptions"),
+    "EvaluationOptions": ("evaluation.evaluate", "EvaluationOptions"),
     "Run": ("run", "Run"),
     "TrainSettings": ("settings", "TrainSettings"),
-    "evaluate": ("evaluation", "evaluate_model"),
-    "open_source": ("data.source", "open_source"),
+    "evaluate": ("evaluation.evaluate", "evaluate_model"),
+    "open_source": ("data.open", "open_source"),
     "preset": ("settings", "preset"),
-    "train": ("train_all", "train"),
+    "train": ("training.train", "train"),
 }
 
 

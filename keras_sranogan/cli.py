@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from keras_sranogan.settings import TrainSettings
-from sranogan_edge.cli_common import Version, main, run, tell_passed_over
+from sranogan_edge.commands.terminal import Version, main, run, tell_passed_over
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.log import log_to_stderr
 
@@ -99,11 +99,11 @@ def train(
 
         start_tensorflow()
         log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
-        from keras_sranogan.data.source import open_source, passed_over_by
+        from keras_sranogan.data.open import open_source, passed_over_by
         from keras_sranogan.progress import Terminal
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
-        from keras_sranogan.train_all import train as train_all
+        from keras_sranogan.training.train import train as train_all
 
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         said = _on_the_line(context)
@@ -181,10 +181,10 @@ def evaluate(
         start_tensorflow()
         log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
         from keras_sranogan.audit.report import print_audit
-        from keras_sranogan.data.source import open_source, passed_over_by
-        from keras_sranogan.evaluation import EvaluationOptions, evaluate_model
+        from keras_sranogan.data.open import open_source, passed_over_by
+        from keras_sranogan.evaluation.evaluate import EvaluationOptions, evaluate_model
+        from keras_sranogan.evaluation.report import print_figures
         from keras_sranogan.progress import Terminal
-        from keras_sranogan.report import print_figures
 
         options = EvaluationOptions(
             split=split,
@@ -241,7 +241,7 @@ def audit(
         log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
         from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
         from keras_sranogan.audit.report import print_audit
-        from keras_sranogan.data.source import open_source, passed_over_by
+        from keras_sranogan.data.open import open_source, passed_over_by
         from keras_sranogan.progress import Terminal
 
         options = AuditOptions(split=split, max_bad_share=max_bad_share, seed=seed)

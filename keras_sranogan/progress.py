@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
 from keras_sranogan.forecast import Forecast
-from sranogan_edge.cli_common import terminal
+from sranogan_edge.commands.terminal import terminal
 
 SAY_EVERY_S = 15.0  # where there is no terminal
 BEAT_S = 1.0
@@ -106,3 +107,35 @@ def time_text(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class Progress(Protocol):
+    """What shows a person how far the work is."""
+
+    def plan(self, expected_s: Mapping[str, float]) -> None:
+        """These tasks are to come, each expected to take so many seconds."""
+
+    def start(self, task: str, total: int, done: int = 0) -> None:
+        """A piece of work begins (or goes on from ``done``)."""
+
+    def advance(self, done: int, note: str = "") -> None:
+        """``done`` of the total is finished."""
+
+    def say(self, text: str) -> None:
+        """Something that a person should know, such as a warning."""
+
+
+class Silent:
+    """Progress for tests and for callers that want none."""
+
+    def plan(self, expected_s: Mapping[str, float]) -> None:
+        """Say nothing."""
+
+    def start(self, task: str, total: int, done: int = 0) -> None:
+        """Say nothing."""
+
+    def advance(self, done: int, note: str = "") -> None:
+        """Say nothing."""
+
+    def say(self, text: str) -> None:
+        """Say nothing."""

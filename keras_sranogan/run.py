@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,48 +25,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.corrector import build_corrector
-from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
+from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.networks import build_gan
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.head.network import build_head
-from keras_sranogan.machine import machine, timestamp
+from keras_sranogan.networks import Networks, build_judge
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
-from keras_sranogan.training import write_json, writing
-from sranogan_edge.density import Calibration, Density
+from keras_sranogan.training.stage import write_json, writing
 from sranogan_edge.errors import RunError, SettingsError
+from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.density import Density
+
+__all__ = ["Run"]
+
 
 SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
 SAME_DATA = ("data", "normals_to_train", "normals_held_out", "images_sha256")  # what tells data apart
 OTHER_SPLIT = ("skipped", "duplicates", "near_duplicates")  # where older versions held out other images
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Networks:
-    """The trained networks that reconstruct and compare, all float32, inference only.
-
-    Attributes:
-        generator: G, averaged weights: z ``(B, latent_dim)`` to ``(B, S/2, S/2, 1)``.
-        features: f of the search, from stage 1's discriminator at S/2.
-        encoder: E: ``(B, S/2, S/2, 1)`` to z.
-        refiner: c.
-        resolver: SR: ``(B, S/2, S/2, 1)`` to ``(B, S, S, 1)``.
-        judge: f of the detector, from stage 3's discriminator at S.
-        head: stage 4's network, see :func:`keras_sranogan.head.network.build_head`.
-        corrector: R of the learned search; None in a run made before there was one.
-    """
-
-    generator: keras.Model
-    features: keras.Model
-    encoder: keras.Model
-    refiner: keras.Model
-    resolver: keras.Model
-    judge: keras.Model
-    head: keras.Model
-    corrector: keras.Model | None = None
 
 
 class Run:
@@ -270,14 +248,6 @@ def _calibration(path: Path) -> Calibration:
     return Calibration(tuple(values["scores"]), values["false_alarm_rate"])
 
 
-def build_judge(settings: TrainSettings, dtype: str = "float32") -> keras.Model:
-    """Build stage 3's discriminator, whose features the detector judges with."""
-    srgan = settings.srgan
-    return build_discriminator(
-        settings.preprocess.size, srgan.discriminator_width, 8 * srgan.discriminator_width, dtype=dtype
-    )
-
-
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -286,6 +256,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = list(value) if isinstance(value, tuple) else value
     return flat
-
-
-__all__ = ["Networks", "Run", "build_judge", "machine", "timestamp"]

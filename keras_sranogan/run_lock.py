@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_sranogan.training import writing
+from keras_sranogan.training.stage import writing
 from sranogan_edge.errors import RunError, SettingsError, SpoolInUseError
 from sranogan_edge.spool.lock import FolderLock
 

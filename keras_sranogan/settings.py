@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from sranogan_edge.density import PARTS
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.image.preprocess import PreprocessSpec
+from sranogan_edge.scoring.density import PARTS
 
 Precision = Literal["float32", "mixed_bfloat16"]
 Start = Literal["encoder", "random"]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.settings.text import decode_text
+from sranogan_edge.text import decode_text
 
 __all__ = ["changed_by", "merged", "read_settings_file"]
 

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from keras_sranogan.run import Run
     from keras_sranogan.settings import TrainSettings
 
-MadeOnce = Callable[[str, Callable[[Path], object]], Path]
+from tests.support.tiny import TINY_DATA, UNSEEN_DATA
 
-TINY_DATA = "phantom?train=60&val=12&test=12&size=96"
-UNSEEN_DATA = "phantom?train=120&val=12&test=12&size=96"  # from its 61st training image on
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 def tiny_settings(seed: int = 0) -> TrainSettings:
@@ -34,7 +33,7 @@ def tiny_settings(seed: int = 0) -> TrainSettings:
         SrganSettings,
         TrainSettings,
     )
-    from sranogan_edge.preprocess import PreprocessSpec
+    from sranogan_edge.image.preprocess import PreprocessSpec
 
     return TrainSettings(
         preset="demo",
@@ -101,9 +100,9 @@ def tiny_run(made_once: MadeOnce) -> Run:
     """Train the tiny model on phantoms, once."""
 
     def make(folder: Path) -> None:
-        from keras_sranogan.data.source import open_source
-        from keras_sranogan.train_all import train
-        from keras_sranogan.training import Silent
+        from keras_sranogan.data.open import open_source
+        from keras_sranogan.progress import Silent
+        from keras_sranogan.training.train import train
 
         train(open_source(TINY_DATA), folder, tiny_settings(), Silent())
 
@@ -119,7 +118,7 @@ def bundle_of(request: pytest.FixtureRequest, made_once: MadeOnce) -> Callable[.
 
     def export(name: str, run: str = "tiny_run", **options: Any) -> Path:
         def make(path: Path) -> None:
-            from keras_sranogan.training import Silent
+            from keras_sranogan.progress import Silent
             from sranogan_export.recipe import ExportOptions
             from sranogan_export.write_bundle import export_run
 
@@ -144,10 +143,10 @@ def knowing_run(tiny_run: Run, made_once: MadeOnce) -> Run:
     def make(folder: Path) -> None:
         import numpy as np
 
-        from keras_sranogan.data.source import open_source
+        from keras_sranogan.data.open import open_source
         from keras_sranogan.detector.jitter import jitter_frame
         from keras_sranogan.detector.normals import HeldOutNormals
-        from sranogan_edge.preprocess import preprocess
+        from sranogan_edge.image.preprocess import preprocess
 
         kept = shutil.ignore_patterns("checkpoints", "logs", "*.png")
         run = Run(Path(shutil.copytree(tiny_run.folder, folder, ignore=kept)))

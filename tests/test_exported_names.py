@@ -12,13 +12,13 @@ import pytest
 
 EXPORTED = {
     "keras_sranogan": {
-        "EvaluationOptions": "keras_sranogan.evaluation",
+        "EvaluationOptions": "keras_sranogan.evaluation.evaluate",
         "Run": "keras_sranogan.run",
         "TrainSettings": "keras_sranogan.settings",
-        "evaluate": "keras_sranogan.evaluation",
-        "open_source": "keras_sranogan.data.source",
+        "evaluate": "keras_sranogan.evaluation.evaluate",
+        "open_source": "keras_sranogan.data.open",
         "preset": "keras_sranogan.settings",
-        "train": "keras_sranogan.train_all",
+        "train": "keras_sranogan.training.train",
     },
     "sranogan_export": {
         "ExportOptions": "sranogan_export.recipe",

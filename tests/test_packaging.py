@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from sranogan_edge import __version__, cli_common
+from sranogan_edge import __version__
+from sranogan_edge.commands import terminal as cli_common
 from sranogan_edge.errors import SettingsError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -182,7 +183,7 @@ def test_the_version_stands_in_one_place() -> None:
     if not (REPOSITORY / ".git").exists():
         pytest.skip("not a git checkout")
     tracked = run("git", "grep", "-lFw", __version__, "--", ":!requirements", ":!*.json", cwd=REPOSITORY)
-    figures = {"docs/bench.md"}  # a table as it was printed
+    figures = {"docs/method/bench.md"}  # a table as it was printed
     assert set(tracked.splitlines()) - figures == {str(VERSION_FILE.relative_to(REPOSITORY))}
 
 
@@ -282,7 +283,7 @@ def test_edge_installs_without_the_training_stack(tmp_path: Path) -> None:
     installed = {normalise(entry["name"]) for entry in listed}
     megabytes = sum(file.stat().st_size for file in (tmp_path / "venv").rglob("*") if file.is_file()) / 1e6
     started = time.perf_counter()
-    run(scripts / "python", "-c", "import sranogan_edge.cli", cwd=tmp_path)
+    run(scripts / "python", "-c", "import sranogan_edge.commands.score", cwd=tmp_path)
     import_s = time.perf_counter() - started
     print(f"edge environment: {megabytes:.0f} MB, {len(installed)} distributions, import in {import_s:.2f} s")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.shared_cases import every_file_of, needs
+from tests.support.shared_cases import every_file_of, needs
 
 FOLDERS = {"dicom", "files", "mqtt-acl", "settings", "training", "video"}
 

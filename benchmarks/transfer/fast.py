@@ -15,9 +15,9 @@ from benchmarks.transfer.designs import design
 from benchmarks.transfer.judge import Measured, judge, judge_pixels, load, save, standardised
 from benchmarks.transfer.parts import PcaResidual, Places, Seen, farthest, laplacian, look, train_head
 from benchmarks.transfer.protocols import PROTOCOLS, Images, read_images
-from keras_sranogan.run import machine, timestamp
+from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.settings import TrainSettings, preset
-from sranogan_edge.head import pooled, total_evidence
+from sranogan_edge.scoring.head import pooled, total_evidence
 
 Array = NDArray[np.float32]
 Heats = dict[str, Array]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.transfer.protocols import VIEWS, Images
 from keras_sranogan.detector.fit import fit_gaussian, folds_of, out_of_fold
-from keras_sranogan.metrics import auroc, pixel_aupro, pixel_auroc
+from keras_sranogan.evaluation.metrics import auroc, pixel_aupro, pixel_auroc
 
 Array = NDArray[np.float32]
 Scores = NDArray[np.float64]

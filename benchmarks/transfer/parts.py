@@ -14,12 +14,12 @@ from sklearn.decomposition import PCA
 from keras_sranogan.detector.fit import fit_gaussian
 from keras_sranogan.detector.normals import from_bytes
 from keras_sranogan.head.network import build_head
-from keras_sranogan.head.trainer import head_stage
+from keras_sranogan.head.train import head_stage
 from keras_sranogan.settings import TrainSettings
-from sranogan_edge.head import head_input
-from sranogan_edge.preprocess import downscale, enhance
-from sranogan_edge.score import DIFFERENCE_GRID as GRID
-from sranogan_edge.score import frequency_bands, log_energy, pool, standardise
+from sranogan_edge.image.preprocess import downscale, enhance
+from sranogan_edge.scoring.head import head_input
+from sranogan_edge.scoring.residual import DIFFERENCE_GRID as GRID
+from sranogan_edge.scoring.residual import frequency_bands, log_energy, pool, standardise
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

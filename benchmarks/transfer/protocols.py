@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.audit.controls import DETAIL
+from keras_sranogan.data.item import DataSource, Item
 from keras_sranogan.data.load import LoadedImages, load_images
-from keras_sranogan.data.source import DataSource, Item, open_source
+from keras_sranogan.data.open import open_source
 from keras_sranogan.data.split import split_by_group
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import to_bytes
-from keras_sranogan.metrics import fit_mask
+from keras_sranogan.evaluation.metrics import fit_mask
 from sranogan_edge.errors import DataError
-from sranogan_edge.frame import Frame
-from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import PreprocessSpec
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 VIEWS = ("plain", "low_pass")

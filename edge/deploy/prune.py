@@ -40,8 +40,8 @@ FOR_GPU = ("ai_edge_litert/libLiteRtWebGpuAccelerator.so", "ml_dtypes")
 PROOF = """
 import hashlib, json, sys
 from pathlib import Path
-from sranogan_edge.bundle import read_bundle
-from sranogan_edge.open import open_detector
+from sranogan_edge.bundle.bundle import read_bundle
+from sranogan_edge.detector.open import open_detector
 
 bundle, found = read_bundle(Path(sys.argv[1])), []
 for steps in bundle.budgets:

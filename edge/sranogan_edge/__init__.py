@@ -6,13 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sranogan_edge.bundle import read_bundle
+    from sranogan_edge.bundle.bundle import read_bundle
+    from sranogan_edge.detector.detector import Detector
+    from sranogan_edge.detector.open import open_detector
     from sranogan_edge.errors import SranoganError
-    from sranogan_edge.frame import Frame
-    from sranogan_edge.open import open_detector
-    from sranogan_edge.pipeline import Detector
-    from sranogan_edge.reading import read_frames
-    from sranogan_edge.rule import Verdict
+    from sranogan_edge.image.frame import Frame
+    from sranogan_edge.image.reading import read_frames
+    from sranogan_edge.scoring.rule import Verdict
 
 __version__ = "0.1.0"  # of all three distributions: their pyproject.toml read it here
 
@@ -28,13 +28,13 @@ __all__ = [
 ]
 
 _PLACES = {  # loaded when first asked for: commands and devices import only what they need
-    "Detector": "pipeline",
-    "Frame": "frame",
+    "Detector": "detector.detector",
+    "Frame": "image.frame",
     "SranoganError": "errors",
-    "Verdict": "rule",
-    "open_detector": "open",
-    "read_bundle": "bundle",
-    "read_frames": "reading",
+    "Verdict": "scoring.rule",
+    "open_detector": "detector.open",
+    "read_bundle": "bundle.bundle",
+    "read_frames": "image.reading",
 }
 
 

@@ -11,12 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TextIO
+from dataclasses import dataclass
+from typing import Literal, TextIO
 
-from sranogan_edge.quiet import WithoutValues
-from sranogan_edge.settings.tree import LogSettings
+from sranogan_edge.redact import WithoutValues
 
-__all__ = ["JsonLines", "log_to_stderr", "logging_to_stderr"]
+__all__ = ["JsonLines", "LogSettings", "log_to_stderr", "logging_to_stderr"]
 
 _MARK, _OURS, _LIBRARIES = "sranogan", "sranogan_edge", "stderr"
 _STDERR = 2
@@ -113,3 +113,16 @@ def _carry(read_end: int) -> None:
         while line := lines.readline(_LONGEST_LINE):
             if line.strip():
                 logger.info("%s", line.rstrip())
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What happens, to standard error, where the service manager keeps it.
+
+    Attributes:
+        format: text, or json for one object a line.
+        level: the least that is told.
+    """
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sranogan_edge.cli_common import Version, main, terminal
-from sranogan_edge.cli_common import run as run_command
+from sranogan_edge.commands.terminal import Version, main, terminal
+from sranogan_edge.commands.terminal import run as run_command
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def export(
         start_tensorflow()
         from keras_sranogan.progress import Terminal
         from keras_sranogan.run import Run
-        from sranogan_export.compare_plot import plot
         from sranogan_export.model_card import audit_section
+        from sranogan_export.proof.compare_plot import plot
         from sranogan_export.recipe import ExportOptions
         from sranogan_export.write_bundle import export_run
 
@@ -117,7 +117,7 @@ def _budgets(text: str) -> tuple[int, ...]:
 
 
 def _write_figures(path: Path, result: ExportResult) -> None:
-    from keras_sranogan.training import write_json
+    from keras_sranogan.training.stage import write_json
 
     try:
         write_json(path, _figures(result))
@@ -130,7 +130,7 @@ def _write_figures(path: Path, result: ExportResult) -> None:
 
 def print_result(result: ExportResult) -> None:
     """Show tables of the graphs, of the fine-tuning and of the proof of equality."""
-    from sranogan_export.compare_table import print_tables
+    from sranogan_export.proof.compare_table import print_tables
 
     table = Table(title=f"{result.path} ({result.path.stat().st_size / 2**20:.1f} MiB)")
     for column in ("graph", "operators", "of them on float32"):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sranogan_edge.cli_common import Version, main, run, terminal
+from sranogan_edge.commands.terminal import Version, main, run, terminal
 from sranogan_edge.errors import ExitCode
 
 if TYPE_CHECKING:
+    from keras_sranogan.progress import Progress
     from keras_sranogan.settings import TrainSettings
-    from keras_sranogan.training import Progress
 
 NORMALS = 400
 PROOF_NORMALS = 48
@@ -109,10 +109,10 @@ def _make(out: Path, settings: TrainSettings, progress: Progress) -> dict[str, A
     """Train, export and evaluate below ``out``; return the figures of the evaluation."""
     from dataclasses import replace
 
-    from keras_sranogan.data.source import open_source
-    from keras_sranogan.evaluation import EvaluationOptions, evaluate_model
+    from keras_sranogan.data.open import open_source
+    from keras_sranogan.evaluation.evaluate import EvaluationOptions, evaluate_model
     from keras_sranogan.precision import resolve_precision
-    from keras_sranogan.train_all import train
+    from keras_sranogan.training.train import train
     from sranogan_export.recipe import ExportOptions
     from sranogan_export.write_bundle import export_run
 
@@ -129,8 +129,8 @@ def _make(out: Path, settings: TrainSettings, progress: Progress) -> dict[str, A
 def _score(out: Path) -> Path:
     """Draw twelve films and score them as a device would; return the lines of results."""
     from keras_sranogan.data.phantom.__main__ import write_phantoms
-    from sranogan_edge.cli_score import find_images, score_files
-    from sranogan_edge.service.model import Loader
+    from sranogan_edge.commands.score_files import find_images, score_files
+    from sranogan_edge.service.loader import Loader
 
     write_phantoms(out / "images", FILMS, seed=0, size=256)
     loader = Loader()

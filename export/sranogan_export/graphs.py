@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_sranogan.run import Networks
+from keras_sranogan.networks import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_edge.bundle import signature
-from sranogan_export.convert import Function, convert
+from sranogan_edge.bundle.bundle import signature
+from sranogan_export.finetune.students import Examples
+from sranogan_export.rebuild.convert import Function, convert
+from sranogan_export.rebuild.search_graph import SearchGraph
+from sranogan_export.rebuild.taps import Calibrating, FakeQuantised, Plain, Ranges, Tap
+from sranogan_export.rebuild.unrolled_stages import Stages, stages_of
 from sranogan_export.recipe import Recipe
-from sranogan_export.search_graph import SearchGraph
-from sranogan_export.students import Examples
-from sranogan_export.taps import Calibrating, FakeQuantised, Plain, Ranges, Tap
-from sranogan_export.unrolled_stages import Stages, stages_of
 
 Images = NDArray[np.float32]
 Tapped = Callable[[tf.Tensor, Tap], Mapping[str, tf.Tensor]]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_sranogan.audit.report import markdown_section
-from keras_sranogan.report import threshold_text
-from sranogan_edge.bundle import Bundle
+from keras_sranogan.evaluation.report import threshold_text
+from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.errors import SettingsError
 
 FOREIGN_ALARMS = "4 to 23"  # docs/method/detection.md, false alarms across sources; README, first page

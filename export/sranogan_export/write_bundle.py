@@ -8,30 +8,27 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from keras_sranogan.run import Networks, Run
+from keras_sranogan.networks import Networks
+from keras_sranogan.progress import Progress, Silent
+from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings
 from keras_sranogan.startup import make_deterministic
-from keras_sranogan.training import Progress, Silent
-from sranogan_edge.bundle import GRAPHS, Bundle, signature, write_bundle
+from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature, write_bundle
+from sranogan_edge.bundle.signature import sign
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.interpreter import backend_name
-from sranogan_edge.signing import sign
-from sranogan_export.calibrate import (
-    fit_on_device_graphs,
-    golden_inputs,
-    proven,
-    unproven,
-)
-from sranogan_export.compare import prove
-from sranogan_export.compare_table import markdown
-from sranogan_export.convert import operators
-from sranogan_export.equality import Equality
+from sranogan_edge.runtime.graph import backend_name
+from sranogan_export.finetune.quantize_aware import FineTune, Gain, fine_tune
+from sranogan_export.finetune.students import Examples, examples, students
+from sranogan_export.fit.densities import fit_on_device_graphs
+from sranogan_export.fit.golden import golden_inputs, proven, unproven
 from sranogan_export.graphs import Unrolled, build_graphs
 from sranogan_export.model_card import model_card
-from sranogan_export.quantize_aware import FineTune, Gain, fine_tune
+from sranogan_export.proof.compare import prove
+from sranogan_export.proof.compare_table import markdown
+from sranogan_export.proof.equality import Equality
+from sranogan_export.rebuild.convert import operators
+from sranogan_export.rebuild.search_graph import check_search
 from sranogan_export.recipe import ExportOptions, float_islands
-from sranogan_export.search_graph import check_search
-from sranogan_export.students import Examples, examples, students
 
 EXAMINED = 48  # held-out normals that a network is examined on
 Counts = dict[str, dict[str, dict[str, int]]]
@@ -45,7 +42,7 @@ class ExportResult:
         path: the bundle.
         graph_bytes: size of each graph.
         operators: per graph, the search's by step budget (``search_steps_K``), see
-            :func:`sranogan_export.flatbuffer.operators`.
+            :func:`sranogan_export.rebuild.flatbuffer.operators`.
         gains: what fine-tuning gave each network; empty where nothing was fine-tuned.
         reconstruction_l1: mean |x - x_hat| over held-out normals, by step budget.
         threshold: of the bundle's calibration; infinite when too few normals were held out.
@@ -138,11 +135,11 @@ def _finished(draft: Bundle, equality: Equality, audit: str) -> Bundle:
 def check_extras(options: ExportOptions) -> None:
     """Raise SettingsError, before any work, where an option needs a package that is missing."""
     if options.recipe == "int8" and options.engine == "tfmot":
-        from sranogan_export.tfmot_engine import check_tfmot
+        from sranogan_export.finetune.tfmot_engine import check_tfmot
 
         check_tfmot()
     if options.onnx:
-        from sranogan_export.onnx_write import check_onnx
+        from sranogan_export.onnx.write import check_onnx
 
         check_onnx(options.recipe)
 
@@ -179,7 +176,7 @@ def _prepared(
 def _engine(options: ExportOptions) -> FineTune:
     if options.engine == "keras":
         return fine_tune
-    from sranogan_export.tfmot_engine import fine_tune_with_tfmot
+    from sranogan_export.finetune.tfmot_engine import fine_tune_with_tfmot
 
     return fine_tune_with_tfmot
 
@@ -206,7 +203,7 @@ def counted(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> Counts:
 
 
 def _onnx(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> dict[str, bytes]:
-    from sranogan_export.onnx_write import onnx_graphs
+    from sranogan_export.onnx.write import onnx_graphs
 
     return onnx_graphs(models, budgets)
 

@@ -3,7 +3,7 @@
 Three kinds begin at z: ``gradient`` follows the loss's gradient, ``learned`` adds R(x, G(z)) each step, and
 ``encoder`` stays where E puts it.
 
-The device runs the same arithmetic as one fixed graph (``sranogan_export.search_graph``), which is
+The device runs the same arithmetic as one fixed graph (``sranogan_export.rebuild.search_graph``), which is
 tested against this file.
 """
 

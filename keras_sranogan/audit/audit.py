@@ -15,13 +15,14 @@ from keras_sranogan.audit.figures import Figures, all_figures
 from keras_sranogan.audit.plots import draw_audit
 from keras_sranogan.audit.report import markdown_section, render_audit
 from keras_sranogan.audit.verdict import judge
-from keras_sranogan.data.source import DataSource, passed_over_by
-from keras_sranogan.report import make_folders, writing_results
-from keras_sranogan.scorers import Scorer, open_scorer
+from keras_sranogan.data.item import DataSource
+from keras_sranogan.data.open import passed_over_by
+from keras_sranogan.evaluation.scorers import Scorer, open_scorer
+from keras_sranogan.html.page import make_folders, writing_results
 from sranogan_edge.errors import SettingsError
 
 if TYPE_CHECKING:
-    from keras_sranogan.training import Progress
+    from keras_sranogan.progress import Progress
 
 SCHEMA_VERSION = 1
 
@@ -142,7 +143,7 @@ def _check_alike(scorers: Mapping[str, Scorer]) -> None:
 
 
 def _circumstances(scorers: Mapping[str, Scorer], data: str, options: AuditOptions) -> dict[str, Any]:
-    from keras_sranogan.run import machine, timestamp
+    from keras_sranogan.machine import machine, timestamp
 
     return {
         "models": [
@@ -174,6 +175,6 @@ def _write(figures: dict[str, Any], audit: Audit, places: Places) -> None:
         if places.card:
             places.card.write_text(markdown_section(figures), encoding="utf-8")
         if places.json:
-            from keras_sranogan.training import write_json
+            from keras_sranogan.training.stage import write_json
 
             write_json(places.json, figures)

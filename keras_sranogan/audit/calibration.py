@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import betabinom, kstwobign
 
-from keras_sranogan.metrics import auroc
+from keras_sranogan.evaluation.metrics import auroc
 
 Values = NDArray[np.float64]
 

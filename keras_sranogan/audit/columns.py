@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from keras_sranogan.audit.controls import PLAIN, Control
 from keras_sranogan.audit.statistics import STATISTICS, measure
+from keras_sranogan.data.item import DataSource, Item
 from keras_sranogan.data.load import LoadedImages, load_images
-from keras_sranogan.data.source import DataSource, Item
-from keras_sranogan.near_training import NearTraining, near_training
-from keras_sranogan.scorers import Advance, Scorer
+from keras_sranogan.data.near_training import NearTraining, near_training
+from keras_sranogan.evaluation.scorers import Advance, Scorer
 from sranogan_edge.errors import DataError, RunError
-from sranogan_edge.frame import Frame
+from sranogan_edge.image.frame import Frame
 
 if TYPE_CHECKING:
-    from keras_sranogan.training import Progress
+    from keras_sranogan.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

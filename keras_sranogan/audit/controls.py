@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.data.source import Item
+from keras_sranogan.data.item import Item
 from keras_sranogan.detector.jitter import jitter_frame
-from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.preprocess import PreprocessSpec, as_displayed, low_pass, preprocess
+from sranogan_edge.image.frame import Frame, Photometric
+from sranogan_edge.image.preprocess import PreprocessSpec, as_displayed, low_pass, preprocess
 
 BORDER_SHARE = 0.12  # of each side
 CENTRE_SHARE = 1 - 2 * BORDER_SHARE  # of each side; 58 % of the area

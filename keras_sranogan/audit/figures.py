@@ -15,8 +15,8 @@ from keras_sranogan.audit.patients import Patients, patients
 from keras_sranogan.audit.ranking import Left, Ranking, Scores, intervals, rank, share_left
 from keras_sranogan.audit.seeds import Seeds, seeds
 from keras_sranogan.audit.statistics import SHORTCUTS, STATISTICS
-from keras_sranogan.metrics import auroc
-from keras_sranogan.near_training import NearTraining
+from keras_sranogan.data.near_training import NearTraining
+from keras_sranogan.evaluation.metrics import auroc
 
 ALL_SHORTCUTS = "all"
 

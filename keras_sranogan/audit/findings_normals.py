@@ -9,7 +9,7 @@ from keras_sranogan.audit.controls import PLAIN
 from keras_sranogan.audit.figures import Figures
 from keras_sranogan.audit.findings import Finding, Kind, percent
 from keras_sranogan.audit.patients import MIN_REPEATED
-from keras_sranogan.near_training import near_text
+from keras_sranogan.data.near_training import near_text
 
 STRONG_RHO = 0.4  # rank correlation inside the normals
 MAX_PATIENT_SHARE = 0.5  # of the normals' score variance

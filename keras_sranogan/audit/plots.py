@@ -15,8 +15,8 @@ from keras_sranogan.audit.controls import PLAIN
 from keras_sranogan.audit.figures import Figures
 from keras_sranogan.audit.findings import MAX_LEFT, MAX_LOST
 from keras_sranogan.audit.ranking import CHANCE
-from keras_sranogan.plots import DPI, LIMIT, OURS, TRIVIAL, new_figure, png_bytes
-from sranogan_edge.own_outputs import AUDIT_PICTURES
+from keras_sranogan.html.figure import DPI, LIMIT, OURS, TRIVIAL, new_figure, png_bytes
+from sranogan_edge.image.own_outputs import AUDIT_PICTURES
 
 EACH_SEED = "#c8681e"
 CELL_INCHES = 1.45

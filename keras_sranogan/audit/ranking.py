@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.metrics import INTERVAL, RESAMPLES, auroc
+from keras_sranogan.evaluation.metrics import INTERVAL, RESAMPLES, auroc
 
 Scores = NDArray[np.float64]
 Truth = NDArray[np.bool_]

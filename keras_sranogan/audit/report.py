@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_sranogan.audit.tables import Tables, percentage, tables_of
-from keras_sranogan.report import NONE, render_page
-from sranogan_edge.cli_common import terminal
+from keras_sranogan.html.page import render_page
+from keras_sranogan.html.text import NONE
+from sranogan_edge.commands.terminal import terminal
 
 Audit = Mapping[str, Any]
 

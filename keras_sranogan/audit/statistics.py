@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from keras_sranogan.metrics import BASELINES, LAPLACIAN_FLOOR, Baseline, image_statistics
-from sranogan_edge.frame import Frame
-from sranogan_edge.preprocess import PreprocessSpec, preprocess
+from keras_sranogan.evaluation.metrics import BASELINES, LAPLACIAN_FLOOR, Baseline, image_statistics
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 
 FINE_SIDE_PX = 224  # where blur and compression show; the baselines of 32 and 16 px see neither
 

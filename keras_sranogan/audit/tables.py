@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_sranogan.audit.controls import PLAIN
-from keras_sranogan.report import NONE, interval, number
+from keras_sranogan.html.text import NONE, interval, number
 
 Audit = Mapping[str, Any]
 

@@ -22,7 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from keras_sranogan.data.moved import EQUAL, LEAST, alike_without_moves, equal_when_aligned
-from sranogan_edge.preprocess import downscale
+from sranogan_edge.image.preprocess import downscale
 
 __all__ = ["Copies", "Prints", "distinct_rows", "find_copies", "near_any", "prints_of"]
 

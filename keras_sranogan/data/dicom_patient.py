@@ -6,7 +6,7 @@ import hashlib
 import io
 from pathlib import Path
 
-from sranogan_edge.dicom.head import HEAD_BYTES, begin_of
+from sranogan_edge.image.sniff import HEAD_BYTES, begin_of
 
 __all__ = ["DICOM_SUFFIXES", "patient_of"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from keras_sranogan.data.folders import FileSource
 from keras_sranogan.data.groups import Listed, groups_of
+from keras_sranogan.data.item import Item
 from keras_sranogan.data.layout import Layout
-from keras_sranogan.data.source import Item
-from sranogan_edge.decode import DEFAULT_MAX_PIXELS
+from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS
 
 __all__ = ["FolderSource"]
 

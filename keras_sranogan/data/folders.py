@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.data.item import Item
 from keras_sranogan.data.listing import passed_over_below
-from keras_sranogan.data.source import Item
 from keras_sranogan.settings import Anomalies
-from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DataError, UnreadableImageError
-from sranogan_edge.frame import Frame
-from sranogan_edge.image_list import Reason
+from sranogan_edge.image.decode import decode_file
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.image_list import Reason
 
 __all__ = ["SPLITS", "FileSource"]
 

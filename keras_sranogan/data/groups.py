@@ -22,9 +22,9 @@ from keras_sranogan.data.index_csv import (
     read_index,
 )
 from keras_sranogan.data.names import Split, folded, means_split, plain
-from sranogan_edge.decode import IMAGE_SUFFIXES
 from sranogan_edge.errors import DataError
-from sranogan_edge.image_files import begins_as_dicom
+from sranogan_edge.image.files import begins_as_dicom
+from sranogan_edge.image.formats import IMAGE_SUFFIXES
 
 __all__ = ["Groups", "Listed", "groups_of"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from keras_sranogan.data.listing import entries
 from keras_sranogan.data.names import folded, means_abnormal
 from keras_sranogan.data.tree import tree_text
-from sranogan_edge.decode import IMAGE_SUFFIXES
 from sranogan_edge.errors import DataError
+from sranogan_edge.image.formats import IMAGE_SUFFIXES
 
 _ALIKE = 0.6  # difflib ratio from which a class name is taken for a misspelt other
 LAYOUTS = (

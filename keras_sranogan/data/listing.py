@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from sranogan_edge.errors import DataError
-from sranogan_edge.image_files import entries_in, list_images
-from sranogan_edge.image_list import PassedOver, Reason
-from sranogan_edge.own_outputs import is_default_out
+from sranogan_edge.image.files import entries_in, list_images
+from sranogan_edge.image.image_list import PassedOver, Reason
+from sranogan_edge.image.own_outputs import is_default_out
 
 __all__ = ["entries", "images_under", "passed_over_below", "subfolders"]
 
@@ -17,7 +17,7 @@ __all__ = ["entries", "images_under", "passed_over_below", "subfolders"]
 def images_under(folder: Path) -> list[Path]:
     """The image files below ``folder`` at any depth, sorted, and what is unreadable there.
 
-    See :func:`sranogan_edge.image_files.list_images`. What is unreadable is skipped, named and counted when
+    See :func:`sranogan_edge.image.files.list_images`. What is unreadable is skipped, named and counted when
     it is read.
     """
     found = list_images([folder])

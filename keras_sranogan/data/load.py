@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.data.source import DataSource, Item
+from keras_sranogan.data.item import DataSource, Item
 from sranogan_edge.errors import DataError, ImageError, SettingsError
-from sranogan_edge.frame import Frame
-from sranogan_edge.preprocess import PreprocessSpec, preprocess
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 
 __all__ = ["LoadedImages", "Skipped", "load_images"]
 

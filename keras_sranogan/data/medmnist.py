@@ -18,10 +18,10 @@ from urllib.parse import parse_qsl
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.data.source import Item
+from keras_sranogan.data.item import Item
 from keras_sranogan.settings import Anomalies
 from sranogan_edge.errors import DataError, SettingsError
-from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.image.frame import Frame, Photometric
 
 __all__ = ["MedmnistOptions", "MedmnistSource", "parse_spec"]
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.folder_source import FolderSource
+from keras_sranogan.data.item import Item
 from keras_sranogan.data.layout import Layout
 from keras_sranogan.data.listing import images_under, subfolders
 from keras_sranogan.data.names import folded, means_masks, plain
-from keras_sranogan.data.source import Item
 from keras_sranogan.settings import Anomalies
-from sranogan_edge.decode import decode_file
 from sranogan_edge.errors import DataError
+from sranogan_edge.image.decode import decode_file
 
 __all__ = ["MvtecSource", "is_mvtec"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from keras_sranogan.data.source import DataSource
+from keras_sranogan.data.item import DataSource
 
 __all__ = ["overview"]
 

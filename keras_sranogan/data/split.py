@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 
-from keras_sranogan.data.source import Item
+from keras_sranogan.data.item import Item
 from sranogan_edge.errors import DataError, SettingsError
 
 __all__ = ["split_by_group"]

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.density import Calibration, Density, Gaussian
-from sranogan_edge.score import HEAT_PLANES, standard_heat
+from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.density import Density, Gaussian
+from sranogan_edge.scoring.heat import HEAT_PLANES, standard_heat
 
 HEAT_LIMIT_QUANTILE = 0.75
 FLOOR = 1e-6

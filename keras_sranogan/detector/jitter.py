@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.frame import Frame
-from sranogan_edge.preprocess import as_displayed
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import as_displayed
 
 ROTATION_DEG = 6.0
 LOG_SCALE = 0.08

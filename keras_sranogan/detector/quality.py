@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan.detector.reconstruct import Reconstructions, bicubic
-from sranogan_edge.score import gradient_magnitude
+from sranogan_edge.scoring.residual import gradient_magnitude
 
 Images = NDArray[np.float32]
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.latent_search import LatentSearch
-from keras_sranogan.run import Networks
+from keras_sranogan.networks import Networks
 from keras_sranogan.settings import SearchSettings
-from sranogan_edge.head import OUTPUTS, head_input, head_measurements
-from sranogan_edge.preprocess import PreprocessSpec, downscale, enhance
-from sranogan_edge.score import heat_planes, residual
+from sranogan_edge.image.preprocess import PreprocessSpec, downscale, enhance
+from sranogan_edge.scoring.head import OUTPUTS, head_input, head_measurements
+from sranogan_edge.scoring.heat import heat_planes
+from sranogan_edge.scoring.residual import residual
 
 Images = NDArray[np.float32]
 BATCH = 32
@@ -32,7 +33,7 @@ class Reconstructions:
         resolved: SR(c(g(x))), ``(N, S, S, 1)``.
         search_loss: ``(N,)``, the paper's loss at the end of the search.
         start_loss: ``(N,)``, at its start.
-        measured: by part of :data:`sranogan_edge.density.PARTS`, ``(N, D)``.
+        measured: by part of :data:`sranogan_edge.scoring.density.PARTS`, ``(N, D)``.
         heat: ``(N, *HEAT_SHAPE)``, not yet calibrated.
     """
 

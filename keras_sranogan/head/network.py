@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_sranogan.head.smoothing import box_mean
 from keras_sranogan.layers import DepthToSpace, SpaceToDepth
 from keras_sranogan.settings import HeadSettings
-from sranogan_edge.head import CHANNELS, CONTRAST_FLOOR, LIMIT, neighbourhood
+from sranogan_edge.scoring.head import CHANNELS, CONTRAST_FLOOR, LIMIT, neighbourhood
 
 MOMENTUM = 0.97
 SMALL_PX = 64  # up to this side the stem halves it once, beyond it twice
@@ -56,7 +56,7 @@ def _float32(x: Any) -> Any:
 
 
 def head_inputs(images: tf.Tensor) -> tf.Tensor:
-    """Return what :func:`sranogan_edge.head.head_input` makes of ``(B, side, side, 1)``, as a graph."""
+    """Return what the edge's ``scoring.head.head_input`` makes of ``(B, side, side, 1)``, as a graph."""
     mean, variance = tf.nn.moments(images, axes=(1, 2, 3), keepdims=True)
     whole = (images - mean) / (tf.sqrt(variance) + CONTRAST_FLOOR)
     window_px = neighbourhood(images.shape[1])

@@ -7,7 +7,6 @@ import io
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from numpy.typing import NDArray
 
-from tests.edge.page_tabs import ERRORS
+from tests.support.page_tabs import ERRORS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+from tests.support.disks import file_system
 
 SERVICES = Path(__file__).parents[1] / "services"
 SWIFTSHADER = SERVICES / "swiftshader.sh"
@@ -28,26 +29,9 @@ BARE = {"PATH": "/usr/bin:/bin"}  # PYTHONPATH is for the tests' own Python
 @pytest.fixture(autouse=True)
 def no_gpu_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tests run alike on machines with and without a GPU: the tests of its path bring their own."""
-    monkeypatch.setattr("sranogan_edge.backend.DEVICES", ())
+    monkeypatch.setattr("sranogan_edge.detector.backend.DEVICES", ())
     for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
         monkeypatch.delenv(name, raising=False)
-
-
-@contextlib.contextmanager
-def file_system(size: str) -> Iterator[Path]:
-    """Give a file system of ``size``; skip the test where that is not allowed."""
-    with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
-        try:
-            done = subprocess.run(mount, capture_output=True, text=True, check=False)
-        except OSError as error:
-            pytest.skip(f"no mount command: {error}")
-        if done.returncode:
-            pytest.skip(f"mounting a small tmpfs is not allowed here: {done.stderr.strip()}")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import sranogan_edge
 from sranogan_edge import Detector, Frame, Verdict, open_detector, read_bundle, read_frames
-from sranogan_edge.cli import app
+from sranogan_edge.commands.score import app
 from sranogan_edge.errors import (
     BundleFormatError,
     ImageError,

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sranogan_edge.settings.check import check_settings
+from sranogan_edge.commands.check import check_settings
 from sranogan_edge.settings.feeds import DicomFeedSettings
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.tree import Settings
-from tests.edge.page_board_fakes import filled_board
+from tests.support.page_board_fakes import filled_board
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -268,8 +268,8 @@ def test_the_drop_ins_are_sections_of_a_service() -> None:
 
 
 def test_the_guide_names_what_there_is() -> None:
-    """In docs/device.md files, links, commands, options and extras exist."""
-    guide = ROOT / "docs" / "device.md"
+    """In docs/guide/device.md files, links, commands, options and extras exist."""
+    guide = ROOT / "docs" / "guide" / "device.md"
     text = guide.read_text(encoding="utf-8")
     for name in re.findall(r"edge/deploy/[\w./-]*\w", text):
         assert (ROOT / name).exists(), name

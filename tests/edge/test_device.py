@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.device import (
-    load_average,
-    parse_power_mode,
-    power_mode,
-    read_device,
-    temperatures,
-)
+from sranogan_edge.device import load_average, parse_power_mode, power_mode, read_device, temperatures
 
 X86 = """processor\t: 0
 model name\t: AMD EPYC 9B45

@@ -1,4 +1,4 @@
-"""docs/page.md and docs/feeds.md name what there is: every metric, every scheme, every option of a camera."""
+"""page.md and feeds.md name what there is: every metric, every scheme, every option of a camera."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.feeds import _KINDS
+from sranogan_edge.feeds.open import _KINDS
 from sranogan_edge.feeds.video import VideoOptions
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -21,16 +21,16 @@ def test_every_metric_is_explained() -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     from sranogan_edge.page.metrics import metrics_text
-    from tests.edge.page_board_fakes import filled_board
+    from tests.support.page_board_fakes import filled_board
 
     there = {family.name for family in text_string_to_metric_families(metrics_text(filled_board()).decode())}
-    told = re.findall(r"^\| `(sranogan_\w+)` \|", (DOCS / "page.md").read_text(), re.MULTILINE)
+    told = re.findall(r"^\| `(sranogan_\w+)` \|", (DOCS / "guide" / "page.md").read_text(), re.MULTILINE)
     assert {name.removesuffix("_total") for name in told} == there
 
 
 def test_every_feed_is_explained() -> None:
     """The table of URIs has every scheme, the table of options every option of a camera."""
-    text = (DOCS / "feeds.md").read_text()
+    text = (DOCS / "guide" / "feeds.md").read_text()
     for scheme in set(_KINDS) - {"files", "video"}:
         assert f"`{scheme}:" in text, scheme
     for option in {one.name for one in fields(VideoOptions)} - OF_FILES:

@@ -10,15 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from sranogan_edge.log import JsonLines, log_to_stderr
-from sranogan_edge.quiet import what_failed
-from sranogan_edge.settings.tree import LogSettings
+from sranogan_edge.log import JsonLines, LogSettings, log_to_stderr
+from sranogan_edge.redact import what_failed
 
 SCRIPT = """
 import logging, os, subprocess, sys, warnings
 from sranogan_edge.log import logging_to_stderr
-from sranogan_edge.quiet import what_failed
-from sranogan_edge.settings.tree import LogSettings
+from sranogan_edge.redact import what_failed
+from sranogan_edge.log import LogSettings
 log = logging.getLogger("sranogan_edge.x")
 with logging_to_stderr(LogSettings("json", "info")):
     log.info("first\\nsecond")

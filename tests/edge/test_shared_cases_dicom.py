@@ -12,12 +12,12 @@ import pytest
 pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom
 
-from sranogan_edge.dicom.decoders import decodable
-from sranogan_edge.dicom.read import read_object
 from sranogan_edge.dicom.study import study_of
-from tests.edge.dicom_objects import saved
-from tests.edge.dicom_results import results
-from tests.shared_cases import CASES, every_file_of, needs, scored
+from sranogan_edge.image.dicom_decoders import decodable
+from sranogan_edge.image.dicom_object import read_object
+from tests.support.dicom_objects import saved
+from tests.support.dicom_results import results
+from tests.support.shared_cases import CASES, every_file_of, needs, scored
 
 pytestmark = needs("dicom")
 JPEG_12_BITS = "one-film-each/cr_jpeg12_sos_se0.dcm"  # the extra dicom-jpeg decodes it

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sranogan_edge.bundle.site_calibration import read_calibration
 from sranogan_edge.errors import FeedError
-from sranogan_edge.feeds import open_feed
+from sranogan_edge.feeds.open import open_feed
 from sranogan_edge.feeds.video import VideoFeed
-from sranogan_edge.image_files import list_images
-from sranogan_edge.image_list import Reason
-from sranogan_edge.site.calibration import read_calibration
-from tests.shared_cases import CASES, copied, every_file_of, needs, scored
+from sranogan_edge.image.files import list_images
+from sranogan_edge.image.image_list import Reason
+from tests.support.shared_cases import CASES, copied, every_file_of, needs, scored
 
 TAKEN = "taken"
 FILES = {  # what becomes of each file; of those below a folder that is passed over, of that folder
@@ -132,7 +132,7 @@ def test_what_the_suffix_says_changes_no_score(examples: Path, tiny_bundle: Path
 @needs("files")
 def test_own_heat_maps_move_no_threshold(examples: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     """A calibration in a folder that was scored before is that of its images alone."""
-    from sranogan_edge.site.cli import app
+    from sranogan_edge.commands.calibrate import app
 
     alone = tmp_path / "alone"
     alone.mkdir()

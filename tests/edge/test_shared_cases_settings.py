@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sranogan_edge.cli import app
+from sranogan_edge.commands.score import app
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.secret import read_secret
-from tests.edge.mqtt_broker import Broker, Listener
-from tests.edge.remote_results import wait_until
-from tests.edge.result_lines import line
-from tests.shared_cases import CASES, every_file_of, needs
+from tests.support.mqtt_broker import Broker, Listener
+from tests.support.remote_results import wait_until
+from tests.support.result_lines import line
+from tests.support.shared_cases import CASES, every_file_of, needs
 
 Service = Callable[[str], str]
 READ = ("bom.toml", "bomcrlf.toml", "crlf.toml")

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_sranogan.data.source import open_source
+from keras_sranogan.data.open import open_source
+from keras_sranogan.progress import Silent
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.train_all import train
-from keras_sranogan.training import Silent
-from sranogan_edge.bundle import read_bundle
-from sranogan_edge.open import open_detector
+from keras_sranogan.training.train import train
+from sranogan_edge.bundle.bundle import read_bundle
+from sranogan_edge.detector.open import open_detector
 from sranogan_export.recipe import ExportOptions
 from sranogan_export.write_bundle import export_run
-from tests.conftest import TINY_DATA
+from tests.support.tiny import TINY_DATA
 
 
 @pytest.mark.slow

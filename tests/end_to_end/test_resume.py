@@ -99,9 +99,9 @@ def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def bfloat16_run(settings: TrainSettings, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Train every stage of the tiny model in mixed bfloat16, as AMX and GPUs since Ampere do by default."""
-    from keras_sranogan.data.source import open_source
-    from keras_sranogan.train_all import train
-    from keras_sranogan.training import Silent
+    from keras_sranogan.data.open import open_source
+    from keras_sranogan.progress import Silent
+    from keras_sranogan.training.train import train
 
     folder = tmp_path_factory.mktemp("bfloat16") / "run"
     return train(open_source(DATA), folder, replace(settings, precision="mixed_bfloat16"), Silent())

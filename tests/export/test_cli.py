@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from keras_sranogan.run import Run
-from sranogan_edge.bundle import GRAPHS, read_bundle
+from sranogan_edge.bundle.bundle import GRAPHS, read_bundle
 from sranogan_edge.errors import ExitCode
-from sranogan_export import compare_plot, compare_table
 from sranogan_export import write_bundle as module
 from sranogan_export.cli import app
-from sranogan_export.quantize_aware import Gain
+from sranogan_export.finetune.quantize_aware import Gain
+from sranogan_export.proof import compare_plot, compare_table
 from sranogan_export.recipe import ExportOptions
 from sranogan_export.write_bundle import ExportResult
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from sranogan_export import demo
 from sranogan_export.demo import FILMS, Found, app
-from tests.conftest import TINY_DATA
+from tests.support.tiny import TINY_DATA
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Run

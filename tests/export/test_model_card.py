@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
-from keras_sranogan.data.source import open_source
+from keras_sranogan.data.open import open_source
+from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
-from keras_sranogan.training import Silent
-from sranogan_edge.bundle import read_bundle
+from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.errors import ExitCode, SettingsError
 from sranogan_export.cli import app
 from sranogan_export.model_card import audit_section, model_card

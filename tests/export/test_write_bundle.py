@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 
 from keras_sranogan.detector.normals import HeldOutNormals
+from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
-from keras_sranogan.training import Silent
-from sranogan_edge.bundle import Bundle, read_bundle
-from sranogan_edge.density import PARTS
+from sranogan_edge.bundle.bundle import Bundle, read_bundle
+from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import ResultsError, RunError, SettingsError
-from sranogan_edge.frame import Frame
-from sranogan_edge.open import open_detector
-from sranogan_edge.signs import SIGNS
-from sranogan_edge.site.drift_statistics import statistics_of
-from sranogan_export.calibrate import GOLDEN_CASES, golden_inputs, signs_of_normals
-from sranogan_export.convert import RECIPES
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.fingerprint import SIGNS
+from sranogan_edge.scoring.statistics import statistics_of
+from sranogan_export.fit.fingerprint import signs_of_normals
+from sranogan_export.fit.golden import GOLDEN_CASES, golden_inputs
+from sranogan_export.rebuild.convert import RECIPES
 from sranogan_export.recipe import ExportOptions
 from sranogan_export.write_bundle import export_run
-from tests.export.quick_export import PTQ, Told
+from tests.support.quick_export import PTQ, Told
 
 
 def copied(run: Run, folder: Path) -> Run:

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings
-from keras_sranogan.training import Silent
-from sranogan_edge.bundle import read_bundle
+from sranogan_edge.bundle.bundle import read_bundle
+from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.open import open_detector
 from sranogan_export import write_bundle as module
-from sranogan_export.flatbuffer import signatures
+from sranogan_export.rebuild.flatbuffer import signatures
+from sranogan_export.rebuild.search_graph import MAX_STEPS, check_search
 from sranogan_export.recipe import ExportOptions, QatSettings
-from sranogan_export.search_graph import MAX_STEPS, check_search
 from sranogan_export.write_bundle import export_run
-from tests.export.quick_export import PTQ, Told
+from tests.support.quick_export import PTQ, Told
 
 
 def test_encoder_alone(tiny_run: Run, tmp_path: Path) -> None:

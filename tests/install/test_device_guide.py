@@ -13,11 +13,11 @@ import pytest
 
 from keras_sranogan.data.phantom import render_normal
 from sranogan_edge import __version__
-from tests.install.conftest import REPOSITORY, run
+from tests.support.installs import REPOSITORY, run
 
 pytestmark = pytest.mark.slow
 
-GUIDE = REPOSITORY / "docs" / "device.md"
+GUIDE = REPOSITORY / "docs" / "guide" / "device.md"
 NORMALS = 24
 ROOT_PACKAGES = "python3-venv,ca-certificates,git"
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.install.conftest import BARE, REPOSITORY, run
+from tests.support.installs import BARE, REPOSITORY, run
 
 pytestmark = pytest.mark.slow
 
 EDGE, EXPORT, TRAINING = (REPOSITORY / folder / "pyproject.toml" for folder in ("edge", "export", "."))
-APART = "tflite-runtime"  # needs NumPy 1, the others NumPy 2; tests/edge/test_tflite_runtime.py has it
+APART = (
+    "tflite-runtime"  # needs NumPy 1, the others NumPy 2; tests/edge/runtime/test_tflite_runtime.py has it
+)
 UV = (sys.executable, "-m", "uv", "pip")
 COMPILE = (*UV, "compile", "--system-certs", "--quiet", "--no-header", "--no-annotate")
 NAMES = ("keras-sranogan", "sranogan-edge", "sranogan-export")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sranogan_edge import __version__
-from tests.install.conftest import BARE, LATER, LISTS, REPOSITORY, pinned, run, with_links, write_wheel
+from tests.support.installs import BARE, LATER, LISTS, REPOSITORY, pinned, run, with_links, write_wheel
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sranogan_edge import __version__
-from tests.install.conftest import BARE, LISTS, REPOSITORY, run
+from tests.support.installs import BARE, LISTS, REPOSITORY, run
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sranogan_edge import __version__
-from tests.install.conftest import REPOSITORY, run
+from tests.support.installs import REPOSITORY, run
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from keras_sranogan.settings import (
     preset,
 )
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.image.preprocess import PreprocessSpec
 
 PRESETS = ("demo", "standard", "paper")
 

@@ -126,9 +126,9 @@ def test_few_black_images_are_skipped_and_counted(
     small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A black image among many is left out, said and noted; so is that there are few images."""
-    for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.train_all.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train_all._fit_detector", lambda work: None)
+    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
+        monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.training.train.train_detector", lambda work: None)
     done = train(
         write_images(tmp_path / "data", 70, black=2), "--out", tmp_path / "run", "--precision", "float32"
     )
@@ -145,9 +145,9 @@ def test_what_is_passed_over_is_told_and_what_is_unreadable_is_skipped(
     small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A link to nowhere counts among the images that cannot be used; the rest is named and noted."""
-    for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.train_all.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train_all._fit_detector", lambda work: None)
+    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
+        monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.training.train.train_detector", lambda work: None)
     data = write_images(tmp_path / "data", 60)
     (data / "broken.png").symlink_to("nowhere.png")
     (data / ".hidden.png").touch()
@@ -250,9 +250,9 @@ def test_settings_from_a_file_below_those_of_the_line(
     settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of a run's settings is what is trained with; an option of the line goes before it."""
-    for name in ("train_gan", "train_encoder", "train_corrector", "_train_refiner", "_train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.train_all.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.train_all._fit_detector", lambda work: None)
+    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
+        monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.training.train.train_detector", lambda work: None)
     values = replace(settings, seed=4, detector=replace(settings.detector, contamination=0.2))
     file = tmp_path / "settings.json"
     file.write_text(json.dumps(values.to_dict()), encoding="utf-8")

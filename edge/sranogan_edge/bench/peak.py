@@ -11,7 +11,7 @@ import numpy as np
 
 from sranogan_edge.bench.conv import END_CHANNELS, Arithmetic, Chain, conv_chain
 from sranogan_edge.errors import BackendError
-from sranogan_edge.interpreter import open_graph
+from sranogan_edge.runtime.graph import open_graph
 
 # Shapes that come near to a core's limit; which one comes nearest differs by cache and instruction set.
 CHAINS = (Chain(16, 128, 3, 8), Chain(32, 128, 3, 4), Chain(32, 64, 3, 8), Chain(32, 128, 1, 16))

@@ -10,7 +10,7 @@ from typing import Any
 from sranogan_edge.bench.graphs import GraphCost, graph_cost
 from sranogan_edge.bench.measure import BenchSettings, Configuration, Measured
 from sranogan_edge.bench.peak import Peak
-from sranogan_edge.bundle import GRAPHS, Bundle, signature
+from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.device import DeviceFacts
 
 SCHEMA_VERSION = 1

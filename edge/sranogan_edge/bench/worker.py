@@ -21,14 +21,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.backend import choose_backend
 from sranogan_edge.bench.peak import measure_peak
-from sranogan_edge.bundle import Bundle, read_bundle
+from sranogan_edge.bundle.bundle import Bundle, read_bundle
+from sranogan_edge.detector.backend import choose_backend
+from sranogan_edge.detector.detector import Detector, check_golden
 from sranogan_edge.device import load_average, temperatures
 from sranogan_edge.errors import SranoganError
-from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.graphs import open_graphs
-from sranogan_edge.pipeline import Clock, Detector, check_golden
+from sranogan_edge.image.frame import Frame, Photometric
+from sranogan_edge.runtime.graphs import open_graphs
+from sranogan_edge.scoring.measurement import Clock
 
 Tell = Callable[[dict[str, Any]], None]
 EVERY_S = 0.2  # between two messages of progress

@@ -14,14 +14,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
-from sranogan_edge.errors import (
-    DicomRefusedError,
-    DicomResultError,
-    DicomUnreachableError,
-    SettingsError,
-)
-from sranogan_edge.feeds.dicom_options import check_ae_title
-from sranogan_edge.quiet import what_failed
+from sranogan_edge.dicom.title import check_ae_title
+from sranogan_edge.errors import DicomRefusedError, DicomResultError, DicomUnreachableError, SettingsError
+from sranogan_edge.redact import what_failed
 
 __all__ = ["DicomClientTls", "DicomDestination", "send_objects"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from sranogan_edge.dicom.text import TextReader
-from sranogan_edge.orientation import orientation_after
+from sranogan_edge.image.orientation import orientation_after
 
 __all__ = ["side_of"]
 

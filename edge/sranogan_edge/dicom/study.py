@@ -70,7 +70,7 @@ class Study:
 def study_of(source: Dataset, frame: int | None = None, turned: str = "") -> Study:
     """Read patient, study and side of the image ``source``, and of its ``frame``, counted from 1.
 
-    ``turned`` is how a picture of it was turned upright (see :mod:`sranogan_edge.orientation`).
+    ``turned`` is how a picture of it was turned upright (see :mod:`sranogan_edge.image.orientation`).
 
     Raises:
         DicomResultError: a UID is missing, without which no archive could tell whose the result is.

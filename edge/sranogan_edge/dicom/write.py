@@ -16,8 +16,8 @@ from pydicom.uid import UID, generate_uid
 
 from sranogan_edge.dicom.study import Study, study_of
 from sranogan_edge.errors import DicomResultError
-from sranogan_edge.quiet import what_failed
-from sranogan_edge.results import OUT_OF_DOMAIN, ResultLine
+from sranogan_edge.redact import what_failed
+from sranogan_edge.results.line import OUT_OF_DOMAIN, ResultLine
 
 __all__ = ["heat_map_object", "report_object"]
 
@@ -35,7 +35,8 @@ def heat_map_object(source: Dataset, overlay: NDArray[np.uint8], line: ResultLin
 
     Args:
         source: the data set that was judged; only what :func:`study_of` needs is read of it.
-        overlay: ``(H, W, 3)`` uint8 in B, G, R order, as :func:`sranogan_edge.results.overlay` gives it.
+        overlay: ``(H, W, 3)`` uint8 in B, G, R order, as :func:`sranogan_edge.results.overlay.overlay` gives
+            it.
         line: its result. The same result gives the same UIDs: sent twice, it is there once.
 
     Raises:

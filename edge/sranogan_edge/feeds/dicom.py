@@ -18,7 +18,7 @@ from sranogan_edge.errors import FeedError, ObjectRefusedError, SettingsError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions, DicomTls
 from sranogan_edge.feeds.dicom_receiver import DicomReceiver, Store
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.film import EVERY_FILM, FilmOptions, listed
+from sranogan_edge.image.film import EVERY_FILM, FilmOptions, listed
 
 __all__ = ["DicomFeed", "DicomReceiver", "DicomReceiverOptions", "DicomTls", "Store", "open_dicom"]
 

@@ -11,12 +11,11 @@ from pydicom.uid import UID
 from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
-from sranogan_edge.dicom.decode import CR, DX
+from sranogan_edge.dicom.title import check_ae_title
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.image.dicom_pixels import CR, DX
 
 __all__ = ["DicomReceiverOptions", "DicomTls"]
-
-_AE_TITLE_CHARACTERS = 16  # PS3.5, 6.2
 
 
 @dataclass(frozen=True)
@@ -107,13 +106,4 @@ def check_sop_class(text: str) -> None:
     if not uid.is_valid or uid_to_service_class(text) not in (ServiceClass, StorageServiceClass):
         raise SettingsError(
             f"dicom: sop_classes are UIDs of kinds of object, as {CR} for CR. Received: {text!r}."
-        )
-
-
-def check_ae_title(title: str) -> None:
-    """Raise SettingsError where ``title`` cannot be an AE title (PS3.5, 6.2)."""
-    if not title.strip() or len(title) > _AE_TITLE_CHARACTERS or not title.isascii() or "\\" in title:
-        raise SettingsError(
-            f"dicom: an AE title has 1 to 16 ASCII characters, not all blank, no backslash. "
-            f"Received: {title!r}."
         )

@@ -23,12 +23,12 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # Verification
     uid_to_service_class,
 )
 
-from sranogan_edge.dicom.decoders import decodable
-from sranogan_edge.dicom.read import identity_of
 from sranogan_edge.errors import FeedError, ObjectRefusedError, ObjectTooLargeError
 from sranogan_edge.feeds.dicom_options import DicomReceiverOptions
 from sranogan_edge.feeds.dicom_server import BoundedServer, TransportLimits
-from sranogan_edge.quiet import what_failed
+from sranogan_edge.image.dicom_decoders import decodable
+from sranogan_edge.image.dicom_object import identity_of
+from sranogan_edge.redact import what_failed
 
 __all__ = ["DicomReceiver", "Store"]
 

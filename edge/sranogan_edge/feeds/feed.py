@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from sranogan_edge.film import FilmOptions
-from sranogan_edge.frame import Frame
+from sranogan_edge.image.film import FilmOptions
+from sranogan_edge.image.frame import Frame
 
 __all__ = ["Arrival", "BringsFilms", "Feed", "FeedHealth", "FeedState"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.film import EVERY_FILM, FilmOptions
-from sranogan_edge.image_files import check_place, list_images
-from sranogan_edge.image_list import told_counts
+from sranogan_edge.image.files import check_place, list_images
+from sranogan_edge.image.film import EVERY_FILM, FilmOptions
+from sranogan_edge.image.image_list import told_counts
 
 __all__ = ["FilesFeed", "file_key", "open_files"]
 

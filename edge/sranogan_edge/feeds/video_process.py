@@ -17,7 +17,7 @@ import numpy as np
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.video_worker import HEADER_BYTES, Counters
-from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.image.frame import Frame, Photometric
 
 __all__ = ["WORKER", "VideoProcess", "WorkerGone"]
 

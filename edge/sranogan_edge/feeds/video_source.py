@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,8 +11,9 @@ from urllib.parse import urlsplit
 import cv2
 
 from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.redact import without_credentials
 
-__all__ = ["VideoSource", "camera_source", "file_source", "gst_source", "rtsp_source", "without_credentials"]
+__all__ = ["VideoSource", "camera_source", "file_source", "gst_source", "rtsp_source"]
 
 Kind = Literal["camera", "rtsp", "gst", "file"]
 
@@ -76,7 +76,8 @@ def gst_source(pipeline: str) -> VideoSource:
         raise SettingsError(
             f"{name}: this OpenCV ({cv2.__version__}) was built without GStreamer, as every wheel of "
             "opencv-python is. Use the OpenCV of JetPack (or Debian's python3-opencv): uninstall "
-            "opencv-python-headless and make the environment with --system-site-packages. See docs/feeds.md."
+            "opencv-python-headless and make the environment with --system-site-packages. See "
+            "docs/guide/feeds.md."
         )
     return VideoSource("gst", pipeline, name)
 
@@ -89,10 +90,3 @@ def file_source(path: str) -> VideoSource:
     if not file.stat().st_size:
         raise FeedError(f"{path}: the video file is empty (0 bytes). Copy or record it again.")
     return VideoSource("file", os.path.abspath(file), str(file))  # FFmpeg takes "10:30.mp4" for an address
-
-
-def without_credentials(text: str) -> str:
-    """``text`` (a URI or a pipeline) without user names, passwords and queries, which often hold both."""
-    text = re.sub(r"(\w+://)[^/\s@]*@", r"\1", text)
-    text = re.sub(r"(\w+://[^\s?]*)\?\S*", r"\1", text)
-    return re.sub(r"\b(user-id|user-pw|password)=(\"[^\"]*\"|\S+)", r"\1=...", text)

@@ -23,10 +23,10 @@ from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.files import file_key
 from sranogan_edge.feeds.watch_names import free_name, remove_empty, remove_empty_tree
-from sranogan_edge.film import EVERY_FILM, FilmOptions
-from sranogan_edge.image_files import holds_dicom, list_images
-from sranogan_edge.image_list import PassedOver, Reason, told_counts
-from sranogan_edge.spool.files import sync_folder
+from sranogan_edge.files import sync_folder
+from sranogan_edge.image.files import holds_dicom, list_images
+from sranogan_edge.image.film import EVERY_FILM, FilmOptions
+from sranogan_edge.image.image_list import PassedOver, Reason, told_counts
 from sranogan_edge.spool.lock import FolderLock
 
 __all__ = ["WatchFeed", "open_watch"]
@@ -51,7 +51,7 @@ class WatchFeed:
 
     A file is complete when its size and time of change stayed the same for ``settle_s``, measured by the
     monotonic clock. Writers do best to write ``NAME.part`` (or ``.NAME``) and rename: such names are left
-    alone. All that :func:`~sranogan_edge.image_files.list_images` takes is taken; what it passes over stays,
+    alone. All that :func:`~sranogan_edge.image.files.list_images` takes is taken; what it passes over stays,
     and is logged. A file that a link leads to is scored, and stays where it is.
     """
 

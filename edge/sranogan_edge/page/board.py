@@ -14,20 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from sranogan_edge.density import Calibration
 from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
-from sranogan_edge.own_outputs import HEAT_MAPS
+from sranogan_edge.image.own_outputs import HEAT_MAPS
 from sranogan_edge.page.entry import Entry, Picture, grey, png
-from sranogan_edge.results import (
-    NOT_ASKED_FOR,
-    OUT_OF_DOMAIN,
-    VERDICTS,
-    ResultLine,
-    overlay,
-    scored_at_s,
-)
-from sranogan_edge.rule import Rule, Verdict
+from sranogan_edge.results.line import NOT_ASKED_FOR, OUT_OF_DOMAIN, VERDICTS, ResultLine, scored_at_s
+from sranogan_edge.results.overlay import overlay
+from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.rule import Rule, Verdict
 from sranogan_edge.sinks.sink import SinkHealth
 
 __all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.pipeline import Verdict
-from sranogan_edge.results import ResultLine, overlay
+from sranogan_edge.results.line import ResultLine
+from sranogan_edge.results.overlay import overlay
+from sranogan_edge.scoring.rule import Verdict
 
 __all__ = ["FIELDS", "Entry", "Picture", "grey", "png"]
 

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from sranogan_edge.page.entry import FIELDS
-from sranogan_edge.results import VERDICTS, ResultLine, scored_at_s
+from sranogan_edge.results.line import VERDICTS, ResultLine, scored_at_s
 
 __all__ = ["recalled"]
 

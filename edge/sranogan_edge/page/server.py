@@ -8,12 +8,12 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from sranogan_edge.alarms import Alarms
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.extras import how_to_install
 from sranogan_edge.page.access import Address
 from sranogan_edge.page.app import make_app
 from sranogan_edge.page.board import Board
-from sranogan_edge.service.alarms import Alarms
 
 try:
     import uvicorn

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from sranogan_edge.errors import SpoolError, SpoolFullError
-from sranogan_edge.spool.files import sync_folder
+from sranogan_edge.files import sync_folder
 
 __all__ = ["KeptBundles", "digest_of"]
 

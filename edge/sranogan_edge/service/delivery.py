@@ -17,7 +17,7 @@ from sranogan_edge.errors import ResultsError
 from sranogan_edge.service.sink_reader import SinkReader
 from sranogan_edge.sinks.jsonl_files import JsonlFiles, Rotation
 from sranogan_edge.sinks.sink import Sink, SinkHealth
-from sranogan_edge.spool.outbox import Outbox
+from sranogan_edge.spool.queue import Outbox
 from sranogan_edge.spool.spool import Cursor, StoredResult
 
 __all__ = ["Delivery", "Reader", "ResultsLog", "Sink", "SinkReader"]

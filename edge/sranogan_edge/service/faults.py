@@ -13,9 +13,9 @@ from __future__ import annotations
 import logging
 import time
 
+from sranogan_edge.alarms import Alarms
 from sranogan_edge.backoff import Backoff
-from sranogan_edge.service.alarms import Alarms
-from sranogan_edge.service.judge import Judge
+from sranogan_edge.detector.judge import Judge
 
 __all__ = ["Faults"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from sranogan_edge.feeds import Arrival, Feed
+from sranogan_edge.feeds.feed import Arrival, Feed
 
 __all__ = ["Frames"]
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 
 from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError, UnreadableImageError
-from sranogan_edge.feeds import Arrival, Feed
-from sranogan_edge.results import Scorer, error_line
+from sranogan_edge.feeds.feed import Arrival, Feed
+from sranogan_edge.results.line import Scorer, error_line
 from sranogan_edge.service.frames import Frames
 from sranogan_edge.service.scoring import Result
 from sranogan_edge.spool.spool import Entry, Spool

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sranogan_edge.alarms import Alarms
+from sranogan_edge.detector.judge import Judge
 from sranogan_edge.errors import ExitCode, SettingsError, SpoolFullError
-from sranogan_edge.feeds import BringsFilms, Feed
-from sranogan_edge.film import FilmOptions
+from sranogan_edge.feeds.feed import BringsFilms, Feed
+from sranogan_edge.image.film import FilmOptions
 from sranogan_edge.page.board import Board
-from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.delivery import Delivery, Reader
 from sranogan_edge.service.intake import Intake
-from sranogan_edge.service.judge import Judge
 from sranogan_edge.service.report import Report
 from sranogan_edge.service.scoring import Scoring
 from sranogan_edge.service.signals import stopped_by_signals

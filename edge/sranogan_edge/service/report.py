@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sranogan_edge.feeds import Feed
+from sranogan_edge.alarms import NEWEST, Alarms
+from sranogan_edge.detector.judge import Judge
+from sranogan_edge.feeds.feed import Feed
 from sranogan_edge.page.board import Board
-from sranogan_edge.service.alarms import NEWEST, Alarms
-from sranogan_edge.service.judge import Judge
+from sranogan_edge.service.drift_feeds import FeedsDrift
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.scoring import Result
 from sranogan_edge.sinks.sink import SinkHealth
 from sranogan_edge.site.drift import DriftSettings
-from sranogan_edge.site.drift_feeds import FeedsDrift
 from sranogan_edge.spool.spool import Spool
 
 __all__ = ["Report", "about"]
@@ -158,5 +158,5 @@ def _wrong(sink: SinkHealth) -> Iterator[str]:
         yield f"{sink.lost} results are lost: more waited than max_waiting"
     apart = min(sink.refused, sink.apart)  # those of this run that were not sent again since
     if apart:
-        text = f"{apart} results were refused for good and set apart (docs/sinks.md)"
+        text = f"{apart} results were refused for good and set apart (docs/guide/sinks.md)"
         yield f"{text}{NEWEST}{sink.refusal}"

@@ -9,18 +9,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from sranogan_edge.alarms import Alarms
+from sranogan_edge.detector.judge import Judge
 from sranogan_edge.errors import ExitCode, ResultsError, SpoolError, SpoolInUseError
-from sranogan_edge.feeds import Feed, open_feed
-from sranogan_edge.feeds.video_source import without_credentials
+from sranogan_edge.feeds.feed import Feed
+from sranogan_edge.feeds.open import open_feed
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.page.board import Board
 from sranogan_edge.page.recall import recalled
-from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.redact import without_credentials
 from sranogan_edge.service.bundles import KeptBundles
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service.judge import Judge
+from sranogan_edge.service.loader import Loader
 from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
-from sranogan_edge.service.model import Loader
 from sranogan_edge.service.report import about
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold

@@ -12,17 +12,18 @@ from pathlib import Path
 
 import cv2
 
+from sranogan_edge.alarms import Alarms
+from sranogan_edge.detector.judge import Answer, Judge, MeasuresFrames
 from sranogan_edge.errors import ImageError
-from sranogan_edge.feeds import Arrival
-from sranogan_edge.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
-from sranogan_edge.frame import Frame
-from sranogan_edge.own_outputs import HEAT_MAPS
-from sranogan_edge.pipeline import Verdict
-from sranogan_edge.reading import read_frames
-from sranogan_edge.results import ResultLine, described, error_line, not_asked_for_line, overlay
-from sranogan_edge.service.alarms import Alarms
+from sranogan_edge.feeds.feed import Arrival
+from sranogan_edge.image.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.own_outputs import HEAT_MAPS
+from sranogan_edge.image.reading import read_frames
+from sranogan_edge.results.line import ResultLine, described, error_line, not_asked_for_line
+from sranogan_edge.results.overlay import overlay
+from sranogan_edge.scoring.rule import Verdict
 from sranogan_edge.service.faults import Faults
-from sranogan_edge.service.judge import Answer, Judge, MeasuresFrames
 from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.spool.spool import Entry, Spool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sranogan_edge.errors import DicomUnreachableError
-from sranogan_edge.results import ResultLine
+from sranogan_edge.results.line import ResultLine
 from sranogan_edge.sinks.sink import CarefulSink, ObjectSink, Sink, SinkHealth
 from sranogan_edge.spool.spool import Cursor, StoredResult
 

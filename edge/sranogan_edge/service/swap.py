@@ -12,13 +12,13 @@ import threading
 import time
 from pathlib import Path
 
-from sranogan_edge.bundle_archive import MAX_BUNDLE_BYTES
+from sranogan_edge.alarms import Alarms
+from sranogan_edge.bundle.archive import MAX_BUNDLE_BYTES
+from sranogan_edge.detector.detector import Detector
+from sranogan_edge.detector.judge import Judge
 from sranogan_edge.errors import BundleError, CalibrationError, SpoolError, SranoganError
-from sranogan_edge.pipeline import Detector
-from sranogan_edge.service.alarms import Alarms
 from sranogan_edge.service.bundles import KeptBundles, digest_of
-from sranogan_edge.service.judge import Judge
-from sranogan_edge.service.model import Loader
+from sranogan_edge.service.loader import Loader
 
 __all__ = ["Swap"]
 

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.results import Scorer
-from sranogan_edge.spool.files import sync_folder
+from sranogan_edge.files import sync_folder
+from sranogan_edge.results.line import Scorer
 
 __all__ = ["AppliedThreshold"]
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.still import StillLimits
-from sranogan_edge.film import FilmOptions
+from sranogan_edge.image.film import FilmOptions
 from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.secret import read_secret
 
@@ -30,7 +30,7 @@ class FeedSettings(PlaceSettings):
     """One feed.
 
     Attributes:
-        uri: see docs/feeds.md; a password in it is refused.
+        uri: see docs/guide/feeds.md; a password in it is refused.
     """
 
     def address(self) -> str:
@@ -40,7 +40,7 @@ class FeedSettings(PlaceSettings):
 
 @dataclass(frozen=True)
 class FilmFeedSettings(FeedSettings):
-    """A feed of films. What is not asked for has a result that says so, and no score: see docs/feeds.md.
+    """A feed of films. What is not asked for has a result that says so, no score: docs/guide/feeds.md.
 
     Attributes:
         modalities: such as DX, CR; empty takes every one, as with body_parts and views.

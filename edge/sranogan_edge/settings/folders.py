@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.feeds import feed_kind
-from sranogan_edge.own_outputs import HEAT_MAPS
+from sranogan_edge.feeds.open import feed_kind
+from sranogan_edge.image.own_outputs import HEAT_MAPS
 from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.tree import Settings

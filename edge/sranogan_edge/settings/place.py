@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from sranogan_edge.settings.secret import without_password
+from sranogan_edge.redact import without_password
 
 __all__ = ["PlaceSettings", "repeated"]
 

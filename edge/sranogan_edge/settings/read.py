@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.feeds import feed_kind
+from sranogan_edge.feeds.open import feed_kind
+from sranogan_edge.redact import holds_password
+from sranogan_edge.settings.convert import UNUSABLE, FromEnvironment, Problem, Reading, build
 from sranogan_edge.settings.feeds import FEED_SETTINGS, FeedSettings
 from sranogan_edge.settings.lines import KeyPath, key_lines, line_of
-from sranogan_edge.settings.secret import holds_password
 from sranogan_edge.settings.sinks import SINK_SETTINGS
-from sranogan_edge.settings.text import decode_text, is_escape_trouble
 from sranogan_edge.settings.tree import Settings
-from sranogan_edge.settings.values import UNUSABLE, FromEnvironment, Problem, Reading, build
+from sranogan_edge.text import decode_text, is_escape_trouble
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -130,7 +130,7 @@ def _not_toml(path: Path, text: str, why: str) -> str:
             f"{path}:{number}: in double quotes a backslash begins an escape, and this one is wrong ({why}). "
             "Write paths of Windows in single quotes: 'C:\\data'."
         )
-    return f"{path}: not TOML: {why}. Text stands in quotes, lists in brackets: see docs/settings.md."
+    return f"{path}: not TOML: {why}. Text stands in quotes, lists in brackets: see docs/guide/settings.md."
 
 
 def _described(problem: Problem, path: Path, lines: dict[KeyPath, int]) -> str:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.settings.text import decode_text
+from sranogan_edge.text import decode_text
 
-__all__ = ["holds_password", "others_can_read", "read_secret", "without_password"]
+__all__ = ["others_can_read", "read_secret"]
+
 
 MAX_BYTES = 64 * 1024
-_PASSWORD = re.compile(
-    r"(?P<user>//[^/\s@:]*:)[^/\s@]+(?=@)|(?P<name>\b(?:user-pw|password|proxy-pw)=)\S+", re.IGNORECASE
-)
-_QUERY = re.compile(r"(://[^\s?'\"]*\?)[^\s'\"]+")
 
 
 def read_secret(file: Path | None, variable: str, environ: Mapping[str, str] | None = None) -> str:
@@ -46,14 +42,3 @@ def read_secret(file: Path | None, variable: str, environ: Mapping[str, str] | N
 def others_can_read(file: Path) -> bool:
     """Whether any user of this machine may read ``file``."""
     return bool(file.stat().st_mode & 0o004)
-
-
-def holds_password(uri: str) -> bool:
-    """Whether a password stands in ``uri`` (``//USER:PASSWORD@``, or GStreamer's ``user-pw=``)."""
-    return bool(_PASSWORD.search(uri))
-
-
-def without_password(text: str) -> str:
-    """Return ``text`` with dots where a URI has its password, and its query, which often holds one."""
-    text = _PASSWORD.sub(lambda found: f"{found['user'] or found['name']}...", text)
-    return _QUERY.sub(r"\1...", text)

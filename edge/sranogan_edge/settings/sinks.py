@@ -29,7 +29,7 @@ class SinkSettings(PlaceSettings):
     """One sink.
 
     Attributes:
-        uri: see docs/sinks.md; a password in it is refused.
+        uri: see docs/guide/sinks.md; a password in it is refused.
     """
 
     def secrets(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The tables of docs/settings.md: ``python -m sranogan_edge.settings.table docs/settings.md`` writes them."""
+"""The tables of the settings: ``python -m sranogan_edge.settings.table docs/guide/settings.md``."""
 
 from __future__ import annotations
 

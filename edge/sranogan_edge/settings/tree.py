@@ -1,6 +1,6 @@
 """What a running service is told: one frozen tree of settings, whoever wrote it (a file, a command line).
 
-``settings.read`` makes it from TOML and the environment, ``docs/settings.md`` is generated from the
+``settings.read`` makes it from TOML and the environment, ``docs/guide/settings.md`` is generated from the
 docstrings here and in ``settings.feeds`` and ``settings.sinks``.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sranogan_edge.errors import MissingExtraError, SettingsError
 from sranogan_edge.extras import how_to_install
-from sranogan_edge.own_outputs import DEFAULT_OUT
+from sranogan_edge.image.own_outputs import DEFAULT_OUT
 from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.secret import read_secret
 from sranogan_edge.settings.sinks import SinkSettings, refuse_shared_files
@@ -25,17 +25,19 @@ from sranogan_edge.spool.retention import Retention
 if TYPE_CHECKING:
     from sranogan_edge.page.access import Address
 
+from sranogan_edge.log import LogSettings
+
 __all__ = [
     "PAGE_TOKEN",
     "CalibrationSettings",
     "DomainSettings",
-    "LogSettings",
     "PageSettings",
     "ScoringSettings",
     "Settings",
     "SpoolSettings",
     "SwapSettings",
 ]
+
 
 PAGE_TOKEN = "SRANOGAN_PAGE_TOKEN"
 
@@ -152,19 +154,6 @@ class PageSettings:
                 f"the live page needs the package {error.name}. Run: {how_to_install('page')}"
             ) from error
         return parse_address(self.serve, read_secret(self.token_file, PAGE_TOKEN, environ))
-
-
-@dataclass(frozen=True)
-class LogSettings:
-    """What happens, to standard error, where the service manager keeps it.
-
-    Attributes:
-        format: text, or json for one object a line.
-        level: the least that is told.
-    """
-
-    format: Literal["text", "json"] = "text"
-    level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.results import ResultLine
+from sranogan_edge.results.line import ResultLine
 from sranogan_edge.sinks.outbox import Message, Outbox
 from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
 

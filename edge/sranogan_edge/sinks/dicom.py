@@ -15,8 +15,6 @@ import cv2
 import numpy as np
 from pydicom.dataset import Dataset
 
-from sranogan_edge.decode import is_dicom
-from sranogan_edge.dicom.read import DEFAULT_MAX_BYTES, read_object
 from sranogan_edge.dicom.send import DicomClientTls, DicomDestination, send_objects
 from sranogan_edge.dicom.study import study_of
 from sranogan_edge.dicom.write import heat_map_object, report_object
@@ -28,8 +26,10 @@ from sranogan_edge.errors import (
     SettingsError,
     SranoganError,
 )
-from sranogan_edge.quiet import what_failed
-from sranogan_edge.results import ResultLine
+from sranogan_edge.image.dicom_object import DEFAULT_MAX_BYTES, read_object
+from sranogan_edge.image.sniff import is_dicom
+from sranogan_edge.redact import what_failed
+from sranogan_edge.results.line import ResultLine
 from sranogan_edge.sinks.outbox import Outbox
 from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
 

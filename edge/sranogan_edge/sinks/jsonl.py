@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError, SettingsError
-from sranogan_edge.results import ResultLine
+from sranogan_edge.results.line import ResultLine
 from sranogan_edge.sinks.jsonl_files import JsonlFiles
 from sranogan_edge.sinks.sink import record_of
 from sranogan_edge.spool.lock import lock_results

@@ -15,10 +15,10 @@ from urllib.parse import unquote, urlsplit
 from sranogan_edge.errors import MissingExtraError, ResultsError, SettingsError
 from sranogan_edge.extras import how_to_install
 from sranogan_edge.sinks.courier import Courier, Transport
-from sranogan_edge.sinks.database import SqliteSink
 from sranogan_edge.sinks.jsonl import JsonlSink
 from sranogan_edge.sinks.outbox import MAX_WAITING, Outbox
 from sranogan_edge.sinks.sink import Sink
+from sranogan_edge.sinks.sqlite import SqliteSink
 
 __all__ = ["MQTT_PASSWORD", "WEBHOOK_SECRET", "open_sink", "sink_key"]
 

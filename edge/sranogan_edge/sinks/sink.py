@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from sranogan_edge.results import ResultLine
+from sranogan_edge.results.line import ResultLine
 
 __all__ = [
     "CarefulSink",

@@ -18,20 +18,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.density import RANK_ROUNDING, Calibration
-from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
-from sranogan_edge.film import EVERY_FILM, FilmOptions, fields_of_file
-from sranogan_edge.pipeline import Detector
-from sranogan_edge.reading import read_frames
-from sranogan_edge.rule import highest
-from sranogan_edge.site import drift_ks
-from sranogan_edge.site.calibration import (
+from sranogan_edge.bundle.site_calibration import (
     SiteCalibration,
     calibration_for,
     read_calibration,
     write_calibration,
 )
-from sranogan_edge.site.drift_statistics import apart, column, grid_of, statistics_of, successive
+from sranogan_edge.detector.detector import Detector
+from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
+from sranogan_edge.image.film import EVERY_FILM, FilmOptions, fields_of_file
+from sranogan_edge.image.reading import read_frames
+from sranogan_edge.scoring.conformal import RANK_ROUNDING, Calibration
+from sranogan_edge.scoring.rule import highest
+from sranogan_edge.scoring.statistics import apart, column, grid_of, statistics_of, successive
+from sranogan_edge.site import drift_ks
 
 __all__ = [
     "SiteCalibration",

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.scoring.statistics import STATISTICS, correlation
 from sranogan_edge.site import drift_ks
-from sranogan_edge.site.calibration import SiteCalibration
 from sranogan_edge.site.drift_order import Order
-from sranogan_edge.site.drift_statistics import STATISTICS, correlation
 
 __all__ = ["DriftMonitor", "DriftSettings", "DriftState"]
 
@@ -132,8 +132,8 @@ class DriftMonitor:
         """Take in one scored image; returns the state after it.
 
         Args:
-            statistics: of :func:`sranogan_edge.site.drift_statistics.statistics_of`.
-            grid: of :func:`sranogan_edge.site.drift_statistics.grid_of`, to tell how alike images are.
+            statistics: of :func:`sranogan_edge.scoring.statistics.statistics_of`.
+            grid: of :func:`sranogan_edge.scoring.statistics.grid_of`, to tell how alike images are.
         """
         seen, tested = self.state.seen + 1, self.state.tested
         if grid is not None and self._sees_frozen:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from sranogan_edge.bundle import Bundle
+from sranogan_edge.bundle.bundle import Bundle
+from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.frame import Frame
-from sranogan_edge.measurement import Measurement
-from sranogan_edge.rule import Rule
-from sranogan_edge.site.calibration import SiteCalibration
-from sranogan_edge.site.domain import DEFAULT_RATE, DomainRule
-from sranogan_edge.site.drift_statistics import statistics_of
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.scoring.foreign import DEFAULT_RATE, DomainRule
+from sranogan_edge.scoring.measurement import Measurement
+from sranogan_edge.scoring.rule import Rule
+from sranogan_edge.scoring.statistics import statistics_of
 
 __all__ = ["Site"]
 

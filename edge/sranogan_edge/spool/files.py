@@ -12,20 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolError, SpoolFullError
+from sranogan_edge.files import sync_folder
 
-__all__ = ["SpoolFiles", "sync_folder"]
+__all__ = ["SpoolFiles"]
+
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
-
-
-def sync_folder(folder: Path) -> None:
-    """Force the names in ``folder`` to disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class SpoolFiles:

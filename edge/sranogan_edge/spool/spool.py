@@ -3,7 +3,7 @@
 Each object is ``received``, ``scoring``, and then ``done`` or ``dead``. Its bytes are on disk before
 :meth:`Spool.put` returns; its result is written in the transaction that ends it, so there is one result
 for each object, whenever the process is killed or the power fails. Sinks read the results from the
-:class:`~sranogan_edge.spool.outbox.Outbox`, each with a cursor of its own. Numbers order everything; the
+:class:`~sranogan_edge.spool.queue.Outbox`, each with a cursor of its own. Numbers order everything; the
 clock is never asked.
 """
 
@@ -22,7 +22,7 @@ from sranogan_edge.spool.entry import STATES, Cursor, Entry, SpoolLimits, State,
 from sranogan_edge.spool.files import SpoolFiles
 from sranogan_edge.spool.finished import Finished
 from sranogan_edge.spool.lock import FolderLock
-from sranogan_edge.spool.outbox import Outbox, append_result
+from sranogan_edge.spool.queue import Outbox, append_result
 
 __all__ = ["Cursor", "Entry", "Spool", "SpoolLimits", "State", "StoredResult"]
 
@@ -91,7 +91,7 @@ class Spool:
             identity: what the sender calls it.
             key: a key that is known already stores nothing and returns the entry of the first time.
             source: what to call it in messages and results.
-            origin: see :class:`sranogan_edge.feeds.Arrival`.
+            origin: see :class:`sranogan_edge.feeds.feed.Arrival`.
             received_at: Unix time in seconds; default: now.
             feed: name of the feed that brings it.
 

@@ -9,7 +9,7 @@ import cv2
 import typer
 
 from keras_sranogan.data.phantom.source import SIZES, PhantomOptions, PhantomSource
-from sranogan_edge.cli_common import main, run
+from sranogan_edge.commands.terminal import main, run
 from sranogan_edge.errors import ExitCode, ResultsError
 
 EXIT_CODES = "Exit codes: 0 drawn; 2 wrong usage; 6 the folder cannot be written; 130 interrupted."

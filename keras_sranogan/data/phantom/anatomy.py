@@ -7,17 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.data.phantom.drawing import (
-    Layer,
-    View,
-    band,
-    blurred,
-    clouds,
-    depth,
-    fill,
-    rounded,
-    step,
-)
+from keras_sranogan.data.phantom.drawing import Layer, View, band, blurred, clouds, depth, fill, rounded, step
 from keras_sranogan.data.phantom.subject import Side, Subject
 
 

@@ -14,10 +14,10 @@ from keras_sranogan.data.phantom.image import PhantomImage
 from keras_sranogan.data.phantom.texture import DEFECTS, KINDS, render_texture_defect, render_texture_normal
 from keras_sranogan.settings import Anomalies
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.image.frame import Frame, Photometric
 
 if TYPE_CHECKING:
-    from keras_sranogan.data.source import Item
+    from keras_sranogan.data.item import Item
 
 NORMAL = "NORMAL"
 SPLITS = ("train", "val", "test")
@@ -133,7 +133,7 @@ class PhantomSource:
         return {"train": self.options.train, "val": self.options.val, "test": self.options.test}[split]
 
     def _item(self, split: str, label: str, number: int) -> Item:
-        from keras_sranogan.data.source import Item  # that module opens this one
+        from keras_sranogan.data.item import Item  # that module opens this one
 
         normal = label == NORMAL
         subject = BLOCK * _BLOCKS[split, normal] + number

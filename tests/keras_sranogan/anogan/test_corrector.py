@@ -11,12 +11,13 @@ import pytest
 import tensorflow as tf
 
 from keras_sranogan.anogan.corrector import START_GAIN, build_corrector, start_from_encoder
-from keras_sranogan.anogan.corrector_trainer import corrector_stage
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.networks import GanParts, build_gan
-from keras_sranogan.data.source import open_source
+from keras_sranogan.anogan.train_corrector import corrector_stage
+from keras_sranogan.data.open import open_source
 from keras_sranogan.detector.reconstruct import Reconstructor
+from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
 from keras_sranogan.settings import (
     AnoganSettings,
@@ -26,10 +27,9 @@ from keras_sranogan.settings import (
     TrainSettings,
     preset,
 )
-from keras_sranogan.train_all import train
-from keras_sranogan.training import Silent
+from keras_sranogan.training.train import train
 from sranogan_edge.errors import RunError, SettingsError
-from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.image.preprocess import PreprocessSpec
 
 DATA = "phantom?train=60&val=12&test=12&size=96"  # what tiny_run is trained on
 SETTINGS = TrainSettings(

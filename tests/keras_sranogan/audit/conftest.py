@@ -14,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from keras_sranogan.audit import ranking
-from keras_sranogan.data.source import Item
-from keras_sranogan.scorers import Facts, PlainAnogan, Scored
-from sranogan_edge.density import Calibration
+from keras_sranogan.data.item import Item
+from keras_sranogan.evaluation.scorers import Facts, PlainAnogan, Scored
 from sranogan_edge.errors import DataError
-from sranogan_edge.frame import Frame, Photometric
-from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.image.frame import Frame, Photometric
+from sranogan_edge.image.preprocess import PreprocessSpec
+from sranogan_edge.scoring.conformal import Calibration
 
 SIDE_PX = 160
 TAG_PX = 16  # inside the borders, which are 12 % of the side

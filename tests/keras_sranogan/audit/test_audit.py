@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from keras_sranogan.audit import audit as module
 from keras_sranogan.audit.audit import AuditOptions, Places, audit_models, audit_scorers
 from keras_sranogan.cli import audit_app, evaluate_app
-from keras_sranogan.data.source import DataSource, open_source
-from keras_sranogan.training import Silent
+from keras_sranogan.data.item import DataSource
+from keras_sranogan.data.open import open_source
+from keras_sranogan.progress import Silent
 from sranogan_edge.errors import DataError, ExitCode, ResultsError, RunError, SettingsError
-from sranogan_edge.preprocess import PreprocessSpec
+from sranogan_edge.image.preprocess import PreprocessSpec
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Run

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_sranogan.audit.calibration import calibrated, shifted
-from sranogan_edge.density import Calibration
+from sranogan_edge.scoring.conformal import Calibration
 
 RNG = np.random.default_rng(8)
 HELD_OUT = Calibration(tuple(np.sort(RNG.normal(size=200)).tolist()), 0.05)

@@ -11,10 +11,10 @@ import pytest
 from keras_sranogan.audit.audit import AuditOptions, audit_scorers
 from keras_sranogan.audit.columns import Reader, typical
 from keras_sranogan.audit.controls import all_controls
-from keras_sranogan.data.source import Item
-from keras_sranogan.training import Silent
+from keras_sranogan.data.item import Item
+from keras_sranogan.progress import Silent
 from sranogan_edge.errors import UnreadableImageError
-from sranogan_edge.frame import Frame
+from sranogan_edge.image.frame import Frame
 
 Make = Callable[..., Any]
 

@@ -18,9 +18,9 @@ from keras_sranogan.audit.controls import (
     mask,
     move,
 )
-from keras_sranogan.data.source import Item
-from sranogan_edge.frame import Frame, Photometric, Window
-from sranogan_edge.preprocess import PreprocessSpec, preprocess
+from keras_sranogan.data.item import Item
+from sranogan_edge.image.frame import Frame, Photometric, Window
+from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 
 NORMAL = Item("test/NORMAL/1", "NORMAL", True, "a")
 ABNORMAL = replace(NORMAL, label="LESION", is_normal=False)

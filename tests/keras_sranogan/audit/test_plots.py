@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_sranogan.audit.audit import AuditOptions, audit_scorers
-from keras_sranogan.training import Silent
+from keras_sranogan.progress import Silent
 
 
 @pytest.mark.parametrize(

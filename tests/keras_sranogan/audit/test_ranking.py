@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keras_sranogan import metrics
 from keras_sranogan.audit import ranking
 from keras_sranogan.audit.ranking import intervals, rank, share_left
+from keras_sranogan.evaluation import metrics
 
 RNG = np.random.default_rng(3)
 ABNORMAL = np.repeat([False, True], 80)

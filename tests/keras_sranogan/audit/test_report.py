@@ -17,8 +17,8 @@ from rich.console import Console
 from keras_sranogan.audit.audit import Audit, AuditOptions, audit_scorers
 from keras_sranogan.audit.report import markdown_section, print_audit, render_audit
 from keras_sranogan.audit.tables import SHORT, tables_of
-from keras_sranogan.data.source import Item
-from keras_sranogan.training import Silent
+from keras_sranogan.data.item import Item
+from keras_sranogan.progress import Silent
 
 Make = Callable[..., Any]
 

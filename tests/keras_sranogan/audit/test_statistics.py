@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_sranogan.audit.statistics import SHORTCUTS, STATISTICS, measure, sharpness
-from keras_sranogan.metrics import BASELINES
-from sranogan_edge.frame import Frame, Photometric
+from keras_sranogan.evaluation.metrics import BASELINES
+from sranogan_edge.image.frame import Frame, Photometric
 
 NOISE = np.random.default_rng(0).integers(0, 256, (90, 120)).astype(np.uint8)
 

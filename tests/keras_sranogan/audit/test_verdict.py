@@ -15,7 +15,7 @@ from keras_sranogan.audit.patients import Patients
 from keras_sranogan.audit.ranking import Left, Ranking
 from keras_sranogan.audit.seeds import Seeds, Spread
 from keras_sranogan.audit.verdict import RULES, judge
-from keras_sranogan.near_training import NearTraining
+from keras_sranogan.data.near_training import NearTraining
 
 PROMISE = Calibrated([0.0, 1.0], [0.0, 1.0], [[0, 0], [1, 1]], 0.04, 0.8, 0.05, 0.05, [0.02, 0.09])
 PATIENTS = Patients(80, 20, 0.1, [-0.1, 0.3], [5], [5], 0.6)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from keras_sranogan.data.copies import distinct_rows, find_copies, near_any, prints_of
 from keras_sranogan.data.load import load_images
-from keras_sranogan.data.source import open_source
-from sranogan_edge.preprocess import PreprocessSpec
+from keras_sranogan.data.open import open_source
+from sranogan_edge.image.preprocess import PreprocessSpec
 
 Image = NDArray[np.float32]
 RNG = np.random.default_rng(3)

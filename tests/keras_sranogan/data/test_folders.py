@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sranogan.data.source import open_source, passed_over_by
+from keras_sranogan.data.open import open_source, passed_over_by
 from sranogan_edge.errors import DataError, OversizedImageError, UnreadableImageError
 
 CHEST_XRAY = Path(__file__).resolve().parents[4] / "shared" / "data" / "chest_xray"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_sranogan.data.open import open_source
 from keras_sranogan.data.overview import overview
-from keras_sranogan.data.source import open_source
 from sranogan_edge.errors import DataError
 
 PIXELS = (np.arange(400, dtype=np.uint32).reshape(20, 20) % 251).astype(np.uint8)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.layout import ALL
 from keras_sranogan.data.names import means_abnormal, means_normal, means_split
+from keras_sranogan.data.open import open_source
 from keras_sranogan.data.overview import overview
-from keras_sranogan.data.source import DataSource, open_source
 from sranogan_edge.errors import DataError
 
 PIXELS = np.arange(400, dtype=np.uint32).reshape(20, 20) % 251

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_sranogan.data.item import Item
 from keras_sranogan.data.load import load_images
-from keras_sranogan.data.source import Item, open_source
+from keras_sranogan.data.open import open_source
 from sranogan_edge.errors import DataError, DegenerateImageError, SettingsError
-from sranogan_edge.frame import Frame
-from sranogan_edge.preprocess import PreprocessSpec, low_pass, preprocess
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import PreprocessSpec, low_pass, preprocess
 
 SPEC = PreprocessSpec(size=32)
 

@@ -10,9 +10,9 @@ import pooch
 import pytest
 
 from keras_sranogan.data.medmnist import MedmnistSource, parse_spec, registry
-from keras_sranogan.data.source import open_source
+from keras_sranogan.data.open import open_source
 from sranogan_edge.errors import DataError, SettingsError
-from sranogan_edge.frame import Frame, Photometric
+from sranogan_edge.image.frame import Frame, Photometric
 
 
 def archive(path: Path, labels: list[Any], *shape: int) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from keras_sranogan.data.source import open_source
+from keras_sranogan.data.open import open_source
 from sranogan_edge.errors import DataError
 
 

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_sranogan.data.item import Item
+from keras_sranogan.data.open import open_source
 from keras_sranogan.data.phantom import (
     DEFECTS,
     KINDS,
@@ -18,9 +20,8 @@ from keras_sranogan.data.phantom import (
     render_texture_normal,
 )
 from keras_sranogan.data.phantom.chest import attenuation, build_chest
-from keras_sranogan.data.source import Item, open_source
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.frame import Photometric
+from sranogan_edge.image.frame import Photometric
 
 SEED = 11
 SUBJECTS = range(4)

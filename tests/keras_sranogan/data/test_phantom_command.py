@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from typer.testing import CliRunner
 
+from keras_sranogan.data.open import open_source
 from keras_sranogan.data.phantom import LESIONS
 from keras_sranogan.data.phantom.__main__ import app
-from keras_sranogan.data.source import open_source
 
 
 def test_writes_normals_and_lesions(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from keras_sranogan.data.load import load_images
+from keras_sranogan.data.normals import Reader, read_normals
+from keras_sranogan.data.open import open_source
 from keras_sranogan.data.overview import overview
-from keras_sranogan.data.source import open_source
+from keras_sranogan.progress import Silent
 from keras_sranogan.settings import preset
-from keras_sranogan.training import Silent
-from keras_sranogan.training_data import Reader, read_normals
 from sranogan_edge.errors import DataError
-from tests.shared_cases import CASES, every_file_of, needs
+from tests.support.shared_cases import CASES, every_file_of, needs
 
 pytestmark = needs("training")
 Counts = dict[tuple[str, str, bool], int]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_sranogan.data.source import Item
+from keras_sranogan.data.item import Item
 from keras_sranogan.data.split import split_by_group
 from sranogan_edge.errors import DataError, SettingsError
 

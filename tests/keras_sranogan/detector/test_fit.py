@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from keras_sranogan.detector import fit
 from keras_sranogan.detector.fit import fit_detector, fit_gaussian
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.density import PARTS, Calibration, Density, Gaussian
-from sranogan_edge.score import HEAT_SHAPE, standard_heat
+from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.density import PARTS, Density, Gaussian
+from sranogan_edge.scoring.heat import HEAT_SHAPE, standard_heat
 
 Array = NDArray[np.float32]
 WIDTHS = {"residual": 8, "head": 12, "map": 1}

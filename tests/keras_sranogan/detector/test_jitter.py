@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from keras_sranogan.detector.fit import fit_gaussian
 from keras_sranogan.detector.jitter import jitter_frame
-from sranogan_edge.decode import decode_frames
-from sranogan_edge.frame import Frame, Photometric, Window
-from sranogan_edge.preprocess import PreprocessSpec, downscale, preprocess
+from sranogan_edge.image.decode import decode_frames
+from sranogan_edge.image.frame import Frame, Photometric, Window
+from sranogan_edge.image.preprocess import PreprocessSpec, downscale, preprocess
 
 pydicom = pytest.importorskip("pydicom", reason="the extra sranogan-edge[dicom] is not installed")
 

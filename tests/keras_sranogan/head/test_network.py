@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from keras_sranogan.head.network import build_head, head_inputs
 from keras_sranogan.settings import HeadSettings
-from sranogan_edge.head import CHANNELS, head_input
-from sranogan_edge.interpreter import Graph
-from sranogan_export.convert import convert, operators
+from sranogan_edge.runtime.graph import Graph
+from sranogan_edge.scoring.head import CHANNELS, head_input
+from sranogan_export.rebuild.convert import convert, operators
 
 Images = NDArray[np.float32]
 NARROW = HeadSettings(width=4)

@@ -1,0 +1,188 @@
+"""``sranogan-bench``: how fast a bundle is on this device."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sranogan_edge.bench.measure import (
+    BenchSettings,
+    Configuration,
+    Measured,
+    measure_configuration,
+    measure_peak,
+)
+from sranogan_edge.bench.peak import Peak
+from sranogan_edge.bench.report import Bench, Report, report
+from sranogan_edge.bench.table import print_report
+from sranogan_edge.bundle.bundle import Bundle, read_bundle
+from sranogan_edge.commands.terminal import Version, main, run, shown, terminal
+from sranogan_edge.device import read_device
+from sranogan_edge.errors import ExitCode, ResultsError
+from sranogan_edge.runtime.graph import BACKENDS, check_backend
+
+EXIT_CODES = """
+Exit codes: 0 everything was measured; 4 some configurations could not be measured (the report says
+why); 5 the bundle was refused; 6 the JSON cannot be written; 8 no backend that was asked for works
+here; 2 wrong usage; 130 interrupted (what was measured until then is reported).
+"""
+COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+
+@dataclass
+class Found:
+    """What was measured so far."""
+
+    measured: list[Measured] = field(default_factory=list)
+    peaks: dict[tuple[str, int], Peak] = field(default_factory=dict)
+    complete: bool = False
+
+
+def bench_bundle(
+    path: Path,
+    backends: list[str],
+    threads: list[int],
+    steps: list[int] | None,
+    settings: BenchSettings,
+    json_file: Path | None = None,
+) -> ExitCode:
+    """Measure every combination, one after another; print the report and write it to ``json_file``."""
+    bundle = read_bundle(path)
+    chosen = configurations(bundle, backends, threads, steps)
+    if json_file:
+        write_json(json_file, None)  # refused now rather than after minutes
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    command, device, found = shlex.join(["sranogan-bench", *sys.argv[1:]]), read_device(), Found()
+    try:
+        measure_all(path, chosen, settings, found)
+    finally:  # an interruption, too, leaves what was measured
+        facts = (command, started, path, bundle, settings, device)
+        figures = report(Bench(*facts, found.measured, found.peaks, found.complete))
+        print_report(figures)
+        if json_file:
+            write_json(json_file, figures)
+    failures = [one.error for one in found.measured if one.error]
+    if len(failures) == len(chosen):
+        raise failures[0]
+    return ExitCode.SOME_FAILED if failures else ExitCode.OK
+
+
+def configurations(
+    bundle: Bundle, backends: list[str], threads: list[int], steps: list[int] | None
+) -> list[Configuration]:
+    """Return every combination once; raises SettingsError where a backend or a budget does not exist."""
+    budgets = [bundle.with_steps(one).steps for one in steps] if steps else sorted(bundle.budgets)
+    for name in backends:
+        check_backend(name)
+    return list(
+        dict.fromkeys(
+            Configuration(name, count, budget) for name in backends for count in threads for budget in budgets
+        )
+    )
+
+
+def measure_all(path: Path, chosen: list[Configuration], settings: BenchSettings, found: Found) -> None:
+    """Fill ``found``, telling of it on the way."""
+    with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as progress:
+        for number, configuration in enumerate(chosen, start=1):
+            name = escape(shown(f"{number} of {len(chosen)}: {configuration}"))
+            bar = progress.add_task(name, total=settings.repeats)
+
+            def advance(done: int, bar=bar) -> None:  # type: ignore[no-untyped-def]  # bound here
+                progress.update(bar, completed=done)
+
+            found.measured.append(measure_configuration(path, configuration, settings, advance))
+            advance(settings.repeats)
+        used = [(one.samples.backend, one.configuration.threads) for one in found.measured if one.samples]
+        pairs = list(dict.fromkeys(used))
+        bar = progress.add_task("the machine's peak", total=len(pairs))
+        for pair in pairs:
+            found.peaks[pair] = measure_peak(*pair)
+            progress.advance(bar)
+    found.complete = True
+
+
+def write_json(path: Path, figures: Report | None) -> None:
+    """Write ``figures``, whole or not at all; None only tries whether that can be done.
+
+    Raises:
+        ResultsError: it cannot.
+    """
+    temporary = path.with_name(f"{path.name}.part") if path.name else path
+    try:
+        temporary.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        if figures is not None:
+            temporary.replace(path)
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write the report {path}: {error.strerror or error}. Name another place with --json."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_CODES)
+def bench(
+    bundle: Annotated[Path, typer.Argument(help="The bundle that sranogan-export wrote (NAME.sranogan).")],
+    backend: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(BACKENDS)}; may be repeated. [default: auto]")
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, help="CPU threads; may be repeated. [default: 1]")
+    ] = None,
+    steps: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="Search steps; may be repeated. [default: all that the bundle has]"),
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option(min=1, help="Frames that are timed, in each configuration.")
+    ] = BenchSettings.repeats,
+    warm_up: Annotated[
+        int, typer.Option(min=0, help="Frames before them that are not timed.")
+    ] = BenchSettings.warm_up,
+    frame: Annotated[
+        int, typer.Option(min=16, max=8192, help="Side in pixels of the frames.")
+    ] = BenchSettings.frame_side,
+    json: Annotated[Path | None, typer.Option(help="Write all that was measured to this file.")] = None,
+    version: Version = False,
+) -> None:
+    """Measure how fast a bundle is on this device.
+
+    Every backend, number of threads and step budget is measured in a process of its own: start-up, memory,
+    and milliseconds of each stage from a frame in memory to score, p-value and heat map. What the graphs
+    multiply a second stands beside the peak of this machine, measured with plain convolutions.
+    """
+    run(
+        bench_bundle,
+        path=bundle,
+        backends=backend or ["auto"],
+        threads=threads or [1],
+        steps=steps,
+        settings=BenchSettings(repeat, warm_up, frame),
+        json_file=json,
+    )
+
+
+def bench_main() -> None:
+    """Entry point of ``sranogan-bench``."""
+    main(app, "sranogan-bench")
+
+
+if __name__ == "__main__":
+    bench_main()

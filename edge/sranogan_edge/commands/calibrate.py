@@ -1,0 +1,170 @@
+"""``sranogan-calibrate``: parse, call, return an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sranogan_edge.bundle.site_calibration_file import check_target
+from sranogan_edge.commands.film_options import (
+    BodyParts,
+    Modalities,
+    PresentationOnly,
+    SopClasses,
+    TakeEmpty,
+    TurnUpright,
+    Views,
+    film_settings,
+)
+from sranogan_edge.commands.score_files import find_images
+from sranogan_edge.commands.terminal import Version, main, run, say, shown, tell_passed_over, terminal
+from sranogan_edge.errors import DataError, ImageError
+from sranogan_edge.image.film import FilmOptions, fields_of_file
+from sranogan_edge.image.image_list import ImageList
+from sranogan_edge.image.reading import read_frames
+from sranogan_edge.log import log_to_stderr
+from sranogan_edge.runtime.graph import BACKENDS
+from sranogan_edge.service.loader import Loader
+from sranogan_edge.settings.tree import ScoringSettings
+from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
+
+EXIT_CODES = """
+Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 no such folder, too few
+normals for the rate, none that is asked for, or too many images that cannot be scored; 5 the bundle was
+refused; 6 the file cannot be written; 8 the backend is missing or fails; 130 interrupted.
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_CODES)
+def calibrate(
+    bundle: Annotated[Path, typer.Argument(help="The bundle (NAME.sranogan).")],
+    normals: Annotated[Path, typer.Argument(help="Folder of this scanner's normal images.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write [default: beside the bundle, .calibration.json].")
+    ] = None,
+    false_alarm_rate: Annotated[
+        float, typer.Option(help="Share of normals that may be flagged; needs 1 / rate - 1 normals.")
+    ] = 0.05,
+    usual: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images as they usually come, healthy and ill: the drift monitor's."),
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(help="Key file: an Ed25519 private key in PEM, or a secret for HMAC.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
+    ] = None,
+    modalities: Modalities = None,
+    body_parts: BodyParts = None,
+    views: Views = None,
+    sop_classes: SopClasses = None,
+    presentation_only: PresentationOnly = False,
+    take_empty: TakeEmpty = None,
+    turn_upright: TurnUpright = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
+    ] = False,
+    version: Version = False,
+) -> None:
+    """Refit p-values and threshold of a bundle to this scanner's own normals, without retraining.
+
+    The bundle is not changed: give the file to sranogan-score with --calibration. Name the same films here
+    as there.
+    """
+
+    def call() -> None:
+        target = out or bundle.with_suffix(".calibration.json")
+        options = ScoringSettings(backend, threads, steps)
+        lists = {"modalities": modalities, "body_parts": body_parts, "views": views}
+        lists |= {"sop_classes": sop_classes, "take_empty": take_empty}
+        switches = {"presentation_only": presentation_only, "turn_upright": turn_upright}
+        films = FilmOptions(**film_settings(lists, switches))
+        _calibrate(bundle, normals, target, false_alarm_rate, usual, sign, options, films, verbose=verbose)
+
+    run(call)
+
+
+def _calibrate(
+    bundle: Path,
+    normals: Path,
+    out: Path,
+    false_alarm_rate: float,
+    usual: Path | None,
+    sign: Path | None,
+    options: ScoringSettings,
+    films: FilmOptions,
+    *,
+    verbose: bool,
+) -> None:
+    console = terminal()
+    needed, found = normals_needed(false_alarm_rate), _images(normals, verbose)
+    console.print(f"a false-alarm rate of {false_alarm_rate:g} needs at least {needed} normals")
+    others = _images(usual, verbose) if usual else ImageList()
+    check_target(out, sign)  # all of this before minutes are spent on scoring
+    if len(found.taken) < needed:
+        for one in found.unreadable:
+            say(f"not used: {one}")
+        raise DataError(too_few(_usable(found.taken, films), false_alarm_rate, str(normals)))
+    log_to_stderr(text="%(message)s")
+    detector = Loader(options).detector(bundle)
+    site = fit(
+        detector,
+        found.taken,
+        false_alarm_rate=false_alarm_rate,
+        source=str(normals),
+        usual=others.taken,
+        unreadable=[str(one) for one in found.unreadable],
+        usual_unreadable=[str(one) for one in others.unreadable],
+        told=say,
+        films=films,
+    )
+    write_calibration(site, out, sign)
+    own = detector.bundle.calibration.threshold
+    console.print(
+        f"{site.images} normals, {site.skipped} not used; {site.steps} search steps on {site.backend}",
+        soft_wrap=True,
+    )
+    console.print(
+        f"threshold {site.calibration.threshold:.3f} (the bundle's own: {own:.3f}); written to "
+        f"{shown(str(out))}{', signed' if sign else ''}",
+        soft_wrap=True,
+    )
+
+
+def _images(place: Path, verbose: bool) -> ImageList:
+    found = find_images([place])
+    tell_passed_over(found.left_out, verbose=verbose)
+    return found
+
+
+def _usable(files: Sequence[Path], films: FilmOptions) -> int:
+    """Return how many of ``files`` decode and are asked for; the others are told."""
+    count = 0
+    for file in files:
+        try:
+            film = films.taken(fields_of_file(file, str(file)), partial(read_frames, file))
+        except ImageError as error:
+            say(f"not used: {error}")
+            continue
+        count += not film.refusal
+        if film.refusal:
+            say(f"not asked for: {file}: {film.refusal}")
+    return count
+
+
+def calibrate_main() -> None:
+    """Entry point of ``sranogan-calibrate``."""
+    main(app, "sranogan-calibrate")
+
+
+if __name__ == "__main__":
+    calibrate_main()

@@ -1,0 +1,152 @@
+"""From frame to verdict: the one path that every scored image takes on a device."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.bundle.bundle import Bundle, Golden
+from sranogan_edge.detector.graph_fit import check_fit
+from sranogan_edge.errors import DegenerateImageError, GoldenMismatchError, ImageError, SettingsError
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import preprocess
+from sranogan_edge.image.reading import Image, read_frames
+from sranogan_edge.runtime.graphs import BackendInUse, OpenGraphs
+from sranogan_edge.scoring.measurement import Clock, Measurement, measure
+from sranogan_edge.scoring.rule import Rule, Verdict, highest
+
+__all__ = ["Detector", "check_golden"]
+
+
+class Detector:
+    """A bundle and its open graphs: scores images in a fixed number of steps; not to be shared by threads.
+
+    :func:`sranogan_edge.detector.open.open_detector` makes one that is proven.
+
+    Attributes:
+        bundle: set to the search steps that are taken.
+        graphs: of these steps.
+        rule: knows the threshold.
+    """
+
+    def __init__(self, bundle: Bundle, graphs: OpenGraphs, rule: Rule | None = None) -> None:
+        """Put together what was opened; nothing is proven yet (:func:`check_golden`).
+
+        Args:
+            bundle: set to the search steps to take.
+            graphs: of the bundle and these steps (:func:`sranogan_edge.runtime.graphs.open_graphs`).
+            rule: None judges by the bundle's own calibration.
+
+        Raises:
+            BundleFormatError: the graphs and densities do not fit each other.
+        """
+        check_fit(bundle, graphs.by_name)
+        self.bundle, self.graphs = bundle, graphs
+        self.rule = rule or Rule(bundle.calibration)
+
+    @property
+    def backend(self) -> BackendInUse:
+        """What runs the graphs."""
+        return self.graphs.backend
+
+    def score(self, image: Image) -> Verdict:
+        """Judge one image.
+
+        Of a DICOM object with several frames the highest score speaks, by p-value and threshold of the
+        highest of so many; frames that cannot be judged are left out.
+
+        Args:
+            image: a path, the bytes of a file, an array or a frame: see
+                :func:`sranogan_edge.image.reading.read_frames`.
+
+        Raises:
+            ImageError: it cannot be read, is no image, or has nothing to judge.
+        """
+        frames = read_frames(image, max_pixels=self.bundle.preprocess.max_pixels)
+        number, made, failed = highest(self.measure, frames)
+        return self.rule.decide(made, frames[number], len(frames) - len(failed))
+
+    def score_many(self, images: Iterable[Image]) -> Iterator[Verdict | ImageError]:
+        """Judge one image after the other, as they are asked for; a bad one does not end it.
+
+        Args:
+            images: any that :meth:`score` takes; of an array the first axis counts them.
+
+        Yields:
+            For each image, in their order, its verdict, or the :class:`ImageError` that :meth:`score` raises
+            for it. Other errors (a backend that fails) are raised.
+
+        Raises:
+            SettingsError: a single image was given.
+        """
+        if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview, Frame)):
+            raise SettingsError(
+                f"score_many takes several images; received one {type(images).__name__}. Use score, or "
+                "list the files of a folder: score_many(sorted(folder.glob('*.png')))."
+            )
+        return map(self._verdict_or_error, images)
+
+    def _verdict_or_error(self, image: Image) -> Verdict | ImageError:
+        try:
+            return self.score(image)
+        except ImageError as error:
+            return error
+
+    def score_x(self, x: NDArray[np.float32]) -> Verdict:
+        """Judge ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it."""
+        return self.rule.decide(self.measure_x(x))
+
+    def measure(self, frame: Frame) -> Measurement:
+        """Measure one frame, whatever the threshold; raises ImageError when it cannot be used."""
+        clock = Clock()
+        x = preprocess(frame, self.bundle.preprocess)
+        clock.lap("preprocess")
+        made = self.measure_x(x)
+        clock.lap("total")
+        total = clock.laps["preprocess"] + clock.laps["total"]
+        laps = {"preprocess": clock.laps["preprocess"], **made.milliseconds, "total": total}
+        if not all(map(math.isfinite, (made.score, *made.parts.values()))):
+            raise DegenerateImageError(
+                f"{frame.source}: its score is {made.score}: the image is beyond what the graphs can "
+                "compute on. Check its exposure and its export."
+            )
+        return replace(made, milliseconds=laps)
+
+    def measure_x(self, x: NDArray[np.float32]) -> Measurement:
+        """Measure ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it."""
+        bundle = self.bundle
+        made = measure(x, bundle.preprocess, bundle.search_size, self.graphs.by_name)
+        clock = Clock()
+        parts = bundle.density.standard(made.measured)
+        score = bundle.density.score_of(parts)
+        heat = bundle.density.heat_map(made.heat, bundle.size)
+        clock.lap("score")
+        return Measurement(score, parts, heat, made, {**made.milliseconds, **clock.laps})
+
+
+def check_golden(detector: Detector, golden: Golden) -> list[float]:
+    """Re-score every golden input; return the milliseconds that each took.
+
+    Raises:
+        GoldenMismatchError: a score is off by more than the tolerance.
+    """
+    taken = []
+    for number, (x, expected) in enumerate(zip(golden.x, golden.scores, strict=True), start=1):
+        clock = Clock()
+        found = detector.measure_x(x).score
+        clock.lap("score")
+        taken.append(clock.laps["score"])
+        if not abs(found - expected) <= golden.tolerance:
+            raise GoldenMismatchError(
+                f"golden case {number} of {len(golden.scores)} scores {found:.4f} on "
+                f"{detector.backend.label} with {detector.bundle.steps} search steps; {expected:.4f} "
+                f"(within {golden.tolerance:.4f}) was exported. This runtime computes something else than "
+                "the exporting machine did: choose another --backend, update the runtime, or export the "
+                "bundle again. Nothing was scored."
+            )
+    return taken

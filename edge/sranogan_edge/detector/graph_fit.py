@@ -1,0 +1,47 @@
+"""Whether the graphs of a bundle and its densities fit each other, told before an image is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sranogan_edge.bundle.bundle import Bundle
+from sranogan_edge.errors import BundleFormatError
+from sranogan_edge.runtime.graph import LoadedGraph
+from sranogan_edge.scoring.head import CHANNELS, OUTPUTS, POOLED_CELLS
+from sranogan_edge.scoring.residual import FEATURES, FIRST_FEATURES
+
+__all__ = ["check_fit"]
+
+
+def check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
+    """Raise BundleFormatError unless the graphs take and give what manifest and densities need."""
+    low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
+    side = _side_of_head(graphs["head"], bundle.size)
+    said = graphs["head"].outputs
+    expected: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = {
+        "search": ({"x": low}, {"generated": low}),
+        "reconstruct": ({"generated": low}, {"refined": low, "resolved": high}),
+        "features": ({"image": high}, {"features": graphs["features"].outputs.get("features", ())}),
+        "head": ({"image": (1, side, side, CHANNELS)}, {name: said.get(name, ()) for name in OUTPUTS}),
+    }
+    for name, (inputs, outputs) in expected.items():
+        found = graphs[name].inputs, graphs[name].outputs
+        if found != (inputs, outputs):
+            raise BundleFormatError(
+                f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
+                "Export the bundle again."
+            )
+    pooled = POOLED_CELLS**2 * said["features"][-1]
+    made = {"residual": (FEATURES, FIRST_FEATURES), "head": (pooled,), "map": (1,)}
+    for name, part in bundle.density.parts.items():
+        if len(part.center) not in made[name]:
+            raise BundleFormatError(
+                f"the density of part {name!r} has {len(part.center)} features, this runner makes "
+                f"{' or '.join(map(str, made[name]))}. Export the bundle again."
+            )
+
+
+def _side_of_head(head: LoadedGraph, size: int) -> int:
+    """Return it, or the image's where the head looks at nothing that could be one."""
+    shape = head.inputs.get("image", ())
+    return shape[1] if len(shape) == 4 and shape[1] <= size else size

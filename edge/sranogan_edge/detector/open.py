@@ -1,0 +1,82 @@
+"""From a bundle's file to a detector that is ready: the way in for people who write Python."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sranogan_edge.bundle.bundle import Bundle, read_bundle
+from sranogan_edge.bundle.site_calibration import calibration_for
+from sranogan_edge.detector.backend import choose_backend
+from sranogan_edge.detector.detector import Detector, check_golden
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.runtime.graphs import open_graphs
+from sranogan_edge.scoring.foreign import foreign_of
+from sranogan_edge.scoring.rule import Rule
+from sranogan_edge.site.in_force import Site
+
+__all__ = ["open_detector", "proven", "with_steps"]
+
+
+def open_detector(
+    bundle: Bundle | str | os.PathLike[str],
+    *,
+    backend: str = "auto",
+    threads: int = 1,
+    steps: int | None = None,
+    key: str | os.PathLike[str] | None = None,
+    calibration: str | os.PathLike[str] | None = None,
+    calibration_key: str | os.PathLike[str] | None = None,
+) -> Detector:
+    """Read a bundle, choose what runs it, and prove it: its golden inputs are scored again on this machine.
+
+    Args:
+        bundle: ``NAME.sranogan``, or what :func:`sranogan_edge.bundle.bundle.read_bundle` made of it.
+        backend: one of ``sranogan_edge.runtime.graph.BACKENDS``.
+        threads: of the CPU.
+        steps: of the search, one of the bundle's budgets; None is what it was exported with.
+        key: that must have signed the file.
+        calibration: what ``sranogan-calibrate`` wrote for this site, to be judged by not by the bundle's own.
+        calibration_key: that must have signed it.
+
+    Raises:
+        BundleError: the bundle or the calibration is refused, or its golden scores are not reproduced here.
+        BackendError: the backend is missing or fails.
+        SettingsError: no such backend or step budget, or something that names no bundle.
+    """
+    if not isinstance(bundle, (Bundle, str, os.PathLike)):
+        raise SettingsError(f"name the bundle's file, or give a Bundle; received {type(bundle).__name__}")
+    if threads < 1:
+        raise SettingsError(f"threads must be a whole number from 1 up; received {threads!r}")
+    opened = bundle if isinstance(bundle, Bundle) else read_bundle(Path(bundle), _path(key))
+    if steps is not None:
+        opened = opened.with_steps(steps)
+    rule = Rule(opened.calibration, foreign=foreign_of(opened))
+    if calibration is not None:
+        site = calibration_for(opened, Path(calibration), _path(calibration_key))
+        rule = Site.of(site, opened).rule
+    name, fallback_reason = choose_backend(opened, backend, threads)
+    return proven(Detector(opened, open_graphs(opened, name, threads, fallback_reason), rule))
+
+
+def with_steps(detector: Detector, steps: int) -> Detector:
+    """Return a proven detector of another step budget on the same backend, by the bundle's own calibration.
+
+    Raises:
+        SettingsError: the bundle has no such budget.
+        GoldenMismatchError: this backend does not reproduce that budget's golden scores.
+    """
+    bundle, graphs = detector.bundle.with_steps(steps), detector.graphs
+    own = graphs.backend
+    opened = open_graphs(bundle, own.name, graphs.threads, own.fallback_reason)
+    return proven(Detector(bundle, opened, Rule(bundle.calibration, foreign=foreign_of(bundle))))
+
+
+def proven(detector: Detector) -> Detector:
+    """Return ``detector`` where it reproduces its bundle's golden scores; else GoldenMismatchError."""
+    check_golden(detector, detector.bundle.golden)
+    return detector
+
+
+def _path(given: str | os.PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)

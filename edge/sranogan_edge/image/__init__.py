@@ -1,0 +1,1 @@
+"""Files and objects to frames, and frames to what is judged."""

@@ -1,0 +1,101 @@
+"""From the bytes of any image file to frames: by how it begins, to the raster images or to DICOM.
+
+DICOM files go to :mod:`sranogan_edge.image.dicom_pixels`, which needs the extra ``dicom``.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from sranogan_edge.errors import UnreadableImageError
+from sranogan_edge.extras import how_to_install
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS, MAX_FRAMES
+from sranogan_edge.image.raster import decode_raster
+from sranogan_edge.image.sniff import HEAD_BYTES, is_dicom
+
+__all__ = ["decode_bytes", "decode_file", "decode_file_frames", "decode_frames"]
+
+
+def decode_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
+    """Decode one image file: :func:`decode_bytes`, and :func:`decode_file_frames` for what else is raised."""
+    return decode_file_frames(path, max_pixels=max_pixels, max_frames=1)[0]
+
+
+def decode_file_frames(
+    path: Path, *, source: str = "", max_pixels: int = DEFAULT_MAX_PIXELS, max_frames: int = MAX_FRAMES
+) -> tuple[Frame, ...]:
+    """Decode every frame of a file, as :func:`decode_frames` does; ``source`` is its path unless given.
+
+    Also raises ``UnreadableImageError`` where ``path`` is missing, a folder, or may not be read.
+    """
+    source = source or str(path)
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise UnreadableImageError(f"{source}: is a folder, not an image file. Name a file inside it.")
+        if not stat.S_ISREG(kind):
+            raise UnreadableImageError(f"{source}: is not a regular file. Copy the image to a file first.")
+        with path.open("rb") as stream:
+            return _decode(stream, source, max_pixels, max_frames)
+    except FileNotFoundError as error:
+        raise UnreadableImageError(f"{source}: no such file. Check the path.") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise UnreadableImageError(f"{source}: {why}. Check its permissions and the disk.") from error
+
+
+def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
+    """Decode the bytes of a JPEG, PNG, TIFF, BMP, GIF, WebP or JPEG 2000 image into an upright frame.
+
+    Of several pages or pictures the first is taken.
+
+    Grey comes back as ``(H, W)``, colour (palette, CMYK and YCbCr too) as ``(H, W, 3)`` in
+    R, G, B order; ``uint8``, or ``uint16`` where the file holds 9 to 16 bits. 1-, 2- and 4-bit
+    grey is spread over 0..255. The EXIF orientation is applied. Alpha is composited over black:
+    opaque pixels keep their value, transparent ones become "no signal".
+
+    16-bit TIFF colour in a layout that OpenCV cannot read comes back with 8 bits.
+    32-bit integers are taken where they fit 16 bits. Floats are refused: they have no full scale.
+    DICOM objects of one frame decode as in :func:`sranogan_edge.image.dicom_pixels.decode_dicom`.
+
+    Args:
+        data: the whole file.
+        source: what to call the image in messages, and ``Frame.source``.
+        max_pixels: width x height above which the header alone is reason to refuse.
+
+    Raises:
+        UnreadableImageError: not an image, truncated, corrupt, or of a kind named above.
+        OversizedImageError: the header declares more than ``max_pixels``; nothing was decoded.
+    """
+    return _decode(io.BytesIO(data), source, max_pixels, max_frames=1)[0]
+
+
+def decode_frames(
+    data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS, max_frames: int = MAX_FRAMES
+) -> tuple[Frame, ...]:
+    """Decode every frame of a DICOM object (``max_pixels``: of all), or the one that others have."""
+    return _decode(io.BytesIO(data), source, max_pixels, max_frames)
+
+
+def _decode(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> tuple[Frame, ...]:
+    if is_dicom(stream.read(HEAD_BYTES)):
+        stream.seek(0)
+        return _decode_dicom(stream, source, max_pixels, max_frames)
+    stream.seek(0)
+    return (decode_raster(stream, source, max_pixels),)
+
+
+def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> tuple[Frame, ...]:
+    try:
+        from sranogan_edge.image.dicom_pixels import DicomOptions, decode_dicom, read_bounded
+    except ModuleNotFoundError as error:
+        raise UnreadableImageError(
+            f"{source}: is a DICOM file, and the package {error.name!r} that reads it is not installed. "
+            f"Run: {how_to_install('dicom')}"
+        ) from error
+    options = DicomOptions(max_pixels=max_pixels, max_frames=max_frames)
+    return decode_dicom(read_bounded(stream, source, options), source=source, options=options)

@@ -1,0 +1,1 @@
+"""One small face over what runs the graphs."""

@@ -1,0 +1,167 @@
+"""From measurements to a score: densities of held-out normals.
+
+An image is measured in several ways (:data:`PARTS`). Each part is judged by its own density of
+normals; the score is the mean of the parts, each in standard deviations of normals held out from
+its density, and again in standard deviations of those normals. A bundle may go without a part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.scoring.heat import HEAT_SHAPE, standard_heat
+
+Array = NDArray[np.float32]
+
+
+PARTS = ("residual", "head", "map")
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """The density of one part of the measurements, as one whitening matrix, and its usual distances.
+
+    Attributes:
+        center: ``(D,)`` float32, the mean.
+        whitening: ``(D, K)`` float32 with squared norm ``|(v - center) @ whitening|^2`` = Mahalanobis^2.
+        usual: mean distance of normals that this density was not fitted to.
+        spread: its standard deviation, positive.
+    """
+
+    center: Array
+    whitening: Array
+    usual: float = 0.0
+    spread: float = 1.0
+
+    def distance(self, measured: Array) -> float:
+        """Mahalanobis distance of ``(D,)`` over sqrt(D): about 1 for a normal.
+
+        A single number (D = 1) keeps its sign: high is anomalous, low is not.
+        """
+        white = (measured - self.center) @ self.whitening
+        return float(white[0]) if len(measured) == 1 else float(np.sqrt(np.dot(white, white) / len(measured)))
+
+    def standard(self, measured: Array) -> float:
+        """The distance in standard deviations: about 0, give or take 1, for a normal."""
+        return (self.distance(measured) - self.usual) / self.spread
+
+    def check(self) -> None:
+        """Raise ValueError unless this can be a density."""
+        if self.center.ndim != 1 or self.whitening.ndim != 2 or len(self.whitening) != len(self.center):
+            raise ValueError(f"a center {self.center.shape} with a whitening {self.whitening.shape}")
+        if not (np.isfinite(self.center).all() and np.isfinite(self.whitening).all()):
+            raise ValueError("a density that is not finite")
+        if not (math.isfinite(self.usual) and 0 < self.spread < math.inf):
+            raise ValueError(f"usual distances of {self.usual} with a spread of {self.spread}")
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """What normals measure.
+
+    Attributes:
+        parts: the density of each part in use, by name (:data:`PARTS`); at least one.
+        heat_center: ``HEAT_SHAPE`` float32, mean heat of normals.
+        heat_scale: ``HEAT_SHAPE`` float32, its standard deviation, positive.
+        heat_limit: heat (in standard deviations) that one held-out normal in four exceeds somewhere;
+            display is scaled by it.
+        unit: mean and standard deviation of the mean of the parts, over held-out normals. Bundles of earlier
+            versions go without it.
+    """
+
+    parts: Mapping[str, Gaussian]
+    heat_center: Array
+    heat_scale: Array
+    heat_limit: float
+    unit: tuple[float, float] = (0.0, 1.0)
+
+    def to_bytes(self) -> bytes:
+        """Return the density as an ``.npz`` file."""
+        arrays: dict[str, NDArray[Any]] = {"parts": np.array([name in self.parts for name in PARTS])}
+        for name in self._names():
+            part = self.parts[name]
+            arrays |= {f"{name}_center": part.center, f"{name}_whitening": part.whitening}
+            arrays[f"{name}_distance"] = np.array([part.usual, part.spread], np.float64)
+        heat = {"heat_center": self.heat_center, "heat_scale": self.heat_scale}
+        numbers = {"heat_limit": np.array(self.heat_limit), "unit": np.array(self.unit, np.float64)}
+        return arrays_to_bytes({**arrays, **heat, **numbers})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Density:
+        """Read :meth:`to_bytes`; raises ValueError when it is not that, or cannot be a density."""
+        used = arrays_from_bytes(data, ["parts"])["parts"]
+        if used.shape != (len(PARTS),) or used.dtype != np.bool_ or not used.any():
+            raise ValueError(f"parts {used.dtype}{used.shape}, not one boolean each of {', '.join(PARTS)}")
+        names = [name for name, present in zip(PARTS, used, strict=True) if present]
+        fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
+        heat = ("heat_center", "heat_scale", "heat_limit")
+        arrays = arrays_from_bytes(data, [*fields, *heat], optional=["unit"])
+        parts = {name: _gaussian(arrays, name) for name in names}
+        unit = _unit(arrays["unit"]) if "unit" in arrays else (0.0, 1.0)
+        density = cls(parts, arrays["heat_center"], arrays["heat_scale"], float(arrays["heat_limit"]), unit)
+        density._check()
+        return density
+
+    def _names(self) -> list[str]:
+        """Names of the parts in use, in the order of :data:`PARTS`, whatever order they were given in."""
+        return [name for name in PARTS if name in self.parts]
+
+    def _check(self) -> None:
+        for part in self.parts.values():
+            part.check()
+        if self.heat_center.shape != HEAT_SHAPE or self.heat_scale.shape != HEAT_SHAPE:
+            raise ValueError(
+                f"heat on {self.heat_center.shape} and {self.heat_scale.shape}, not on {HEAT_SHAPE}"
+            )
+        if not (np.isfinite(self.heat_center).all() and np.isfinite(self.heat_scale).all()):
+            raise ValueError("a heat that is not finite")
+        if not 0 < self.heat_limit < math.inf or (self.heat_scale <= 0).any():
+            raise ValueError("a heat scale that is not positive")
+        if not (math.isfinite(self.unit[0]) and 0 < self.unit[1] < math.inf):
+            raise ValueError(f"scores of normals at {self.unit[0]} with a spread of {self.unit[1]}")
+
+    def standard(self, measured: Mapping[str, Array]) -> dict[str, float]:
+        """Return each part of an image's measurements in standard deviations off the normals.
+
+        A density of an earlier version is of fewer numbers: the first of those that are measured today.
+        """
+        parts = {name: self.parts[name] for name in self._names()}
+        return {name: part.standard(measured[name][: len(part.center)]) for name, part in parts.items()}
+
+    def score(self, measured: Mapping[str, Array]) -> float:
+        """The anomaly score: about 0, give or take 1, for a normal."""
+        return self.score_of(self.standard(measured))
+
+    def score_of(self, parts: Mapping[str, float]) -> float:
+        """The anomaly score of what :meth:`standard` says."""
+        usual, spread = self.unit
+        return (sum(parts.values()) / len(parts) - usual) / spread
+
+    def heat_map(self, heat: Array, size: int) -> Array:
+        """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; usual is 1."""
+        standard = standard_heat(heat, self.heat_center, self.heat_scale)
+        enlarged = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
+        return np.maximum(np.asarray(enlarged, dtype=np.float32), 0)
+
+
+def _unit(stored: NDArray[Any]) -> tuple[float, float]:
+    if stored.shape != (2,):
+        raise ValueError(f"scores of normals {stored.shape}, not a mean and a spread")
+    return float(stored[0]), float(stored[1])
+
+
+def _gaussian(arrays: Mapping[str, NDArray[Any]], name: str) -> Gaussian:
+    distance = arrays[f"{name}_distance"]
+    if distance.shape != (2,):
+        raise ValueError(f"{name}: distances {distance.shape}, not a mean and a spread")
+    return Gaussian(
+        arrays[f"{name}_center"], arrays[f"{name}_whitening"], float(distance[0]), float(distance[1])
+    )

@@ -1,0 +1,44 @@
+"""The heat map: what is off, place by place."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sranogan_edge.scoring.residual import HEAT_GRID, on_grid, standardise
+
+Image = NDArray[np.float32]
+
+
+HEAT_PLANES = ("difference", "brightness", "head")
+HEAT_WEIGHTS = (1.5, 0.7, 1.0)
+HEAT_SHAPE = (len(HEAT_PLANES), HEAT_GRID, HEAT_GRID)
+HEAT_BLUR_CELLS = 1.0
+
+
+def heat_planes(difference: Image, plain: Image, head_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``HEAT_SHAPE``, the :data:`HEAT_PLANES` of an image; not yet calibrated.
+
+    Args:
+        difference: of :class:`Residual`, ``(HEAT_GRID, HEAT_GRID)``.
+        plain: ``(S, S, 1)`` float32 in [0, 1], the image before its contrast is enhanced.
+        head_map: the head's logits ``(h, w)``.
+    """
+    head = cv2.resize(head_map, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)
+    return np.stack([difference, on_grid(standardise(plain[..., 0])), np.asarray(head, dtype=np.float32)])
+
+
+def standard_heat(
+    heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return ``(HEAT_GRID, HEAT_GRID)``: how far off the normals each place is, at least 0.
+
+    A weighted sum of deviations: a brightness counts whichever way it is off, the difference to the
+    reconstruction and the head's map where they are above those of normals, and less where below. All
+    arguments have ``HEAT_SHAPE``. Normals are at about 1.
+    """
+    deviations = (heat - center) / scale
+    deviations[1] = np.abs(deviations[1])
+    hot = np.maximum(np.tensordot(np.asarray(HEAT_WEIGHTS, np.float32), deviations, axes=1), 0)
+    return np.asarray(cv2.GaussianBlur(hot, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)

@@ -1,0 +1,136 @@
+"""Results in one SQLite file, each object once, and out of it as CSV."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import sqlite3
+import threading
+from dataclasses import fields
+from pathlib import Path
+
+from sranogan_edge.errors import ResultsError
+from sranogan_edge.results.line import ResultLine
+from sranogan_edge.sinks.sink import record_of
+
+__all__ = ["COLUMNS", "SqliteSink", "export_csv"]
+
+COLUMNS = tuple(one.name for one in fields(ResultLine) if one.name != "milliseconds")  # that one is JSON
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute such a cell
+PATIENCE_S = 10.0  # for another program that reads or exports
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS results (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
+  {", ".join(COLUMNS)},
+  milliseconds TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS results_by_time ON results (scored_at);
+"""
+
+
+class SqliteSink:
+    """Table ``results`` of an SQLite file in WAL mode: other programs may read it meanwhile.
+
+    A result of a key that is there already is left out: one that was delivered again after a power cut
+    stands in it once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``, made where it is missing.
+
+        Raises:
+            ResultsError: it cannot be opened, or is no SQLite file.
+        """
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=PATIENCE_S, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_SCHEMA)
+            self._add_columns()
+        except (OSError, sqlite3.Error) as error:
+            raise self._failed(error) from error
+
+    def write(self, line: ResultLine) -> None:
+        """Add one row, on the disk before this returns; raises ResultsError where it cannot."""
+        record = record_of(line)
+        values = [_text(record[name]) for name in COLUMNS]
+        marks = ", ".join("?" * (len(COLUMNS) + 2))
+        statement = (
+            f"INSERT INTO results (key, {', '.join(COLUMNS)}, milliseconds) VALUES ({marks}) "
+            "ON CONFLICT (key) DO NOTHING"
+        )
+        try:
+            with self._lock, self._database:
+                self._database.execute(
+                    statement, [record["key"], *values, json.dumps(record["milliseconds"])]
+                )
+        except (OSError, sqlite3.Error) as error:
+            raise self._failed(error) from error
+
+    def flush(self) -> None:
+        """Nothing waits: each row is on the disk when it is written."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def _add_columns(self) -> None:
+        """Give a table of an earlier version the columns that came since."""
+        there = {row[1] for row in self._database.execute("PRAGMA table_info(results)")}
+        for name in COLUMNS:
+            if name not in there:
+                self._database.execute(f"ALTER TABLE results ADD COLUMN {name}")
+
+    def _failed(self, error: Exception) -> ResultsError:
+        return ResultsError(
+            f"cannot write results to {self.path}: {error}. Rows written so far are kept; free some space, "
+            "or name another file."
+        )
+
+
+def export_csv(database: Path, path: Path) -> int:
+    """Write all results of an SQLite file as CSV with a header, whole or not at all; return their number.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+
+    Raises:
+        ResultsError: the database cannot be read, or ``path`` not be written.
+    """
+    temporary = path.parent / f"{path.name}.part"
+    query = f"SELECT {', '.join(COLUMNS)} FROM results ORDER BY id"
+    rows = 0
+    try:
+        source = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)
+        try:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                table = csv.writer(file)
+                table.writerow(COLUMNS)
+                for rows, row in enumerate(source.execute(query), start=1):  # noqa: B007 - counts them
+                    table.writerow([_harmless(value) for value in row])
+        finally:
+            source.close()
+        temporary.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        with contextlib.suppress(OSError):  # a disk that is read-only by now keeps it
+            temporary.unlink(missing_ok=True)
+        raise ResultsError(
+            f"cannot export {database} to {path}: {error}. Check that the database exists and that there is "
+            "room for the table."
+        ) from error
+    return rows
+
+
+def _text(value: object) -> object:
+    """Text that SQLite takes: bytes of a file name that are no text become escapes."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

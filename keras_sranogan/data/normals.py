@@ -1,0 +1,129 @@
+"""The normals that a run learns from: read, counted, each once; a part of them held out for the detector."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from keras_sranogan.data.copies import find_copies
+from keras_sranogan.data.item import DataSource, Item
+from keras_sranogan.data.load import LoadedImages, Skipped, load_images
+from keras_sranogan.data.split import split_by_group
+from keras_sranogan.progress import Progress
+from keras_sranogan.settings import TrainSettings
+from sranogan_edge.errors import DataError
+from sranogan_edge.image.frame import Frame
+
+MIN_NORMALS = 50
+ADVISED_NORMALS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Reads images of one source as one run preprocesses them, showing progress."""
+
+    source: DataSource
+    settings: TrainSettings
+    progress: Progress
+    max_bad_share: float
+
+    def read(
+        self, items: Sequence[Item], what: str, transform: Callable[[Frame, Item], Frame] | None = None
+    ) -> LoadedImages:
+        """Read ``items``; raises DataError when too many of them cannot be used."""
+        self.progress.start(f"reading {what}", len(items))
+        return load_images(
+            self.source,
+            items,
+            self.settings.preprocess,
+            transform=transform,
+            max_bad_share=self.max_bad_share,
+            on_progress=lambda done, _total: self.progress.advance(done),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Normals, in two parts that share no patient and no image.
+
+    Attributes:
+        fit: what the networks are trained on.
+        held_out: what the detector is fitted on; no network sees it.
+        skipped: images of both parts that cannot be used.
+        duplicates: images that were left out, for they equal another one in every pixel.
+        near_duplicates: images that are nearly another one; both stand in the same part.
+    """
+
+    fit: LoadedImages
+    held_out: LoadedImages
+    skipped: tuple[Skipped, ...]
+    duplicates: int
+    near_duplicates: int
+
+    @property
+    def sha256(self) -> str:
+        """Of the keys and pixels of both parts: what tells these images from others."""
+        digest = hashlib.sha256()
+        for part in (self.fit, self.held_out):
+            for item, image in zip(part.items, part.x, strict=True):
+                digest.update(f"{item.key}\0".encode(errors="surrogateescape"))
+                digest.update(image.tobytes())
+            digest.update(b"\0")
+        return digest.hexdigest()
+
+    def warn(self, progress: Progress) -> None:
+        """Say what a person should know of the images before hours are spent on them."""
+        count = len(self.fit.x) + len(self.held_out.x)
+        if self.skipped:
+            progress.say(
+                f"warning: {len(self.skipped)} of {count + len(self.skipped)} images cannot be used and are "
+                f"skipped, such as: {self.skipped[0].reason}"
+            )
+        if self.duplicates:
+            progress.say(
+                f"warning: {self.duplicates} images equal another one in every pixel; one of each is kept"
+            )
+        if self.near_duplicates:
+            progress.say(
+                f"warning: {self.near_duplicates} images are nearly the same as another one; such images, "
+                "and all of their patients, stay on one side of the split"
+            )
+        if count < ADVISED_NORMALS:
+            progress.say(
+                f"warning: {count} normal images are few; {ADVISED_NORMALS} or more are advised, for fewer "
+                "false alarms"
+            )
+
+
+def read_normals(reader: Reader) -> TrainingData:
+    """Read the train split's normals, keep one of those that are equal, and hold a part of them out.
+
+    Raises:
+        DataError: there are too few, too many cannot be used, or they are all of one patient.
+    """
+    source, settings = reader.source, reader.settings
+    normals = [item for item in source.items("train") if item.is_normal]
+    _check_count(source, len(normals))
+    loaded = reader.read(normals, "normals")
+    _check_count(source, len(loaded.items), f"{len(loaded.skipped)} more cannot be used")
+    reader.progress.start("looking for copies", len(loaded.x))
+    copies = find_copies(loaded.x, [item.group for item in loaded.items], reader.progress.advance)
+    duplicates = len(loaded.items) - len(copies.kept)
+    _check_count(source, len(copies.kept), f"{duplicates} more equal one of these in every pixel")
+    row = {loaded.items[place].key: place for place in copies.kept}
+    items = [replace(loaded.items[place], group=copies.groups[place]) for place in copies.kept]
+    parts = split_by_group(items, settings.calibration_share, settings.seed)
+    fit, held_out = (
+        LoadedImages(loaded.x[[row[item.key] for item in part]], tuple(part), skipped=(), duplicates=0)
+        for part in parts
+    )
+    return TrainingData(fit, held_out, loaded.skipped, duplicates, copies.near)
+
+
+def _check_count(source: DataSource, count: int, but: str = "") -> None:
+    if count < MIN_NORMALS:
+        raise DataError(
+            f"{source.name} has {count} normal images to train on{f' ({but})' * bool(but)}; at least "
+            f"{MIN_NORMALS} are needed ({ADVISED_NORMALS} or more are advised)."
+        )

@@ -1,0 +1,262 @@
+"""What is evaluated, behind one base: a run folder (Keras, float32) or a bundle (the device's own path)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_sranogan.data.copies import Prints, prints_of
+from sranogan_edge.bundle.bundle import read_bundle
+from sranogan_edge.detector.open import open_detector
+from sranogan_edge.errors import RunError
+from sranogan_edge.image.preprocess import PreprocessSpec, downscale
+from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.residual import raw_distance
+
+if TYPE_CHECKING:
+    from keras_sranogan.run import Run
+
+Images = NDArray[np.float32]
+Advance = Callable[[int], None]
+
+SEARCH_BATCH = 32
+ANOGAN_LEARNING_RATE = 0.1  # steps of Adam this long cross the prior of z in 100 steps
+RUN_ANOGAN = (
+    "sum over pixels of |x - G(z)| (0-255 scale) at the search size, z found from a random start by gradient "
+    "descent on the paper's loss; auroc_paper_loss judges by that loss itself"
+)
+BUNDLE_ANOGAN = (
+    "sum over pixels of |x - g(x)| (0-255 scale) at the search size, g(x) from the device's own search, "
+    "which starts at the encoder: not the paper's random start"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a model says of N images, float32 unless noted.
+
+    Attributes:
+        score: ``(N,)`` float64 anomaly scores; high is anomalous.
+        parts: what each part of the score says, ``(N,)`` float64 by name; the score is their mean.
+        x: ``(N, S, S, 1)``, contrast enhanced, as the three stages saw the images.
+        heat: ``(N, S, S)`` standard deviations above the normals, at least 0.
+        generated: g(x), ``(N, S/2, S/2, 1)``.
+        refined: c(g(x)), the same shape.
+        resolved: SR(c(g(x))), ``(N, S, S, 1)``.
+        search_distance: ``(N,)`` float64, sum|x - g(x)| (0-255 scale) at the search size.
+    """
+
+    score: NDArray[np.float64]
+    parts: Mapping[str, NDArray[np.float64]]
+    x: Images
+    heat: Images
+    generated: Images
+    refined: Images
+    resolved: Images
+    search_distance: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PlainAnogan:
+    """The baseline that SR-AnoGAN sets out to beat.
+
+    Attributes:
+        score: ``(N,)`` float64, the sum of absolute differences.
+        method: what was computed, in words.
+        paper_loss: ``(N,)``, the search's loss, (1 - lambda) * residual + lambda * feature; may be None.
+        settings: of its search.
+    """
+
+    score: NDArray[np.float64]
+    method: str
+    paper_loss: NDArray[np.float64] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What a report states about a model.
+
+    Attributes:
+        kind: ``"run"`` or ``"bundle"``.
+        settings: of its training, or of the bundle.
+        provenance: data, versions and machine of its training.
+        reconstruction_quality: of held-out normals, measured in training; None where unknown.
+        prints: of the normals of its training, to tell copies of them; None where they are not there.
+    """
+
+    kind: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    reconstruction_quality: dict[str, Any] | None = None
+    prints: Prints | None = None
+
+
+class Scorer(Protocol):
+    """Anything that scores preprocessed images ``(N, S, S, 1)`` float32 in [0, 1]."""
+
+    facts: Facts
+    preprocess: PreprocessSpec
+    calibration: Calibration
+    heat_limit: float
+
+    def score(self, x: Images, advance: Advance) -> Scored:
+        """Score ``x``; ``advance`` is told the number finished."""
+        ...
+
+    def plain_anogan(self, x: Images, scored: Scored, seed: int, advance: Advance) -> PlainAnogan:
+        """Score ``x`` as plain AnoGAN does; ``scored`` is what :meth:`score` said of the same images."""
+        ...
+
+
+def open_scorer(model: Path, *, anogan_steps: int) -> Scorer:
+    """Open a run folder or a bundle.
+
+    Raises:
+        RunError: neither is there, or the run is unfinished or damaged.
+        BundleError: the bundle is refused.
+        BackendError: LiteRT is missing or cannot load a graph.
+    """
+    if model.is_dir():
+        return RunScorer(model, anogan_steps=anogan_steps)
+    if model.is_file():
+        return BundleScorer(model)
+    raise RunError(f"{model}: no such run folder or bundle. Name the --out of sranogan-train, or a bundle.")
+
+
+def _prints(run: Run) -> Prints | None:
+    """Of the images that a run was trained on, held-out ones included; None in a run that kept none."""
+    from keras_sranogan.detector.reconstruct import downscale_all
+
+    if not all((run.folder / "detector" / name).exists() for name in ("seen.npy", "normals.npz")):
+        return None
+    fit, held_out = run.seen()[: run.provenance["normals_to_train"]], run.held_out_normals()
+    return prints_of(np.concatenate([fit, downscale_all(held_out.x[held_out.original], fit.shape[1])]))
+
+
+class RunScorer:
+    """A run folder, through Keras in float32."""
+
+    def __init__(self, folder: Path, *, anogan_steps: int) -> None:
+        """Load the networks and what was fitted; raises RunError when something is missing."""
+        from keras_sranogan.detector.reconstruct import Reconstructor
+        from keras_sranogan.run import Run
+        from keras_sranogan.settings import SearchSettings
+
+        run = Run(folder)
+        settings = run.settings
+        self.preprocess = settings.preprocess
+        self._search_size = settings.search_size
+        self._density, self.calibration = _fitted(run.detector, folder)
+        self.heat_limit = self._density.heat_limit
+        self._networks = run.networks()
+        self._reconstruct = Reconstructor(self._networks, settings.search, settings.preprocess)
+        self._anogan = SearchSettings(
+            steps=anogan_steps,
+            start="random",
+            optimiser="adam",
+            learning_rate=ANOGAN_LEARNING_RATE,
+            feature_weight=settings.search.feature_weight,
+        )
+        quality = folder / "reconstruction_quality.json"
+        self.facts = Facts(
+            kind="run",
+            settings=settings.to_dict(),
+            provenance={**run.provenance, "minutes": run.progress},
+            reconstruction_quality=json.loads(quality.read_text()) if quality.exists() else None,
+            prints=_prints(run),
+        )
+
+    def score(self, x: Images, advance: Advance) -> Scored:
+        """Reconstruct in batches and judge by the run's density."""
+        made = self._reconstruct(x, on_progress=advance)
+        low = self._low(made.x)
+        rows = [{name: made.measured[name][i] for name in made.measured} for i in range(len(x))]
+        return Scored(
+            score=np.array([self._density.score(row) for row in rows]),
+            parts=_by_part([self._density.standard(row) for row in rows]),
+            x=made.x,
+            heat=np.stack([self._density.heat_map(heat, self.preprocess.size) for heat in made.heat]),
+            generated=made.generated,
+            refined=made.refined,
+            resolved=made.resolved,
+            search_distance=np.array([raw_distance(*pair) for pair in zip(low, made.generated, strict=True)]),
+        )
+
+    def plain_anogan(self, x: Images, scored: Scored, seed: int, advance: Advance) -> PlainAnogan:
+        """Search from random starts, as the paper does, on the low-resolution image."""
+        from keras_sranogan.anogan.latent_search import LatentSearch
+
+        networks = self._networks
+        search = LatentSearch(networks.generator, networks.features, networks.encoder, self._anogan)
+        distance: list[float] = []
+        loss: list[float] = []
+        for i in range(0, len(x), SEARCH_BATCH):
+            low = self._low(scored.x[i : i + SEARCH_BATCH])
+            found = search(low, batch=SEARCH_BATCH, seed=(seed + i) % 1_000_000)  # another draw each batch
+            distance += [raw_distance(*pair) for pair in zip(low, found.generated, strict=True)]
+            loss += found.loss.tolist()
+            advance(len(distance))
+        settings = {**asdict(self._anogan), "side_px": self._search_size}
+        return PlainAnogan(np.array(distance), RUN_ANOGAN, np.array(loss), settings)
+
+    def _low(self, x: Images) -> Images:
+        return np.stack([downscale(image, self._search_size) for image in x])
+
+
+class BundleScorer:
+    """A bundle, image by image through the same code and graphs as on a device."""
+
+    def __init__(self, path: Path) -> None:
+        """Read, verify and prove the bundle."""
+        bundle = read_bundle(path)
+        self._detector = open_detector(bundle)
+        self.preprocess, self.calibration = bundle.preprocess, bundle.calibration
+        self.heat_limit = bundle.density.heat_limit
+        details = dict(bundle.details)
+        provenance = {**details.pop("provenance", {}), "bundle_sha256": bundle.sha256}
+        settings = {"preprocess": bundle.preprocess.to_dict(), "search_size": bundle.search_size, **details}
+        self.facts = Facts(kind="bundle", settings=settings, provenance=provenance)
+
+    def score(self, x: Images, advance: Advance) -> Scored:
+        """Judge one image after the other."""
+        verdicts = []
+        for done, image in enumerate(x, start=1):
+            verdicts.append(self._detector.score_x(image))
+            advance(done)
+        made = [verdict.reconstruction for verdict in verdicts]
+        return Scored(
+            score=np.array([verdict.score for verdict in verdicts]),
+            parts=_by_part([verdict.parts for verdict in verdicts]),
+            x=np.stack([m.x for m in made]),
+            heat=np.stack([verdict.heat for verdict in verdicts]),
+            generated=np.stack([m.generated for m in made]),
+            refined=np.stack([m.refined for m in made]),
+            resolved=np.stack([m.resolved for m in made]),
+            search_distance=np.array([m.anogan_score for m in made]),
+        )
+
+    def plain_anogan(self, x: Images, scored: Scored, seed: int, advance: Advance) -> PlainAnogan:
+        """Take the sum of absolute differences of the device's own search."""
+        advance(len(x))
+        settings = dict(self.facts.settings.get("search", {}))
+        return PlainAnogan(scored.search_distance, BUNDLE_ANOGAN, settings=settings)
+
+
+def _by_part(standard: list[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.array([one[name] for one in standard]) for name in standard[0]}
+
+
+def _fitted(load: Callable[[], Any], folder: Path) -> Any:
+    try:
+        return load()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{folder}: the fitted detector cannot be read ({error}). Go on with sranogan-train --resume."
+        ) from error

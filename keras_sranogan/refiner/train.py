@@ -1,0 +1,60 @@
+"""Stage 2's training: make c(g(x)) as near to the normal image as two layers can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from keras_sranogan.anogan.stage import searched
+from keras_sranogan.detector.reconstruct import downscale_all, predict
+from keras_sranogan.html import pictures
+from keras_sranogan.refiner.network import build_refiner
+from keras_sranogan.settings import TrainSettings
+from keras_sranogan.training.stage import Stage, draw_batch, step_seed, update, writing
+from keras_sranogan.training.workshop import Training
+
+
+def refiner_stage(
+    refiner: keras.Model, generated: NDArray[np.float32], x_low: NDArray[np.float32], settings: TrainSettings
+) -> Stage:
+    """Return the training of c on pairs (g(x), x at low resolution), both ``(N, S, S, 1)`` in [0, 1].
+
+    The loss is the mean absolute error, the same distance that the search minimises.
+    """
+    inputs, targets = tf.constant(generated), tf.constant(x_low)
+    rate = keras.optimizers.schedules.CosineDecay(settings.refiner.learning_rate, settings.refiner.steps)
+    optimiser = keras.optimizers.Adam(rate)
+    optimiser.build(refiner.trainable_variables)
+
+    @tf.function(autograph=False)
+    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = draw_batch(len(generated), settings.refiner.batch, step_seed(settings.seed, "refiner", number))
+        with tf.GradientTape() as tape:
+            refined = refiner(tf.gather(inputs, rows), training=True)
+            loss = tf.reduce_mean(tf.abs(tf.gather(targets, rows) - refined))
+        update(optimiser, tape, loss, refiner)
+        return {"l1": loss}
+
+    return Stage("refiner", settings.refiner.steps, step, {"refiner": refiner, "optimiser": optimiser})
+
+
+def train_refiner(work: Training) -> None:
+    """Train c on what the search finds of the normals."""
+    generated = searched(work, work.x_low, "normals")
+    with writing(work.run.folder):
+        np.save(work.run.folder / "refiner_inputs.npy", generated)
+    work.seeded(3)
+    refiner = build_refiner(work.settings.search_size, work.settings.refiner)
+    low = downscale_all(work.shown, work.settings.search_size)
+    g_shown = searched(work, low, "pictures")
+
+    def show(folder: Path) -> None:
+        columns = {"x": low, "g(x)": g_shown, "c(g(x))": predict(refiner, g_shown)}
+        pictures.save_columns(folder / "reconstructions.png", columns)
+
+    work.steps(refiner_stage(refiner, generated, work.x_low, work.settings).shown(show))
+    work.save("refiner", refiner, refiner)

@@ -1,0 +1,95 @@
+"""All stages in order: each piece is trained, saved, pictured, and skipped when already done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from keras_sranogan.anogan.stage import train_corrector, train_encoder, train_gan
+from keras_sranogan.data.item import DataSource
+from keras_sranogan.data.normals import Reader
+from keras_sranogan.data.open import passed_over_by
+from keras_sranogan.data.overview import overview
+from keras_sranogan.detector.train import train_detector
+from keras_sranogan.forecast import training_forecast
+from keras_sranogan.head.train import train_head
+from keras_sranogan.machine import machine, timestamp
+from keras_sranogan.progress import Progress, Silent
+from keras_sranogan.refiner.train import train_refiner
+from keras_sranogan.run import Run
+from keras_sranogan.run_lock import training_in
+from keras_sranogan.settings import TrainSettings
+from keras_sranogan.srgan.train import train_srgan
+from keras_sranogan.startup import make_deterministic
+from keras_sranogan.training.workshop import Training
+
+__all__ = ["train"]
+
+
+def train(
+    source: DataSource,
+    folder: Path,
+    settings: TrainSettings,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
+    max_bad_share: float = 0.05,
+) -> Run:
+    """Train all stages on the normals of ``source``'s train split and return the finished run.
+
+    Without ``progress`` nothing is told on the way.
+
+    Raises:
+        DataError: the source is empty, too small or too much of it is unreadable.
+        SettingsError: TensorFlow cannot read checkpoints from a path of this name.
+        RunError: the folder holds another run, another training goes on in it, or training diverged.
+        ResultsError: the folder cannot be written.
+    """
+    make_deterministic()
+    progress = progress or Silent()
+    with training_in(folder):
+        for line in overview(source):
+            progress.say(line)
+        run = Run.create(folder, settings, resume=resume)
+        _train(run, source, settings, progress, max_bad_share)
+    return run
+
+
+def _train(
+    run: Run, source: DataSource, settings: TrainSettings, progress: Progress, max_bad_share: float
+) -> None:
+    """Do what is not done yet of a run."""
+    progress.plan(_expected(run, settings, source))
+    work = Training(run, Reader(source, settings, progress, max_bad_share))
+    run.begin(settings, _provenance(work))
+    work.data.warn(progress)
+    work.piece("gan", lambda: train_gan(work))
+    work.piece("encoder", lambda: train_encoder(work))
+    if settings.corrector.steps:
+        work.piece("corrector", lambda: train_corrector(work))
+    work.piece("refiner", lambda: train_refiner(work))
+    work.piece("srgan", lambda: train_srgan(work))
+    work.piece("head", lambda: train_head(work))
+    work.piece("detector", lambda: train_detector(work))
+
+
+def _expected(run: Run, settings: TrainSettings, source: DataSource) -> dict[str, float]:
+    """Return the seconds of each task that is not done yet."""
+    done = run.progress
+    expected_s = training_forecast(settings, sum(item.is_normal for item in source.items("train")))
+    return {task: seconds for task, seconds in expected_s.items() if task not in done}
+
+
+def _provenance(work: Training) -> dict[str, Any]:
+    return {
+        "data": work.reader.source.name,
+        "normals_to_train": len(work.fit.x),
+        "normals_held_out": len(work.held_out.x),
+        "skipped": [f"{s.key}: {s.reason}" for s in work.data.skipped],
+        "passed_over": [str(one) for one in passed_over_by(work.reader.source)],
+        "duplicates": work.data.duplicates,
+        "near_duplicates": work.data.near_duplicates,
+        "images_sha256": work.data.sha256,
+        "started": timestamp(),
+        "machine": machine(),
+    }

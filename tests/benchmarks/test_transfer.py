@@ -1,0 +1,161 @@
+"""benchmarks/transfer: protocols, what is judged, results that are kept, and the table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.transfer import __main__ as command
+from benchmarks.transfer import fast
+from benchmarks.transfer.designs import DESIGNS, Design, design
+from benchmarks.transfer.judge import CHOSEN, SCORES, Measured, judge, mean, softplus_mean, standardised
+from benchmarks.transfer.protocols import DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
+from benchmarks.transfer.table import markdown, read_results
+from keras_sranogan.settings import preset
+from sranogan_edge.errors import DataError, ExitCode, SettingsError
+from sranogan_edge.image.preprocess import PreprocessSpec
+
+TINY = Protocol("tiny", "phantom?train=60&val=10&test=24&size=96")
+SPEC = PreprocessSpec(size=32)
+
+
+@pytest.fixture
+def tiny_design(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the name of a design that takes seconds, on a protocol of drawn images."""
+    changes = {"anomalies": "mixture", "sees": "image", "width": 8, "steps": 4, "pairs": 4}
+    monkeypatch.setitem(DESIGNS, "tiny", Design("tiny", changes))
+    monkeypatch.setitem(PROTOCOLS, "tiny", TINY)
+    small = replace(preset("standard"), preprocess=SPEC, precision="float32")
+    monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
+    return "tiny"
+
+
+def images_of(count: int, seed: int = 0) -> Images:
+    """Images that nothing is read from: so many held-out normals, and as many of each sort to judge."""
+    blank = np.zeros((count, 1, 1, 1), np.uint8)
+    abnormal = np.arange(2 * count) >= count
+    judged = dict.fromkeys(VIEWS, np.zeros((2 * count, 1, 1, 1), np.uint8))
+    groups = np.random.default_rng(seed).permutation(count)
+    return Images(blank, blank, blank, groups, np.ones(count, np.bool_), judged, abnormal, None)
+
+
+def part(shift: float, seed: int, count: int = 200) -> Measured:
+    """A part of 4 numbers that are ``shift`` deviations higher in abnormal images."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(2 * count, 4)).astype(np.float32)
+    rows[count:] += np.float32(shift)
+    return Measured(rows[:0], rng.normal(size=(count, 4)).astype(np.float32), dict.fromkeys(VIEWS, rows))
+
+
+def test_a_part_that_tells_has_its_auroc_and_one_that_does_not_has_none() -> None:
+    """Parts alone and together are judged in each view; false alarms are near the rate asked for."""
+    images, parts = images_of(200), {"late": part(3.0, 1), "map": part(0.0, 2)}
+    found = judge({name: standardised(one, images, 0) for name, one in parts.items()}, images)
+    assert set(found) == {"late", "map", "late + map"}
+    assert found["late"]["plain"]["auroc"] > 0.95
+    assert 0.4 < found["map"]["plain"]["auroc"] < 0.6
+    assert found["map"]["plain"]["auroc"] < found["late + map"]["low_pass"]["auroc"]
+    assert all(one[view]["false_alarms"] < 0.12 for one in found.values() for view in VIEWS)
+
+
+def test_every_score_names_parts_that_are_measured() -> None:
+    """A combination with a misspelt part would be left out of the table without a word."""
+    known = {"map", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16", "bands_4"}
+    known |= {"early", "middle", "late", "places_early", "places_middle", "places_late"}
+    assert {name for score in SCORES.values() for name in score.parts} == known
+    assert CHOSEN in SCORES
+
+
+def test_softplus_lets_no_part_hide_another() -> None:
+    """Where one part says "anomalous" and two "very normal", the mean is low, the softplus mean high."""
+    z = np.array([[6.0, 0.0], [-6.0, 0.0], [-6.0, 0.0]])
+    assert mean(z)[0] < mean(z)[1]
+    assert softplus_mean(z)[0] > softplus_mean(z)[1]
+
+
+def test_images_are_kept(tmp_path: Path) -> None:
+    """A protocol is read once; no image stands on both sides, and what is judged has its masks."""
+    first = read_images(TINY, SPEC, 1, tmp_path)
+    (kept,) = tmp_path.glob("*.npz")
+    written = kept.stat().st_mtime_ns
+    again = read_images(TINY, SPEC, 1, tmp_path)
+    assert kept.stat().st_mtime_ns == written
+    np.testing.assert_array_equal(first.judged["low_pass"], again.judged["low_pass"])
+    assert len(first.fit) + first.original.sum() == 60
+    assert len(first.held) == 2 * first.original.sum()
+    assert first.abnormal.sum() > 0
+    assert first.masks is not None
+    assert (first.masks.any(axis=(1, 2)) <= first.abnormal).all()
+    seen = {one.tobytes() for one in first.fit}
+    assert not seen & {one.tobytes() for one in (*first.held, *first.judged["plain"])}
+
+
+@pytest.mark.skipif(not (DATA / "chest_xray").is_dir(), reason="the chest X-rays are not here")
+def test_sources_do_not_mix() -> None:
+    """Trained on one source's normals, a design is judged by the other's."""
+    from benchmarks.transfer.protocols import _judged, _named
+
+    protocol = PROTOCOLS["chest IM to NORMAL2"]
+    source = protocol.source
+    learned = {item.key for item in source.items("train") if _named(item, protocol.learned)}
+    judged = list(_judged(protocol, source))
+    assert learned
+    assert all(Path(key).name.startswith("IM-") for key in learned)
+    assert all(Path(item.key).name.startswith("NORMAL2-") for item in judged if item.is_normal)
+    assert {item.is_normal for item in judged} == {True, False}
+    assert not learned & {item.key for item in judged}
+
+
+def test_a_judgement_is_made_once_and_stands_in_the_table(
+    tiny_design: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was judged is not trained again, also after a kill; the table has a row for each score."""
+    results = tmp_path / "results"
+    path = fast.run_fast(tiny_design, "tiny", 0, results, tmp_path / "cache")
+    found = json.loads(path.read_text())
+    assert set(found["scores"]) == set(SCORES)
+    assert found["seed"] == 0
+    assert set(found["pixels"]) == {"map", "places_early", "places_middle", "places_late"}
+    assert all(0 <= one["aupro"] <= 1 for one in found["pixels"].values())
+    assert found["normals"]["fit"] + found["normals"]["held_out"] == 60
+    (results / "tiny__tiny__1.making").write_text("{")  # of a process that was killed
+    with monkeypatch.context() as patched:
+        patched.setattr(fast, "train_head", lambda *_: pytest.fail("trained again"))
+        assert fast.run_fast(tiny_design, "tiny", 0, results, tmp_path / "cache") == path
+    path.write_text(json.dumps(found | {"scores": {}}))
+    assert fast.judge_again(path, tmp_path / "cache")
+    assert json.loads(path.read_text()) == found
+    assert not fast.judge_again(path, tmp_path / "another cache")
+    fast.run_fast(tiny_design, "tiny", 1, results, tmp_path / "cache")
+    table = markdown(read_results(results, "plain", "auroc"))
+    rows = [line for line in table.splitlines() if line.startswith("| tiny |")]
+    assert len(rows) == len(SCORES)
+    assert "±" in rows[0]
+    assert "| tiny | mean | worst |" in table
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    """A design that does not exist, and a set that is not on this machine."""
+    with pytest.raises(SettingsError, match="mixture-128"):
+        design("nothing")
+    with pytest.raises(DataError, match=r"no .*nowhere here"):
+        read_images(Protocol("gone", "nowhere"), SPEC, 1, tmp_path)
+
+
+def test_the_command(tiny_design: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``run`` judges, ``table`` prints; a protocol or design of no such name is a usage error."""
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(command, "CACHE", tmp_path / "cache")
+    done = CliRunner().invoke(command.app, ["run", tiny_design, "--seeds", "1", "--protocol", "tiny"])
+    assert done.exit_code == ExitCode.OK, done.output
+    assert "| tiny |" in CliRunner().invoke(command.app, ["table", "--figure", "false_alarms"]).stdout
+    wrong = CliRunner().invoke(command.app, ["run", "nothing", "--protocol", "tiny"])
+    assert wrong.exit_code == ExitCode.USAGE
+    assert (
+        CliRunner().invoke(command.app, ["run", tiny_design, "--protocol", "x"]).exit_code == ExitCode.USAGE
+    )

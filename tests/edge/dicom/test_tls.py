@@ -1,0 +1,180 @@
+"""DICOM over TLS, both ways, with real certificates: known peers are served, all others are not."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+pytest.importorskip("cryptography", reason="cryptography is not installed (the extra 'sign')")
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+
+from sranogan_edge.errors import DicomResultError, SettingsError
+from sranogan_edge.feeds import dicom_receiver
+from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls
+from sranogan_edge.sinks.dicom import DicomSink
+from sranogan_edge.sinks.open import open_sink
+from tests.support.archive_lines import line
+from tests.support.certificates import DAY, Authority
+from tests.support.dicom_archive import Archive, free_port, until
+from tests.support.orthanc import Orthanc
+
+IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+Make = Callable[..., bytes]
+Service = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for certificates."""
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Authority:
+    """The one that both sides know."""
+    return Authority(folder)
+
+
+@pytest.fixture
+def film(tmp_path: Path, make_dicom: Make) -> Path:
+    """An image that was judged."""
+    path = tmp_path / "film.dcm"
+    path.write_bytes(make_dicom(IMAGE))
+    return path
+
+
+def sink_to(port: int, tmp_path: Path, name: str = "PACS", **files: Any) -> DicomSink:
+    """A sink that speaks TLS."""
+    found = open_sink(f"dicoms://127.0.0.1:{port}/{name}", tmp_path / "sinks", pictures=tmp_path, **files)
+    assert isinstance(found, DicomSink)
+    return found
+
+
+def server_side(certificate: Path, key: Path, authority: Authority | None = None) -> ssl.SSLContext:
+    """An archive's context; with ``authority`` it asks for our certificate."""
+    return DicomTls(certificate, key, authority.file if authority else None).context()
+
+
+def test_results_go_to_an_archive_that_both_know(authority: Authority, tmp_path: Path, film: Path) -> None:
+    """Each side shows a certificate of the authority: the result arrives."""
+    archive = Archive(port := free_port(), tls=server_side(*authority.sign("archive"), authority))
+    certificate, key = authority.sign("us")
+    sink = sink_to(port, tmp_path, ca_file=authority.file, cert_file=certificate, key_file=key)
+    sink.write_object(line(heat_map=None), film)
+    assert len(archive.kept) == 1
+    without = sink_to(port, tmp_path, ca_file=authority.file)
+    with pytest.raises(DicomResultError, match="did not take"):
+        without.write_object(line(heat_map=None), film)
+    archive.close()
+    assert len(archive.kept) == 1
+
+
+def test_an_archive_that_cannot_be_trusted_gets_nothing(
+    authority: Authority, tmp_path: Path, film: Path
+) -> None:
+    """Of an unknown authority, for another address, run out, or without TLS: no patient's data leaves."""
+    archives = {
+        "unknown": Authority(authority.folder, "other").sign("foreign"),
+        "another": authority.sign("elsewhere", host="192.0.2.1"),
+        "old": authority.sign("old", until=-DAY),
+    }
+    for files in (*archives.values(), None):
+        archive = Archive(port := free_port(), tls=server_side(*files) if files else None)
+        with pytest.raises(DicomResultError, match="no TLS that both sides accept"):
+            sink_to(port, tmp_path, ca_file=authority.file).write_object(line(heat_map=None), film)
+        archive.close()
+        assert archive.kept == []
+
+
+def test_only_known_senders_are_served(authority: Authority, tmp_path: Path) -> None:
+    """With client_authorities, a sender needs a certificate of one of them; TLS 1.1 is too old."""
+    stranger = Authority(tmp_path, "stranger")
+    tls = DicomTls(*authority.sign("runner"), authority.file)
+    options = DicomReceiverOptions(0, "127.0.0.1", any_caller=True, tls=tls, handshake_s=5.0, pdu_s=5.0)
+    served = []
+    with DicomReceiver(lambda data, identity: None, options) as receiver:
+        for files in (authority.sign("scanner"), stranger.sign("scanner"), None, "old"):
+            context = ssl.create_default_context(cafile=authority.file)
+            if isinstance(files, tuple):
+                context.load_cert_chain(*files)
+            elif files == "old":
+                context.load_cert_chain(*authority.sign("scanner"))
+                context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+            scanner = AE("XRAY1")
+            scanner.add_requested_context(Verification)
+            association = scanner.associate(
+                "127.0.0.1", receiver.port, ae_title="SRANOGAN", tls_args=(context, "127.0.0.1")
+            )
+            served.append(association.is_established and association.send_c_echo().get("Status") == 0)
+            association.abort()
+    assert served == [True, False, False, False]
+
+
+def test_hands_that_are_never_shaken_count_as_connections(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Peers that connect and are silent take places until their time is over; one more is closed at once."""
+    monkeypatch.setattr(dicom_receiver, "_SPARE_CONNECTIONS", 0)
+    tls = DicomTls(*authority.sign("runner"))
+    options = DicomReceiverOptions(0, "127.0.0.1", any_caller=True, max_associations=2, tls=tls, pdu_s=3.0)
+    with DicomReceiver(lambda data, identity: None, options) as receiver, ExitStack() as open_ones:
+        server: Any = receiver._server
+        address = ("127.0.0.1", receiver.port)
+        silent = [open_ones.enter_context(socket.create_connection(address, 10)) for _ in range(2)]
+        assert until(lambda: server._begun == 2)
+        with socket.create_connection(address, 10) as late:
+            assert late.recv(1) == b""
+        assert [one.recv(1) for one in silent] == [b""] * 2  # their time is over
+        assert until(lambda: server._begun == 0)
+
+
+def test_files_that_do_not_belong_together(authority: Authority, tmp_path: Path) -> None:
+    """Refused at the start, not at the first result."""
+    (certificate, _), (_, key) = authority.sign("one"), authority.sign("two")
+    with pytest.raises(SettingsError, match="Name PEM files"):
+        sink_to(11112, tmp_path, ca_file=authority.file, cert_file=certificate, key_file=key)
+
+
+def test_dcmtk_and_orthanc_speak_it(
+    authority: Authority, tmp_path: Path, film: Path, service: Service
+) -> None:
+    """DCMTK's storescu sends to us, and we to Orthanc, over TLS with certificates on both sides."""
+    kept: list[bytes] = []
+    (scanner, scanner_key), (ours, our_key) = authority.sign("dcmtk"), authority.sign("ours")
+    options = DicomReceiverOptions(
+        0, "127.0.0.1", any_caller=True, tls=DicomTls(ours, our_key, authority.file)
+    )
+    with DicomReceiver(lambda data, identity: kept.append(data), options) as receiver:
+        command = [service("storescu"), "+tls", str(scanner_key), str(scanner), "+cf", str(authority.file)]
+        command += ["-aec", "SRANOGAN", "127.0.0.1", str(receiver.port), str(film)]
+        subprocess.run(command, check=True, timeout=60)
+    assert len(kept) == 1
+    certificate, key = authority.sign("orthanc")
+    orthanc = Orthanc(
+        service("Orthanc"),
+        tmp_path / "orthanc",
+        DicomTlsEnabled=True,
+        DicomTlsCertificate=str(certificate),
+        DicomTlsPrivateKey=str(key),
+        DicomTlsTrustedCertificates=str(authority.file),
+    )
+    try:
+        orthanc.start()
+        sink = sink_to(
+            orthanc.dicom, tmp_path, "ORTHANC", ca_file=authority.file, cert_file=ours, key_file=our_key
+        )
+        sink.write_object(line(heat_map=None), film)
+        assert until(lambda: len(orthanc.ask("/instances")) == 1), json.dumps(orthanc.ask("/system"))
+    finally:
+        orthanc.stop()

@@ -1,0 +1,221 @@
+"""The DICOM receiver takes what is allowed, keeps it before it says so; no peer can hold or fill it."""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+
+from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls, open_dicom
+from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.image.dicom_pixels import DX, decode_dicom
+from tests.support.dicom_peer import (
+    CT,
+    IMAGE,
+    Make,
+    Shelf,
+    associate,
+    receiving,
+    request_association,
+    send,
+    until,
+)
+
+pytest.importorskip("pynetdicom", reason="the extra dicom is not installed")
+
+
+def test_an_object_is_kept_with_its_identity(make_dicom: Make) -> None:
+    """What a scanner sends arrives as a whole DICOM file that decodes to the same pixels."""
+    shelf, data = Shelf(), make_dicom(IMAGE)
+    with receiving(shelf) as receiver:
+        assert send(receiver.port, data) == 0x0000
+    ((kept, identity),) = shelf.kept
+    np.testing.assert_array_equal(decode_dicom(kept, source="x")[0].pixels, IMAGE)
+    assert identity["instance_uid"] == str(pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID)
+    assert (identity["calling_ae"], identity["address"]) == ("XRAY1", "127.0.0.1")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("bug")])
+def test_what_cannot_be_kept_is_not_acknowledged(make_dicom: Make, error: Exception) -> None:
+    """Where storing fails, the scanner hears "out of resources" and may try again."""
+    shelf, data = Shelf(error), make_dicom(IMAGE)
+    with receiving(shelf) as receiver:
+        assert send(receiver.port, data) == 0xA700
+        shelf.error = None
+        assert send(receiver.port, data) == 0x0000
+
+
+@pytest.mark.parametrize(("calling", "called"), [("STRANGER", "SRANOGAN"), ("XRAY1", "OTHER")])
+def test_strangers_are_rejected(calling: str, called: str, caplog: pytest.LogCaptureFixture) -> None:
+    """AE titles that are not on the lists get no association and are logged; echo works for others."""
+    with receiving(Shelf()) as receiver:
+        assert associate(receiver.port, calling, called).is_rejected
+        deadline = time.monotonic() + 30  # it is told after the answer was sent
+        while "rejected by our lists" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert f"titled {calling!r}, asked for {called!r}: rejected" in caplog.text
+        friend = associate(receiver.port)
+        assert friend.send_c_echo().Status == 0x0000
+        friend.release()
+
+
+@pytest.mark.parametrize("kinds", [(CT,), (CT, DX)])
+def test_a_sender_of_other_kinds_is_told(kinds: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+    """One that finds its kind is not taken, and goes or hangs up without a word, is in the log once."""
+    scanner = AE("XRAY1")
+    for kind in kinds:
+        scanner.add_requested_context(kind)
+    with receiving(Shelf()) as receiver:
+        association = scanner.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+        if association.is_established:
+            association.release()
+        told = "'XRAY1' sent nothing; it offered kinds that sop_classes does not name: CT Image Storage"
+        assert until(lambda: told in caplog.text)
+        friend = AE("XRAY1")
+        friend.add_requested_context(CT)
+        friend.add_requested_context(Verification)
+        association = friend.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+        assert association.send_c_echo().Status == 0x0000
+        association.release()
+    assert caplog.text.count("sent nothing") == 1
+
+
+def test_a_blank_caller_is_refused_even_where_every_one_may_send() -> None:
+    """An AE title of blanks names nobody."""
+    with receiving(Shelf(), calling=(), any_caller=True) as receiver:
+        answers = {}
+        for calling in (b"", b"ANYBODY"):
+            with socket.create_connection(("127.0.0.1", receiver.port), timeout=10) as client:
+                client.sendall(request_association(calling))
+                answers[calling] = client.recv(10)[0]
+    assert answers == {b"": 7, b"ANYBODY": 2}  # A-ABORT, A-ASSOCIATE-AC
+
+
+def test_a_kind_that_is_not_taken_gets_no_context(make_dicom: Make) -> None:
+    """CT images are not negotiated by default, and are where asked for."""
+    ct = "1.2.840.10008.5.1.4.1.1.2"
+    for kinds, accepted in (((DX,), False), ((DX, ct), True)):
+        with receiving(Shelf(), sop_classes=kinds) as receiver:
+            scanner = AE("XRAY1")
+            scanner.add_requested_context(ct)
+            association = scanner.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+            assert bool(association.accepted_contexts) is accepted
+            association.abort()
+
+
+def test_tls(tmp_path: Path, make_dicom: Make) -> None:
+    """With TLS on, a client that speaks it is served, a plain one is not, a silent one blocks nobody."""
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    try:
+        subprocess.run([*command, *files], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no certificate can be made: {error}")
+    tls = DicomTls(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with receiving(Shelf(), tls=tls, pdu_s=5.0, handshake_s=5.0) as receiver:
+        silent = socket.create_connection(("127.0.0.1", receiver.port))
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        secure = associate(receiver.port, tls_args=(trusting, "localhost"))
+        assert secure.send_c_echo().Status == 0x0000
+        secure.release()
+        assert not associate(receiver.port).is_established
+        silent.close()
+    with (
+        pytest.raises(SettingsError, match="Name PEM files"),
+        receiving(Shelf(), tls=DicomTls(tmp_path, tmp_path)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"calling": ()},
+        {"any_caller": True},
+        {"calling": ("  ",)},
+        {"called": ""},
+        {"called": "SEVENTEENLETTERSX"},
+        {"max_associations": 0},
+        {"idle_s": 0.0},
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
+    """Nobody may send, nobody named, no time: each is refused with what was received."""
+    with pytest.raises(SettingsError, match=r"Received: "):
+        DicomReceiverOptions(11112, **{"calling": ("XRAY1",), **options})
+
+
+def test_a_port_in_use_is_an_error_with_its_cure() -> None:
+    """Two receivers on one port: the second says so."""
+    with receiving(Shelf()) as receiver:
+        options = DicomReceiverOptions(receiver.port, "127.0.0.1", any_caller=True)
+        with pytest.raises(FeedError, match=f"cannot listen on 127.0.0.1, port {receiver.port}"):
+            DicomReceiver(Shelf(), options)
+
+
+def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
+    """Success is sent after ``acknowledge``, not before; equal bytes have an equal key."""
+    feed = open_feed("dicom:127.0.0.1:0?calling=XRAY1", acknowledge_s=1.0)
+    port, data = feed.receiver.port, make_dicom(IMAGE)  # type: ignore[attr-defined]  # the DICOM feed has one
+    statuses: list[int | None] = []
+
+    def scanner() -> None:
+        statuses.extend(send(port, data) for _ in range(3))
+
+    thread = threading.Thread(target=scanner)
+    thread.start()
+    keys = []
+    for arrival in feed:
+        assert arrival.path is not None
+        np.testing.assert_array_equal(decode_dicom(arrival.path.read_bytes(), source="x")[0].pixels, IMAGE)
+        assert len(statuses) == arrival.sequence - 1
+        keys.append(arrival.key)
+        if arrival.sequence != 2:  # the second gets lost
+            arrival.acknowledge()
+        if arrival.sequence == 3:
+            feed.close() if until(lambda: len(statuses) == 3) else pytest.fail("no third answer")
+    thread.join()
+    assert statuses == [0x0000, 0xA700, 0x0000]
+    assert len(set(keys)) == 1
+    assert feed.health.state == "closed"
+
+
+def test_what_is_given_up_is_let_go(make_dicom: Make) -> None:
+    """While the spool takes nothing, what was answered "try again" does not stay in memory."""
+    feed = open_dicom("127.0.0.1:0?calling=XRAY1", acknowledge_s=0.1)
+    statuses = [send(feed.receiver.port, make_dicom(IMAGE)) for _ in range(3)]
+    assert statuses == [0xA700] * 3
+    assert len(feed._waiting) == 0
+    feed.close()
+    assert list(feed) == []
+
+
+@pytest.mark.parametrize("uri", ["dicom:x?calling=A", "dicom:1", "dicom:1?path=/etc", "dicom:1?calling=,A"])
+def test_an_address_that_cannot_be_is_refused(uri: str) -> None:
+    """Not a port, nobody named, unknown option, blank title."""
+    with pytest.raises(SettingsError, match="dicom:"):
+        open_feed(uri)

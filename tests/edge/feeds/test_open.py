@@ -1,0 +1,156 @@
+"""``open_feed``: each URI goes to its opener, and each mistake has its cure."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
+from sranogan_edge.feeds import open as feeds
+from sranogan_edge.feeds.files import FilesFeed
+from sranogan_edge.feeds.open import is_feed_uri, open_feed
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("watch:/in", "watch"),
+        ("dicom:11112", "dicom"),
+        ("camera:/dev/video0", "camera"),
+        ("camera:0", "camera"),
+        ("rtsp://user:word@host:554/one", "rtsp"),
+        ("gst:nvarguscamerasrc ! appsink", "gst"),
+        ("/films/one.MP4", "video"),
+        ("images", "files"),
+        ("./watch:x.png", "files"),
+        ("a:b.png", "files"),
+        ("2026-01-01T10:30:00.mp4", "video"),
+        ("T10:30:00.MP4", "video"),
+        ("scan-10:30.png", "files"),
+        ("/data/x:y.png", "files"),
+        ("me@host:film.dcm", "files"),
+    ],
+)
+def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
+    """The scheme decides; without one, the suffix does."""
+    assert feeds.feed_kind(uri) == kind
+    assert is_feed_uri(uri) == (kind != "files")
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("ftp://host/x", "no feed has the scheme 'ftp'"),
+        ("http://me:secret@host/x", "no feed has the scheme 'http'"),
+        ("watcg:films", "no feed has the scheme 'watcg'. There are: watch:DIR"),
+        ("file:///films", "no feed has the scheme 'file'"),
+        ("video:x.mp4", "no feed has the scheme 'video'"),
+        ("watch:", "Write it like watch:DIR"),
+        ("dicom:", "Write it like dicom:PORT"),
+        ("rtsp:", "Write it like rtsp://HOST/PATH"),
+        ("", "Write it like FILE or FOLDER"),
+    ],
+)
+def test_what_cannot_be_opened_says_how_it_is_written(uri: str, said: str) -> None:
+    """An unknown scheme names those that there are; an empty rest shows an example."""
+    with pytest.raises(SettingsError) as refused:
+        open_feed(uri)
+    assert said in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_that_looks_like_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a file where it exists, and with ./ before it in any case."""
+    monkeypatch.chdir(tmp_path)
+    assert feeds.feed_kind("./day2:b.png") == "files"
+    (tmp_path / "day2:b.png").touch()
+    assert feeds.feed_kind("day2:b.png") == "files"
+    (tmp_path / "day3:films").mkdir()
+    (tmp_path / "day4:films").symlink_to("nowhere")
+    assert feeds.feed_kind("day3:films") == feeds.feed_kind("day4:films") == "files"
+
+
+@pytest.mark.parametrize("name", ["2026-01-01T10:30:00.mp4", "cam:1.mp4", "scan-10:30.png", "/no/x:y.png"])
+def test_a_name_with_a_colon_is_a_file_s(name: str) -> None:
+    """Where it is not there, the error talks of a file and not of addresses."""
+    with pytest.raises(FeedError, match=r"no such (video )?file") as refused:
+        open_feed(name)
+    assert "scheme" not in str(refused.value)
+
+
+def test_a_video_with_a_colon_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg would take what stands before it for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    name = "T10:30:00.avi"
+    video = cv2.VideoWriter("plain.avi", cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 48))
+    video.write(np.full((48, 64, 3), 99, np.uint8))
+    video.release()
+    Path("plain.avi").rename(name)
+    [arrival] = open_feed(name)
+    assert arrival.frame is not None
+    assert arrival.frame.pixels.shape[:2] == (48, 64)
+
+
+def test_a_missing_package_names_its_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extra that is not installed is no traceback."""
+
+    def absent(rest: str) -> None:
+        raise ModuleNotFoundError("No module named 'pynetdicom'", name="pynetdicom")
+
+    monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(open_dicom=absent))
+    with pytest.raises(MissingExtraError, match=r'pip install "\./edge\[dicom\]"'):
+        open_feed("dicom:11112")
+
+
+def test_a_feed_of_a_later_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind whose module is not in this version says so."""
+    monkeypatch.setitem(feeds._KINDS, "gst", feeds._Kind("not_there:open_it", "gst:X"))
+    with pytest.raises(FeedError, match="no such feed yet"):
+        open_feed("gst:x")
+
+
+def test_an_option_that_the_feed_does_not_know(tmp_path: Path) -> None:
+    """It is a mistake in the settings, not a traceback."""
+    with pytest.raises(SettingsError, match="no such option"):
+        open_feed(str(tmp_path), fps=3)
+
+
+def test_files_come_in_order_and_once(tmp_path: Path) -> None:
+    """A folder gives its images, sub-folders too; the keys tell them apart and stay the same."""
+    (tmp_path / "sub").mkdir()
+    for name in ("b.png", "a.jpg", "sub/c.tif", ".hidden.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    first, second = (list(open_feed(str(tmp_path))) for _ in range(2))
+    assert [Path(a.frame_source).name for a in first] == ["a.jpg", "b.png", "c.tif"]
+    assert [a.sequence for a in first] == [1, 2, 3]
+    assert [a.key for a in first] == [a.key for a in second]
+    assert len({a.key for a in first}) == 3
+    assert [a.frame_source for a in open_feed(str(tmp_path / "notes.txt"))] == [str(tmp_path / "notes.txt")]
+    with pytest.raises(FeedError, match="no such file"):
+        FilesFeed(tmp_path / "none")
+
+
+def test_files_without_the_runners_own(tmp_path: Path) -> None:
+    """Folders that are to be left out are, whatever they are called by; others of their name are not."""
+    for name in ("a.png", "out/heat_maps/a.png", "out/b.png", "heat_maps/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    feed = open_feed(str(tmp_path), without=[tmp_path / "out" / ".." / "out" / "heat_maps"])
+    assert [Path(a.frame_source).name for a in feed] == ["a.png", "c.png", "b.png"]
+
+
+def test_a_closed_feed_ends(tmp_path: Path) -> None:
+    """Closing ends it after the file in hand."""
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(b"x")
+    feed = open_feed(str(tmp_path))
+    seen = 0
+    for seen, _ in enumerate(feed, start=1):  # noqa: B007 - counted, not used
+        feed.close()
+    assert seen == 1
+    assert feed.health.state == "closed"

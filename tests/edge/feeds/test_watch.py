@@ -1,0 +1,245 @@
+"""``watch:DIR``: complete files only, each once, in done/ or failed/ at the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.errors import FeedError, SettingsError, SpoolInUseError
+from sranogan_edge.feeds.feed import Arrival
+from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.watch_names import free_name
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[WatchFeed]:
+    """Give a feed on an empty folder, quick enough for tests."""
+    feed = WatchFeed(tmp_path, settle_s=0.1, poll_s=0.02)
+    yield feed
+    feed.close()
+
+
+def taken(feed: WatchFeed, count: int, within_s: float = 20.0) -> list[Arrival]:
+    """The next arrivals: ``count`` of them, or those that came until the time was over."""
+    timer = threading.Timer(within_s, feed.close)
+    timer.start()
+    found: list[Arrival] = []
+    for arrival in feed:
+        found.append(arrival)
+        if len(found) == count:
+            feed.close()
+    timer.cancel()
+    return found
+
+
+def tree(folder: Path) -> list[str]:
+    """The files below ``folder``, but for the lock."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "lock")
+
+
+def test_files_are_taken_and_moved(watch: WatchFeed, tmp_path: Path) -> None:
+    """Sub-folders too; what was scored lies in done/, what was not in failed/, no claim is left."""
+    (tmp_path / "ward" / "a").mkdir(parents=True)
+    for name in ("one.png", "ward/a/two.dcm", "ward/notes.png"):
+        (tmp_path / name).write_text(name)
+    arrivals = taken(watch, 3)
+    assert {a.frame_source for a in arrivals} == {
+        str(tmp_path / n) for n in ("one.png", "ward/a/two.dcm", "ward/notes.png")
+    }
+    assert [a.sequence for a in arrivals] == [1, 2, 3]
+    assert len({a.key for a in arrivals}) == 3
+    for arrival in arrivals:
+        assert arrival.path == arrival.origin
+        assert arrival.path is not None
+        assert arrival.path.read_text() in arrival.frame_source
+        arrival.settle("notes" not in arrival.frame_source)
+    assert tree(tmp_path) == ["done/one.png", "done/ward/a/two.dcm", "failed/ward/notes.png"]
+    assert [p.name for p in (tmp_path / ".sranogan").iterdir()] == ["lock"]
+    assert watch.health.state == "closed"
+
+
+def test_what_is_no_image_stays_and_is_told(
+    watch: WatchFeed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Hidden files, unfinished transfers, what is no image, and done/ stay; the log counts them once."""
+    kept = [
+        ".hidden.png",
+        "film.png.part",
+        "~lock.png",
+        "Thumbs.db",
+        "done/old.png",
+        ".git/x.png",
+        "notes.txt",
+    ]
+    for name in kept:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "broken.png").symlink_to("nowhere.png")
+    caplog.set_level("DEBUG", "sranogan_edge")
+    assert taken(watch, 1, within_s=0.6) == []
+    assert set(kept) <= set(tree(tmp_path))
+    counts = "passed over: 2 hidden, 1 of the system, 2 unfinished, 2 not images; they stay"
+    assert [counts in record.message for record in caplog.records].count(True) == 1
+    assert f"passed over: {tmp_path / 'notes.txt'}: not an image" in caplog.text
+    assert caplog.text.count("leads nowhere: its target nowhere.png is not there") == 1
+    assert "1 unreadable, such as" in watch.health.message
+
+
+def test_what_a_link_leads_to_is_scored_once_and_stays(tmp_path: Path) -> None:
+    """It belongs to another folder: it is not moved, has one key, and comes again once it is another."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "store" / "a").mkdir(parents=True)
+    for name in ("store/a/one.png", "store/two.png"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "in" / "ct").symlink_to("../store/a")
+    (tmp_path / "in" / "two.png").symlink_to("../store/two.png")
+    keys = set()
+    for _ in range(2):
+        feed = WatchFeed(tmp_path / "in", settle_s=0.05, poll_s=0.02)
+        arrivals = taken(feed, 3, within_s=0.6)
+        assert [a.frame_source for a in arrivals] == [
+            str(tmp_path / "in" / name) for name in ("ct/one.png", "two.png")
+        ]
+        keys |= {a.key for a in arrivals}
+        for arrival in arrivals:
+            arrival.settle(True)
+    assert len(keys) == 2
+    assert tree(tmp_path / "store") == ["a/one.png", "two.png"]
+    assert tree(tmp_path / "in") == ["two.png"]
+    (tmp_path / "store" / "two.png").write_bytes(b"another")
+    arrivals = taken(WatchFeed(tmp_path / "in", settle_s=0.05, poll_s=0.02), 3, within_s=0.6)
+    assert len({a.key for a in arrivals} - keys) == 1
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "é" * 125 + "x.png", "b." + "c" * 253])
+def test_the_longest_names(tmp_path: Path, name: str) -> None:
+    """A second file of a name of 255 bytes is moved under a name that is no longer, suffix and all."""
+    free = [free_name(tmp_path / name)]
+    for _ in range(11):
+        free[-1].touch()
+        free.append(free_name(tmp_path / name))
+    assert free[0].name == name
+    assert len({path.name for path in free}) == 12
+    assert all(len(os.fsencode(path.name)) <= 255 for path in free)
+    if name.endswith(".png"):
+        assert all(path.suffix == ".png" for path in free)
+
+
+def test_two_files_of_the_longest_name(tmp_path: Path) -> None:
+    """Both end in done/, and no claim is left."""
+    name = "a" * 251 + ".png"
+    for text in "ab":
+        (tmp_path / name).write_text(text)
+        feed = WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01)
+        [arrival] = taken(feed, 1)
+        arrival.settle(True)
+        assert feed.health.message == ""
+    assert tree(tmp_path) == [f"done/{'a' * 249}-2.png", f"done/{name}"]
+    assert [path.name for path in (tmp_path / ".sranogan").iterdir()] == ["lock"]
+
+
+def test_a_file_is_whole_before_it_is_taken(watch: WatchFeed, tmp_path: Path) -> None:
+    """While somebody writes, it waits; what comes then has every byte."""
+    done = threading.Event()
+
+    def write() -> None:
+        with (tmp_path / "slow.png").open("wb", buffering=0) as file:
+            for _ in range(20):
+                file.write(bytes(100))
+                time.sleep(0.02)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    [arrival] = taken(watch, 1)
+    assert done.is_set()
+    assert arrival.path is not None
+    assert arrival.path.stat().st_size == 2000
+    writer.join()
+
+
+def test_a_renamed_file_is_taken(watch: WatchFeed, tmp_path: Path) -> None:
+    """The way that writers should go: another name until it is complete."""
+    (tmp_path / "film.png.part").write_bytes(b"x")
+    threading.Timer(0.3, lambda: (tmp_path / "film.png.part").rename(tmp_path / "film.png")).start()
+    assert [a.frame_source for a in taken(watch, 1)] == [str(tmp_path / "film.png")]
+
+
+def test_one_name_many_times(tmp_path: Path) -> None:
+    """Each is an object of its own; in done/ they stand side by side."""
+    keys = set()
+    for text in "abc":
+        (tmp_path / "film.png").write_text(text)
+        [arrival] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+        keys.add(arrival.key)
+        arrival.settle(True)
+    assert len(keys) == 3
+    assert tree(tmp_path) == ["done/film-2.png", "done/film-3.png", "done/film.png"]
+    assert (tmp_path / "done" / "film-3.png").read_text() == "c"
+
+
+def test_what_was_taken_and_not_settled_comes_again(watch: WatchFeed, tmp_path: Path) -> None:
+    """After a crash the file has the same key: the spool knows whether it was scored."""
+    (tmp_path / "film.png").write_bytes(b"x")
+    (tmp_path / ".sranogan" / "00000009-empty" / "sub").mkdir(parents=True)  # killed before the rename
+    [before] = taken(watch, 1)
+    [after] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+    assert (before.key, before.frame_source) == (after.key, after.frame_source)
+    after.settle(True)
+    assert tree(tmp_path) == ["done/film.png"]
+    assert not (tmp_path / ".sranogan" / "00000009-empty").exists()
+
+
+def test_a_folder_that_goes_and_comes_back(watch: WatchFeed, tmp_path: Path) -> None:
+    """A share that was unplugged is a state with its reason, not an end."""
+    away = tmp_path.with_name("away")
+    found: list[Arrival] = []
+    thread = threading.Thread(target=lambda: found.extend(taken(watch, 1)))
+    tmp_path.rename(away)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while watch.health.state != "stalled" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "cannot be read (No such file" in watch.health.message
+    away.rename(tmp_path)
+    (tmp_path / "film.png").write_bytes(b"x")
+    thread.join()
+    assert len(found) == 1
+
+
+def test_a_file_that_cannot_be_moved_stays_claimed(watch: WatchFeed, tmp_path: Path) -> None:
+    """It is scored all the same, the health says so, and the next start moves it."""
+    (tmp_path / "film.png").write_bytes(b"x")
+    [arrival] = taken(watch, 1)
+    (tmp_path / "done").rmdir()
+    (tmp_path / "done").write_text("a file in the way")
+    arrival.settle(True)
+    assert "scored but cannot be moved" in watch.health.message
+    (tmp_path / "done").unlink()
+    [again] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+    again.settle(True)
+    assert tree(tmp_path) == ["done/film.png"]
+
+
+def test_what_cannot_be_watched(watch: WatchFeed, tmp_path: Path) -> None:
+    """No folder, no right to write, a second runner, no time: each in words."""
+    with pytest.raises(FeedError, match="no such folder"):
+        open_feed(f"watch:{tmp_path / 'none'}")
+    with pytest.raises(FeedError, match="may not be written to"):
+        open_feed("watch:/proc/self")
+    with pytest.raises(SettingsError, match="settle_s"):
+        open_feed(f"watch:{tmp_path}", settle_s=0)
+    with pytest.raises(SpoolInUseError, match="watch another folder"):
+        open_feed(f"watch:{tmp_path}")
+    script = f"from sranogan_edge.feeds.open import open_feed; open_feed('watch:{tmp_path}')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert f"process {os.getpid()}" in done.stderr

@@ -1,0 +1,323 @@
+"""From measurements to a score, a p-value and a threshold; and what cannot be a density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.density import PARTS, Density, Gaussian
+from sranogan_edge.scoring.heat import HEAT_SHAPE
+
+Array = NDArray[np.float32]
+WIDTHS = {"residual": 5, "head": 3, "map": 1}
+
+
+def whitened(
+    center: NDArray[Any], covariance: NDArray[np.float64], usual: float = 0.0, spread: float = 1.0
+) -> Gaussian:
+    """The density of a known Gaussian."""
+    values, vectors = np.linalg.eigh(covariance)
+    whitening = (vectors / np.sqrt(values)).astype(np.float32)
+    return Gaussian(center.astype(np.float32), whitening, usual, spread)
+
+
+def known_density(*names: str) -> Density:
+    """A density of the parts ``names`` (all of them where none is named), each of its own unit."""
+    parts = {
+        name: whitened(np.full(WIDTHS[name], number), np.eye(WIDTHS[name]), 0.5 * number, number)
+        for number, name in enumerate(PARTS, start=1)
+        if name in (names or PARTS)
+    }
+    heat_center, heat_scale = np.full(HEAT_SHAPE, 2.0, np.float32), np.full(HEAT_SHAPE, 0.5, np.float32)
+    return Density(parts, heat_center, heat_scale, heat_limit=3.0, unit=(1.5, 0.5))
+
+
+def some_measurements(seed: int = 0) -> dict[str, Array]:
+    """Something measured in each part."""
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=width).astype(np.float32) * 3 for name, width in WIDTHS.items()}
+
+
+def test_distance_is_mahalanobis() -> None:
+    """The distance equals sqrt((v - m)' C^-1 (v - m) / D) of a known Gaussian, computed independently."""
+    rng = np.random.default_rng(3)
+    mix = rng.normal(size=(12, 12))
+    covariance = mix @ mix.T + np.eye(12)
+    center, vector = rng.normal(size=12), rng.normal(size=12) * 3
+    expected = math.sqrt((vector - center) @ np.linalg.inv(covariance) @ (vector - center) / 12)
+    found = whitened(center, covariance).distance(vector.astype(np.float32))
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_distance_of_normals_is_about_one() -> None:
+    """Draws from the density itself are at distance 1 on average; its center is at distance 0."""
+    rng = np.random.default_rng(4)
+    gaussian = whitened(np.ones(50), np.diag(np.linspace(0.5, 2, 50)))
+    draws = 1 + rng.normal(size=(200, 50)) * np.sqrt(np.linspace(0.5, 2, 50))
+    distances = [gaussian.distance(row.astype(np.float32)) for row in draws]
+    assert np.mean(distances) == pytest.approx(1, abs=0.03)
+    assert gaussian.distance(gaussian.center) == 0
+
+
+def test_a_single_number_keeps_its_sign() -> None:
+    """Of one number, only a high one is far from the normals: three deviations below count as minus 3."""
+    gaussian = whitened(np.ones(1), np.full((1, 1), 4.0))
+    for off in (-3.0, 0.0, 3.0):
+        assert gaussian.distance(np.array([1 + 2 * off], np.float32)) == pytest.approx(off)
+
+
+def test_standard_distance_has_the_held_out_normals_unit() -> None:
+    """The usual distance is 0, and one spread above it is 1."""
+    gaussian = whitened(np.zeros(4), np.eye(4), usual=2.0, spread=0.5)
+    for distance, expected in ((2.0, 0.0), (2.5, 1.0), (1.0, -2.0)):
+        assert gaussian.standard(np.full(4, distance, np.float32)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("names", [PARTS, ("residual",), ("map",), ("head", "residual")])
+def test_score_is_of_the_parts(names: tuple[str, ...]) -> None:
+    """It is made of the parts in use, each in its own unit; it does not feel the others."""
+    density, measured = known_density(*names), some_measurements()
+    standard = density.standard(measured)
+    assert list(standard) == [name for name in PARTS if name in names]
+    for name, found in standard.items():
+        assert found == density.parts[name].standard(measured[name])
+    mean = np.mean(list(standard.values()))
+    assert density.score(measured) == pytest.approx((mean - 1.5) / 0.5)
+    assert replace(density, unit=(0.0, 1.0)).score(measured) == pytest.approx(mean)
+    for other in set(PARTS) - set(names):
+        assert density.score(measured | {other: measured[other] + 9}) == density.score(measured)
+
+
+def test_order_of_the_parts_leaves_no_trace() -> None:
+    """Parts given in another order make the same bytes and the same score to the bit."""
+    density = known_density()
+    other = replace(density, parts=dict(reversed(list(density.parts.items()))))
+    assert other.to_bytes() == density.to_bytes()
+    assert other.score(some_measurements()) == density.score(some_measurements())
+
+
+def test_heat_map_of_average_heat_is_zero() -> None:
+    """Heat as normals have it on average shows nothing."""
+    density = known_density()
+    assert not density.heat_map(density.heat_center, 64).any()
+
+
+def test_heat_map_counts_standard_deviations() -> None:
+    """The head's map two deviations up reads 2 all over, at the size of the image."""
+    density = known_density()
+    heat = density.heat_center.copy()
+    heat[-1] += 2 * density.heat_scale[-1]
+    found = density.heat_map(heat, 64)
+    assert found.shape == (64, 64)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("names", [PARTS, ("residual", "head"), ("residual", "map"), ("head",)])
+def test_density_round_trip(names: tuple[str, ...]) -> None:
+    """A density survives its bytes to the bit, whichever parts are switched off."""
+    density = known_density(*names)
+    read = Density.from_bytes(density.to_bytes())
+    assert set(read.parts) == set(names)
+    for name in names:
+        one, other = read.parts[name], density.parts[name]
+        np.testing.assert_array_equal(one.center, other.center)
+        np.testing.assert_array_equal(one.whitening, other.whitening)
+        assert one.center.dtype == one.whitening.dtype == np.float32
+        assert (one.usual, one.spread) == (other.usual, other.spread)
+    np.testing.assert_array_equal(read.heat_center, density.heat_center)
+    np.testing.assert_array_equal(read.heat_scale, density.heat_scale)
+    assert (read.heat_limit, read.to_bytes()) == (density.heat_limit, density.to_bytes())
+    assert read.unit == density.unit
+
+
+def test_density_of_the_first_bundles() -> None:
+    """Without a unit the score is the mean of the parts; of a longer residual the first numbers count."""
+    names = [f"{name}_{what}" for name in PARTS for what in ("center", "whitening", "distance")]
+    density = known_density()
+    arrays = arrays_from_bytes(
+        density.to_bytes(), ["parts", *names, "heat_center", "heat_scale", "heat_limit"]
+    )
+    read = Density.from_bytes(arrays_to_bytes(arrays))
+    assert read.unit == (0.0, 1.0)
+    measured = some_measurements()
+    assert read.score(measured) == pytest.approx(np.mean(list(read.standard(measured).values())))
+    longer = measured | {
+        "residual": np.append(measured["residual"], np.float32(99))
+    }  # as it is measured today
+    assert read.score(longer) == read.score(measured)
+
+
+def test_density_without_its_spread_of_distances() -> None:
+    """Bytes that lack one array of a part in use are refused by its name."""
+    names = ["parts", "head_center", "head_whitening", "heat_center", "heat_scale", "heat_limit"]
+    arrays = arrays_from_bytes(known_density("head").to_bytes(), names)
+    with pytest.raises(ValueError, match=r"no array .*head_distance"):
+        Density.from_bytes(arrays_to_bytes(arrays))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parts": np.zeros(3, np.bool_)},
+        {"parts": np.ones(2, np.bool_)},
+        {"parts": np.ones(4, np.bool_)},
+        {"parts": np.ones((3, 1), np.bool_)},
+        {"parts": np.ones(3, np.uint8)},
+        {"head_distance": np.ones(3)},
+        {"unit": np.ones(3)},
+        {"unit": np.array([0.0, 0.0])},
+        {"unit": np.array([np.nan, 1.0])},
+        {"unit": np.array([0.0, np.inf])},
+    ],
+)
+def test_density_of_nonsense_arrays(change: dict[str, NDArray[Any]]) -> None:
+    """No part in use, a wrong count of them, numbers for booleans or a third distance are refused."""
+    fields = [f"{name}_{what}" for name in PARTS for what in ("center", "whitening", "distance")]
+    names = ["parts", *fields, "heat_center", "heat_scale", "heat_limit"]
+    arrays = arrays_from_bytes(known_density().to_bytes(), names)
+    with pytest.raises(ValueError, match=r"not one boolean each|not a mean and a spread|with a spread of"):
+        Density.from_bytes(arrays_to_bytes(arrays | change))
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda part: replace(part, center=part.center[:, None]), "with a whitening"),
+        (lambda part: replace(part, whitening=part.whitening[:, 0]), "with a whitening"),
+        (lambda part: replace(part, center=np.append(part.center, part.center)), "with a whitening"),
+        (lambda part: replace(part, center=part.center * np.float32(np.nan)), "not finite"),
+        (lambda part: replace(part, whitening=part.whitening + np.float32(np.inf)), "not finite"),
+        (lambda part: replace(part, usual=math.nan), "usual distances"),
+        (lambda part: replace(part, usual=math.inf), "usual distances"),
+        (lambda part: replace(part, spread=0.0), "usual distances"),
+        (lambda part: replace(part, spread=-1.0), "usual distances"),
+        (lambda part: replace(part, spread=math.nan), "usual distances"),
+        (lambda part: replace(part, spread=math.inf), "usual distances"),
+    ],
+)
+def test_density_refuses_what_cannot_score(
+    name: str, broken: Callable[[Gaussian], Gaussian], message: str
+) -> None:
+    """A part that would score NaN, or not at all, is refused when read, not first noticed as a score."""
+    density = known_density()
+    parts = {**density.parts, name: broken(density.parts[name])}
+    with pytest.raises(ValueError, match=message):
+        Density.from_bytes(replace(density, parts=parts).to_bytes())
+
+
+scores_lists = st.lists(st.floats(-5, 10, allow_nan=False), min_size=1, max_size=60).map(sorted)
+rates = st.floats(0.001, 0.999)
+
+
+@given(scores=scores_lists, score=st.floats(-6, 12))
+def test_p_value_is_the_share_at_least_as_anomalous(scores: list[float], score: float) -> None:
+    """The p-value equals its definition counted out, and lies in [1 / (n + 1), 1]."""
+    found = Calibration(tuple(scores), 0.05).p_value(score)
+    assert found == (1 + sum(s >= score for s in scores)) / (len(scores) + 1)
+    assert 1 / (len(scores) + 1) <= found <= 1
+
+
+@given(scores=scores_lists, pair=st.tuples(st.floats(-6, 12), st.floats(-6, 12)))
+def test_p_value_falls_as_the_score_rises(scores: list[float], pair: tuple[float, float]) -> None:
+    """A higher score never has a higher p-value."""
+    calibration = Calibration(tuple(scores), 0.05)
+    assert calibration.p_value(max(pair)) <= calibration.p_value(min(pair))
+
+
+@given(scores=scores_lists, rate=rates, score=st.floats(-6, 12))
+def test_flagged_means_p_value_within_the_rate(scores: list[float], rate: float, score: float) -> None:
+    """Above the threshold is the same as a p-value of at most the false-alarm rate."""
+    calibration = Calibration(tuple(scores), rate)
+    assert (score > calibration.threshold) == (calibration.p_value(score) <= rate + 1e-9)
+
+
+@given(
+    count=st.integers(1, 400), rate=st.sampled_from([0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.6, 0.7])
+)
+def test_threshold_is_the_conformal_quantile(count: int, rate: float) -> None:
+    """The threshold is the ceil((n + 1)(1 - rate))-th score, in exact arithmetic, else infinite."""
+    calibration = Calibration(tuple(float(k) for k in range(1, count + 1)), rate)
+    rank = -((-(count + 1) * (100 - round(100 * rate))) // 100)  # ceil, in whole numbers
+    assert calibration.threshold == (rank if rank <= count else math.inf)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32), count=st.integers(20, 300), rate=st.sampled_from([0.05, 0.1, 0.25, 0.5]))
+def test_false_alarms_keep_to_the_rate(seed: int, count: int, rate: float) -> None:
+    """Of exchangeable normals, at most the stated share is flagged, averaged over calibrations."""
+    rng = np.random.default_rng(seed)
+    draws = np.sort(rng.lognormal(size=(400, count)), axis=1)
+    new = rng.lognormal(size=(400, 50))
+    thresholds = np.array([Calibration(tuple(row), rate).threshold for row in draws.tolist()])
+    flagged = (new > thresholds[:, None]).mean(axis=1)
+    assert flagged.mean() <= rate + 5 * flagged.std() / math.sqrt(len(flagged)) + 1e-9
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.9])
+@pytest.mark.parametrize(("own", "frames"), [(1, 1), (1, 7), (4, 4), (4, 3), (4, 9)])
+def test_false_alarms_of_objects_keep_to_the_rate(alike: float, own: int, frames: int) -> None:
+    """However many frames an object has, or a normal, and however alike they are; without waste for one."""
+    rng = np.random.default_rng(0)
+
+    def highest(objects: int, of: int) -> NDArray[np.float64]:
+        frame = rng.normal(0, math.sqrt(1 - alike), (2000, objects, of))
+        return (rng.normal(0, math.sqrt(alike), (2000, objects, 1)) + frame).max(axis=2)
+
+    calibrations = [Calibration(tuple(row), 0.1, own) for row in np.sort(highest(120, own)).tolist()]
+    new = highest(1, frames)[:, 0].tolist()
+    flagged = [
+        score > calibration.threshold_of(frames) for score, calibration in zip(new, calibrations, strict=True)
+    ]
+    assert np.mean(flagged) <= 0.1 + 3 * math.sqrt(0.09 / 2000)
+    if frames % own == 0 and (alike == 0 or frames == own):  # then the p-value is exact
+        limit = calibrations[0].threshold_of(frames)
+        lowest = calibrations[0].p_value_of(frames, math.nextafter(limit, math.inf))
+        assert np.mean(flagged) == pytest.approx(lowest, abs=3 * math.sqrt(0.09 / 2000))
+
+
+@given(scores=scores_lists, rate=rates, score=st.floats(-6, 12), frames=st.integers(1, 40))
+def test_an_object_is_flagged_where_its_p_value_is_within_the_rate(
+    scores: list[float], rate: float, score: float, frames: int
+) -> None:
+    """One frame is an image; more frames have no lower p-value; normals that suffice do, one fewer do not."""
+    calibration = Calibration(tuple(scores), rate)
+    assert calibration.p_value_of(1, score) == pytest.approx(calibration.p_value(score))
+    assert calibration.p_value_of(frames, score) >= calibration.p_value_of(1, score) - 1e-12
+    flagged = score > calibration.threshold_of(frames)
+    assert flagged == (calibration.p_value_of(frames, score) <= rate + 1e-9)
+    needed = calibration.normals_needed(frames)
+    enough = [
+        math.isfinite(Calibration(tuple(range(count)), rate).threshold_of(frames))
+        for count in (needed - 1, needed)
+        if count > 0
+    ]
+    assert enough in ([False, True], [True])
+
+
+@pytest.mark.parametrize(("count", "finite"), [(18, False), (19, True)])
+def test_threshold_needs_enough_normals(count: int, finite: bool) -> None:
+    """A rate of 5 % needs 19 held-out normals; with fewer nothing is ever flagged."""
+    assert math.isfinite(Calibration(tuple(map(float, range(count))), 0.05).threshold) is finite
+
+
+@pytest.mark.parametrize(
+    ("scores", "rate"),
+    [((), 0.05), ((2.0, 1.0), 0.05), ((math.nan,), 0.05), ((math.inf,), 0.05), ((1.0,), 0.0), ((1.0,), 1.0)],
+)
+def test_calibration_that_cannot_be(scores: tuple[float, ...], rate: float) -> None:
+    """Scores or rates from which no threshold can follow are refused at once."""
+    with pytest.raises(SettingsError):
+        Calibration(scores, rate)

@@ -1,0 +1,173 @@
+"""results.jsonl has each result once, in files that do not grow for ever, whoever ends or replaces what."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.service.delivery import Delivery, ResultsLog
+from sranogan_edge.settings.feeds import FilesFeedSettings
+from sranogan_edge.settings.sinks import JsonlSinkSettings, SqliteSinkSettings
+from sranogan_edge.settings.tree import Settings
+from sranogan_edge.sinks.jsonl_files import Rotation
+from sranogan_edge.spool.spool import Cursor, Spool, SpoolLimits
+from tests.support.result_lines import line
+from tests.support.service_bench import wait_for
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    """Give an empty spool."""
+    opened = Spool(tmp_path / "spool", SpoolLimits(min_free_bytes=0))
+    yield opened
+    opened.close()
+
+
+def record(spool: Spool, first: int, last: int) -> None:
+    """Store the results of frames ``first`` to ``last``."""
+    for number in range(first, last + 1):
+        spool.outbox.record(asdict(line(number)), {})
+
+
+def numbers(folder: Path) -> list[int]:
+    """Of every line of every file, oldest first, none of them torn."""
+    files = sorted(folder.glob("results*.jsonl"))  # results.jsonl itself sorts last
+    data = b"".join(file.read_bytes() for file in files)
+    assert not data or data.endswith(b"\n")
+    return [json.loads(one)["number"] for one in data.splitlines()]
+
+
+def deliver(spool: Spool, log: ResultsLog) -> None:
+    """A run that delivers what there is."""
+    Delivery(spool.outbox, {"results.jsonl": log}).close()
+
+
+class KilledError(BaseException):
+    """The process ended here."""
+
+
+def deliver_until(spool: Spool, log: ResultsLog, steps: int) -> bool:
+    """Deliver by hand, and be killed before the cursor of step ``steps`` is kept; True: there was no more."""
+    at = spool.outbox.cursor("results.jsonl")
+    if at is None:
+        at = log.begin()
+        spool.outbox.advance("results.jsonl", at)
+    for step in range(steps + 1):
+        results = spool.outbox.results(at.number, 2)
+        if not results:
+            return True
+        at, error = log.take(results, at)
+        assert error is None
+        if step < steps:
+            spool.outbox.advance("results.jsonl", at)
+    return False
+
+
+@pytest.mark.parametrize("max_bytes", [1, 1000, 1 << 20])
+@pytest.mark.parametrize("before", ["", '{"number": 0}\n'])
+def test_a_kill_before_the_cursor_is_kept(spool: Spool, tmp_path: Path, max_bytes: int, before: str) -> None:
+    """Whichever step it undoes, the first one too, each result is there once, after what was there before."""
+    log = tmp_path / "results.jsonl"
+    log.write_text(before)
+    record(spool, 1, 7)
+    for steps in range(20):
+        if deliver_until(spool, ResultsLog(log, Rotation(max_bytes, keep=None)), steps):
+            break
+    assert numbers(tmp_path) == [*([0] if before else []), *range(1, 8)]
+
+
+def test_full_files_are_closed_and_the_oldest_go(spool: Spool, tmp_path: Path) -> None:
+    """None is larger than its limit and a batch; so many closed ones stay, the newest."""
+    for rotation, kept in ((Rotation(2000, keep=None), None), (Rotation(2000, keep=2), 2)):
+        folder = tmp_path / str(kept)
+        spool.outbox.forget_sinks([])
+        for last in range(1, 401):
+            if kept is None:
+                record(spool, last, last)
+            if last % 40 == 0:
+                deliver(spool, ResultsLog(folder / "results.jsonl", rotation))
+        found = numbers(folder)
+        assert found == list(range(401 - len(found), 401))
+        assert len(found) == 400 if kept is None else len(found) < 400
+        closed = sorted(folder.glob("results-*.jsonl"))
+        assert kept in (None, len(closed))
+        assert len(closed) > 1
+        assert all(file.stat().st_size > 2000 for file in closed)
+
+
+def test_closed_files_are_in_order_whatever_the_clock_says(spool: Spool, tmp_path: Path) -> None:
+    """With the clock set back ten years it is the oldest that go, by number."""
+    log = tmp_path / "results.jsonl"
+    for number in range(1, 6):
+        record(spool, number, number)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "time", lambda day=number: 1e9 - 86_400 * day)
+            deliver(spool, ResultsLog(log, Rotation(1, keep=2)))
+    assert numbers(tmp_path) == [3, 4, 5]
+
+
+@pytest.mark.parametrize("how", ["renamed", "emptied", "replaced"])
+def test_somebody_else_turns_the_file_while_it_runs(spool: Spool, tmp_path: Path, how: str) -> None:
+    """What logrotate leaves is gone on with from its end: no NUL bytes, nothing twice, nothing lost."""
+    log, old = tmp_path / "results.jsonl", tmp_path / "results-0.jsonl"
+    delivery = Delivery(spool.outbox, {"results.jsonl": ResultsLog(log)})
+    record(spool, 1, 50)
+    delivery.announce()
+    wait_for(lambda: log.read_bytes().count(b"\n") == 50)
+    old.write_bytes(log.read_bytes())
+    if how == "renamed":
+        log.unlink()
+    else:
+        log.write_text("" if how == "emptied" else '{"number": 50.5}\n')
+    record(spool, 51, 52)
+    delivery.announce()
+    wait_for(lambda: log.exists() and b'"number": 52' in log.read_bytes())
+    delivery.close()
+    extra = [50.5] if how == "replaced" else []
+    assert numbers(tmp_path) == [*range(1, 51), *extra, 51, 52]
+
+
+def test_a_file_that_comes_back(spool: Spool, tmp_path: Path) -> None:
+    """While its disk was away results went elsewhere; what stands in it then is gone on with, not cut."""
+    log, away = tmp_path / "results.jsonl", tmp_path / "away"
+    record(spool, 1, 3)
+    deliver(spool, ResultsLog(log))
+    log.rename(away)
+    record(spool, 4, 4)
+    deliver(spool, ResultsLog(log))  # the cursor is behind one line; all lines are of one length
+    away.replace(log)
+    record(spool, 5, 5)
+    deliver(spool, ResultsLog(log))
+    assert numbers(tmp_path) == [1, 2, 3, 5]
+
+
+def test_the_place_is_safe_before_and_after_a_turn(spool: Spool, tmp_path: Path) -> None:
+    """A power cut cannot take the cursor back behind a turn; all other steps cost no fsync."""
+    log = ResultsLog(tmp_path / "results.jsonl", Rotation(1000))
+    at = Cursor(3, 900)
+    assert not log.is_turn(at)
+    assert log.is_turn(Cursor(4, 1000))
+    assert log.is_turn(Cursor(4, 0))
+
+
+def test_sinks_that_would_write_to_one_file(tmp_path: Path) -> None:
+    """They are refused when the settings are read, whatever the path is called."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "link").symlink_to(out)
+    feeds = (FilesFeedSettings("in"),)
+    for uri in (f"jsonl:{out}", f"jsonl:{tmp_path / 'link'}", f"jsonl:{out}/../out"):
+        with pytest.raises(SettingsError, match=r"results\.jsonl, as the runner does"):
+            Settings(Path("bundle"), feeds, out, sinks=(JsonlSinkSettings(uri),))
+    pair = (JsonlSinkSettings(f"jsonl:{out}/a"), SqliteSinkSettings(f"sqlite:{out}/a/results.jsonl"))
+    with pytest.raises(SettingsError, match=r"as jsonl:.*/a does"):
+        Settings(Path("bundle"), feeds, out, sinks=pair)
+    Settings(Path("bundle"), feeds, out, sinks=pair[:1])
+    with pytest.raises(SettingsError, match="max_bytes must be above 0"):
+        Rotation(0)

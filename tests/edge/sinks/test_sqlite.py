@@ -1,0 +1,130 @@
+"""Results in a database: each object once, every field its column, and all of it as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.errors import ResultsError
+from sranogan_edge.sinks.sink import record_of
+from sranogan_edge.sinks.sqlite import SqliteSink, export_csv
+from sranogan_edge.sinks.to_csv import main as export_command
+from tests.support.result_lines import line
+
+
+def test_a_repeat_is_no_second_row(tmp_path: Path) -> None:
+    """One result stands in the table once, across a restart; another of the same name stands beside it."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    for one in (line(0), line(1), line(0), line(0, bundle="cd"), line(0, scored_at="later")):
+        sink.write(one)
+    sink.close()
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    sink.write(line(1))
+    reader = sqlite3.connect(tmp_path / "results.sqlite")
+    rows = reader.execute("SELECT file, bundle, scored_at FROM results ORDER BY id").fetchall()
+    first = line(0).scored_at
+    assert rows == [
+        ("0.png", "ab", first),
+        ("1.png", "ab", first),
+        ("0.png", "cd", first),
+        ("0.png", "ab", "later"),
+    ]
+    assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """It is refused and left as it is."""
+    (tmp_path / "results.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(ResultsError, match="not a database"):
+        SqliteSink(tmp_path / "results.sqlite")
+    assert (tmp_path / "results.sqlite").read_bytes().startswith(b"something else")
+
+
+def test_each_field_has_its_column(tmp_path: Path) -> None:
+    """A row holds the whole result, and the table no more than that and the key."""
+    written = line(3, backend_fallback="no driver", frames=4, frame=2, feed="dicom:11112")
+    SqliteSink(tmp_path / "results.sqlite").write(written)
+    with sqlite3.connect(tmp_path / "results.sqlite") as database:
+        database.row_factory = sqlite3.Row
+        row = dict(database.execute("SELECT * FROM results").fetchone())
+    assert row.pop("id") == 1
+    row["milliseconds"] = json.loads(row["milliseconds"])
+    assert row == record_of(written)
+
+
+def test_csv_export(tmp_path: Path) -> None:
+    """Every row with its header; a name that a spreadsheet would compute is made harmless; odd bytes pass."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    names = ["a,b.png", "=HYPERLINK(1)", "line\nbreak.png", os.fsdecode(b"\xff.png")]
+    for name in names:
+        sink.write(line(0, file=name))
+    sink.write(line(1, score=None, verdict="error", error="it is empty"))
+    assert export_csv(tmp_path / "results.sqlite", tmp_path / "out.csv") == 5
+    rows = list(csv.DictReader((tmp_path / "out.csv").open(newline="", encoding="utf-8")))
+    assert [row["file"] for row in rows] == [
+        "a,b.png",
+        "'=HYPERLINK(1)",
+        "line\nbreak.png",
+        "\\udcff.png",
+        "1.png",
+    ]
+    assert (rows[4]["score"], rows[4]["error"]) == ("", "it is empty")
+
+
+def test_a_table_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    """Its rows stay; the columns that came since are there, and empty."""
+    path = tmp_path / "results.sqlite"
+    SqliteSink(path).write(line(0))
+    with sqlite3.connect(path) as database:
+        for column in ("calibration", "reason", "feed", "frame"):
+            database.execute(f"ALTER TABLE results DROP COLUMN {column}")
+    SqliteSink(path).write(line(1, reason="too dark"))
+    with sqlite3.connect(path) as database:
+        rows = database.execute("SELECT file, reason FROM results ORDER BY id").fetchall()
+    assert rows == [("0.png", None), ("1.png", "too dark")]
+
+
+def test_the_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It writes the table while the sink is open; a missing database ends it with what to do."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    sink.write(line(0))
+    assert export_command([str(tmp_path / "results.sqlite"), str(tmp_path / "table.csv")]) == 0
+    assert "1 results in" in capsys.readouterr().out
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 2
+    assert export_command([str(tmp_path / "none.sqlite"), str(tmp_path / "x.csv")]) == 6
+    assert "Check that the database exists" in capsys.readouterr().err
+
+
+def test_csv_help_is_for_users(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what is written and which exit codes there are, and names no exception."""
+    with pytest.raises(SystemExit):
+        export_command(["--help"])
+    told = capsys.readouterr().out
+    assert "apostrophe" in told
+    assert "Exit codes: 0" in told
+    assert "Error" not in told
+
+
+def test_a_csv_export_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    """Neither a missing database nor a full disk makes half a table."""
+    (tmp_path / "out.csv").write_text("old")
+    with pytest.raises(ResultsError, match="cannot export"):
+        export_csv(tmp_path / "none.sqlite", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert not (tmp_path / "none.sqlite").exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_csv_export_to_a_read_only_disk(tmp_path: Path, disk: Path) -> None:
+    """It is answered in our words, though what was begun there cannot be removed either."""
+    SqliteSink(tmp_path / "results.sqlite").write(line(0))
+    (disk / "out.csv.part").write_text("of an earlier attempt")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(ResultsError, match=r"cannot export .* Read-only file system"):
+        export_csv(tmp_path / "results.sqlite", disk / "out.csv")
