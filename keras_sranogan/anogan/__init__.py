@@ -1,0 +1,1 @@
+"""Stage 1: the GAN, the encoder and the latent search."""

@@ -1,0 +1,1 @@
+"""Images to learn from and to judge, whose they are, and which are the same."""

@@ -1,0 +1,1 @@
+"""Stage 4: all stages together, densities of normals, calibration."""

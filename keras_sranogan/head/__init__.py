@@ -1,0 +1,1 @@
+"""Stage 4's network, and the anomalies that it learns to find."""

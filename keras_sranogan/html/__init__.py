@@ -1,0 +1,1 @@
+"""Pages that load nothing, and what is shown on them."""

@@ -1,0 +1,1 @@
+"""All stages in order, and the loop that each of them is trained by."""

@@ -1,0 +1,1 @@
+"""Fine-tuning for int8, by Keras or tensorflow-model-optimization."""

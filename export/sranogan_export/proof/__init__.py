@@ -1,0 +1,1 @@
+"""Proof that the exported graphs compute what Keras does."""

@@ -1,0 +1,1 @@
+"""The networks from plain operators, as graphs of TFLite."""
