@@ -1,17 +1,64 @@
-"""What holds of any file that has to be there after a power cut."""
+"""Files that have to be there after a power cut, whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["sync_folder"]
+__all__ = ["check_target", "sync_folder", "write_whole", "writing_whole"]
+
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # file systems that know no fsync of folders
+
+
+@contextlib.contextmanager
+def writing_whole(path: Path) -> Iterator[BinaryIO]:
+    """Give an open file that becomes ``path`` at the end of the block, on the disk, name and content.
+
+    Until then, and where anything is raised, ``path`` stays as it was; the file is ``path`` with ``.part``.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def check_target(path: Path) -> None:
+    """Raise the OSError that writing ``path`` would, as far as can be told; nothing is left there."""
+    if path.is_dir() or not path.name:
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.touch()
+    temporary.unlink()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write ``content`` as :func:`writing_whole` does."""
+    with writing_whole(path) as file:
+        file.write(content)
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in ``folder`` to disk."""
+    """Force the names in ``folder`` to disk, where its file system can."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
     finally:
         os.close(handle)

@@ -73,11 +73,12 @@ def fit_detector(
         parts, scores = _fit_parts(everything, fold, kept, also)
     center, scale = _heat_statistics(heat[kept])
     peaks = [standard_heat(one, center, scale).max() for one in heat[kept]]
-    usual, spread = float(scores[kept].mean()), float(scores[kept].std()) + FLOOR
+    own = scores[original & kept]
+    usual, spread = float(own.mean()), float(own.std()) + FLOOR
     limit = float(np.quantile(peaks, HEAT_LIMIT_QUANTILE))
     density = Density(parts, center, scale, limit, (usual, spread))
-    standard = (scores[original & kept] - usual) / spread
-    calibration = Calibration(tuple(np.sort(standard).tolist()), settings.false_alarm_rate)
+    standard = np.sort((own - usual) / spread)
+    calibration = Calibration(tuple(standard.tolist()), settings.false_alarm_rate)
     return density, calibration
 
 

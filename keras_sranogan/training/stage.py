@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import tensorflow as tf
 
 from keras_sranogan.progress import Progress
 from sranogan_edge.errors import ResultsError, RunError
+from sranogan_edge.files import write_whole
 
 Step = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
 
@@ -184,10 +184,4 @@ def _note(metrics: Mapping[str, float]) -> str:
 
 def write_json(path: Path, values: Any) -> None:
     """Write ``values`` so that the file is either the old one or the whole new one, never a part."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(values, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, f"{json.dumps(values, indent=2)}\n".encode())

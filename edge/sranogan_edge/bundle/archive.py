@@ -7,11 +7,9 @@ signature, where there is one, is of the manifest, and so of every hash in it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +24,7 @@ from sranogan_edge.errors import (
     BundleSignatureError,
     ResultsError,
 )
+from sranogan_edge.files import writing_whole
 
 SCHEMA_VERSION = 3
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
@@ -54,18 +53,11 @@ def write_archive(
     signed = {SIGNATURE: json.dumps(sign(text, key)).encode()} if key else {}
     if path.is_dir() or not path.name:
         raise ResultsError(f"cannot write the bundle {path}: it is a folder. Name a file in it.")
-    temporary = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, data in {MANIFEST: text, **signed, **members}.items():
-                    archive.writestr(_zip_entry(name), data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with writing_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, data in {MANIFEST: text, **signed, **members}.items():
+                archive.writestr(_zip_entry(name), data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ResultsError(
             f"cannot write the bundle {path}: {error.strerror or error}. "
             "Free some space or name another place."

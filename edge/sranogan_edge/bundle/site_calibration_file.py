@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sranogan_edge import files
 from sranogan_edge.bundle.signature import sign, why_not_signed
 from sranogan_edge.errors import CalibrationError, ResultsError
 
@@ -23,12 +23,8 @@ def check_target(path: Path, key: Path | None = None) -> None:
     """Raise what :func:`write_body` would, before there is anything to write; nothing is left at ``path``."""
     if key:
         sign(b"", key)
-    temporary = _temporary(path)
     try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        temporary.touch()
-        temporary.unlink()
+        files.check_target(path)
     except OSError as error:
         raise _not_written(path, error) from error
 
@@ -48,18 +44,11 @@ def write_body(body: Mapping[str, Any], path: Path, key: Path | None = None) -> 
         "signature": sign(content, key) if key else None,
         "body": body,
     }
-    temporary = _temporary(path)
+    text = json.dumps(document, indent=1, allow_nan=False)
     try:
-        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        files.write_whole(path, f"{text}\n".encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise _not_written(path, error) from error
-
-
-def _temporary(path: Path) -> Path:
-    return path.parent / f"{path.name}.part"
 
 
 def _not_written(path: Path, error: OSError) -> ResultsError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import sys
@@ -29,6 +28,7 @@ from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.commands.terminal import Version, main, run, shown, terminal
 from sranogan_edge.device import read_device
 from sranogan_edge.errors import ExitCode, ResultsError
+from sranogan_edge.files import check_target, write_whole
 from sranogan_edge.runtime.graph import BACKENDS, check_backend
 
 EXIT_CODES = """
@@ -118,20 +118,15 @@ def write_json(path: Path, figures: Report | None) -> None:
     Raises:
         ResultsError: it cannot.
     """
-    temporary = path.with_name(f"{path.name}.part") if path.name else path
     try:
-        temporary.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
+        check_target(path)
         if figures is not None:
-            temporary.replace(path)
+            text = json.dumps(figures, indent=2, allow_nan=False)
+            write_whole(path, f"{text}\n".encode())
     except OSError as error:
         raise ResultsError(
             f"cannot write the report {path}: {error.strerror or error}. Name another place with --json."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -197,7 +197,7 @@ def _stored(pixels: NDArray[Any], name: str) -> NDArray[Any]:
     """``pixels`` as uint8 or uint16 in the machine's byte order; fractions from 0 to 1 fill 16 bits."""
     kind, size = pixels.dtype.kind, pixels.dtype.itemsize
     if kind == "b":
-        return np.where(pixels, np.uint8(255), np.uint8(0))
+        return np.asarray(np.where(pixels, 255, 0), np.uint8)
     if kind == "u" and size <= 2:
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if kind != "f" or size not in (4, 8):

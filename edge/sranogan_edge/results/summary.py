@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sranogan_edge.errors import ResultsError
+from sranogan_edge.files import write_whole
 from sranogan_edge.results.line import NOT_ASKED_FOR, OUT_OF_DOMAIN, RESULT_SCHEMA_VERSION, ResultLine, Scorer
 
 __all__ = ["Summary", "summarise", "write_summary"]
@@ -81,13 +81,10 @@ def summarise(lines: Sequence[ResultLine], *, threshold: float, scorer: Scorer, 
 
 def write_summary(summary: Summary, path: Path) -> None:
     """Write ``summary`` as JSON, whole or not at all; raises ResultsError when it cannot be written."""
-    temporary = path.parent / f"{path.name}.part"
+    text = json.dumps(asdict(summary), indent=2, allow_nan=False)
     try:
-        temporary.write_text(json.dumps(asdict(summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, f"{text}\n".encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ResultsError(
             f"cannot write the summary {path}: {error.strerror or error}. The results themselves are "
             "complete; name another place with --json."

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from sranogan_edge.errors import SpoolError, SpoolFullError
-from sranogan_edge.files import sync_folder
+from sranogan_edge.files import sync_folder, write_whole
 
 __all__ = ["KeptBundles", "digest_of"]
 
@@ -86,13 +86,7 @@ class KeptBundles:
         if hashlib.sha256(content).hexdigest() != digest or digest_of(kept) == digest:
             return
         self._calibrations.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_name(f"{kept.name}.part")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(kept)
-        sync_folder(self._calibrations)
+        write_whole(kept, content)
 
     def note_void(self, bundle: str) -> None:
         """Remember over restarts that this bundle (its SHA-256) took over without a calibration."""

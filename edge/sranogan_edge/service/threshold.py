@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
-import os
 import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.files import sync_folder
+from sranogan_edge.files import write_whole
 from sranogan_edge.results.line import Scorer
 
 __all__ = ["AppliedThreshold"]
@@ -113,17 +111,9 @@ class AppliedThreshold:
         return found
 
     def _write(self, applied: _Applied) -> None:
-        temporary = self._path.with_name(f"{FILE}.part")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(applied), indent=1) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
-            sync_folder(self._path.parent)
+            write_whole(self._path, f"{json.dumps(asdict(applied), indent=1)}\n".encode())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise ResultsError(
                 f"{self._path}: the threshold cannot be kept ({error.strerror or error}), so it was not "
                 "applied. Free some space, and apply it again."

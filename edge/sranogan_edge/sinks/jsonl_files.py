@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.files import sync_folder
 
 __all__ = ["JsonlFiles", "Rotation"]
 
@@ -62,7 +63,7 @@ class JsonlFiles:
         """Make the folder and the file, so that a place that cannot be written to is known now."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.open("ab").close()
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def end(self) -> int:
         """Return the bytes of whole lines; what stands behind the last line break is cut off."""
@@ -122,7 +123,7 @@ class JsonlFiles:
                     file.truncate(start)
                 raise
         if start == 0:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return start + len(data)
 
     def turn(self) -> None:
@@ -133,7 +134,7 @@ class JsonlFiles:
         name = f"{self.path.stem}-{last + 1:06}-{stamp}{self.path.suffix}"
         with contextlib.suppress(FileNotFoundError):
             closed.append(self.path.rename(self.path.with_name(name)))
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         for old in closed[: max(0, len(closed) - self._keep)] if self._keep is not None else ():
             old.unlink(missing_ok=True)
 
@@ -155,13 +156,3 @@ class JsonlFiles:
 
 def _number(closed: Path) -> int:
     return int(closed.stem.split("-")[-2])
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the folder's names on the disk, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import io
 import json
 import sqlite3
 import threading
@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
+from sranogan_edge.files import writing_whole
 from sranogan_edge.results.line import ResultLine
 from sranogan_edge.sinks.sink import record_of
 
@@ -103,23 +104,21 @@ def export_csv(database: Path, path: Path) -> int:
     Raises:
         ResultsError: the database cannot be read, or ``path`` not be written.
     """
-    temporary = path.parent / f"{path.name}.part"
     query = f"SELECT {', '.join(COLUMNS)} FROM results ORDER BY id"
     rows = 0
     try:
         source = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)
         try:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                table = csv.writer(file)
+            with writing_whole(path) as file:
+                text = io.TextIOWrapper(file, "utf-8", newline="")
+                table = csv.writer(text)
                 table.writerow(COLUMNS)
                 for rows, row in enumerate(source.execute(query), start=1):  # noqa: B007 - counts them
                     table.writerow([_harmless(value) for value in row])
+                text.detach()  # which flushes, and leaves the file open
         finally:
             source.close()
-        temporary.replace(path)
     except (OSError, sqlite3.Error) as error:
-        with contextlib.suppress(OSError):  # a disk that is read-only by now keeps it
-            temporary.unlink(missing_ok=True)
         raise ResultsError(
             f"cannot export {database} to {path}: {error}. Check that the database exists and that there is "
             "room for the table."

@@ -134,7 +134,7 @@ def test_a_failed_write_keeps_the_old_bundle(path: Path, monkeypatch: pytest.Mon
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sranogan_edge.bundle.archive.os.fsync", full)
+    monkeypatch.setattr("sranogan_edge.files.os.fsync", full)
     before = path.read_bytes()
     with pytest.raises(ResultsError, match="No space left on device"):
         write_bundle(replace(small_bundle(), model_card="new"), path)

@@ -1,0 +1,77 @@
+"""Files that are there whole, or not at all, and stay over a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.files import check_target, sync_folder, write_whole, writing_whole
+
+
+def test_content_and_name_are_forced_to_disk_in_this_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the content, under another name, then the name: a power cut leaves one of the two."""
+    file, told = tmp_path / "a.json", []
+    file.write_bytes(b"old")
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        kind = "folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "content"
+        told.append((kind, file.read_bytes()))
+        real_sync(descriptor)
+
+    def replace(self: Path, target: Path) -> Path:
+        told.append(("name", file.read_bytes()))
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    write_whole(file, b"new")
+    assert told == [("content", b"old"), ("name", b"old"), ("folder", b"new")]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), ValueError("wrong"), KeyboardInterrupt()])
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
+    """Whatever ends the writing, the file before stays, and no part of a new one."""
+    file = tmp_path / "a.json"
+    file.write_bytes(b"old")
+
+    def fail() -> None:
+        with writing_whole(file) as opened:
+            opened.write(b"ne")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without fsync of folders is no error; a disk that fails is one."""
+
+    def failing(number: int) -> None:
+        def fsync(descriptor: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    failing(errno.EINVAL)
+    sync_folder(tmp_path)
+    failing(errno.EIO)
+    with pytest.raises(OSError, match="Input/output"):
+        sync_folder(tmp_path)
+
+
+def test_a_target_is_tried(tmp_path: Path) -> None:
+    """A folder, or a place that is not there, is told before there is anything to write; nothing is left."""
+    check_target(tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(IsADirectoryError, match="it is a folder"):
+        check_target(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        check_target(tmp_path / "nowhere" / "a.json")
