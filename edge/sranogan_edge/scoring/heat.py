@@ -15,6 +15,7 @@ HEAT_PLANES = ("difference", "brightness", "head")
 HEAT_WEIGHTS = (1.5, 0.7, 1.0)
 HEAT_SHAPE = (len(HEAT_PLANES), HEAT_GRID, HEAT_GRID)
 HEAT_BLUR_CELLS = 1.0
+BRIGHTNESS = HEAT_PLANES.index("brightness")  # also the small image by which foreign ones are told
 
 
 def heat_planes(difference: Image, plain: Image, head_map: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -39,6 +40,6 @@ def standard_heat(
     arguments have ``HEAT_SHAPE``. Normals are at about 1.
     """
     deviations = (heat - center) / scale
-    deviations[1] = np.abs(deviations[1])
+    deviations[BRIGHTNESS] = np.abs(deviations[BRIGHTNESS])
     hot = np.maximum(np.tensordot(np.asarray(HEAT_WEIGHTS, np.float32), deviations, axes=1), 0)
     return np.asarray(cv2.GaussianBlur(hot, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 from sranogan_edge.scoring.density import Density
+from sranogan_edge.scoring.heat import BRIGHTNESS
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.rule import Verdict
 
@@ -74,12 +75,12 @@ def signs_of(plain: NDArray[np.float32], grid: NDArray[np.float32], density: Den
         grid: ``(32, 32)``, the same, its exposure and contrast taken out (:func:`grid_of`).
         density: of the bundle; its mean normal image counts.
     """
-    return {**input_statistics(plain), "likeness": correlation(grid, density.heat_center[1])}
+    return {**input_statistics(plain), "likeness": correlation(grid, density.heat_center[BRIGHTNESS])}
 
 
 def grid_of(made: Measured) -> NDArray[np.float32]:
     """Return the scored image at 32 x 32 pixels, float32, its exposure and contrast taken out."""
-    return np.asarray(made.reconstruction.heat[1], np.float32)
+    return np.asarray(made.reconstruction.heat[BRIGHTNESS], np.float32)
 
 
 def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from keras_sranogan.detector.normals import HeldOutNormals
 from sranogan_edge.scoring.density import Density
 from sranogan_edge.scoring.fingerprint import Signs
+from sranogan_edge.scoring.heat import BRIGHTNESS
 from sranogan_edge.scoring.statistics import signs_of
 
 Images = NDArray[np.float32]
@@ -33,5 +34,5 @@ def signs_of_normals(
         return None
     scores = np.array([density.score(one) for one in measured])
     kept = scores <= np.quantile(scores, 1 - contamination)
-    rows = [signs_of(x, planes[1], density) for x, planes in zip(normals.x, heat, strict=True)]
+    rows = [signs_of(x, planes[BRIGHTNESS], density) for x, planes in zip(normals.x, heat, strict=True)]
     return {name: np.array([row[name] for row in rows])[kept] for name in rows[0]}
