@@ -165,7 +165,7 @@ def evaluate(
     low_pass: Annotated[bool, typer.Option(help="Also compute the low-pass control column.")] = True,
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and the random starts.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the random starts, and of an audit.")] = 0,
     audit: Annotated[bool, typer.Option("--audit", help="Add the shortcut audit (sranogan-audit).")] = False,
     verbose: Verbose = False,
     version: Version = False,

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.detection.ablation_bench import NORMALS, Bench, Rows, Scores, Variant, read_sets, variants
 from keras_sranogan.data.open import open_source
-from keras_sranogan.evaluation import metrics
+from keras_sranogan.evaluation.intervals import auroc_interval
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Terminal
 from keras_sranogan.run import Run
@@ -122,7 +122,7 @@ def _row(
             "fitted_on": len(bench.sets.x[NORMALS]),
         },
         **{key: value for key, value in found.items() if key != "scores"},
-        "auroc_ci": metrics.auroc_interval(found["scores"], abnormal, seed=0),
+        "auroc_ci": auroc_interval(found["scores"], abnormal),
         "difference": difference(found["scores"], reference["scores"], abnormal),
     }
 

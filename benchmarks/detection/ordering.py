@@ -40,6 +40,7 @@ from keras_sranogan.data.load import load_images
 from keras_sranogan.data.open import open_source
 from keras_sranogan.detector.reconstruct import downscale_all
 from keras_sranogan.evaluation import metrics
+from keras_sranogan.evaluation.intervals import auroc_interval
 from keras_sranogan.evaluation.scorers import ANOGAN_LEARNING_RATE, BundleScorer
 from keras_sranogan.html import pictures
 from keras_sranogan.machine import machine, timestamp
@@ -188,7 +189,7 @@ def compare(films: Films, scores: Mapping[str, Numbers], seed: int) -> dict[str,
         for kind in others:
             chosen = films.of(normal) | films.of(kind)
             pair = one[chosen], films.abnormal[chosen]
-            interval = metrics.auroc_interval(*pair, seed)
+            interval = auroc_interval(*pair)
             found["auroc"][name][kind] = {"auroc": metrics.auroc(*pair), "auroc_ci": interval}
         groups = {kind: one[films.of(kind)] for kind in films.kinds}
         found["whiskers"][name] = {k: np.quantile(group, WHISKERS).tolist() for k, group in groups.items()}

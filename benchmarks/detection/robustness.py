@@ -33,6 +33,7 @@ from keras_sranogan.data.open import open_source
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.normals import to_bytes
 from keras_sranogan.evaluation import metrics
+from keras_sranogan.evaluation.intervals import auroc_interval
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Progress, Terminal
 from keras_sranogan.run import Run
@@ -151,7 +152,7 @@ def measure_bundle(
         "bundle_sha256": bundle.sha256,
         "seed": bundle.details["settings"]["seed"],
         "threshold": bundle.calibration.threshold if math.isfinite(bundle.calibration.threshold) else None,
-        "auroc_ci": metrics.auroc_interval(plain.score, plain.abnormal, seed=0),
+        "auroc_ci": auroc_interval(plain.score, plain.abnormal),
         "columns": columns,
     }
 

@@ -35,6 +35,7 @@ from keras_sranogan.data.load import load_images
 from keras_sranogan.data.open import open_source
 from keras_sranogan.detector.reconstruct import downscale_all, predict
 from keras_sranogan.evaluation import metrics
+from keras_sranogan.evaluation.intervals import auroc_interval
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Progress, Terminal
 from keras_sranogan.run import Run
@@ -138,7 +139,7 @@ def rows_of(asked: Asked, path: Path, films: Films, progress: Progress) -> Itera
             "steps": steps,
             "bundle": path.name,
             "auroc": metrics.auroc(score, films.abnormal),
-            "auroc_ci": metrics.auroc_interval(score, films.abnormal, seed=0),
+            "auroc_ci": auroc_interval(score, films.abnormal),
             "final_loss": float(films.losses(verdicts)[normal].mean()),
             "search_bytes": len(bundle.graphs["search"]),
             "bundle_bytes": path.stat().st_size,

@@ -1,7 +1,7 @@
 """AUROC of one score or several at once, with intervals from resamples that all of them share.
 
 ``scores`` is ``(M, N)`` throughout: M models (the seeds of one design), N images; a figure is the mean
-over the models. Resampling draws normals and abnormals apart, as :func:`metrics.auroc_interval` does.
+over the models. Resampling draws normals and abnormals apart.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.evaluation.metrics import INTERVAL, RESAMPLES, auroc
+from keras_sranogan.evaluation.metrics import auroc
 
 Scores = NDArray[np.float64]
 Truth = NDArray[np.bool_]
 
+RESAMPLES = 1000
+INTERVAL = (0.025, 0.975)  # 95 %
 CHANCE = 0.5
 MIN_ADVANTAGE = 0.05  # of the AUROC over chance: below it there is nothing of which a share could be left
 

@@ -21,6 +21,7 @@ from keras_sranogan.data.load import load_images
 from keras_sranogan.data.near_training import near_training
 from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.evaluation import metrics
+from keras_sranogan.evaluation.intervals import auroc_interval
 from keras_sranogan.evaluation.plots import draw_all
 from keras_sranogan.evaluation.report import render_report
 from keras_sranogan.evaluation.scorers import PlainAnogan, Scored, Scorer, open_scorer
@@ -46,7 +47,7 @@ class EvaluationOptions:
         anogan_steps: of the plain AnoGAN search from a random start; for runs only.
         low_pass: also score every image without its fine detail, as a control.
         max_bad_share: the share of images that may be unreadable.
-        seed: of the bootstrap and of the random starts.
+        seed: of the random starts, and of an audit.
         audit: also look for shortcuts, and add what is found to figures, page and pictures.
     """
 
@@ -128,9 +129,9 @@ def evaluate_scorer(
     named = {"sr_anogan": scored.score, "anogan": anogan.score}
     near = near_training(x, reading.images.items, [scorer.facts.prints])
     figures = {
-        **metrics.detection(scored.score, reading.abnormal, scorer.calibration, options.seed),
-        **_low_pass(control, options.seed),
-        **_plain_anogan(reading, scored, anogan, options.seed),
+        **metrics.detection(scored.score, reading.abnormal, scorer.calibration, reading.groups),
+        **_low_pass(control),
+        **_plain_anogan(reading, scored, anogan),
         "baselines": metrics.merge_baselines(
             metrics.baseline_aurocs(reading.statistics, reading.abnormal),
             metrics.baseline_aurocs(control[0].statistics, control[0].abnormal) if control else {},
@@ -214,21 +215,21 @@ def _control(
     return reading, _score(scorer, reading, progress, "scoring the low-pass control").score
 
 
-def _low_pass(control: tuple[Reading, NDArray[np.float64]] | None, seed: int) -> dict[str, Any]:
+def _low_pass(control: tuple[Reading, NDArray[np.float64]] | None) -> dict[str, Any]:
     if control is None:
         return {"auroc_low_pass": None, "auroc_low_pass_ci": None}
-    score, abnormal = control[1], control[0].abnormal
+    score, abnormal, groups = control[1], control[0].abnormal, control[0].groups
     return {
         "auroc_low_pass": metrics.auroc(score, abnormal),
-        "auroc_low_pass_ci": metrics.auroc_interval(score, abnormal, seed),
+        "auroc_low_pass_ci": auroc_interval(score, abnormal, groups),
     }
 
 
-def _plain_anogan(reading: Reading, scored: Scored, anogan: PlainAnogan, seed: int) -> dict[str, Any]:
+def _plain_anogan(reading: Reading, scored: Scored, anogan: PlainAnogan) -> dict[str, Any]:
     abnormal, loss = reading.abnormal, anogan.paper_loss
     return {
         "anogan_auroc": metrics.auroc(anogan.score, abnormal),
-        "anogan_auroc_ci": metrics.auroc_interval(anogan.score, abnormal, seed),
+        "anogan_auroc_ci": auroc_interval(anogan.score, abnormal, reading.groups),
         "anogan_method": anogan.method,
         "anogan": {
             "auroc_paper_loss": metrics.auroc(loss, abnormal) if loss is not None else None,

@@ -31,6 +31,11 @@ class Reading:
         return np.array([not item.is_normal for item in self.images.items])
 
     @property
+    def groups(self) -> NDArray[np.int64]:
+        """``(N,)`` whose image each is, from 0."""
+        return np.unique([item.group for item in self.images.items], return_inverse=True)[1].astype(np.int64)
+
+    @property
     def labels(self) -> list[str]:
         """Name of the class of each image."""
         return [item.label for item in self.images.items]

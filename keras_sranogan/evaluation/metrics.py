@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from keras_sranogan.evaluation.intervals import auroc_interval
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 from sranogan_edge.scoring.conformal import Calibration
@@ -23,8 +24,6 @@ from sranogan_edge.scoring.conformal import Calibration
 Scores = NDArray[np.floating[Any]]
 Truth = NDArray[np.bool_]
 
-RESAMPLES = 1000
-INTERVAL = (0.025, 0.975)  # 95 %
 AUPRO_LIMIT = 0.3  # of false positives
 AUPRO_STEPS = 300
 MAX_PIXELS = 4_000_000  # pixel AUROC takes an even sample of more
@@ -82,12 +81,17 @@ def image_statistics(frame: Frame) -> dict[str, float]:
     return found
 
 
-def detection(scores: Scores, abnormal: Truth, calibration: Calibration, seed: int) -> dict[str, Any]:
-    """The headline figures: AUROC with its interval, AUPRC, and what the normals-only threshold gives."""
+def detection(
+    scores: Scores, abnormal: Truth, calibration: Calibration, groups: NDArray[np.integer[Any]] | None = None
+) -> dict[str, Any]:
+    """The headline figures: AUROC with its interval, AUPRC, and what the normals-only threshold gives.
+
+    ``groups`` ``(N,)`` says whose image each is: images of one patient are not taken for independent ones.
+    """
     threshold = calibration.threshold
     return {
         "auroc": auroc(scores, abnormal),
-        "auroc_ci": auroc_interval(scores, abnormal, seed),
+        "auroc_ci": auroc_interval(scores, abnormal, groups),
         "auprc": auprc(scores, abnormal),
         "threshold": threshold if math.isfinite(threshold) else None,
         **at_threshold(scores, abnormal, threshold),
@@ -140,28 +144,6 @@ def auroc(scores: Scores, abnormal: Truth) -> float | None:
 def auprc(scores: Scores, abnormal: Truth) -> float | None:
     """Average precision; None when there is one class only."""
     return float(average_precision_score(abnormal, scores)) if _both(abnormal) else None
-
-
-def auroc_interval(scores: Scores, abnormal: Truth, seed: int) -> list[float] | None:
-    """95 % percentile interval of the AUROC: normals and abnormals are resampled apart, seeded.
-
-    A resample is a count per image, so the images are sorted once: AUROC is the share of pairs that
-    are in order, ties half.
-    """
-    if not _both(abnormal):
-        return None
-    values, place = np.unique(scores, return_inverse=True)
-    rng, found = np.random.default_rng(seed), np.empty(RESAMPLES)
-    for k in range(RESAMPLES):
-        positive = _resampled(place[abnormal], len(values), rng)
-        negative = _resampled(place[~abnormal], len(values), rng)
-        in_order = positive * (np.cumsum(negative) - negative / 2)
-        found[k] = in_order.sum() / (positive.sum() * negative.sum())
-    return [float(bound) for bound in np.quantile(found, INTERVAL)]
-
-
-def _resampled(places: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    return np.bincount(rng.choice(places, len(places)), minlength=count)
 
 
 def at_threshold(scores: Scores, abnormal: Truth, threshold: float) -> dict[str, float | None]:

@@ -32,7 +32,7 @@ def figures() -> dict[str, Any]:
     named = {"sr_anogan": SCORE, "anogan": 12000 - 500 * SCORE}
     plain = {"laplacian_32": 0.8, "file_bytes": 0.1}
     return {
-        **metrics.detection(SCORE, ABNORMAL, calibration, 0),
+        **metrics.detection(SCORE, ABNORMAL, calibration),
         "auroc_low_pass": 0.9,
         "auroc_low_pass_ci": [0.8, 0.95],
         "anogan_auroc": 0.4,
