@@ -19,6 +19,7 @@ __all__ = ["Access", "Address", "parse_address"]
 COOKIE = "sranogan_token"
 MIN_TOKEN_CHARACTERS = 16
 OPEN_PATHS = ("/healthz", "/readyz")  # say nothing but yes or no
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; "
@@ -107,20 +108,23 @@ class Access:
         await self._app(scope, receive, with_headers)  # type: ignore[arg-type]  # narrower than ASGI's Any
 
     def _refusal(self, request: Request) -> Response | None:
-        if request.url.path in OPEN_PATHS:
+        if request.scope["path"] in OPEN_PATHS:  # what is routed by; an address is made of Host and path
             return None
+        host = _HOST.fullmatch(request.headers.get("host", ""))
+        if not host or len(request.headers.getlist("host")) > 1:
+            return PlainTextResponse("the request's Host is no host name\n", 400)
         names = (self._address.host.lower(), *_LOCAL_NAMES)
-        if not self._address.token and request.url.hostname not in names:
+        if not self._address.token and host[1].strip("[]").lower() not in names:
             # a name that someone points at 127.0.0.1, so that a foreign page could read this one
             return PlainTextResponse(f"open the page as http://{names[0]} or http://localhost\n", 421)
-        if request.method not in ("GET", "HEAD") and not _same_origin(request.headers, request):
+        if request.method not in ("GET", "HEAD") and not _same_origin(request.headers):
             return PlainTextResponse("changes must come from the page itself\n", 403)
         return self._without_token(request) if self._address.token else None
 
     def _without_token(self, request: Request) -> Response | None:
         """Answer requests that do not know the token; one in the address becomes a cookie."""
         named = request.query_params.get("token", "")
-        if named and request.method == "GET" and request.url.path == "/":
+        if named and request.method == "GET" and request.scope["path"] == "/":
             if not self._is_token(named):
                 return PlainTextResponse("wrong token\n", 401)
             answer = RedirectResponse("./", 303)
@@ -137,9 +141,9 @@ class Access:
         return hmac.compare_digest(text.encode(), self._address.token.encode())
 
 
-def _same_origin(headers: Headers, request: Request) -> bool:
+def _same_origin(headers: Headers) -> bool:
     """Whether the page itself sent this: a foreign page cannot add the header without being asked first."""
     origin = headers.get("origin")
     return headers.get("x-sranogan") == "1" and (
-        origin is None or origin.partition("://")[2] == request.url.netloc
+        origin is None or origin.partition("://")[2] == headers.get("host")
     )

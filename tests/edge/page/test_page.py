@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -220,6 +222,33 @@ def test_the_address_that_was_asked_for(board: Board) -> None:
     with serving(board, Address("127.0.0.2", 0)) as url:
         assert json.loads(answer(f"{url}api/state"))["ready"] is True
     assert client(board, Address("::1", 8080), host="[::1]").get("/api/state").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "x/healthz?",
+        "x/healthz#",
+        "x/healthz?@127.0.0.1",
+        "127.0.0.1/readyz",
+        "u@x",
+        "a b",
+        "",
+        "[::1",
+        "x:9999999",
+    ],
+)
+@pytest.mark.parametrize("asked_for", ["GET /api/state", "GET /metrics", "POST /api/threshold"])
+def test_a_host_that_is_no_name_opens_nothing(board: Board, host: str, asked_for: str) -> None:
+    """A Host that would make another path of the address is refused; open is what is routed to an open path."""
+    with serving(board, Address("0.0.0.0", 0, TOKEN)) as url:
+        port = urlsplit(url).port
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=10) as connection:
+            headers = ("X-Sranogan: 1", "Content-Length: 0", "Connection: close")
+            asked = (f"{asked_for} HTTP/1.1", f"Host: {host}", *headers, "", "")
+            connection.sendall("\r\n".join(asked).encode())
+            status = connection.makefile("rb").readline().split()[1]
+    assert status == b"400"
 
 
 def test_a_token_is_asked_for(board: Board) -> None:
