@@ -240,7 +240,7 @@ def test_the_address_that_was_asked_for(board: Board) -> None:
 )
 @pytest.mark.parametrize("asked_for", ["GET /api/state", "GET /metrics", "POST /api/threshold"])
 def test_a_host_that_is_no_name_opens_nothing(board: Board, host: str, asked_for: str) -> None:
-    """A Host that would make another path of the address is refused; open is what is routed to an open path."""
+    """A Host that would make another path of the address is refused, wherever it leads."""
     with serving(board, Address("0.0.0.0", 0, TOKEN)) as url:
         port = urlsplit(url).port
         with socket.create_connection(("127.0.0.1", port or 0), timeout=10) as connection:
