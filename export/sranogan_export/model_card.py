@@ -13,7 +13,7 @@ from keras_sranogan.evaluation.report import threshold_text
 from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.errors import SettingsError
 
-FOREIGN_ALARMS = "4 to 23"  # docs/method/detection.md, false alarms across sources; README, first page
+FOREIGN_ALARMS = "5 to 23"  # docs/method/detection.md, false alarms across sources; README, first page
 CARD = """# Model card: SR-AnoGAN anomaly detector
 
 **What it does.** It scores how unlike the normal images it was trained on an image is. It gives an
