@@ -117,7 +117,7 @@ def test_16_bit_scores_as_8_bit(tiny_bundle: Path, feed: Path, tmp_path: Path) -
     """The same film with 8 and with 16 bits gets the same score, but for 8 bits' rounding."""
     score(tiny_bundle, feed / "normal.png", feed / "deep.png", "--out", tmp_path)
     first, second = lines_in(tmp_path)
-    assert first["score"] == pytest.approx(second["score"], abs=0.06)  # of a normals' spread of 1
+    assert first["score"] == pytest.approx(second["score"], abs=0.2)  # a fifth of the spread of normals
 
 
 def test_figures_as_json(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
