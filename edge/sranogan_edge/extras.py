@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 from sranogan_edge import __version__
+from sranogan_edge.errors import MissingExtraError
 
-__all__ = ["how_to_install"]
+__all__ = ["how_to_install", "missing_extra"]
 
 _DISTRIBUTIONS = {"edge": "sranogan_edge", "export": "sranogan_export"}
 
@@ -23,3 +24,8 @@ def how_to_install(*extras: str, folder: Literal["edge", "export"] = "edge") -> 
         f'pip install "./{folder}[{listed}]" (in a clone of keras-sranogan; from its wheel: '
         f'pip install "{wheel}[{listed}]")'
     )
+
+
+def missing_extra(what: str, package: str | None, extra: str) -> MissingExtraError:
+    """Return the error that ``what`` needs a ``package``, with the command that installs it."""
+    return MissingExtraError(f"{what} needs the package {package}. Run: {how_to_install(extra)}")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from sranogan_edge.device import temperatures
-from sranogan_edge.errors import SettingsError, SranoganError, StaleThresholdError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.errors import SranoganError, StaleThresholdError
+from sranogan_edge.extras import missing_extra
 from sranogan_edge.page.board import Board, Entry, Snapshot
 from sranogan_edge.page.entry import FIELDS
 
@@ -30,9 +30,7 @@ try:
     from sranogan_edge.page.access import Access, Address
     from sranogan_edge.page.metrics import metrics_text
 except ImportError as missing:
-    raise SettingsError(
-        f"the live page needs the package {missing.name}. Run: {how_to_install('page')}"
-    ) from missing
+    raise missing_extra("the live page", missing.name, "page") from missing
 
 __all__ = ["make_app", "state_of"]
 

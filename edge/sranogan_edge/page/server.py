@@ -9,8 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from sranogan_edge.alarms import Alarms
-from sranogan_edge.errors import SettingsError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import missing_extra
 from sranogan_edge.page.access import Address
 from sranogan_edge.page.app import make_app
 from sranogan_edge.page.board import Board
@@ -20,9 +19,7 @@ try:
 
     from sranogan_edge.page.connections import BoundedHttp
 except ImportError as missing:
-    raise SettingsError(
-        f"the live page needs the package {missing.name}. Run: {how_to_install('page')}"
-    ) from missing
+    raise missing_extra("the live page", missing.name, "page") from missing
 
 __all__ = ["serving"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sranogan_edge.errors import MissingExtraError, SettingsError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.extras import missing_extra
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
 from sranogan_edge.settings.feeds import FeedSettings
 from sranogan_edge.settings.secret import read_secret
@@ -150,9 +150,7 @@ class PageSettings:
         try:
             from sranogan_edge.page.access import parse_address
         except ModuleNotFoundError as error:
-            raise MissingExtraError(
-                f"the live page needs the package {error.name}. Run: {how_to_install('page')}"
-            ) from error
+            raise missing_extra("the live page", error.name, "page") from error
         return parse_address(self.serve, read_secret(self.token_file, PAGE_TOKEN, environ))
 
 

@@ -19,8 +19,7 @@ import threading
 import time
 from typing import Any
 
-from sranogan_edge.errors import MissingExtraError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import missing_extra
 from sranogan_edge.sinks.courier import RefusedError, UnreachableError
 from sranogan_edge.sinks.mqtt_options import MqttOptions, discovery_messages
 
@@ -29,7 +28,7 @@ try:
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
     from paho.mqtt.reasoncodes import ReasonCode
 except ModuleNotFoundError as error:
-    raise MissingExtraError(f"MQTT needs the package paho-mqtt. Run: {how_to_install('mqtt')}") from error
+    raise missing_extra("MQTT", "paho-mqtt", "mqtt") from error
 
 __all__ = ["MqttOptions", "MqttTransport", "discovery_messages"]
 

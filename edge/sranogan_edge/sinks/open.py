@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sranogan_edge.errors import MissingExtraError, ResultsError, SettingsError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.errors import ResultsError, SettingsError
+from sranogan_edge.extras import missing_extra
 from sranogan_edge.sinks.courier import Courier, Transport
 from sranogan_edge.sinks.jsonl import JsonlSink
 from sranogan_edge.sinks.outbox import MAX_WAITING, Outbox
@@ -140,9 +140,7 @@ def _dicom(uri: str, outbox: Path, pictures: Path | None, options: Mapping[str, 
     try:
         from sranogan_edge.sinks.dicom import DicomSink, destination_of
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"DICOM results need the package {error.name}. Run: {how_to_install('dicom')}"
-        ) from error
+        raise missing_extra("a DICOM archive", error.name, "dicom") from error
     chosen = {name: options[name] for name in ("heat_map", "report") if name in options}
     destination = destination_of(uri, **{name: options[name] for name in options if name not in chosen})
     return DicomSink(destination, Outbox(outbox), pictures, **chosen)

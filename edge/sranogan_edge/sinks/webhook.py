@@ -15,16 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote_plus, urlsplit
 
-from sranogan_edge.errors import MissingExtraError, SettingsError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.extras import missing_extra
 from sranogan_edge.sinks.courier import RefusedError, UnreachableError
 
 try:
     import urllib3
 except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        f"a webhook needs the package urllib3. Run: {how_to_install('webhook')}"
-    ) from error
+    raise missing_extra("a webhook", "urllib3", "webhook") from error
 
 __all__ = ["WebhookOptions", "WebhookTransport", "sign", "signature_is_valid"]
 
