@@ -126,7 +126,8 @@ def own_shares(found: Mapping[str, list[Row]], bundle: Bundle) -> dict[str, Shar
     """Judge every case, and the normals of the bundle, by the bundle's own rule."""
     if bundle.signs is None:
         raise SettingsError("the bundle does not know its normals' signs: export it again")
-    rule, threshold = DomainRule.of_signs(bundle.signs), bundle.calibration.threshold
+    rule = DomainRule.of_signs(bundle.signs, normals=len(bundle.calibration.scores))
+    threshold = bundle.calibration.threshold
     fitted = [dict(zip(bundle.signs, row, strict=True)) for row in zip(*bundle.signs.values(), strict=True)]
     made = {
         name: Shares(

@@ -7,12 +7,13 @@ is no sign: a gross defect would be called foreign for being gross.
 
 The reach of a sign is its distance from the normals' median, in units of the distance that their most extreme
 value has (or the conformal quantile, where there are enough for one); an image is out of domain where a sign
-reaches farther than its allowance. The allowances are all above 1, so that at most ``rate`` of normals are
-answered so (a union of conformal tests); they were chosen where ill films are not
-(docs/guide/calibration.md).
+reaches farther than its allowance. The allowances were chosen where ill films are not
+(docs/guide/calibration.md); where normals are few they are all widened by one factor, so that at most
+``rate`` of normals are answered so (:mod:`sranogan_edge.scoring.extremes`, docs/method/statistics.md).
 
 Without a site's normals, a bundle's own held-out ones set the limits, jittered copies of them included: these
 stand for other takes, of another machine or another day, and reach farther than the normals as they came.
+They count as many as there are originals.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.frame import Frame
-from sranogan_edge.scoring.conformal import RANK_ROUNDING
+from sranogan_edge.scoring.extremes import normals_for, rank_of, widening
 from sranogan_edge.scoring.fingerprint import FEWEST, Signs
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.statistics import STATISTICS, statistics_of
@@ -76,17 +77,22 @@ class DomainRule:
     Attributes:
         limits: by sign and side (-1 below, 1 above): the median of normals, and where its allowance ends.
         rate: the share of normals that may be called out of domain.
+        normals: how many independent ones set the limits.
+        widened: how many times their allowances are those of :data:`ALLOWANCES`; 1 of enough normals.
     """
 
     limits: Mapping[tuple[str, int], tuple[float, float]]
     rate: float
+    normals: int
+    widened: float
 
     @classmethod
     def of(cls, site: SiteCalibration, rate: float = DEFAULT_RATE) -> DomainRule:
         """Set the limits by the normals of ``site``.
 
-        The rate is kept by the conformal quantiles alone where there are at least 7 / rate - 1 normals; with
-        fewer it is 7 / (n + 1) that they keep to, and the allowances are what makes it smaller.
+        The rate is kept by the conformal quantiles alone, whatever is distributed how, where there are at
+        least 7 / rate - 1 normals; with fewer by the allowances, for tails that are no heavier than
+        exponential.
 
         Raises:
             SettingsError: a rate outside (0, 1), or fewer than 20 normals.
@@ -99,8 +105,13 @@ class DomainRule:
         return cls.of_signs({name: np.asarray(values) for name, values in site.statistics.items()}, rate)
 
     @classmethod
-    def of_signs(cls, signs: Signs, rate: float = DEFAULT_RATE) -> DomainRule:
+    def of_signs(cls, signs: Signs, rate: float = DEFAULT_RATE, normals: int | None = None) -> DomainRule:
         """Set the limits by the ``signs`` of at least 20 normals; other statistics among them are left out.
+
+        Args:
+            signs: of normals, and of copies of them where there are any.
+            rate: the share of normals that may be called out of domain.
+            normals: how many of these are independent, copies not counted; None: each is.
 
         Raises:
             SettingsError: a rate outside (0, 1).
@@ -108,11 +119,28 @@ class DomainRule:
         if not 0 < rate < 1:
             raise SettingsError(f"the share out of domain must be between 0 and 1; received {rate!r}")
         asked = {sign: allowed for sign, allowed in ALLOWANCES.items() if sign[0] in signs}
+        rows = len(next(iter(signs.values())))
+        count = max(FEWEST, min(rows, normals or rows))
+        if not asked:
+            return cls({}, rate, count, 1.0)
+        above = count - rank_of(count, rate / len(asked))
+        factor = widening(asked.values(), count, rate)
         limits = {
-            (name, side): _limit(signs[name], side, rate / len(asked), allowed)
+            (name, side): _limit(signs[name], side, above, factor * allowed)
             for (name, side), allowed in asked.items()
         }
-        return cls(limits, rate)
+        return cls(limits, rate, count, factor)
+
+    @property
+    def note(self) -> str:
+        """What few normals cost, for people; empty where there are enough."""
+        if self.widened == 1:
+            return ""
+        return (
+            f'{self.normals} normals are few to call an image "not like the training data": to call at most '
+            f"{self.rate:.2g} of normals so, it must be {self.widened:.2g} times as far off as with "
+            f"{normals_for([ALLOWANCES[sign] for sign in self.limits], self.rate)} of them"
+        )
 
     def judge(self, statistics: Mapping[str, float]) -> DomainAnswer:
         """Answer for the statistics of one image."""
@@ -136,7 +164,7 @@ def foreign_of(bundle: Bundle, rate: float | None = DEFAULT_RATE) -> Foreign | N
     """
     if rate is None or bundle.signs is None:
         return None
-    rule = DomainRule.of_signs(bundle.signs, rate)
+    rule = DomainRule.of_signs(bundle.signs, rate, normals=len(bundle.calibration.scores))
 
     def foreign(frame: Frame, made: Measurement) -> str:
         return rule.judge(statistics_of(frame, made, bundle.density, bundle.preprocess)).message
@@ -144,10 +172,9 @@ def foreign_of(bundle: Bundle, rate: float | None = DEFAULT_RATE) -> Foreign | N
     return foreign
 
 
-def _limit(values: np.ndarray, side: int, rate: float, allowance: float) -> tuple[float, float]:
-    """Return the median of ``values`` and the point that lies ``allowance`` times as far as their extreme."""
+def _limit(values: np.ndarray, side: int, above: int, allowance: float) -> tuple[float, float]:
+    """Return the median, and what is ``allowance`` times as far as all but ``above`` of the ``values``."""
     ordered = np.sort(side * values)
-    rank = math.ceil((len(ordered) + 1) * (1 - rate) - RANK_ROUNDING)
-    median, extreme = float(np.median(ordered)), float(ordered[min(rank, len(ordered)) - 1])
+    median, extreme = float(np.median(ordered)), float(ordered[len(ordered) - 1 - above])
     reach = max(extreme - median, _SMALLEST_SPREAD)
     return side * median, side * (median + allowance * reach)

@@ -29,6 +29,7 @@ from sranogan_edge.errors import DataError, ImageError, SettingsError, Unreadabl
 from sranogan_edge.image.film import EVERY_FILM, FilmOptions, fields_of_file
 from sranogan_edge.image.reading import read_frames
 from sranogan_edge.scoring.conformal import RANK_ROUNDING, Calibration
+from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.rule import highest
 from sranogan_edge.scoring.statistics import apart, column, grid_of, statistics_of, successive
 from sranogan_edge.site import drift_ks
@@ -204,10 +205,18 @@ def fit(
         apart=apart(as_they_come),
         frames=min(scored.frames),
     )
-    odd = difference(site, detector.bundle.calibration)
-    if odd:
-        told(odd)
+    for message in (difference(site, detector.bundle.calibration), _few(site)):
+        if message:
+            told(message)
     return site
+
+
+def _few(site: SiteCalibration) -> str:
+    """Say what so few normals cost beside the threshold; empty where there are enough."""
+    try:
+        return DomainRule.of(site).note
+    except SettingsError as error:
+        return f'nothing will be answered "not like the training data": {error}'
 
 
 def _tell_not_used(scored: Scored, told: Callable[[str], None]) -> None:

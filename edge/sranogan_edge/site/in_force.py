@@ -47,6 +47,8 @@ class Site:
         if rate is not None:
             try:
                 domain = DomainRule.of(calibration, rate)
+                if domain.note:
+                    _log.info("%s", domain.note)
             except SettingsError as error:  # too few normals: the threshold holds all the same
                 _log.warning('nothing is answered "not like the training data": %s', error)
         measure = partial(statistics_of, density=bundle.density, spec=bundle.preprocess)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.scoring.extremes import chance_beyond
+from sranogan_edge.scoring.fingerprint import SIGNS
 from sranogan_edge.scoring.foreign import ALLOWANCES, DomainRule
 from sranogan_edge.scoring.statistics import correlation, input_statistics
 
@@ -29,16 +35,70 @@ def site(count: int = 200, seed: int = 0) -> SiteCalibration:
     return SiteCalibration("b" * 64, 4, "a stopwatch", 0.05, values, "0" * 64, "normals")
 
 
-def test_few_normals_are_called_so() -> None:
-    """Over 30 calibrations, no more normals are out of domain than the rate says."""
-    rng = np.random.default_rng(1)
+Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
+TAILS: dict[str, Draw] = {
+    "bounded": lambda rng, size: rng.beta(8, 2, size),
+    "normal": lambda rng, size: rng.normal(size=size),
+    "exponential": lambda rng, size: rng.laplace(size=size),
+    "heavier": lambda rng, size: rng.standard_t(5, size),
+}
+
+
+def called_foreign(tails: str, count: int, copies: int = 1) -> float:
+    """Share of new normals that are out of domain by ``count`` others, over 1,000 draws of these."""
+    rng, new = np.random.default_rng(count), 100
     outside = []
-    for seed in range(30):
-        rule = DomainRule.of(site(seed=seed))
-        for _ in range(200):
-            image = {name: float(rng.normal(mean, spread)) for name, (mean, spread) in NORMAL.items()}
-            outside.append(not rule.judge(image).inside)
-    assert np.mean(outside) <= 0.01
+    for _ in range(1000):
+        normals = np.repeat(TAILS[tails](rng, (len(SIGNS), count)), copies, axis=1)
+        rule = DomainRule.of_signs(dict(zip(SIGNS, normals, strict=True)), 0.01, normals=count)
+        found = dict(zip(SIGNS, TAILS[tails](rng, (len(SIGNS), new)), strict=True))
+        off = [side * (found[name] - limit) > 0 for (name, side), (_, limit) in rule.limits.items()]
+        outside.append(np.any(off, axis=0).mean())
+    return float(np.mean(outside))
+
+
+@pytest.mark.parametrize("count", [20, 30, 50, 100])
+@pytest.mark.parametrize("tails", TAILS)
+def test_few_normals_are_called_so(tails: str, count: int) -> None:
+    """At most 1 % of new normals are out of domain by however few; 5 to 9 % of these were by 20."""
+    assert called_foreign(tails, count) <= 0.01
+
+
+def test_copies_do_not_count() -> None:
+    """Fifty normals in five copies each are fifty: they keep the rate, with the allowances of fifty."""
+    assert called_foreign("exponential", 50, copies=5) <= 0.01
+    signs = {name: np.random.default_rng(0).normal(size=250) for name in SIGNS}
+    assert DomainRule.of_signs(signs, normals=50).widened > 1.3
+    assert DomainRule.of_signs(signs).widened == 1
+
+
+@pytest.mark.parametrize(("times", "count", "rank"), [(1.0, 20, 20), (2.5, 20, 20), (1.5, 61, 60)])
+def test_chance_beyond(times: float, count: int, rank: int) -> None:
+    """It is exact for exponential tails: 200,000 draws agree."""
+    draws = np.random.default_rng(count).exponential(size=(200_000, count + 1))
+    ordered, middle = np.sort(draws[:, :count], axis=1), count // 2
+    limit = ordered[:, middle] + times * (ordered[:, rank - 1] - ordered[:, middle])
+    found = float((draws[:, count] > limit).mean())
+    expected = chance_beyond(times, count, rank)
+    assert found == pytest.approx(expected, abs=5 * (expected / 200_000) ** 0.5)
+
+
+def test_few_normals_are_told_of() -> None:
+    """What few normals cost is said, with the number that would do; with that many nothing is."""
+    note = DomainRule.of(site(20)).note
+    assert note.startswith('20 normals are few to call an image "not like the training data"')
+    needed = int(re.search(r"as with (\d+) of them", note)[1])  # type: ignore[index]  # it is there
+    assert DomainRule.of(site(needed - 1)).note
+    assert DomainRule.of(site(needed)).note == ""
+    assert DomainRule.of(site(needed)).widened == 1
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.1, 0.01, 0.001, 1e-5])
+def test_a_smaller_rate_takes_more(rate: float) -> None:
+    """Fewer normals or a smaller rate never narrow an allowance."""
+    factors = [DomainRule.of(site(count), rate).widened for count in (20, 50, 200, 1000)]
+    assert factors == sorted(factors, reverse=True)
+    assert factors[0] >= DomainRule.of(site(20), min(0.9, 2 * rate)).widened >= 1
 
 
 @pytest.mark.parametrize(
