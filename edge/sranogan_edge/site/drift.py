@@ -6,8 +6,9 @@ exchangeable with the calibration's are at most as many as stated, over all stat
 the levels bounds them, whatever depends on what).
 
 Images that follow each other may be alike, frames of a camera nearly equal. The window then counts as fewer
-images (:mod:`sranogan_edge.site.drift_order`); look at every so many with ``stride``, so that enough remain.
-How alike they are is compared with the calibration as well.
+images, by how alike they look (:mod:`sranogan_edge.site.drift_order`) and by how each statistic depends on
+the one before (:mod:`sranogan_edge.site.long_run`), whichever leaves fewer; the calibration, too.
+Look at every so many with ``stride``, so that enough remain. How alike images are is compared as well.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sranogan_edge.errors import SettingsError
 from sranogan_edge.scoring.statistics import STATISTICS, correlation
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.drift_order import Order
+from sranogan_edge.site.long_run import LongRun
 
 __all__ = ["DriftMonitor", "DriftSettings", "DriftState"]
 
@@ -70,7 +72,8 @@ class DriftState:
         reasons: why, one sentence each; empty without an alarm.
         seen: images so far.
         tested: windows so far; until the first is full nothing is known.
-        effective: how many independent images the last window was worth.
+        effective: how many independent images the last window was worth, for the statistic that it was worth
+            most for.
     """
 
     alarm: bool = False
@@ -100,10 +103,11 @@ class DriftMonitor:
         self.settings = settings or DriftSettings()
         self.state = DriftState()
         self._whose = "usual images" if site.usual else "normals"
-        self._reference = {
-            name: np.sort(np.asarray(values, np.float64))
-            for name, values in (site.usual or site.statistics).items()
+        as_they_came = {
+            name: np.asarray(values, np.float64) for name, values in (site.usual or site.statistics).items()
         }
+        self._reference = {name: np.sort(values) for name, values in as_they_came.items()}
+        self._long_run = LongRun(np.stack(list(as_they_came.values()), axis=1))
         self._order = Order(site.successive, site.apart)
         self._compares_order = bool(site.successive) and (self._order.is_sequence or not of_camera)
         self._sees_frozen = not of_camera
@@ -119,8 +123,7 @@ class DriftMonitor:
                 "images, or allow more alarms."
             )
         if self._compares_order:
-            pairs = [self._order.effective_pairs(count) for count in (len(site.successive), window // 2)]
-            self._order_limit = drift_ks.critical_distance(self.level, *pairs)
+            self._long_run_of_pairs = LongRun(np.asarray(site.successive, np.float64)[:, None])
         self._values: NDArray[np.float64] = np.zeros((window, len(names)))
         self._alike: NDArray[np.float64] = np.zeros(window)  # each image to the one before; NaN: not known
         self._filled = self._equal = 0
@@ -146,8 +149,12 @@ class DriftMonitor:
             self._filled += 1
         effective = self.state.effective
         if self._filled == self.settings.window:
-            effective = self._order.effective(self.settings.window, self._alike)
-            self._drifted = (*self._test(effective), *self._test_order())
+            worth = np.minimum(
+                self._order.effective(self.settings.window, self._alike),
+                self.settings.window / self._long_run.add(self._values),
+            )
+            effective = max(1, int(worth.max()))
+            self._drifted = (*self._test(worth), *self._test_order())
             self._filled, tested = 0, tested + 1
         reasons = (*self._frozen(), *self._drifted)
         self.state = DriftState(bool(reasons), reasons, seen, tested, effective)
@@ -164,13 +171,16 @@ class DriftMonitor:
             return ()
         return (f"the picture is frozen: {equal} images in a row are equal. Look at the camera or scanner.",)
 
-    def _test(self, effective: int) -> Sequence[str]:
-        """Compare each statistic of the window, which counts as ``effective`` independent images."""
+    def _test(self, worth: NDArray[np.float64]) -> Sequence[str]:
+        """Compare each statistic of the window, which is ``worth`` ``(S,)`` independent images."""
         reasons = []
         for index, (name, reference) in enumerate(self._reference.items()):
             values = self._values[:, index]
             gap = drift_ks.distance(values, reference)
-            if gap < self.limit or drift_ks.p_value(gap, self._count, effective) > self.level:
+            if gap < self.limit:
+                continue
+            share = worth[index] / len(values)
+            if self._is_chance(gap, min(self._count, share * len(reference)), worth[index]):
                 continue
             reasons.append(self._reason(STATISTICS[name], values, reference))
         return reasons
@@ -180,9 +190,17 @@ class DriftMonitor:
         values, reference = self._alike[1::2], np.asarray(self._order.successive)
         if not self._compares_order or np.isnan(values).any():
             return ()
-        if drift_ks.distance(values, reference) < self._order_limit:
+        share = 1 / float(self._long_run_of_pairs.add(values[:, None])[0])
+        pairs = [
+            min(self._order.effective_pairs(count), share * count) for count in (len(reference), len(values))
+        ]
+        if self._is_chance(drift_ks.distance(values, reference), *pairs):
             return ()
         return (self._reason("likeness of successive images", values, reference),)
+
+    def _is_chance(self, gap: float, calibration: float, window: float) -> bool:
+        """Whether samples that are worth so many may lie ``gap`` apart by chance."""
+        return drift_ks.p_value(gap, max(1, int(calibration)), max(1, int(window))) > self.level
 
     def _reason(self, what: str, values: NDArray[np.float64], reference: NDArray[np.float64]) -> str:
         now, then = float(np.median(values)), float(np.median(reference))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -41,6 +43,7 @@ def p_value(gap: float, n: int, m: int) -> float:
     return float(np.clip(1 - staying.sum(), 0, 1))
 
 
+@lru_cache(maxsize=64)
 def critical_distance(chance: float, n: int, m: int) -> float:
     """The smallest distance that is at most this likely between samples of one distribution.
 
