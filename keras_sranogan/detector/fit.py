@@ -23,18 +23,31 @@ from sranogan_edge.scoring.heat import HEAT_PLANES, standard_heat
 
 HEAT_LIMIT_QUANTILE = 0.75
 FLOOR = 1e-6
+FLOOR_SHARE = 0.01  # of the other features' usual deviation: what one is taken to vary by at least
 TRIMMING_PASSES = 3
 
 
 def fit_gaussian(features: NDArray[np.float32]) -> Gaussian:
-    """Fit ``(N, D)`` (Ledoit-Wolf shrinkage, on standardised features); distances are not yet scaled."""
+    """Fit ``(N, D)`` (Ledoit-Wolf shrinkage, on standardised features); distances are not yet scaled.
+
+    A feature that hardly varies here may vary elsewhere: it is taken to do so by ``FLOOR_SHARE`` of what the
+    others do, on its own account.
+    """
     center = features.mean(axis=0, dtype=np.float64)
-    scale = features.std(axis=0, dtype=np.float64) + FLOOR
-    covariance = LedoitWolf(assume_centered=True).fit((features - center) / scale)
-    values, vectors = np.linalg.eigh(covariance.covariance_)
+    deviation = features.std(axis=0, dtype=np.float64)
+    scale = np.maximum(deviation + FLOOR, _least_deviation(deviation))
+    covariance = LedoitWolf(assume_centered=True).fit((features - center) / scale).covariance_
+    own = np.where(scale > deviation + FLOOR, 1 - np.square(deviation / scale), 0)
+    values, vectors = np.linalg.eigh(covariance + np.diag(own))
     upright = vectors * np.where(vectors.sum(axis=0) < 0, -1, 1)  # the sign of an eigenvector is anybody's
     whitening = upright / np.sqrt(np.maximum(values, FLOOR)) / scale[:, None]
     return Gaussian(center.astype(np.float32), whitening.astype(np.float32))
+
+
+def _least_deviation(deviation: NDArray[np.float64]) -> float:
+    """Return the deviation below which a feature counts as constant, by that of the others ``(D,)``."""
+    varying = deviation[deviation > FLOOR]
+    return FLOOR_SHARE * float(np.median(varying)) if len(varying) else 0.0
 
 
 def fit_detector(

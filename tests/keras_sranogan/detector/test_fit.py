@@ -74,15 +74,41 @@ def test_distance_grows_outside() -> None:
     assert along[0] < along[1] < along[2]
 
 
-def test_a_feature_that_never_varies() -> None:
-    """A feature that is the same in all normals makes no division by zero, and a change of it is far."""
-    features = normals(100, 3)["residual"]
-    features[:, 2] = 1.5
+@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-4])
+def test_a_feature_that_never_varies(noise: float) -> None:
+    """A feature that hardly varied in the fit may do so elsewhere: a change is measured by the others'."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(500, 10)).astype(np.float32)
+    features[:, 2] = 1.5 + noise * features[:, 2]
     gaussian = fit_gaussian(features)
     gaussian.check()
+    new = rng.normal(size=(1000, 10)).astype(np.float32)
+    new[:, 2] = 1.5 + 0.01 * new[:, 2]
+    distances = [gaussian.distance(row) for row in new]
+    assert np.mean(distances) == pytest.approx(1, abs=0.05)
     changed = gaussian.center.copy()
-    changed[2] += 0.1
-    assert gaussian.distance(changed) > 100
+    changed[2] += 0.01
+    assert gaussian.distance(changed) < 0.5  # it was 1,618
+    changed[2] += 1
+    assert gaussian.distance(changed) > 20
+
+
+def test_features_that_are_all_constant() -> None:
+    """Nothing varies, so nothing says by how much: still a density, and another image is far."""
+    gaussian = fit_gaussian(np.full((30, 4), 0.7, np.float32))
+    gaussian.check()
+    assert gaussian.distance(gaussian.center) == 0
+    assert gaussian.distance(gaussian.center + np.float32(0.1)) > 100
+
+
+def test_small_features_count_in_full() -> None:
+    """A hundredth of what the others vary by is a feature like any other."""
+    features = np.random.default_rng(4).normal(size=(4000, 9)).astype(np.float32)
+    features[:, 0] *= 0.02
+    gaussian = fit_gaussian(features)
+    changed = gaussian.center.copy()
+    changed[0] += 0.02 * 9
+    assert gaussian.distance(changed) == pytest.approx(9 / 3, rel=0.05)
 
 
 def test_scores_of_normals_are_about_zero() -> None:
