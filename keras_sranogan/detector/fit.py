@@ -2,12 +2,14 @@
 
 No abnormal image and no label is used. The normals here were not seen by the networks. Each of
 their calibration scores comes from densities fitted on the other folds (cross-conformal, Vovk
-2015), so that a new normal's score and theirs are alike; the unit of each part's distance is the
-spread of just these.
+2015), so that a new normal's score and theirs are alike. Means and deviations that anything is told
+in (the parts, the score, the heat map's limit) are those of normals as they came: jittered copies
+widen densities, and count for nothing else.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -19,11 +21,13 @@ from sklearn.covariance import LedoitWolf
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density, Gaussian
-from sranogan_edge.scoring.heat import HEAT_PLANES, standard_heat
+from sranogan_edge.scoring.heat import HEAT_PLANES, enlarged, standard_heat
+from sranogan_edge.scoring.residual import HEAT_GRID
 
 HEAT_LIMIT_QUANTILE = 0.75
 FLOOR = 1e-6
 FLOOR_SHARE = 0.01  # of the other features' usual deviation: what one is taken to vary by at least
+DISPLAYED = 4 * HEAT_GRID  # side that the heat map's limit is taken at
 TRIMMING_PASSES = 3
 
 
@@ -75,7 +79,7 @@ def fit_detector(
     fold = folds_of(groups, settings.folds, seed)
     everything = {name: measured[name] for name in settings.parts}
     kept, also = np.ones(len(fold), np.bool_), trained_on
-    parts, scores = _fit_parts(everything, fold, kept, also)
+    parts, scores = _fit_parts(everything, fold, kept, original, also)
     for _ in range(TRIMMING_PASSES if settings.contamination else 0):
         kept = scores <= np.quantile(scores, 1 - settings.contamination)
         also = {
@@ -83,12 +87,11 @@ def fit_detector(
             for name in also
             if name in parts
         }
-        parts, scores = _fit_parts(everything, fold, kept, also)
+        parts, scores = _fit_parts(everything, fold, kept, original, also)
     center, scale = _heat_statistics(heat[kept])
-    peaks = [standard_heat(one, center, scale).max() for one in heat[kept]]
     own = scores[original & kept]
     usual, spread = float(own.mean()), float(own.std()) + FLOOR
-    limit = float(np.quantile(peaks, HEAT_LIMIT_QUANTILE))
+    limit = _heat_limit(heat[original & kept], center, scale)
     density = Density(parts, center, scale, limit, (usual, spread))
     standard = np.sort((own - usual) / spread)
     calibration = Calibration(tuple(standard.tolist()), settings.false_alarm_rate)
@@ -108,18 +111,30 @@ def _heat_statistics(heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], ND
     return center, scale + np.float32(FLOOR)
 
 
+def _heat_limit(heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]) -> float:
+    """Return what at most one normal in four exceeds somewhere (split conformal), as it is displayed."""
+    peaks = np.sort([enlarged(standard_heat(one, center, scale), DISPLAYED).max() for one in heat])
+    rank = min(math.ceil((len(peaks) + 1) * HEAT_LIMIT_QUANTILE), len(peaks))
+    return max(float(peaks[rank - 1]), FLOOR)
+
+
 def _fit_parts(
     measured: Mapping[str, NDArray[np.float32]],
     fold: NDArray[np.int64],
     kept: NDArray[np.bool_],
+    original: NDArray[np.bool_],
     also: Mapping[str, NDArray[np.float32]],
 ) -> tuple[dict[str, Gaussian], NDArray[np.float64]]:
-    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold means of the parts."""
+    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold means of the parts.
+
+    The unit of each part is that of the ``original`` rows among them.
+    """
     parts, standard = {}, []
     for name, rows in measured.items():
         extra = also.get(name, rows[:0])
         distances = out_of_fold(rows, fold, kept, extra)
-        usual, spread = float(distances[kept].mean()), float(distances[kept].std()) + FLOOR
+        own = distances[kept & original]
+        usual, spread = float(own.mean()), float(own.std()) + FLOOR
         gaussian = fit_gaussian(np.concatenate([rows[kept], extra]))
         parts[name] = replace(gaussian, usual=usual, spread=spread)
         standard.append((distances - usual) / spread)

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
-from sranogan_edge.scoring.heat import HEAT_SHAPE, standard_heat
+from sranogan_edge.scoring.heat import HEAT_SHAPE, enlarged, standard_heat
 
 Array = NDArray[np.float32]
 
@@ -32,7 +31,7 @@ class Gaussian:
     Attributes:
         center: ``(D,)`` float32, the mean.
         whitening: ``(D, K)`` float32 with squared norm ``|(v - center) @ whitening|^2`` = Mahalanobis^2.
-        usual: mean distance of normals that this density was not fitted to.
+        usual: mean distance of normals, as they came, that this density was not fitted to.
         spread: its standard deviation, positive.
     """
 
@@ -71,10 +70,10 @@ class Density:
         parts: the density of each part in use, by name (:data:`PARTS`); at least one.
         heat_center: ``HEAT_SHAPE`` float32, mean heat of normals.
         heat_scale: ``HEAT_SHAPE`` float32, its standard deviation, positive.
-        heat_limit: heat (in standard deviations) that one held-out normal in four exceeds somewhere;
-            display is scaled by it.
-        unit: mean and standard deviation of the mean of the parts, over held-out normals. Bundles of earlier
-            versions go without it.
+        heat_limit: heat (in standard deviations) that one normal in four exceeds somewhere, as it is
+            displayed; display is scaled by it.
+        unit: mean and standard deviation of the mean of the parts, over held-out normals as they came.
+            Bundles of earlier versions go without it.
     """
 
     parts: Mapping[str, Gaussian]
@@ -147,9 +146,7 @@ class Density:
 
     def heat_map(self, heat: Array, size: int) -> Array:
         """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; usual is 1."""
-        standard = standard_heat(heat, self.heat_center, self.heat_scale)
-        enlarged = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
-        return np.maximum(np.asarray(enlarged, dtype=np.float32), 0)
+        return enlarged(standard_heat(heat, self.heat_center, self.heat_scale), size)
 
 
 def _unit(stored: NDArray[Any]) -> tuple[float, float]:

@@ -30,6 +30,12 @@ def heat_planes(difference: Image, plain: Image, head_map: NDArray[np.float32]) 
     return np.stack([difference, on_grid(standardise(plain[..., 0])), np.asarray(head, dtype=np.float32)])
 
 
+def enlarged(standard: NDArray[np.float32], size: int) -> Image:
+    """Return :func:`standard_heat` as it is displayed, ``(size, size)`` float32, at least 0."""
+    wide = cv2.resize(standard, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.maximum(np.asarray(wide, dtype=np.float32), 0)
+
+
 def standard_heat(
     heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
