@@ -188,7 +188,7 @@ class Bench:
         found = []
         for i in range(0, len(x), BATCH):
             low = downscale_all(enhance_all(x[i : i + BATCH], spec), self.settings.search_size)
-            found.append(search(low, batch=BATCH, seed=i).generated)
+            found.append(search(low, batch=BATCH).generated)
             self._progress.advance(min(i + BATCH, len(x)))
         return {"g": np.concatenate(found)}
 

@@ -9,6 +9,7 @@ tested against this file.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,24 +62,28 @@ class LatentSearch:
         self._run = tf.function(self._search, reduce_retracing=True, autograph=False)
 
     def __call__(self, x_low: NDArray[np.float32], *, batch: int = 64, seed: int = 0) -> SearchResult:
-        """Search all images of ``x_low`` ``(N, S, S, 1)`` in [0, 1]; of several restarts the best is kept."""
-        found = [self._search_batch(x_low[i : i + batch], seed, i) for i in range(0, len(x_low), batch)]
+        """Search all images of ``x_low`` ``(N, S, S, 1)`` in [0, 1]; of several restarts the best is kept.
+
+        A random start is a function of the image and the ``seed``: neither ``batch`` nor the images beside
+        it change it.
+        """
+        found = [self._search_batch(x_low[i : i + batch], seed) for i in range(0, len(x_low), batch)]
         return SearchResult(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
-    def _search_batch(self, x: NDArray[np.float32], seed: int, first: int) -> tuple[NDArray[np.float32], ...]:
+    def _search_batch(self, x: NDArray[np.float32], seed: int) -> tuple[NDArray[np.float32], ...]:
         images = tf.constant(x)
-        runs = [self._run(images, self._start(images, seed, first, r)) for r in range(self.settings.restarts)]
+        runs = [self._run(images, self._start(x, seed, r)) for r in range(self.settings.restarts)]
         stacked = [np.stack([run[k].numpy() for run in runs]) for k in range(4)]
         z, generated, loss, start_loss = stacked
         best = loss.argmin(axis=0)
         rows = np.arange(len(x))
         return z[best, rows], generated[best, rows], loss[best, rows], start_loss[best, rows]
 
-    def _start(self, images: tf.Tensor, seed: int, first: int, restart: int) -> tf.Tensor:
+    def _start(self, x: NDArray[np.float32], seed: int, restart: int) -> tf.Tensor:
         if self.settings.start == "encoder":
-            return self.encoder(images, training=False)
-        shape = (images.shape[0], self.encoder.output_shape[-1])
-        return tf.random.stateless_normal(shape, (seed * 1009 + restart, first))
+            return self.encoder(tf.constant(x), training=False)
+        size = int(self.encoder.output_shape[-1])
+        return tf.constant(np.stack([random_start(image, size, seed, restart) for image in x]))
 
     def _search(self, x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, ...]:
         f_x = self.features(x, training=False)
@@ -119,6 +124,13 @@ class LatentSearch:
         generated = self.generator(z, training=False)
         f_generated = self.features(generated, training=False)
         return search_loss(x, generated, f_x, f_generated, self.settings.feature_weight), generated
+
+
+def random_start(image: NDArray[np.float32], size: int, seed: int, restart: int = 0) -> NDArray[np.float32]:
+    """Return ``(size,)`` float32 ~ N(0, 1), drawn by (seed, restart, what the image shows in 8 bits)."""
+    shown = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    words = np.frombuffer(hashlib.sha256(shown.tobytes()).digest(), np.uint32)
+    return np.random.default_rng((seed, restart, *words)).standard_normal(size, np.float32)
 
 
 def trained(corrector: keras.Model | None) -> keras.Model:

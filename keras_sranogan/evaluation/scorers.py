@@ -199,7 +199,7 @@ class RunScorer:
         loss: list[float] = []
         for i in range(0, len(x), SEARCH_BATCH):
             low = self._low(scored.x[i : i + SEARCH_BATCH])
-            found = search(low, batch=SEARCH_BATCH, seed=(seed + i) % 1_000_000)  # another draw each batch
+            found = search(low, batch=SEARCH_BATCH, seed=seed)
             distance += [raw_distance(*pair) for pair in zip(low, found.generated, strict=True)]
             loss += found.loss.tolist()
             advance(len(distance))

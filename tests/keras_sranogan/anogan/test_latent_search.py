@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_sranogan.anogan.discriminator import build_discriminator, feature_extractor
 from keras_sranogan.anogan.encoder import build_encoder
 from keras_sranogan.anogan.generator import build_generator
-from keras_sranogan.anogan.latent_search import LatentSearch, SearchResult
+from keras_sranogan.anogan.latent_search import LatentSearch, SearchResult, random_start
 from keras_sranogan.anogan.loss import search_loss
 from keras_sranogan.settings import AnoganSettings, SearchSettings
 
@@ -95,3 +95,30 @@ def test_seed_decides_the_random_start(networks: Networks, x_low: np.ndarray) ->
     )
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
+
+
+def test_a_random_start_is_the_images_own(networks: Networks, x_low: np.ndarray) -> None:
+    """Whatever the batch, and wherever in a list: an image begins at one place, no two images at the same."""
+    found = LatentSearch(*networks, SearchSettings(steps=0, start="random", restarts=1))
+    images = np.concatenate([x_low, 1 - x_low, 0.5 * x_low])
+    whole = found(images, batch=64).z
+    for batch in (1, 2, 4, 32):
+        np.testing.assert_array_equal(found(images, batch=batch).z, whole)
+    np.testing.assert_array_equal(found(images[::-1], batch=4).z[::-1], whole)
+    np.testing.assert_array_equal(found(images[7:]).z, whole[7:])
+    apart = np.abs(whole[:, None] - whole[None]).max(axis=2) + np.eye(len(images))
+    assert apart.min() > 0.1
+
+
+def test_random_starts_are_of_the_prior() -> None:
+    """Over 1,000 images starts are N(0, 1) and independent; a restart is another, the last bit nothing."""
+    images = np.random.default_rng(6).random((1000, 8, 8, 1)).astype(np.float32)
+    starts = np.stack([random_start(image, 16, 3) for image in images])
+    assert starts.dtype == np.float32
+    assert np.abs(starts.mean(axis=0)).max() < 5 / 1000**0.5
+    np.testing.assert_allclose(np.cov(starts.T), np.eye(16), atol=0.2)
+    image = np.rint(images[0] * 255) / np.float32(255)
+    first = random_start(image, 16, 3)
+    np.testing.assert_array_equal(first, random_start(np.nextafter(image, np.float32(1)), 16, 3))
+    for other in (random_start(image, 16, 3, restart=1), random_start(image, 16, 4)):
+        assert np.abs(first - other).max() > 0.1
