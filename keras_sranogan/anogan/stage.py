@@ -14,7 +14,7 @@ from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.networks import GanParts, build_gan
 from keras_sranogan.anogan.train_corrector import corrector_stage
-from keras_sranogan.anogan.train_gan import encoder_stage, gan_stage
+from keras_sranogan.anogan.train_gan import encoder_stage, gan_stage, settle_average
 from keras_sranogan.detector.reconstruct import downscale_all, predict
 from keras_sranogan.html import pictures
 
@@ -46,6 +46,7 @@ def train_gan(work: Training) -> None:
         pictures.save_grid(folder / "samples.png", predict(parts.averaged, z), columns=8)
 
     work.steps(gan_stage(parts, work.x_low, work.settings).shown(show))
+    settle_average(parts.averaged, work.settings)
     for name in ("averaged", "discriminator", "encoder"):
         work.save(
             "encoder_start" if name == "encoder" else name,

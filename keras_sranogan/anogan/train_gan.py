@@ -14,6 +14,7 @@ from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.loss import discriminator_loss, encoder_loss, generator_loss, gradient_penalty
 from keras_sranogan.anogan.networks import GanParts
 from keras_sranogan.settings import AnoganSettings, TrainSettings
+from keras_sranogan.training.batch_norm import BATCHES, recompute
 from keras_sranogan.training.stage import Stage, Step, draw_batch, step_seed, update
 
 
@@ -103,10 +104,23 @@ def _seen(images: tf.Tensor, seed: tf.Tensor, anogan: AnoganSettings) -> tf.Tens
 
 
 def _average(parts: GanParts, decay: float, number: tf.Tensor) -> None:
-    """Move the running mean of G towards G; the first steps count for more, so that it starts well."""
+    """Move the running mean of G towards G; the first steps count for more, so that it starts well.
+
+    Its batch normalisation is good enough to look at on the way; :func:`settle_average` ends it.
+    """
     warm = tf.minimum(decay, (1.0 + tf.cast(number, tf.float32)) / (10.0 + tf.cast(number, tf.float32)))
     for mean, now in zip(parts.averaged.variables, parts.generator.variables, strict=True):
         mean.assign(mean * warm + tf.cast(now, mean.dtype) * (1.0 - warm))
+
+
+def settle_average(averaged: keras.Model, settings: TrainSettings) -> None:
+    """Take the batch normalisation of the averaged G again, on latent vectors of the prior.
+
+    A function of its weights and the seed: a training that is resumed here ends the same.
+    """
+    shape = (settings.anogan.batch, settings.anogan.latent_dim)
+    drawn = (step_seed(settings.seed, "gan/settle", tf.constant(k, tf.int64)) for k in range(BATCHES))
+    recompute(averaged, (tf.random.stateless_normal(shape, seed) for seed in drawn))
 
 
 def encoder_stage(

@@ -13,6 +13,7 @@ from keras_sranogan.detector.reconstruct import downscale_all
 from keras_sranogan.head.anomalies import MARKED, paste
 from keras_sranogan.head.network import build_head, head_inputs
 from keras_sranogan.head.nuisance import nuisance
+from keras_sranogan.head.settle import settle
 from keras_sranogan.html import pictures
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training.stage import Stage, Step, draw_batch, step_seed, update
@@ -114,4 +115,5 @@ def train_head(work: Training) -> None:
         pictures.save_columns(folder / "anomalies.png", {k: v.numpy() for k, v in columns.items()})
 
     work.steps(head_stage(head, averaged, images, work.settings).shown(show))
+    settle(averaged, images, work.settings)
     work.save("head", averaged, averaged)
