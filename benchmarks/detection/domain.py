@@ -30,7 +30,7 @@ from benchmarks.detection.bad_input import evenly
 from benchmarks.detection.bad_input_cases import CASES, changed, noise, photographs
 from benchmarks.record import Record
 from keras_sranogan.data.open import open_source
-from keras_sranogan.detector.jitter import jitter_frame
+from keras_sranogan.evaluation.retake import retaken_frame
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.detector.detector import Detector
@@ -43,7 +43,7 @@ from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.statistics import statistics_of
 
 NORMALS = "unchanged, normals"
-TAKES = 2  # jittered ones of each normal
+TAKES = 2  # other ones of each normal
 SEED = 0
 Row = Mapping[str, float]
 
@@ -115,10 +115,10 @@ def shares(found: Mapping[str, list[Row]], draws: int, seed: int) -> dict[str, S
 
 
 def other_takes(detector: Detector, data: str, split: str, seed: int) -> list[Row]:
-    """Statistics of jittered normals, ``TAKES`` of each."""
+    """Statistics of other takes of the normals, ``TAKES`` of each."""
     source, rng = open_source(data), np.random.default_rng(seed)
     normals = [item for item in source.items(split) if item.is_normal]
-    frames = (jitter_frame(source.frame(item), rng) for _ in range(TAKES) for item in normals)
+    frames = (retaken_frame(source.frame(item), rng) for _ in range(TAKES) for item in normals)
     return statistics(detector, frames)
 
 
@@ -157,7 +157,7 @@ def main(
     detector = open_detector(read_bundle(bundle), backend="xnnpack")
     found = measure(detector, data, split, each)
     if own:
-        found["jittered, normals"] = other_takes(detector, data, split, SEED)
+        found["other takes, normals"] = other_takes(detector, data, split, SEED)
         for folder in other or []:
             found[folder.name] = statistics(detector, map(decode_file, list_images([folder]).taken))
         rates, draws = own_shares(found, detector.bundle), 0

@@ -53,9 +53,10 @@ NETWORKS_NOTE = (
     "on normals of both. A network that had seen one source only may do worse."
 )
 SHIFT_NOTE = (
-    "Shifted: normals turned, scaled, re-exposed, blurred or sharpened (keras_sranogan.detector.jitter), "
-    "abnormals as they are; the mean over the draws. The densities were fitted on normals jittered alike, "
-    "so this is a shift that the model is prepared for."
+    "Shifted: normals of another perspective, tone, light, detail and grain "
+    "(keras_sranogan.evaluation.retake), abnormals as they are; the mean over the draws. The densities were "
+    "fitted on normals jittered in other ways (keras_sranogan.detector.jitter). Results of before 2026-11-27 "
+    "were shifted in those very ways."
 )
 
 

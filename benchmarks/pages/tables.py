@@ -32,7 +32,8 @@ NOTES = """
 {keras[n_normal]} normal and {keras[n_abnormal]} pneumonia films (`val` of `chest_xray`), `standard`
 preset, {provenance[normals_to_train]} normals to train on and {provenance[normals_held_out]} held out.
 The rows before the last of SR-AnoGAN are of seed {seed}. *Low-pass*: every image without its fine detail.
-*Shifted normals*: the normals taken anew in pose, exposure and sharpness, the abnormals as they are.
+*Shifted normals*: the normals taken anew in pose, exposure and sharpness, the abnormals as they are; when
+this was measured, in the ways that the densities were fitted on (audits take others by now).
 Sensitivity and specificity are at the threshold that held-out normals set for 5 % false alarms. **Designs
 were chosen on these very films, and this split is known to flatter: expect less elsewhere.** Training
 took {training_minutes[total]:.0f} minutes on 2 cores ({provenance[machine][cpu]}), of them

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.item import Item
-from keras_sranogan.detector.jitter import jitter_frame
+from keras_sranogan.evaluation.retake import retaken_frame
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.image.preprocess import PreprocessSpec, as_displayed, low_pass, preprocess
 
@@ -191,9 +191,10 @@ ACQUISITION = (
     Control(
         SHIFTED_NORMALS,
         "shifted normals",
-        "normals as another machine might take them (pose, exposure, sharpness); the others as they are",
+        "normals as another machine might take them (perspective, tone, light, detail, grain: none of the "
+        "ways that densities are fitted on); the others as they are",
         "acquisition",
-        lambda frame, rng: Changed(jitter_frame(frame, rng)),
+        lambda frame, rng: Changed(retaken_frame(frame, rng)),
         normals_only=True,
     ),
 )
