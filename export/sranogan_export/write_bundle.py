@@ -18,6 +18,7 @@ from sranogan_edge.bundle.signature import sign
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.runtime.graph import backend_name
 from sranogan_export.finetune.quantize_aware import FineTune, Gain, fine_tune
+from sranogan_export.finetune.set_aside import set_aside
 from sranogan_export.finetune.students import Examples, examples, students
 from sranogan_export.fit.densities import fit_on_device_graphs
 from sranogan_export.fit.golden import golden_inputs, proven, unproven
@@ -30,7 +31,6 @@ from sranogan_export.rebuild.convert import operators
 from sranogan_export.rebuild.search_graph import check_search
 from sranogan_export.recipe import ExportOptions, float_islands
 
-EXAMINED = 48  # held-out normals that a network is examined on
 Counts = dict[str, dict[str, dict[str, int]]]
 
 
@@ -159,13 +159,16 @@ def _prepared(
     options: ExportOptions,
     progress: Progress,
 ) -> tuple[Examples, list[Gain]]:
-    """Fine-tune the networks where asked for; return what gives the ranges, and the gains."""
-    spec = run.settings.preprocess
-    lessons = examples(networks, search, spec, run.representative(), run.seen())
+    """Fine-tune the networks where asked for; return what gives the ranges, and the gains.
+
+    Held-out normals have no part in it: they judge what comes of it.
+    """
+    spec, kept, seen = run.settings.preprocess, run.representative(), run.seen()
     if options.recipe != "int8" or options.engine == "none":
-        return lessons, []
-    normals = run.held_out_normals()
-    exam = examples(networks, search, spec, normals.x[normals.original][:EXAMINED], run.seen()[:0])
+        return examples(networks, search, spec, kept, seen), []
+    taught = set_aside(kept, seen, run.provenance["normals_to_train"])
+    lessons = examples(networks, search, spec, taught.plain, taught.small)
+    exam = examples(networks, search, spec, taught.exam, seen[:0])
     seed = run.settings.seed if options.seed is None else options.seed
     pupils = students(unrolled.networks(), lessons, exam)
     learned, gains = _engine(options)(pupils, options.qat, seed, progress)

@@ -8,6 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+REPRESENTATIVE = 128  # training normals kept for the ranges of a quantised export, about
+
+
+def representative_step(count: int) -> int:
+    """One in so many of ``count`` training normals is kept."""
+    return max(1, count // REPRESENTATIVE)
+
 
 @dataclass(frozen=True, eq=False)
 class HeldOutNormals:

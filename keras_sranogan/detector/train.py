@@ -8,15 +8,13 @@ from keras_sranogan.data.item import Item
 from keras_sranogan.data.load import LoadedImages
 from keras_sranogan.detector.fit import fit_detector
 from keras_sranogan.detector.jitter import jitter_frame
-from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
+from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, representative_step, to_bytes
 from keras_sranogan.detector.quality import reconstruction_quality
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, seen_features
 from keras_sranogan.run import RECONSTRUCTION_QUALITY
 from keras_sranogan.training.stage import write_json, writing
 from keras_sranogan.training.workshop import Training
 from sranogan_edge.image.frame import Frame
-
-REPRESENTATIVE = 128  # training normals kept for the ranges of a quantised export
 
 
 def train_detector(work: Training) -> None:
@@ -31,7 +29,7 @@ def train_detector(work: Training) -> None:
     side = work.settings.head_side
     again = _jittered(work, work.fit, settings.jitter_copies)
     seen = from_bytes(to_bytes(downscale_all(np.concatenate([work.fit.x, again.x]), side)))
-    work.run.save_normals(normals, work.fit.x[:: max(1, len(work.fit.x) // REPRESENTATIVE)], seen)
+    work.run.save_normals(normals, work.fit.x[:: representative_step(len(work.fit.x))], seen)
     work.progress.start("reconstructing held-out normals", len(x))
     made = reconstructor(x, on_progress=work.progress.advance)
     quality = reconstruction_quality(made.first(len(work.held_out.x)))

@@ -2,8 +2,9 @@
 
 Post-training quantisation rounds what training left. Here each network is rebuilt with trainable
 kernels and biases, every tensor passes through fake quantisation (Keras 3), and its float self is
-the teacher: distillation on normals, no label. The error is measured on held-out normals, before
-and after; a network that gained nothing keeps its old weights.
+the teacher: distillation on normals, no label. The error is measured on others, before and
+after; a network that gained nothing keeps its old weights. Both are of the training: normals that are held
+out have no part in it (:mod:`sranogan_export.finetune.set_aside`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Student:
         run: calls a network of this kind with a batch and a tap; returns activations, the outputs last.
         outputs: how many of these are outputs; the others are hidden.
         lessons: inputs from training normals, each ``(N, ...)``.
-        exam: inputs from held-out normals.
+        exam: inputs from training normals that are none of the lessons.
     """
 
     name: str
@@ -170,7 +171,7 @@ def fine_tuned(
 
 
 def exam_error(student: Student, network: Any) -> float:
-    """Return the error of ``network`` on integers against the student's float self, on held-out normals."""
+    """Return the error of ``network`` on integers against the student's float self, on its exam."""
     quantised = FakeQuantised(calibrated(student, network))
     outputs = -student.outputs
     asked = tuple(tf.constant(one) for one in student.exam)
