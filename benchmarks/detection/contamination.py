@@ -39,6 +39,7 @@ from keras_sranogan.detector.normals import from_bytes, to_bytes
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, head_answers, seen_features
 from keras_sranogan.evaluation import metrics
 from keras_sranogan.head.network import build_head
+from keras_sranogan.head.settle import settle
 from keras_sranogan.head.train import head_stage
 from keras_sranogan.machine import machine
 from keras_sranogan.progress import Progress, Terminal
@@ -169,6 +170,7 @@ def train_head(images: Images, settings: TrainSettings, steps: int, progress: Pr
     stage = head_stage(head, averaged, images, settings)
     with tempfile.TemporaryDirectory() as folder:
         run_stage(stage, Path(folder), checkpoint_every=steps, progress=progress, logs=Path(folder))
+    settle(averaged, images, settings)
     return averaged
 
 

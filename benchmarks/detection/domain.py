@@ -39,7 +39,7 @@ from sranogan_edge.errors import ImageError, SettingsError
 from sranogan_edge.image.decode import decode_file
 from sranogan_edge.image.files import list_images
 from sranogan_edge.image.frame import Frame
-from sranogan_edge.scoring.foreign import DomainRule
+from sranogan_edge.scoring.foreign import DomainRule, own_rule
 from sranogan_edge.scoring.statistics import statistics_of
 
 NORMALS = "unchanged, normals"
@@ -124,10 +124,9 @@ def other_takes(detector: Detector, data: str, split: str, seed: int) -> list[Ro
 
 def own_shares(found: Mapping[str, list[Row]], bundle: Bundle) -> dict[str, Shares]:
     """Judge every case, and the normals of the bundle, by the bundle's own rule."""
-    if bundle.signs is None:
+    rule, threshold = own_rule(bundle), bundle.calibration.threshold
+    if bundle.signs is None or rule is None:
         raise SettingsError("the bundle does not know its normals' signs: export it again")
-    rule = DomainRule.of_signs(bundle.signs, normals=len(bundle.calibration.scores))
-    threshold = bundle.calibration.threshold
     fitted = [dict(zip(bundle.signs, row, strict=True)) for row in zip(*bundle.signs.values(), strict=True)]
     made = {
         name: Shares(

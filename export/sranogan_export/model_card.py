@@ -129,8 +129,9 @@ def _foreign(bundle: Bundle) -> str:
     count = len(next(iter(bundle.signs.values())))
     return (
         '**Foreign images.** "not like the training data" is answered where an image is far beyond\n'
-        f"{count} takes of held-out normals, as they came and jittered. Films of another place or age group\n"
-        "may be called so; a calibration with normals of the place of use goes before it.\n\n"
+        f"{count} takes of held-out normals, as they came and jittered; of normals like these at most 1 in\n"
+        "100 is. Films of another place or age group may be called so; a calibration with normals of the\n"
+        "place of use goes before it.\n\n"
     )
 
 

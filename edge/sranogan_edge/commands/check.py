@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sranogan_edge.bundle.bundle import Bundle
+from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.commands.check_parts import (
     Finding,
     State,
@@ -20,11 +21,11 @@ from sranogan_edge.commands.check_parts import (
 )
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.errors import SettingsError, SranoganError
-from sranogan_edge.scoring.foreign import DomainRule
+from sranogan_edge.scoring.foreign import DomainRule, own_rule
 from sranogan_edge.service.loader import Loader
 from sranogan_edge.settings.folders import watch_problem
 from sranogan_edge.settings.tree import Settings
-from sranogan_edge.site.drift import DriftMonitor
+from sranogan_edge.site.drift import DriftMonitor, DriftSettings, few_images
 from sranogan_edge.spool.lock import RESULTS_LOCK, holder_of
 
 __all__ = ["Finding", "check_settings"]
@@ -82,10 +83,11 @@ def _models(context: _Context) -> Iterator[Finding]:
 def _own_domain(settings: Settings, bundle: Bundle) -> Finding:
     if settings.domain is None:
         return Finding("domain", "none", "note", "not looked for")
-    if bundle.signs is None:
+    rule = own_rule(bundle, settings.domain.rate)
+    if rule is None:
         message = "foreign images are not looked for: the bundle lacks its normals' signs; calibrate"
         return Finding("domain", "", "note", message)
-    return Finding("domain", "", "ok", "by the bundle's own normals")
+    return Finding("domain", "", "ok", f"by the bundle's own normals{'; ' * bool(rule.note)}{rule.note}")
 
 
 def _site(settings: Settings, judge: Judge) -> Iterator[Finding]:
@@ -94,19 +96,26 @@ def _site(settings: Settings, judge: Judge) -> Iterator[Finding]:
     signed = "signed" if settings.calibration.key_file else "no key is named, so any is taken"
     message = f"{site.images} normals, threshold {judge.threshold:.3f}; {signed}"
     yield Finding("calibration", str(settings.calibration.file), "ok", message)
-    for what, wanted, call in (
-        ("drift", settings.drift, lambda: DriftMonitor(site, settings.drift)),
-        ("domain", settings.domain, lambda: DomainRule.of(site, settings.domain.rate)),  # type: ignore[union-attr]  # asked for below
-    ):
+    notes: tuple[tuple[str, object, Callable[[], str]], ...] = (
+        ("drift", settings.drift, lambda: _note_of_drift(site, settings.drift)),  # type: ignore[arg-type]  # asked for below
+        ("domain", settings.domain, lambda: DomainRule.of(site, settings.domain.rate).note),  # type: ignore[union-attr]  # asked for below
+    )
+    for what, wanted, note_of in notes:
         if wanted is None:
             yield Finding(what, "none", "note", "not looked for")
             continue
         try:
-            call()
+            note = note_of()
         except SettingsError as error:  # scoring goes on without it
             yield Finding(what, "", "warning", str(error))
         else:
-            yield Finding(what, "", "ok", "the calibration has enough images")
+            yield Finding(what, "", "note" if note else "ok", note or "the calibration has enough images")
+
+
+def _note_of_drift(site: SiteCalibration, settings: DriftSettings) -> str:
+    """Say how much so few images find; raises SettingsError where they can find nothing."""
+    DriftMonitor(site, settings)
+    return few_images(site)
 
 
 def _places(context: _Context) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ from sranogan_edge.scoring.fingerprint import FEWEST, Signs
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.statistics import STATISTICS, statistics_of
 
-__all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule", "foreign_of"]
+__all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule", "foreign_of", "own_rule"]
 
 Foreign: TypeAlias = Callable[[Frame, Measurement], str]
 DEFAULT_RATE = 0.01
@@ -156,15 +156,22 @@ class DomainRule:
         return DomainAnswer(not reasons, reach, tuple(reasons))
 
 
+def own_rule(bundle: Bundle, rate: float = DEFAULT_RATE) -> DomainRule | None:
+    """Return the limits that a bundle's own held-out normals set; None where it does not know their signs."""
+    if bundle.signs is None:
+        return None
+    return DomainRule.of_signs(bundle.signs, rate, normals=len(bundle.calibration.scores))
+
+
 def foreign_of(bundle: Bundle, rate: float | None = DEFAULT_RATE) -> Foreign | None:
     """Return what says why a frame is not like a bundle's own held-out normals; empty where it is.
 
     None where the bundle does not know their signs, or ``rate`` (the share of them that may be called so) is
     None.
     """
-    if rate is None or bundle.signs is None:
+    rule = None if rate is None else own_rule(bundle, rate)
+    if rule is None:
         return None
-    rule = DomainRule.of_signs(bundle.signs, rate, normals=len(bundle.calibration.scores))
 
     def foreign(frame: Frame, made: Measurement) -> str:
         return rule.judge(statistics_of(frame, made, bundle.density, bundle.preprocess)).message

@@ -33,6 +33,7 @@ from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.rule import highest
 from sranogan_edge.scoring.statistics import apart, column, grid_of, statistics_of, successive
 from sranogan_edge.site import drift_ks
+from sranogan_edge.site.drift import few_images
 
 __all__ = [
     "SiteCalibration",
@@ -205,7 +206,7 @@ def fit(
         apart=apart(as_they_come),
         frames=min(scored.frames),
     )
-    for message in (difference(site, detector.bundle.calibration), _few(site)):
+    for message in (difference(site, detector.bundle.calibration), _few(site), few_images(site)):
         if message:
             told(message)
     return site

@@ -26,9 +26,10 @@ from sranogan_edge.site import drift_ks
 from sranogan_edge.site.drift_order import Order
 from sranogan_edge.site.long_run import LongRun
 
-__all__ = ["DriftMonitor", "DriftSettings", "DriftState"]
+__all__ = ["DriftMonitor", "DriftSettings", "DriftState", "few_images"]
 
 PER_IMAGES = 10_000
+FEW = 100  # images of a calibration; by as many a shift of one standard deviation is found 98 times of 100
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,18 @@ class DriftState:
     seen: int = 0
     tested: int = 0
     effective: int = 0
+
+
+def few_images(site: SiteCalibration) -> str:
+    """Say how little drift is found by so few images as ``site`` has; nothing where they are enough."""
+    count = len(next(iter((site.usual or site.statistics).values())))
+    if count >= FEW:
+        return ""
+    return (
+        f"drift: {count} images find little. A shift by one standard deviation is found at once in "
+        "40, 63 and 86 of 100 cases by 20, 30 and 50 images, in 98 by 100, and more rarely where images that "
+        "follow each other are alike"
+    )
 
 
 class DriftMonitor:

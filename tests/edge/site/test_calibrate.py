@@ -105,6 +105,7 @@ def test_fit_counts_and_tells(detector: Scores, tmp_path: Path) -> None:
     assert any("twice.png has the same bytes" in message for message in told)
     assert any("bad.png: not a JPEG" in message for message in told)
     assert any("score higher than the normals of the training" in message for message in told)
+    assert any("images find little. A shift by one standard deviation" in message for message in told)
 
 
 def test_too_few_normals_are_refused_with_the_number(detector: Scores, tmp_path: Path) -> None:
