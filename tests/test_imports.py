@@ -23,7 +23,10 @@ OUTSIDE_ROOMS = {  # what every room of the edge may use; all else lies in a roo
     "extras",
     "files",
     "log",
+    "option",
+    "place",
     "redact",
+    "secret",
     "text",
 }
 Graph = Mapping[str, set[str]]

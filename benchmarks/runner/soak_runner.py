@@ -18,8 +18,9 @@ import numpy as np
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.feeds.open import open_feed
-from sranogan_edge.feeds.video import VideoFeed, open_video
+from sranogan_edge.feeds.kinds import feed_of
+from sranogan_edge.feeds.video import VideoFeed, VideoFeedSettings
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.page.access import parse_address
 from sranogan_edge.page.board import Board
@@ -29,8 +30,6 @@ from sranogan_edge.scoring.measurement import Measurement, Reconstruction
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
 from sranogan_edge.service.run import log_to_stderr, serve_settings
-from sranogan_edge.settings.feeds import VideoFeedSettings, WatchFeedSettings
-from sranogan_edge.settings.sinks import SINK_SETTINGS
 from sranogan_edge.settings.tree import (
     CalibrationSettings,
     DomainSettings,
@@ -38,7 +37,8 @@ from sranogan_edge.settings.tree import (
     Settings,
     SpoolSettings,
 )
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.kinds import SINKS, sink_of
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.site.in_force import Site
 from sranogan_edge.spool.retention import Retention
@@ -67,7 +67,7 @@ class Loop:
     def __iter__(self) -> Iterator[Arrival]:
         """Yield frames until closed."""
         while not self._over:
-            self._feed = open_video(self.film)
+            self._feed = feed_of(self.film).open()
             yield from self._feed
 
     def close(self) -> None:
@@ -118,8 +118,8 @@ def serve_stand_in(task: Mapping[str, Any]) -> int:
         parts.callback(spool.close)
         readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
         for uri in task["sinks"]:
-            readers[uri] = SinkReader(open_sink(uri, out / "spool" / "sinks"))
-        feeds = [Loop(task["film"]), open_feed(f"watch:{task['watched']}", settle_s=0.2, poll_s=0.1)]
+            readers[uri] = SinkReader(sink_of(uri).open(SinkContext(out / "spool" / "sinks")))
+        feeds = [Loop(task["film"]), feed_of(f"watch:{task['watched']}", settle_s=0.2, poll_s=0.1).open()]
         for feed in feeds:
             parts.callback(feed.close)
         board = Board(judge.rule.calibration, 1.0, {"bundle": "a stand-in for the networks"})
@@ -140,7 +140,7 @@ def serve_bundle(task: Mapping[str, Any]) -> int:
             WatchFeedSettings(f"watch:{task['watched']}", settle_s=0.2, poll_s=0.1),
         ),
         out=out,
-        sinks=tuple(SINK_SETTINGS[uri.partition(":")[0]](uri) for uri in task["sinks"]),
+        sinks=tuple(SINKS[uri.partition(":")[0]](uri) for uri in task["sinks"]),
         calibration=CalibrationSettings(Path(task["calibration"])),
         domain=DomainSettings(),
         drift=DRIFT,

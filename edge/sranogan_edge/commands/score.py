@@ -22,13 +22,13 @@ from sranogan_edge.commands.options import feeds_of, print_check, sinks_of
 from sranogan_edge.commands.score_files import find_images, score_files
 from sranogan_edge.commands.terminal import Version, main, run
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
-from sranogan_edge.feeds.open import is_feed_uri
+from sranogan_edge.feeds.files import FilesFeedSettings
+from sranogan_edge.feeds.kinds import is_feed_uri
 from sranogan_edge.image.film import EVERY_FILM
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
 from sranogan_edge.log import LogSettings, log_to_stderr, logging_to_stderr
 from sranogan_edge.runtime.graph import BACKENDS
 from sranogan_edge.service.loader import Loader
-from sranogan_edge.settings.feeds import FilesFeedSettings
 from sranogan_edge.settings.folders import not_inputs
 from sranogan_edge.settings.read import read_for_check, read_settings
 from sranogan_edge.settings.tree import (
@@ -216,7 +216,7 @@ def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCo
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))
     feed = settings.feeds[0]  # what is asked for holds for all of the call
-    films = feed.films() if isinstance(feed, FilesFeedSettings) else EVERY_FILM
+    films = feed.films if isinstance(feed, FilesFeedSettings) else EVERY_FILM
     return score_files(judge, found, settings.out, json, films, verbose=verbose)
 
 

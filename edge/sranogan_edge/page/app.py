@@ -16,11 +16,11 @@ import numpy as np
 
 from sranogan_edge.device import temperatures
 from sranogan_edge.errors import SranoganError, StaleThresholdError
-from sranogan_edge.extras import missing_extra
+from sranogan_edge.extras import needs_extra
 from sranogan_edge.page.board import Board, Entry, Snapshot
 from sranogan_edge.page.entry import FIELDS
 
-try:
+with needs_extra("page", "the live page"):
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.requests import Request
@@ -29,8 +29,6 @@ try:
 
     from sranogan_edge.page.access import Access, Address
     from sranogan_edge.page.metrics import metrics_text
-except ImportError as missing:
-    raise missing_extra("the live page", missing.name, "page") from missing
 
 __all__ = ["make_app", "state_of"]
 

@@ -1,7 +1,7 @@
 """What a running service is told: one frozen tree of settings, whoever wrote it (a file, a command line).
 
 ``settings.read`` makes it from TOML and the environment, ``docs/guide/settings.md`` is generated from the
-docstrings here and in ``settings.feeds`` and ``settings.sinks``.
+docstrings here and of what each feed and sink declares beside itself.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.extras import missing_extra
+from sranogan_edge.extras import needs_extra
+from sranogan_edge.feeds.feed import FeedSettings
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
-from sranogan_edge.settings.feeds import FeedSettings
-from sranogan_edge.settings.secret import read_secret
-from sranogan_edge.settings.sinks import SinkSettings, refuse_shared_files
+from sranogan_edge.log import LogSettings
+from sranogan_edge.option import check_options, option
+from sranogan_edge.secret import read_secret
 from sranogan_edge.sinks.jsonl_files import Rotation
+from sranogan_edge.sinks.sink import SinkSettings
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.spool.entry import SpoolLimits
 from sranogan_edge.spool.retention import Retention
 
 if TYPE_CHECKING:
     from sranogan_edge.page.access import Address
-
-from sranogan_edge.log import LogSettings
 
 __all__ = [
     "PAGE_TOKEN",
@@ -57,9 +57,9 @@ class ScoringSettings:
     """
 
     backend: str = "auto"
-    threads: int = 1
-    steps: int | None = None
-    budget_ms: float | None = None
+    threads: int = option(1, least=1)
+    steps: int | None = option(None, least=0)
+    budget_ms: float | None = option(None, least=0)
     bundle_key_file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -67,11 +67,7 @@ class ScoringSettings:
             raise SettingsError(
                 "steps and budget_ms both choose the number of search steps; give one of them"
             )
-        if self.threads < 1:
-            raise SettingsError(f"threads must be 1 or more; received {self.threads}")
-        for name, value in (("steps", self.steps), ("budget_ms", self.budget_ms)):
-            if value is not None and value < 0:
-                raise SettingsError(f"{name} must be 0 or more; received {value}")
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -99,11 +95,10 @@ class DomainSettings:
         rate: share of normals that may be answered so.
     """
 
-    rate: float = 0.01
+    rate: float = option(0.01, above=0, below=1)
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < 1:
-            raise SettingsError(f"rate must be between 0 and 1; received {self.rate}")
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -112,17 +107,12 @@ class SpoolSettings(SpoolLimits):
 
     Attributes:
         folder: of the spool; on a disk of this machine, not on a network share. None is OUT/spool.
-        max_object_bytes: larger objects are refused.
-        min_free_bytes: objects are refused when the disk would have less; results may still be written.
-        max_attempts: an object that ended the runner this often while it was scored is dead-lettered.
     """
 
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("max_object_bytes", 1), ("max_attempts", 1), ("min_free_bytes", 0)):
-            if getattr(self, name) < low:
-                raise SettingsError(f"{name} must be {low} or more; received {getattr(self, name)}")
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -136,7 +126,7 @@ class PageSettings:
     """
 
     serve: str | None = None
-    token_file: Path | None = None
+    token_file: Path | None = option(None, secret=True)
 
     def address(self, environ: Mapping[str, str] | None = None) -> Address | None:
         """Where to listen, with the token; None serves nothing.
@@ -147,10 +137,8 @@ class PageSettings:
         """
         if self.serve is None:
             return None
-        try:
+        with needs_extra("page", "the live page"):
             from sranogan_edge.page.access import parse_address
-        except ModuleNotFoundError as error:
-            raise missing_extra("the live page", error.name, "page") from error
         return parse_address(self.serve, read_secret(self.token_file, PAGE_TOKEN, environ))
 
 
@@ -163,14 +151,11 @@ class SwapSettings:
         keep: bundles before this one that stay in the spool's folder, for a way back.
     """
 
-    every_s: float | None = 10.0
-    keep: int = 2
+    every_s: float | None = option(10.0, above=0)
+    keep: int = option(2, least=1)
 
     def __post_init__(self) -> None:
-        if self.every_s is not None and self.every_s <= 0:
-            raise SettingsError(f"every_s must be above 0; received {self.every_s}")
-        if self.keep < 1:
-            raise SettingsError(f"keep must be 1 or more; received {self.keep}")
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -210,7 +195,16 @@ class Settings:
     swap: SwapSettings = field(default_factory=SwapSettings)
 
     def __post_init__(self) -> None:
-        refuse_shared_files(self.out / "results.jsonl", [sink.uri for sink in self.sinks])
+        writers = {(self.out / "results.jsonl").resolve(): "the runner"}
+        for sink in self.sinks:
+            if sink.file is None:
+                continue
+            file = sink.file.resolve()
+            if file in writers:  # each would cut the other's lines
+                raise SettingsError(
+                    f"sinks: {sink.uri} writes to {file}, as {writers[file]} does. Name another place"
+                )
+            writers[file] = sink.uri
 
     @property
     def spool_folder(self) -> Path:
