@@ -9,9 +9,10 @@ from typing import Annotated, Any, get_args
 import typer
 
 from keras_sranogan.settings import TrainSettings
-from sranogan_edge.commands.terminal import Version, main, run, tell_passed_over
 from sranogan_edge.errors import ExitCode
+from sranogan_edge.image.image_list import told
 from sranogan_edge.log import log_to_stderr
+from sranogan_edge.terminal import Version, main, run, say
 
 DATA_HELP = (
     "What to read: phantom (the built-in synthetic chest films; phantom:texture for surfaces), a folder of "
@@ -109,7 +110,7 @@ def train(
         said = _on_the_line(context)
         in_file = read_settings_file(settings) if settings else {}
         source = open_source(data, normal_class=normal_class)
-        tell_passed_over(passed_over_by(source), verbose=verbose)
+        say(*told(passed_over_by(source), verbose=verbose))
         chosen = _train_settings(said, in_file, source.anomalies)
         try:
             with Terminal() as progress:
@@ -196,7 +197,7 @@ def evaluate(
         )
         with Terminal() as progress:
             source = open_source(data, normal_class=normal_class)
-            tell_passed_over(passed_over_by(source), verbose=verbose)
+            say(*told(passed_over_by(source), verbose=verbose))
             figures = evaluate_model(
                 model, source, options, progress, json=json, report=report, pictures=pictures
             )
@@ -247,7 +248,7 @@ def audit(
         options = AuditOptions(split=split, max_bad_share=max_bad_share, seed=seed)
         with Terminal() as progress:
             source = open_source(data, normal_class=normal_class)
-            tell_passed_over(passed_over_by(source), verbose=verbose)
+            say(*told(passed_over_by(source), verbose=verbose))
             figures = audit_models(models, source, options, progress, Places(json, report, pictures, card))
         print_audit(figures)
         return ExitCode.OK

@@ -19,17 +19,16 @@ import typer
 
 from benchmarks.record import Record
 from sranogan_edge.bundle.site_calibration import SiteCalibration
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import Loader, ScoringSettings
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.page.board import HISTORY, Board
 from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.statistics import statistics_of
 from sranogan_edge.service.drift_feeds import FeedsDrift
-from sranogan_edge.service.loader import Loader
-from sranogan_edge.settings.tree import ScoringSettings
 from sranogan_edge.site.drift import DriftSettings
-from sranogan_edge.site.in_force import Site
 
 NORMALS = 200
 

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sranogan_edge.commands.terminal import Version, main, terminal
-from sranogan_edge.commands.terminal import run as run_command
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
+from sranogan_edge.terminal import Version, main, terminal
+from sranogan_edge.terminal import run as run_command
 
 if TYPE_CHECKING:
     from sranogan_export.recipe import Recipe

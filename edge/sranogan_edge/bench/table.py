@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.bench.report import Report
-from sranogan_edge.commands.terminal import shown, terminal
+from sranogan_edge.terminal import shown, terminal
 
 NONE = "-"
 WIDEST = 24  # characters of a backend: a delegate's path can be long

@@ -25,11 +25,11 @@ from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import Bench, Report, report
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
-from sranogan_edge.commands.terminal import Version, main, run, shown, terminal
 from sranogan_edge.device import read_device
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.files import check_target, write_whole
 from sranogan_edge.runtime.graph import BACKENDS, check_backend
+from sranogan_edge.terminal import Version, main, run, shown, terminal
 
 EXIT_CODES = """
 Exit codes: 0 everything was measured; 4 some configurations could not be measured (the report says

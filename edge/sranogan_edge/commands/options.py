@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.commands.check import check_settings
-from sranogan_edge.commands.terminal import shown, terminal
 from sranogan_edge.errors import ExitCode, SettingsError
 from sranogan_edge.feeds.feed import FeedSettings, FilmFeedSettings
 from sranogan_edge.feeds.kinds import feed_of
@@ -20,6 +19,7 @@ from sranogan_edge.redact import without_password
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.sink import SinkSettings
+from sranogan_edge.terminal import shown, terminal
 
 __all__ = ["feeds_of", "print_check", "sinks_of"]
 

@@ -20,7 +20,7 @@ from sranogan_edge.commands.film_options import (
 )
 from sranogan_edge.commands.options import feeds_of, print_check, sinks_of
 from sranogan_edge.commands.score_files import find_images, score_files
-from sranogan_edge.commands.terminal import Version, main, run
+from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.feeds.files import FilesFeedSettings
 from sranogan_edge.feeds.kinds import is_feed_uri
@@ -28,18 +28,11 @@ from sranogan_edge.image.film import EVERY_FILM
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
 from sranogan_edge.log import LogSettings, log_to_stderr, logging_to_stderr
 from sranogan_edge.runtime.graph import BACKENDS
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.settings.folders import not_inputs
 from sranogan_edge.settings.read import read_for_check, read_settings
-from sranogan_edge.settings.tree import (
-    CalibrationSettings,
-    DomainSettings,
-    PageSettings,
-    ScoringSettings,
-    Settings,
-    SpoolSettings,
-)
+from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
 from sranogan_edge.spool.lock import refuse_held_results
+from sranogan_edge.terminal import Version, main, run
 
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 from sranogan_edge.scoring.heat import HEAT_SHAPE, standard_heat
 
 Array = NDArray[np.float32]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sranogan_edge.alarms import Alarms
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import ExitCode, ResultsError, SpoolError, SpoolInUseError
 from sranogan_edge.feeds.feed import Feed
 from sranogan_edge.log import log_to_stderr
@@ -17,7 +18,6 @@ from sranogan_edge.page.recall import recalled
 from sranogan_edge.redact import without_credentials
 from sranogan_edge.service.bundles import KeptBundles
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
 from sranogan_edge.service.report import about
 from sranogan_edge.service.swap import Swap

@@ -16,6 +16,7 @@ from PIL import Image
 
 from sranogan_edge.alarms import Alarms
 from sranogan_edge.bundle.site_calibration import SiteCalibration
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
 from sranogan_edge.feeds.kinds import feed_of
@@ -29,7 +30,6 @@ from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.sinks.sink import SinkHealth
 from sranogan_edge.sinks.sqlite import SqliteSink
 from sranogan_edge.site.drift import DriftSettings
-from sranogan_edge.site.in_force import Site
 from tests.support.even_frames import DIGEST, SCORER, frame
 from tests.support.service_bench import RULE, Bench, Camera, StandIn, fill, images, lines
 

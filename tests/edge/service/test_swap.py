@@ -20,11 +20,11 @@ import pytest
 
 from sranogan_edge.bundle.bundle import Bundle, read_bundle, write_bundle
 from sranogan_edge.detector.judge import Judge, calibrated
+from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import StaleThresholdError
 from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.page.board import Board
 from sranogan_edge.service.delivery import ResultsLog
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.service.loop import Service, ServiceSettings
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.spool.spool import Spool, SpoolLimits

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sranogan_edge.detector.load import ScoringSettings
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.feeds.files import FilesFeedSettings
@@ -19,7 +20,7 @@ from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.log import LogSettings
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.table import settings_tables, with_tables
-from sranogan_edge.settings.tree import PageSettings, ScoringSettings, Settings
+from sranogan_edge.settings.tree import PageSettings, Settings
 from sranogan_edge.sinks.kinds import SINKS
 from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
 from tests.support.settings_files import CAMERA, SMALL, read, refusals
