@@ -23,6 +23,7 @@ OUTSIDE_ROOMS = {  # what every room of the edge may use; all else lies in a roo
     "errors",
     "extras",
     "files",
+    "lazy",
     "log",
     "option",
     "place",

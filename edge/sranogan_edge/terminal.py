@@ -16,7 +16,7 @@ from rich.console import Console
 from sranogan_edge import __version__
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 
-__all__ = ["Version", "leave_with", "main", "run", "say", "shown", "terminal"]
+__all__ = ["Version", "counted", "leave_with", "main", "run", "say", "shown", "terminal"]
 
 DISTRIBUTIONS = ("sranogan-edge", "keras-sranogan", "sranogan-export")
 
@@ -191,6 +191,11 @@ def say(*messages: str) -> None:
     """Print ``messages`` for people, beside the results."""
     for message in messages:
         terminal(stderr=True).print(shown(message), soft_wrap=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 thread``, ``2 threads``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def shown(text: str) -> str:

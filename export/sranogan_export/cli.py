@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
+from sranogan_edge.files import write_json
 from sranogan_edge.terminal import Version, main, terminal
 from sranogan_edge.terminal import run as run_command
 
@@ -117,8 +118,6 @@ def _budgets(text: str) -> tuple[int, ...]:
 
 
 def _write_figures(path: Path, result: ExportResult) -> None:
-    from keras_sranogan.training.stage import write_json
-
     try:
         write_json(path, _figures(result))
     except OSError as error:

@@ -42,6 +42,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=EXIT_CODES)
 def calibrate(
+    context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="The bundle (NAME.sranogan).")],
     normals: Annotated[Path, typer.Argument(help="Folder of this scanner's normal images.")],
     out: Annotated[
@@ -83,10 +84,7 @@ def calibrate(
     def call() -> None:
         target = out or bundle.with_suffix(".calibration.json")
         options = ScoringSettings(backend, threads, steps)
-        lists = {"modalities": modalities, "body_parts": body_parts, "views": views}
-        lists |= {"sop_classes": sop_classes, "take_empty": take_empty}
-        switches = {"presentation_only": presentation_only, "turn_upright": turn_upright}
-        films = FilmOptions(**film_settings(lists, switches))
+        films = FilmOptions(**film_settings(context.params))
         _calibrate(bundle, normals, target, false_alarm_rate, usual, sign, options, films, verbose=verbose)
 
     run(call)

@@ -19,7 +19,7 @@ from sranogan_edge.redact import without_password
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.sink import SinkSettings
-from sranogan_edge.terminal import shown, terminal
+from sranogan_edge.terminal import counted, shown, terminal
 
 __all__ = ["feeds_of", "print_check", "sinks_of"]
 
@@ -98,12 +98,8 @@ def print_check(settings: Settings, problems: Sequence[str] = (), left_out: Coll
         console.print(shown(f"error: {problem}"), style=_STYLES["error"], soft_wrap=True)
     errors, warnings = (sum(one.state == state for one in findings) for state in ("error", "warning"))
     errors += len(problems)
-    console.print(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}; nothing was started")
+    console.print(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}; nothing was started")
     return ExitCode.USAGE if errors else ExitCode.OK
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _refuse_repeated(places: Sequence[Place]) -> None:

@@ -157,12 +157,9 @@ def score(
                 return print_check(read.settings, read.problems, read.unusable)
             settings = read_settings(config)
         else:
-            lists = {"modalities": modalities, "body_parts": body_parts, "views": views}
-            lists |= {"sop_classes": sop_classes, "take_empty": take_empty}
-            switches = {"presentation_only": presentation_only, "turn_upright": turn_upright}
             settings = Settings(
                 bundle=_named(bundle),
-                feeds=feeds_of(feeds or [], fps, roi, film_settings(lists, switches)),
+                feeds=feeds_of(feeds or [], fps, roi, film_settings(context.params)),
                 out=out,
                 sinks=sinks_of(sink or []),
                 scoring=ScoringSettings(backend, threads, steps, budget_ms, bundle_key),

@@ -30,22 +30,6 @@ __all__ = [
 FeedState = Literal["starting", "running", "waiting", "stalled", "failed", "closed"]
 
 
-def _nothing() -> None:
-    pass
-
-
-def _not_moved(scored: bool) -> None:
-    pass
-
-
-def _never() -> bool:
-    return False
-
-
-def _not_answered(reason: str) -> None:
-    pass
-
-
 @dataclass(frozen=True, eq=False)
 class Arrival:
     """One image that came in.
@@ -74,12 +58,12 @@ class Arrival:
     path: Path | None = None
     frame: Frame | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
-    acknowledge: Callable[[], None] = _nothing
-    refuse: Callable[[str], None] = _not_answered
-    outdated: Callable[[], bool] = _never
-    leave_out: Callable[[], None] = _nothing
+    acknowledge: Callable[[], None] = lambda: None
+    refuse: Callable[[str], None] = lambda reason: None
+    outdated: Callable[[], bool] = lambda: False
+    leave_out: Callable[[], None] = lambda: None
     key: str = ""
-    settle: Callable[[bool], None] = _not_moved
+    settle: Callable[[bool], None] = lambda scored: None
     origin: Path | None = None
     failure: str = ""
 
