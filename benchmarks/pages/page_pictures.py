@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -116,8 +116,9 @@ def fill(detector: Detector, alarm: bool, rule: DomainRule) -> Board:
         verdict = detector.score(frame)
         answer = rule.judge(statistics_of(frame, verdict, bundle.density, bundle.preprocess))
         feed = "dicom:11112" if number % 3 else "camera:/dev/video0"
-        line = result_line(frame.source or "holiday.png", verdict, scorer, None)
-        board.scored(line, verdict, feed=feed, out_of_domain=answer.message)
+        file = frame.source or "holiday.png"
+        line = result_line(file, verdict, scorer, None, out_of_domain=answer.message)
+        board.scored(replace(line, feed=feed), verdict)
     return board
 
 

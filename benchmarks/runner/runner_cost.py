@@ -81,7 +81,7 @@ def main(
     board, drift = Board(judge.rule.calibration, judge.heat_limit), FeedsDrift(judge, DriftSettings(stride=1))
     line = answer.line("camera", judge.scorer, None, "camera")
     for _ in range(HISTORY):
-        board.scored(line, answer.verdict, feed="camera")
+        board.scored(line, answer.verdict)
     site, picture = judge.site, board.snapshot().entries[-1].picture
     assert site.domain
     assert picture
@@ -92,7 +92,7 @@ def main(
             lambda: rule.judge(site.measure(frames[0], made)),
         ),
         "drift": milliseconds(lambda: drift.add("camera", answer, of_camera=False)),
-        "page, each image": milliseconds(lambda: board.scored(line, answer.verdict, feed="camera")),
+        "page, each image": milliseconds(lambda: board.scored(line, answer.verdict)),
         "page, thumbnail looked at": milliseconds(picture.png, 100),
         "page, live frame looked at": milliseconds(lambda: board.live_picture("frame"), 100),
         "page, live heat map looked at": milliseconds(lambda: board.live_picture("heat"), 100),

@@ -150,8 +150,8 @@ class _Shown:
 
 def _matches(entry: Entry, words: list[str], verdict: str) -> bool:
     fields = " ".join(getattr(entry.line, name) or "" for name in FIELDS)
-    text = f"{entry.line.file} {entry.feed} {entry.verdict} {entry.reason} {fields}".lower()
-    return (not verdict or entry.verdict == verdict) and all(word in text for word in words)
+    text = f"{entry.line.file} {entry.feed} {entry.line.verdict} {entry.reason} {fields}".lower()
+    return (not verdict or entry.line.verdict == verdict) and all(word in text for word in words)
 
 
 def _finite(value: float | None) -> float | None:
@@ -182,5 +182,5 @@ def state_of(now: Snapshot) -> dict[str, Any]:
         },
         "temperatures": temperatures(),
         "latest": shown[-1].to_dict() if shown else None,
-        "history": [[one.number, _finite(one.line.score), one.verdict] for one in shown],
+        "history": [[one.number, _finite(one.line.score), one.line.verdict] for one in shown],
     }

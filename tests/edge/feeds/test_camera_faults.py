@@ -84,4 +84,4 @@ def test_a_stream_that_changes_size_is_scored_on(bench: Bench) -> None:
     wait_for(lambda: len(board.snapshot().entries) > scored + 3)
     assert stop() == ExitCode.OK
     assert not board.snapshot().alarms
-    assert {entry.verdict for entry in board.snapshot().entries} <= {"normal", "anomalous"}
+    assert {entry.line.verdict for entry in board.snapshot().entries} <= {"normal", "anomalous"}
