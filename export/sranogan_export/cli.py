@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -162,7 +163,7 @@ def _figures(result: ExportResult) -> dict[str, object]:
         **result.__dict__,
         "path": str(result.path),
         "equality": result.equality.to_dict(),
-        "gains": [gain.to_dict() for gain in result.gains],
+        "gains": [asdict(gain) for gain in result.gains],
         "bundle_bytes": result.path.stat().st_size,
         "threshold": result.threshold if math.isfinite(result.threshold) else None,
     }
