@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sranogan_edge.lazy import lazy_face
 
 if TYPE_CHECKING:
     from keras_sranogan.data.open import open_source
@@ -16,23 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["EvaluationOptions", "Run", "TrainSettings", "evaluate", "open_source", "preset", "train"]
 
 _PLACES = {  # loaded when first asked for: TensorFlow takes seconds
-    "EvaluationOptions": ("evaluation.evaluate", "EvaluationOptions"),
-    "Run": ("run", "Run"),
-    "TrainSettings": ("settings", "TrainSettings"),
-    "evaluate": ("evaluation.evaluate", "evaluate_model"),
-    "open_source": ("data.open", "open_source"),
-    "preset": ("settings", "preset"),
-    "train": ("training.train", "train"),
+    "EvaluationOptions": "evaluation.evaluate",
+    "Run": "run",
+    "TrainSettings": "settings",
+    "evaluate": "evaluation.evaluate:evaluate_model",
+    "open_source": "data.open",
+    "preset": "settings",
+    "train": "training.train",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Load what is exported (PEP 562)."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, found = _PLACES[name]
-    return getattr(importlib.import_module(f"{__name__}.{module}"), found)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(__name__, _PLACES)

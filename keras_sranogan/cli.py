@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from keras_sranogan.settings import TrainSettings
-from sranogan_edge.commands.terminal import Version, main, run, tell_passed_over
 from sranogan_edge.errors import ExitCode
+from sranogan_edge.image.image_list import told
 from sranogan_edge.log import log_to_stderr
+from sranogan_edge.terminal import Version, main, run, say
+
+if TYPE_CHECKING:
+    from keras_sranogan.data.item import DataSource
 
 DATA_HELP = (
     "What to read: phantom (the built-in synthetic chest films; phantom:texture for surfaces), a folder of "
@@ -35,6 +39,10 @@ refused; 6 results cannot be written; 7 a run folder is unfinished or damaged; 1
 train_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 evaluate_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 audit_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+Data = Annotated[str, typer.Argument(help=DATA_HELP)]
+Json = Annotated[Path | None, typer.Option(help="Write all figures to this file.")]
+Page = Annotated[Path | None, typer.Option(help="Write an HTML page with pictures.")]
+Pictures = Annotated[Path | None, typer.Option(help="Write the pictures as PNG into this folder.")]
 NormalClass = Annotated[
     str,
     typer.Option(
@@ -58,7 +66,7 @@ Size = Annotated[
 @train_app.command(epilog=TRAIN_EXIT_CODES)
 def train(
     context: typer.Context,
-    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    data: Data,
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     preset: Preset = "standard",
     size: Size = None,
@@ -95,11 +103,7 @@ def train(
     """
 
     def work() -> ExitCode:
-        from keras_sranogan.startup import start_tensorflow
-
-        start_tensorflow()
-        log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
-        from keras_sranogan.data.open import open_source, passed_over_by
+        _start()
         from keras_sranogan.progress import Terminal
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
@@ -108,8 +112,7 @@ def train(
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         said = _on_the_line(context)
         in_file = read_settings_file(settings) if settings else {}
-        source = open_source(data, normal_class=normal_class)
-        tell_passed_over(passed_over_by(source), verbose=verbose)
+        source = _opened(data, normal_class, verbose)
         chosen = _train_settings(said, in_file, source.anomalies)
         try:
             with Terminal() as progress:
@@ -122,6 +125,22 @@ def train(
         return ExitCode.OK
 
     run(work)
+
+
+def _start() -> None:
+    from keras_sranogan.startup import start_tensorflow
+
+    start_tensorflow()
+    log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
+
+
+def _opened(data: str, normal_class: str, verbose: bool) -> DataSource:
+    """The data source, once it was told what was passed over in it."""
+    from keras_sranogan.data.open import open_source, passed_over_by
+
+    source = open_source(data, normal_class=normal_class)
+    say(*told(passed_over_by(source), verbose=verbose))
+    return source
 
 
 def _on_the_line(context: typer.Context) -> dict[str, Any]:
@@ -154,11 +173,11 @@ def evaluate(
     model: Annotated[
         Path, typer.Argument(help="A run folder (Keras, float32) or a bundle (the device's graphs).")
     ],
-    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    data: Data,
     split: Annotated[str, typer.Option(help="Which split to evaluate on.")] = "test",
-    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page with pictures.")] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Write the pictures as PNG into this folder.")] = None,
+    json: Json = None,
+    report: Page = None,
+    pictures: Pictures = None,
     anogan_steps: Annotated[
         int, typer.Option(help="Steps of the plain AnoGAN search from a random start (runs only).")
     ] = 100,
@@ -176,12 +195,8 @@ def evaluate(
     """
 
     def work() -> ExitCode:
-        from keras_sranogan.startup import start_tensorflow
-
-        start_tensorflow()
-        log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
+        _start()
         from keras_sranogan.audit.report import print_audit
-        from keras_sranogan.data.open import open_source, passed_over_by
         from keras_sranogan.evaluation.evaluate import EvaluationOptions, evaluate_model
         from keras_sranogan.evaluation.report import print_figures
         from keras_sranogan.progress import Terminal
@@ -195,8 +210,7 @@ def evaluate(
             audit=audit,
         )
         with Terminal() as progress:
-            source = open_source(data, normal_class=normal_class)
-            tell_passed_over(passed_over_by(source), verbose=verbose)
+            source = _opened(data, normal_class, verbose)
             figures = evaluate_model(
                 model, source, options, progress, json=json, report=report, pictures=pictures
             )
@@ -214,11 +228,11 @@ def audit(
         list[Path],
         typer.Argument(metavar="MODEL...", help="Run folders or bundles; several: seeds of one design."),
     ],
-    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    data: Data,
     split: Annotated[str, typer.Option(help="Which split to audit on.")] = "test",
-    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page with pictures.")] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Write the pictures as PNG into this folder.")] = None,
+    json: Json = None,
+    report: Page = None,
+    pictures: Pictures = None,
     card: Annotated[
         Path | None, typer.Option(help="Write a Markdown section for a model card to this file.")
     ] = None,
@@ -235,19 +249,14 @@ def audit(
     """
 
     def work() -> ExitCode:
-        from keras_sranogan.startup import start_tensorflow
-
-        start_tensorflow()
-        log_to_stderr(text="%(message)s")  # libraries quote patients in warnings: without their words
+        _start()
         from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
         from keras_sranogan.audit.report import print_audit
-        from keras_sranogan.data.open import open_source, passed_over_by
         from keras_sranogan.progress import Terminal
 
         options = AuditOptions(split=split, max_bad_share=max_bad_share, seed=seed)
         with Terminal() as progress:
-            source = open_source(data, normal_class=normal_class)
-            tell_passed_over(passed_over_by(source), verbose=verbose)
+            source = _opened(data, normal_class, verbose)
             figures = audit_models(models, source, options, progress, Places(json, report, pictures, card))
         print_audit(figures)
         return ExitCode.OK

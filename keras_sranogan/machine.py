@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("keras-sranogan", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
@@ -25,6 +26,18 @@ def machine() -> dict[str, str]:
 def _cpuinfo() -> Sequence[str]:
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.exists() else []
+
+
+def circumstances(data: str, split: str, seed: int) -> dict[str, Any]:
+    """What figures were computed of, by which command, when, and where."""
+    return {
+        "data": data,
+        "split": split,
+        "seed": seed,
+        "command": sys.argv,
+        "evaluated_at": timestamp(),
+        "machine": machine(),
+    }
 
 
 def timestamp() -> str:

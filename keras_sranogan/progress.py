@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 
 from keras_sranogan.forecast import Forecast
-from sranogan_edge.commands.terminal import terminal
+from sranogan_edge.terminal import terminal
 
 SAY_EVERY_S = 15.0  # where there is no terminal
 BEAT_S = 1.0

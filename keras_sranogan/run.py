@@ -33,8 +33,9 @@ from keras_sranogan.networks import Networks, build_judge
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
-from keras_sranogan.training.stage import write_json, writing
+from keras_sranogan.training.stage import writing
 from sranogan_edge.errors import RunError, SettingsError
+from sranogan_edge.files import write_json
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density
 

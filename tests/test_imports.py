@@ -1,4 +1,4 @@
-"""Imports between the modules of the three distributions: no circles; and the edge's modules lie in rooms."""
+"""Imports in the three distributions: no circles of modules, nor of the edge's rooms; all lies in a room."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ PACKAGES = {
 OUTSIDE_ROOMS = {  # what every room of the edge may use; all else lies in a room, named after its step
     "__init__",
     "alarms",
+    "arrays",
     "backoff",
     "device",
     "errors",
     "extras",
     "files",
+    "lazy",
     "log",
+    "option",
+    "place",
     "redact",
+    "secret",
+    "terminal",
     "text",
 }
 Graph = Mapping[str, set[str]]
@@ -73,6 +79,20 @@ def imports_of(modules: Mapping[str, Path]) -> dict[str, set[str]]:
     }
 
 
+def rooms_of(graph: Graph) -> dict[str, set[str]]:
+    """Map each room to those that its modules import from; a module that lies in none is one of its own."""
+    rooms: dict[str, set[str]] = {}
+    for name, targets in graph.items():
+        found = rooms.setdefault(room_of(name), set())
+        found |= {room_of(target) for target in targets} - {room_of(name)}
+    return rooms
+
+
+def room_of(module: str) -> str:
+    """``package.room`` of ``package.room.module``."""
+    return ".".join(module.split(".")[:2])
+
+
 def circle_in(graph: Graph) -> list[str]:
     """Return the modules of one circle, in the order of the imports, or nothing where there is none."""
     done: set[str] = set()
@@ -94,9 +114,10 @@ def circle_in(graph: Graph) -> list[str]:
 def planted(folder: Path, **files: str) -> dict[str, set[str]]:
     """Write a package ``planted`` of ``files`` and return its imports."""
     package = folder / "planted"
-    package.mkdir()
     for name, text in files.items():
-        (package / f"{name}.py").write_text(text)
+        file = package / f"{name.replace('__', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
     return imports_of(modules_below(package))
 
 
@@ -138,6 +159,29 @@ def test_a_planted_circle_is_found(tmp_path: Path, last: str, circle: list[str])
 
     assert graph["planted.first"] == {"planted.second"}
     assert circle_in(graph) == circle
+
+
+def test_no_room_of_the_edge_or_the_export_needs_one_that_needs_it() -> None:
+    """Rooms have an order: what one gives another, it does not take from it, over however many rooms."""
+    for name in ("sranogan_edge", "sranogan_export"):
+        rooms = rooms_of(imports_of(modules_below(PACKAGES[name])))
+
+        assert sum(map(len, rooms.values())) > 5  # imports were found at all
+        assert " -> ".join(circle_in(rooms)) == ""
+
+
+def test_a_planted_circle_of_rooms_is_found(tmp_path: Path) -> None:
+    """Two rooms need each other by different modules, none of which stands in a circle."""
+    graph = planted(
+        tmp_path,
+        hall__door="from planted.attic import roof\n",
+        hall__floor="",
+        attic__roof="",
+        attic__stairs="from planted.hall import floor\n",
+    )
+
+    assert circle_in(graph) == []
+    assert circle_in(rooms_of(graph)) == ["planted.attic", "planted.hall"]
 
 
 def test_every_module_of_the_edge_lies_in_a_room() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sranogan_edge import __version__
-from sranogan_edge.commands import terminal as cli_common
+from sranogan_edge import terminal as cli_common
 from sranogan_edge.errors import SettingsError
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -45,8 +45,9 @@ from keras_sranogan.machine import machine
 from keras_sranogan.progress import Progress, Terminal
 from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.training.stage import run_stage, write_json
+from keras_sranogan.training.stage import run_stage
 from sranogan_edge.errors import DataError
+from sranogan_edge.files import write_json
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density

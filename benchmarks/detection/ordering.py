@@ -48,7 +48,8 @@ from keras_sranogan.precision import resolve_precision
 from keras_sranogan.progress import Progress, Terminal
 from keras_sranogan.run import Run
 from keras_sranogan.settings import AnoganSettings, SearchSettings, TrainSettings
-from keras_sranogan.training.stage import run_stage, write_json
+from keras_sranogan.training.stage import run_stage
+from sranogan_edge.files import write_json
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.residual import raw_distance
 

@@ -39,9 +39,9 @@ from keras_sranogan.evaluation.intervals import auroc_interval
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Progress, Terminal
 from keras_sranogan.run import Run
-from keras_sranogan.training.stage import write_json
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.detector.open import open_detector
+from sranogan_edge.files import write_json
 from sranogan_edge.scoring.rule import Verdict
 
 Images = NDArray[np.float32]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,13 +25,14 @@ from keras_sranogan.data.phantom import LESIONS, render_abnormal, render_normal
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.detector.detector import Detector
+from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.page.access import Address
 from sranogan_edge.page.board import Board
 from sranogan_edge.page.server import serving
-from sranogan_edge.results.line import Scorer, result_line
+from sranogan_edge.results.line import result_line
 from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.statistics import STATISTICS, statistics_of
 
@@ -102,7 +103,7 @@ def site(detector: Detector) -> SiteCalibration:
 
 def fill(detector: Detector, alarm: bool, rule: DomainRule) -> Board:
     """A board after all the films."""
-    bundle, scorer = detector.bundle, Scorer.of(detector)
+    bundle, scorer = detector.bundle, Judge.of(detector).scorer
     about = {
         "bundle": f"phantom.sranogan · {bundle.sha256[:12]}",
         "search steps": str(bundle.steps),
@@ -115,8 +116,9 @@ def fill(detector: Detector, alarm: bool, rule: DomainRule) -> Board:
         verdict = detector.score(frame)
         answer = rule.judge(statistics_of(frame, verdict, bundle.density, bundle.preprocess))
         feed = "dicom:11112" if number % 3 else "camera:/dev/video0"
-        line = result_line(frame.source or "holiday.png", verdict, scorer, None)
-        board.scored(line, verdict, feed=feed, out_of_domain=answer.message)
+        file = frame.source or "holiday.png"
+        line = result_line(file, verdict, scorer, None, out_of_domain=answer.message)
+        board.scored(replace(line, feed=feed), verdict)
     return board
 
 

@@ -32,7 +32,7 @@ from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.device import load_average
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.feeds.video import VideoFeed, open_video
+from sranogan_edge.feeds.video import VideoFeed, VideoFeedSettings
 from sranogan_edge.results.line import ResultLine
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.loop import Service, ServiceSettings
@@ -86,7 +86,7 @@ class Stopwatch:
 
 def play(judge: Judge, film: Path, root: Path) -> tuple[Stopwatch, float, float]:
     """Score the film in real time; returns results, seconds, and seconds of CPU (decoder included)."""
-    watch = Stopwatch(open_video(str(film), real_time=True))
+    watch = Stopwatch(VideoFeedSettings(str(film), real_time=True).open())
     with_decoder = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     before, began = sum(_cpu_s(who) for who in with_decoder), time.monotonic()
     spool = Spool(root / "spool")

@@ -34,13 +34,13 @@ from benchmarks.runner.latency_anogan import Score, plain_anogan
 from keras_sranogan.machine import machine
 from keras_sranogan.progress import Progress, Terminal
 from keras_sranogan.run import Run
-from keras_sranogan.training.stage import write_json
 from sranogan_edge.bench.peak import Peak, measure_peak
 from sranogan_edge.bench.report import bundle_costs, floor_ms, macs_per_frame
 from sranogan_edge.bundle.bundle import GRAPHS, read_bundle
 from sranogan_edge.detector.detector import Detector
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.device import load_average, read_device
+from sranogan_edge.files import write_json
 
 Images = NDArray[np.float32]
 

@@ -19,17 +19,16 @@ import typer
 
 from benchmarks.record import Record
 from sranogan_edge.bundle.site_calibration import SiteCalibration
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import Loader, ScoringSettings
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.page.board import HISTORY, Board
 from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.statistics import statistics_of
 from sranogan_edge.service.drift_feeds import FeedsDrift
-from sranogan_edge.service.loader import Loader
-from sranogan_edge.settings.tree import ScoringSettings
 from sranogan_edge.site.drift import DriftSettings
-from sranogan_edge.site.in_force import Site
 
 NORMALS = 200
 
@@ -82,7 +81,7 @@ def main(
     board, drift = Board(judge.rule.calibration, judge.heat_limit), FeedsDrift(judge, DriftSettings(stride=1))
     line = answer.line("camera", judge.scorer, None, "camera")
     for _ in range(HISTORY):
-        board.scored(line, answer.verdict, feed="camera")
+        board.scored(line, answer.verdict)
     site, picture = judge.site, board.snapshot().entries[-1].picture
     assert site.domain
     assert picture
@@ -93,7 +92,7 @@ def main(
             lambda: rule.judge(site.measure(frames[0], made)),
         ),
         "drift": milliseconds(lambda: drift.add("camera", answer, of_camera=False)),
-        "page, each image": milliseconds(lambda: board.scored(line, answer.verdict, feed="camera")),
+        "page, each image": milliseconds(lambda: board.scored(line, answer.verdict)),
         "page, thumbnail looked at": milliseconds(picture.png, 100),
         "page, live frame looked at": milliseconds(lambda: board.live_picture("frame"), 100),
         "page, live heat map looked at": milliseconds(lambda: board.live_picture("heat"), 100),

@@ -1,53 +1,39 @@
 """The runner that benchmarks/runner/soak.py watches: ``python -m benchmarks.runner.soak_runner TASK.json``.
 
-With a bundle it is ``serve_settings``, as ``sranogan-score`` calls it. Without one the neural networks are a
-stand-in that takes no time; all the rest (decoder's process, spool, sinks, drift, board, page) is real.
+It is ``serve_settings``, as ``sranogan-score`` calls it. Without a bundle the neural networks are a stand-in
+that takes no time; all the rest (decoder's process, spool, sinks, drift, board, page) is real.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sranogan_edge.bundle.site_calibration import SiteCalibration
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.detector.judge import Judge
-from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.feeds.open import open_feed
-from sranogan_edge.feeds.video import VideoFeed, open_video
+from sranogan_edge.detector.load import CalibrationSettings
+from sranogan_edge.feeds.feed import Arrival, FeedHealth, FeedSettings
+from sranogan_edge.feeds.video import VideoFeed, VideoFeedSettings
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.frame import Frame
-from sranogan_edge.page.access import parse_address
-from sranogan_edge.page.board import Board
-from sranogan_edge.page.server import serving
 from sranogan_edge.results.line import Scorer
 from sranogan_edge.scoring.measurement import Measurement, Reconstruction
-from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
 from sranogan_edge.service.run import log_to_stderr, serve_settings
-from sranogan_edge.settings.feeds import VideoFeedSettings, WatchFeedSettings
-from sranogan_edge.settings.sinks import SINK_SETTINGS
-from sranogan_edge.settings.tree import (
-    CalibrationSettings,
-    DomainSettings,
-    PageSettings,
-    Settings,
-    SpoolSettings,
-)
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
+from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.site.drift import DriftSettings
-from sranogan_edge.site.in_force import Site
 from sranogan_edge.spool.retention import Retention
-from sranogan_edge.spool.spool import Spool
 
 SIDE_PX, GRID_PX = 128, 32
 THRESHOLD = 2.0
 RETENTION = Retention(max_count=500, max_frames=2000)
-PRUNE_EVERY_S = 5.0
 DRIFT = DriftSettings(window=100, frame_stride=10)
 
 
@@ -67,7 +53,7 @@ class Loop:
     def __iter__(self) -> Iterator[Arrival]:
         """Yield frames until closed."""
         while not self._over:
-            self._feed = open_video(self.film)
+            self._feed = VideoFeedSettings(self.film).open()
             yield from self._feed
 
     def close(self) -> None:
@@ -75,6 +61,15 @@ class Loop:
         self._over = True
         if self._feed:
             self._feed.close()
+
+
+@dataclass(frozen=True)
+class LoopSettings(FeedSettings):
+    """A film that begins again at its end."""
+
+    def open(self, without: Sequence[Path] = ()) -> Loop:
+        """Nothing is opened before the first arrival is asked for."""
+        return Loop(self.uri)
 
 
 class StandIn:
@@ -110,48 +105,24 @@ def stand_in() -> Judge:
     return Judge(StandIn(), scorer, 1_000_000, 1.0, in_force.rule, in_force)
 
 
-def serve_stand_in(task: Mapping[str, Any]) -> int:
-    """Run until a signal comes."""
-    out, judge = Path(task["out"]), stand_in()
-    with ExitStack() as parts:
-        spool = Spool(out / "spool")
-        parts.callback(spool.close)
-        readers: dict[str, Reader] = {"results.jsonl": ResultsLog(out / "results.jsonl")}
-        for uri in task["sinks"]:
-            readers[uri] = SinkReader(open_sink(uri, out / "spool" / "sinks"))
-        feeds = [Loop(task["film"]), open_feed(f"watch:{task['watched']}", settle_s=0.2, poll_s=0.1)]
-        for feed in feeds:
-            parts.callback(feed.close)
-        board = Board(judge.rule.calibration, 1.0, {"bundle": "a stand-in for the networks"})
-        how = ServiceSettings(out, RETENTION, PRUNE_EVERY_S, DRIFT)
-        service = Service(judge, spool, feeds, readers, how, board=board)
-        parts.enter_context(serving(board, parse_address(task["page"])))
-        with stopped_by_signals(service):
-            return int(service.run())
-
-
-def serve_bundle(task: Mapping[str, Any]) -> int:
-    """Run as ``sranogan-score`` does."""
-    out = Path(task["out"])
+def serve(task: Mapping[str, Any]) -> int:
+    """Run as ``sranogan-score`` does until a signal comes."""
+    out, bundle = Path(task["out"]), task.get("bundle")
+    film = VideoFeedSettings(task["film"]) if bundle else LoopSettings(task["film"])
     settings = Settings(
-        bundle=Path(task["bundle"]),
-        feeds=(
-            VideoFeedSettings(task["film"]),
-            WatchFeedSettings(f"watch:{task['watched']}", settle_s=0.2, poll_s=0.1),
-        ),
+        bundle=Path(bundle or "stand-in.sranogan"),
+        feeds=(film, WatchFeedSettings(f"watch:{task['watched']}", settle_s=0.2, poll_s=0.1)),
         out=out,
-        sinks=tuple(SINK_SETTINGS[uri.partition(":")[0]](uri) for uri in task["sinks"]),
-        calibration=CalibrationSettings(Path(task["calibration"])),
-        domain=DomainSettings(),
+        sinks=tuple(map(sink_of, task["sinks"])),
+        calibration=CalibrationSettings(Path(task["calibration"]) if bundle else None),
         drift=DRIFT,
         spool=SpoolSettings(folder=out / "spool"),
         retention=RETENTION,
         page=PageSettings(task["page"]),
     )
-    return int(serve_settings(settings))
+    return int(serve_settings(settings, judge=None if bundle else stand_in()))
 
 
 if __name__ == "__main__":
     log_to_stderr()
-    given = json.loads(Path(sys.argv[1]).read_text())
-    sys.exit(serve_bundle(given) if given.get("bundle") else serve_stand_in(given))
+    sys.exit(serve(json.loads(Path(sys.argv[1]).read_text())))

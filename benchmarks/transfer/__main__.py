@@ -22,8 +22,8 @@ from benchmarks.transfer.table import markdown, read_results
 from benchmarks.transfer.table import page as page_tables
 from keras_sranogan.settings import check_choice
 from keras_sranogan.startup import start_tensorflow
-from sranogan_edge.commands.terminal import run as run_command
 from sranogan_edge.errors import ExitCode
+from sranogan_edge.terminal import run as run_command
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "transfer"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "method" / "detection.md"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sranogan_edge.lazy import lazy_face
 
 if TYPE_CHECKING:
     from sranogan_edge.bundle.bundle import read_bundle
@@ -37,13 +38,4 @@ _PLACES = {  # loaded when first asked for: commands and devices import only wha
     "read_frames": "image.reading",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Load what is exported (PEP 562)."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(__name__, _PLACES)

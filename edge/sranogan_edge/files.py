@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-__all__ = ["check_target", "sync_folder", "write_whole", "writing_whole"]
+__all__ = ["check_target", "sync_folder", "write_json", "write_whole", "writing_whole"]
 
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # file systems that know no fsync of folders
 
@@ -50,6 +51,11 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write ``content`` as :func:`writing_whole` does."""
     with writing_whole(path) as file:
         file.write(content)
+
+
+def write_json(path: Path, values: Any, *, allow_nan: bool = True) -> None:
+    """Write ``values`` as JSON, as :func:`writing_whole` does."""
+    write_whole(path, f"{json.dumps(values, indent=2, allow_nan=allow_nan)}\n".encode())
 
 
 def sync_folder(folder: Path) -> None:

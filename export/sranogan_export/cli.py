@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sranogan_edge.commands.terminal import Version, main, terminal
-from sranogan_edge.commands.terminal import run as run_command
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
+from sranogan_edge.files import write_json
+from sranogan_edge.terminal import Version, main, terminal
+from sranogan_edge.terminal import run as run_command
 
 if TYPE_CHECKING:
     from sranogan_export.recipe import Recipe
@@ -117,8 +119,6 @@ def _budgets(text: str) -> tuple[int, ...]:
 
 
 def _write_figures(path: Path, result: ExportResult) -> None:
-    from keras_sranogan.training.stage import write_json
-
     try:
         write_json(path, _figures(result))
     except OSError as error:
@@ -163,7 +163,7 @@ def _figures(result: ExportResult) -> dict[str, object]:
         **result.__dict__,
         "path": str(result.path),
         "equality": result.equality.to_dict(),
-        "gains": [gain.to_dict() for gain in result.gains],
+        "gains": [asdict(gain) for gain in result.gains],
         "bundle_bytes": result.path.stat().st_size,
         "threshold": result.threshold if math.isfinite(result.threshold) else None,
     }

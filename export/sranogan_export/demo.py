@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sranogan_edge.commands.terminal import Version, main, run, terminal
 from sranogan_edge.errors import ExitCode
+from sranogan_edge.terminal import Version, main, run, terminal
 
 if TYPE_CHECKING:
     from keras_sranogan.progress import Progress
@@ -130,7 +130,7 @@ def _score(out: Path) -> Path:
     """Draw twelve films and score them as a device would; return the lines of results."""
     from keras_sranogan.data.phantom.__main__ import write_phantoms
     from sranogan_edge.commands.score_files import find_images, score_files
-    from sranogan_edge.service.loader import Loader
+    from sranogan_edge.detector.load import Loader
 
     write_phantoms(out / "images", FILMS, seed=0, size=256)
     loader = Loader()

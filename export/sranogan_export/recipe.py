@@ -76,10 +76,6 @@ class ExportOptions:
         budgets = sorted({usual.steps, *self.budgets})
         return {steps: settings.search_of(self.search, steps) for steps in budgets}
 
-    def default_steps(self, settings: TrainSettings) -> int:
-        """Return the steps that a device takes unless told otherwise."""
-        return settings.search_of(self.search, self.steps).steps
-
 
 def check_recipe(recipe: str) -> None:
     """Raise SettingsError unless ``recipe`` is one of :data:`RECIPES`."""

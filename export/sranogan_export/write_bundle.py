@@ -84,7 +84,8 @@ def export_run(
     if key:
         sign(b"", key)  # a key that cannot sign is told now, not after minutes of work
     settings = run.settings
-    searches, steps = options.searches(settings), options.default_steps(settings)
+    searches = options.searches(settings)
+    steps = settings.search_of(options.search, options.steps).steps
     for search in searches.values():
         check_search(search)
     networks, normals = run.networks(), run.held_out_normals()
@@ -103,7 +104,9 @@ def export_run(
         details=_details(run, searches[steps], options, counted(models, searches), gains),
         onnx=_onnx(models, searches) if options.onnx else {},
     )
-    exact = models if options.recipe == "float32" else _exact(networks, searches, lessons)
+    exact = models
+    if options.recipe != "float32":  # as they were trained, on floats
+        exact = build_graphs(Unrolled.of(networks, searches), "float32", lessons)
     unseen = normals.x[normals.original][: options.proof_normals]
     equality = prove(networks, searches, draft, exact, unseen, progress)
     bundle = _finished(draft, equality, audit)
@@ -117,11 +120,6 @@ def export_run(
         threshold=bundle.calibration.threshold,
         equality=equality,
     )
-
-
-def _exact(networks: Networks, searches: Mapping[int, SearchSettings], lessons: Examples) -> dict[str, bytes]:
-    """Return the graphs as they were trained, on floats."""
-    return build_graphs(Unrolled.of(networks, searches), "float32", lessons)
 
 
 def _finished(draft: Bundle, equality: Equality, audit: str) -> Bundle:
@@ -221,7 +219,7 @@ def _details(
         "float_islands": float_islands(options.recipe, counts),
         "quantisation": {
             "engine": options.engine if options.recipe == "int8" else "none",
-            "networks": [gain.to_dict() for gain in gains],
+            "networks": [asdict(gain) for gain in gains],
         },
         "exporter": backend_name(),
         "settings": run.settings.to_dict(),

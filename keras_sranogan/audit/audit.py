@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +18,9 @@ from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.evaluation.scorers import Scorer, open_scorer
 from keras_sranogan.html.page import make_folders, writing_results
+from keras_sranogan.machine import circumstances
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.files import write_json
 
 if TYPE_CHECKING:
     from keras_sranogan.progress import Progress
@@ -143,8 +144,6 @@ def _check_alike(scorers: Mapping[str, Scorer]) -> None:
 
 
 def _circumstances(scorers: Mapping[str, Scorer], data: str, options: AuditOptions) -> dict[str, Any]:
-    from keras_sranogan.machine import machine, timestamp
-
     return {
         "models": [
             {
@@ -155,12 +154,7 @@ def _circumstances(scorers: Mapping[str, Scorer], data: str, options: AuditOptio
             }
             for name, scorer in scorers.items()
         ],
-        "data": data,
-        "split": options.split,
-        "seed": options.seed,
-        "command": sys.argv,
-        "evaluated_at": timestamp(),
-        "machine": machine(),
+        **circumstances(data, options.split, options.seed),
     }
 
 
@@ -175,6 +169,4 @@ def _write(figures: dict[str, Any], audit: Audit, places: Places) -> None:
         if places.card:
             places.card.write_text(markdown_section(figures), encoding="utf-8")
         if places.json:
-            from keras_sranogan.training.stage import write_json
-
             write_json(places.json, figures)

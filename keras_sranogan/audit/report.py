@@ -12,7 +12,7 @@ from rich.table import Table
 from keras_sranogan.audit.tables import Tables, percentage, tables_of
 from keras_sranogan.html.page import render_page
 from keras_sranogan.html.text import NONE
-from sranogan_edge.commands.terminal import terminal
+from sranogan_edge.terminal import terminal
 
 Audit = Mapping[str, Any]
 

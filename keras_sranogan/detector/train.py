@@ -12,8 +12,9 @@ from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, represen
 from keras_sranogan.detector.quality import reconstruction_quality
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, seen_features
 from keras_sranogan.run import RECONSTRUCTION_QUALITY
-from keras_sranogan.training.stage import write_json, writing
+from keras_sranogan.training.stage import writing
 from keras_sranogan.training.workshop import Training
+from sranogan_edge.files import write_json
 from sranogan_edge.image.frame import Frame
 
 

@@ -6,7 +6,6 @@ Labels are used here to report. Nothing is fitted, and the threshold comes from 
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +25,9 @@ from keras_sranogan.evaluation.plots import draw_all
 from keras_sranogan.evaluation.report import render_report
 from keras_sranogan.evaluation.scorers import PlainAnogan, Scored, Scorer, open_scorer
 from keras_sranogan.html.page import make_folders, writing_results
+from keras_sranogan.machine import circumstances
 from sranogan_edge.errors import RunError, SettingsError
+from sranogan_edge.files import write_json
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import as_displayed, low_pass
 
@@ -87,7 +88,6 @@ def evaluate_model(
         ResultsError: a result cannot be written.
     """
     from keras_sranogan.progress import Silent
-    from keras_sranogan.training.stage import write_json
 
     started = time.monotonic()
     options, progress = options or EvaluationOptions(), progress or Silent()
@@ -240,17 +240,10 @@ def _plain_anogan(reading: Reading, scored: Scored, anogan: PlainAnogan) -> dict
 
 
 def _circumstances(model: Path, scorer: Scorer, data: str, options: EvaluationOptions) -> dict[str, Any]:
-    from keras_sranogan.machine import machine, timestamp
-
     return {
         "model": str(model),
         "model_kind": scorer.facts.kind,
-        "data": data,
-        "split": options.split,
-        "seed": options.seed,
-        "command": sys.argv,
-        "evaluated_at": timestamp(),
-        "machine": machine(),
+        **circumstances(data, options.split, options.seed),
         "settings": scorer.facts.settings,
         "provenance": scorer.facts.provenance,
         "reconstruction_quality": scorer.facts.reconstruction_quality,

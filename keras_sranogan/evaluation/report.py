@@ -12,7 +12,7 @@ from rich.table import Table
 from keras_sranogan.data.near_training import near_text
 from keras_sranogan.html.page import render_page
 from keras_sranogan.html.text import NONE, interval, number, score_text
-from sranogan_edge.commands.terminal import terminal
+from sranogan_edge.terminal import terminal
 
 FOOTNOTE = (
     "low-pass: the same on images without fine detail, a control against reading sharpness. "

@@ -7,7 +7,6 @@ uninterrupted run would have done.
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,6 @@ import tensorflow as tf
 
 from keras_sranogan.progress import Progress
 from sranogan_edge.errors import ResultsError, RunError
-from sranogan_edge.files import write_whole
 
 Step = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
 
@@ -180,8 +178,3 @@ def _log(stage: Stage, step: int, writer: Any) -> None:
 
 def _note(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write ``values`` so that the file is either the old one or the whole new one, never a part."""
-    write_whole(path, f"{json.dumps(values, indent=2)}\n".encode())

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from sranogan_edge.feeds.video import open_video
+from sranogan_edge.feeds.kinds import feed_of
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_the_film_and_its_latencies(tmp_path: Path) -> None:
     """The film has its frames; a result is as old as the time since its frame was read; gaps are drops."""
     camera = importlib.import_module("benchmarks.runner.camera")
     film = importlib.import_module("benchmarks.film").write_film(tmp_path / "film.avi", 12)
-    watch = camera.Stopwatch(open_video(str(film)))
+    watch = camera.Stopwatch(feed_of(str(film)).open())
     arrivals = list(watch)
     assert [arrival.frame.pixels.shape for arrival in arrivals if arrival.frame] == [(480, 640, 3)] * 12
     for number in (1, 2, 4, 8):

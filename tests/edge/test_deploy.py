@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sranogan_edge.commands.check import check_settings
-from sranogan_edge.settings.feeds import DicomFeedSettings
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.tree import Settings
 from tests.support.page_board_fakes import filled_board

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.feeds.open import _KINDS
-from sranogan_edge.feeds.video import VideoOptions
+from sranogan_edge.feeds.kinds import FEEDS
+from sranogan_edge.feeds.video import VideoFeedSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
-OF_FILES = {"real_time", "command"}  # said of files in the table of URIs; the decoder's command is for tests
+OF_FILES = {"real_time", "uri"}  # said of files in the table of URIs; the URI itself
 
 
 def test_every_metric_is_explained() -> None:
@@ -31,7 +31,7 @@ def test_every_metric_is_explained() -> None:
 def test_every_feed_is_explained() -> None:
     """The table of URIs has every scheme, the table of options every option of a camera."""
     text = (DOCS / "guide" / "feeds.md").read_text()
-    for scheme in set(_KINDS) - {"files", "video"}:
+    for scheme in set(FEEDS) - {"files", "video"}:
         assert f"`{scheme}:" in text, scheme
-    for option in {one.name for one in fields(VideoOptions)} - OF_FILES:
+    for option in {one.name for one in fields(VideoFeedSettings)} - OF_FILES:
         assert f"`{option}`" in text, option

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from sranogan_edge.bundle.site_calibration import read_calibration
 from sranogan_edge.errors import FeedError
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.feeds.video import VideoFeed
 from sranogan_edge.image.files import list_images
 from sranogan_edge.image.image_list import Reason
@@ -159,7 +159,7 @@ def test_every_video_is_named() -> None:
 @pytest.mark.parametrize("name", VIDEOS)
 def test_a_video_gives_all_its_frames(name: str) -> None:
     """As many frames as it has, of its size, and nothing is said to be missing; or the reason."""
-    feed = open_feed(str(CASES / "video" / name))
+    feed = feed_of(str(CASES / "video" / name)).open()
     assert isinstance(feed, VideoFeed)
     expected = VIDEOS[name]
     if isinstance(expected, str):

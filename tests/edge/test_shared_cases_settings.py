@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sranogan_edge.commands.score import app
+from sranogan_edge.secret import read_secret
 from sranogan_edge.settings.read import read_settings
-from sranogan_edge.settings.secret import read_secret
 from tests.support.mqtt_broker import Broker, Listener
 from tests.support.remote_results import wait_until
 from tests.support.result_lines import line
@@ -99,15 +99,18 @@ def test_what_a_broker_refuses_is_not_delivered(
     """Who may not write waits and is told why; what is too large is set apart; nothing else is delivered."""
     pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
     from sranogan_edge.sinks.courier import Courier
-    from sranogan_edge.sinks.mqtt import MqttOptions, MqttTransport
+    from sranogan_edge.sinks.mqtt import MqttTransport
+    from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
     from sranogan_edge.sinks.outbox import Outbox
 
     broker = broker_of(name, tmp_path, service)
     broker.start()
     try:
         listener = Listener(broker)
-        options = MqttOptions("127.0.0.1", broker.port, device="one", prefix=prefix, retry_s=(1, 1))
-        courier = Courier(MqttTransport(options), Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.1, 0.2))
+        options = MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}/{prefix}", device="one")
+        courier = Courier(
+            MqttTransport(options, retry_s=(1, 1)), Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.1, 0.2)
+        )
         for number in range(2):
             courier.write(line(number))
         if state == "failing":

@@ -11,8 +11,8 @@ import pytest
 
 from sranogan_edge.bundle.signature import sign
 from sranogan_edge.errors import ExitCode, SettingsError
+from sranogan_edge.secret import read_secret
 from sranogan_edge.settings.read import read_settings
-from sranogan_edge.settings.secret import read_secret
 from sranogan_edge.text import is_escape_trouble
 
 SCORE = Path(sys.executable).with_name("sranogan-score")

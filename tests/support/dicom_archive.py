@@ -17,10 +17,12 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from benchmarks.runner.killing.runner import stand_in
-from sranogan_edge.feeds.dicom import DicomFeed, DicomReceiverOptions
+from sranogan_edge.feeds.dicom import DicomFeed
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.loop import Service, ServiceSettings
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.kinds import sink_of
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -89,10 +91,10 @@ def runner(
     """A runner that scores what scanners send, by a stand-in, and has ``sink``; all below ``root``."""
     with_pictures = replace(judge or stand_in(), heat_limit=1.0)
     spool = Spool(root / "spool", SpoolLimits(min_free_bytes=0))
-    feed = DicomFeed(DicomReceiverOptions(port, "127.0.0.1", any_caller=True))
+    feed = DicomFeed(DicomFeedSettings(f"dicom:127.0.0.1:{port}", any_caller=True))
     readers: dict[str, Reader] = {
         "log": ResultsLog(root / "results.jsonl"),
-        sink: SinkReader(open_sink(sink, root / "spool" / "sinks", pictures=root, **options)),
+        sink: SinkReader(sink_of(sink, **options).open(SinkContext(root / "spool" / "sinks", pictures=root))),
     }
     service = Service(with_pictures, spool, [feed], readers, ServiceSettings(out=root))
     thread = threading.Thread(target=service.run)

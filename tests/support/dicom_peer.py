@@ -15,7 +15,8 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_pixels import DX
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
@@ -39,7 +40,7 @@ class Shelf:
 @contextmanager
 def receiving(shelf: Shelf, **options: Any) -> Iterator[DicomReceiver]:
     """A receiver on a free port of this machine that knows the scanner XRAY1."""
-    settings = DicomReceiverOptions(0, "127.0.0.1", **{"calling": ("XRAY1",), **options})
+    settings = DicomFeedSettings("dicom:127.0.0.1:0", **{"calling": ("XRAY1",), **options})
     with DicomReceiver(shelf, settings) as receiver:
         yield receiver
 

@@ -22,14 +22,16 @@ import numpy as np
 
 from benchmarks.runner.killing.runner import stand_in
 from sranogan_edge.alarms import Alarms
-from sranogan_edge.feeds.dicom import DicomFeed, DicomReceiverOptions
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.dicom import DicomFeed
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.log import LogSettings, logging_to_stderr
 from sranogan_edge.page.board import Board
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.kinds import sink_of
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 from tests.support.dicom_archive import until
 from tests.support.remote_results import SECRET
@@ -43,11 +45,11 @@ def main(root: Path, archive: int, hook: str) -> int:
     from sranogan_edge.page.server import serving
 
     spool = Spool(root / "spool", SpoolLimits(min_free_bytes=0))
-    feed = DicomFeed(DicomReceiverOptions(0, "127.0.0.1", any_caller=True))
-    watched = WatchFeed(root / "watched", settle_s=0.05, poll_s=0.02)
+    feed = DicomFeed(DicomFeedSettings("dicom:127.0.0.1:0", any_caller=True))
+    watched = WatchFeedSettings(f"watch:{root / 'watched'}", settle_s=0.05, poll_s=0.02).open()
     readers: dict[str, Reader] = {"log": ResultsLog(root / "results.jsonl")}
     for sink in (f"dicom://127.0.0.1:{archive}/PACS", hook):
-        opened = open_sink(sink, root / "spool" / "sinks", pictures=root)
+        opened = sink_of(sink).open(SinkContext(root / "spool" / "sinks", pictures=root))
         readers[sink] = SinkReader(opened)
     alarms, board = Alarms(), Board(Calibration(tuple(np.linspace(0, 210, 41)), 0.05), 1.0)
     judge = replace(stand_in(0.0), heat_limit=1.0)

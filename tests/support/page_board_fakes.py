@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -91,15 +92,10 @@ def show(board: Board, number: int, score: float, render: Render = disc, name: s
     line: ResultLine
     if number % 31 == 30:
         line = error_line(file, ValueError("the image is truncated or corrupt. Copy it again."), SCORER)
-        board.scored(line, None, feed="dicom:11112")
+        board.scored(replace(line, feed="dicom:11112"), None)
         return
     outside = number % 23 == 22
     verdict = fake_verdict(number, score + 9 * outside, board.threshold, render)
-    line = result_line(file, verdict, SCORER, None)
-    reason = "likeness to the mean normal image -0.11, below 0.46 (usual 0.88)"
-    board.scored(
-        line,
-        verdict,
-        feed="camera:/dev/video0" if number % 3 else "dicom:11112",
-        out_of_domain=f"not like the training data: {reason}" if outside else "",
-    )
+    why = "not like the training data: likeness to the mean normal image -0.11, below 0.46 (usual 0.88)"
+    line = result_line(file, verdict, SCORER, None, out_of_domain=why if outside else "")
+    board.scored(replace(line, feed="camera:/dev/video0" if number % 3 else "dicom:11112"), verdict)

@@ -12,10 +12,9 @@ from PIL import Image
 from sranogan_edge.alarms import Alarms
 from sranogan_edge.bundle.bundle import Bundle, write_bundle
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import CalibrationSettings, Loader, ScoringSettings
 from sranogan_edge.service.bundles import KeptBundles
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.service.swap import Swap
-from sranogan_edge.settings.tree import CalibrationSettings, ScoringSettings
 from sranogan_edge.site.calibrate import fit, write_calibration
 from tests.support.service_bench import wait_for
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.feeds.feed import Arrival
-from sranogan_edge.feeds.video import VideoFeed, VideoOptions
-from sranogan_edge.feeds.video_source import VideoSource
+from sranogan_edge.feeds.video import VideoFeed, VideoFeedSettings
+from sranogan_edge.feeds.video_source import source_of
 
 PATIENCE_S = 60.0  # a machine that other work keeps busy
 
@@ -47,9 +47,10 @@ def decoder(tmp_path: Path, body: str) -> tuple[str, ...]:
 
 def camera(tmp_path: Path, body: str, **options: Any) -> VideoFeed:
     """A live feed of such a worker."""
-    settings: dict[str, Any] = {"retry_s": (0.05, 0.2), "open_s": PATIENCE_S, "stall_s": PATIENCE_S}
-    settings.update(options, command=decoder(tmp_path, body))
-    return VideoFeed(VideoSource("camera", "/dev/video9", "camera:/dev/video9"), VideoOptions(**settings))
+    usual = {"retry_s": (0.05, 0.2), "open_s": PATIENCE_S, "stall_s": PATIENCE_S}
+    uri = "camera:/dev/video9"
+    settings = VideoFeedSettings(uri, **{**usual, **options})
+    return VideoFeed(source_of(uri), settings, decoder(tmp_path, body))
 
 
 def take(feed: VideoFeed, count: int) -> list[Arrival]:

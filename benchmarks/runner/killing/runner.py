@@ -17,7 +17,8 @@ import numpy as np
 
 from sranogan_edge.commands.options import feeds_of, sinks_of
 from sranogan_edge.errors import SranoganError
-from sranogan_edge.feeds.open import is_feed_uri
+from sranogan_edge.feeds.kinds import is_feed_uri
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.results.line import Scorer
 from sranogan_edge.scoring.conformal import Calibration
@@ -25,7 +26,6 @@ from sranogan_edge.scoring.measurement import Measurement, Reconstruction
 from sranogan_edge.scoring.rule import Rule
 from sranogan_edge.service.run import log_to_stderr, serve_settings
 from sranogan_edge.service.scoring import Judge
-from sranogan_edge.settings.feeds import WatchFeedSettings
 from sranogan_edge.settings.tree import Settings, SpoolSettings
 
 POISON = 13

@@ -21,6 +21,7 @@ from sranogan_edge import errors
 from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.worker import Samples
 from sranogan_edge.errors import BackendError, SranoganError
+from sranogan_edge.terminal import counted
 
 Advance = Callable[[int], None]
 
@@ -38,9 +39,7 @@ class Configuration:
     steps: int
 
     def __str__(self) -> str:
-        threads = "thread" if self.threads == 1 else "threads"
-        steps = "step" if self.steps == 1 else "steps"
-        return f"{self.backend}, {self.threads} {threads}, {self.steps} {steps}"
+        return f"{self.backend}, {counted(self.threads, 'thread')}, {counted(self.steps, 'step')}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.bench.report import Report
-from sranogan_edge.commands.terminal import shown, terminal
+from sranogan_edge.terminal import counted, shown, terminal
 
 NONE = "-"
 WIDEST = 24  # characters of a backend: a delegate's path can be long
@@ -42,7 +42,7 @@ def device_lines(device: Report) -> list[str]:
     model = f"{device['model']}, " if device["model"] else ""
     clocks = " ".join(f"{clock:.0f}" for clock in device["clock_mhz"])
     facts = {
-        "device": f"{model}{device['cpu']}, {_count(device['cores'], 'core')}{memory}",
+        "device": f"{model}{device['cpu']}, {counted(device['cores'], 'core')}{memory}",
         "int8 with": ", ".join(device["instructions"]),
         "clock": ", ".join([f"{clocks} MHz"] * bool(clocks) + list(device["governor"])),
         "power mode": device["power_mode"],
@@ -70,8 +70,8 @@ def warnings(report: Report) -> list[str]:
     device, found = report["device"], []
     if device["busy"]:
         found.append(
-            f"the load is {device['load']:.1f} on {_count(device['cores'], 'core')}: other programs run, and "
-            "the times below are longer than this device's own. Measure again when it is quiet."
+            f"the load is {device['load']:.1f} on {counted(device['cores'], 'core')}: other programs run, "
+            "and the times below are longer than this device's own. Measure again when it is quiet."
         )
     why: dict[str, list[str]] = {}
     for one in report["configurations"]:
@@ -81,7 +81,7 @@ def warnings(report: Report) -> list[str]:
             reason = f"ran on {one['label']}: {one['fallback_reason']}"
         else:
             continue
-        name = f"{one['asked']}, {_count(one['threads'], 'thread')}, {_count(one['steps'], 'step')}"
+        name = f"{one['asked']}, {counted(one['threads'], 'thread')}, {counted(one['steps'], 'step')}"
         why.setdefault(reason, []).append(name)
     found += [f"{'; '.join(names)}: {reason}" for reason, names in why.items()]
     if not report["complete"]:
@@ -163,20 +163,16 @@ def _notes(report: Report) -> list[str]:
         rates = ", ".join(f"{kind} {_number(peak[kind], '.0f')} GMAC/s" for kind in ("int8", "float32"))
         why = f" ({peak['reason']})" if peak["reason"] else ""
         notes.append(
-            f"peak of convolutions on {peak['backend']}, {_count(peak['threads'], 'thread')}: {rates}; "
+            f"peak of convolutions on {peak['backend']}, {counted(peak['threads'], 'thread')}: {rates}; "
             f"memory {_number(peak['memory'], '.1f')} GB/s{why}"
         )
     settings = report["settings"]
     side = settings["frame_side"]
     notes.append(
-        f"{_count(settings['repeats'], 'frame')} of {side}x{side} pixels after {settings['warm_up']} to warm "
-        "up; each row in a process of its own"
+        f"{counted(settings['repeats'], 'frame')} of {side}x{side} pixels after {settings['warm_up']} to "
+        "warm up; each row in a process of its own"
     )
     return notes
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("s" if number != 1 else "")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 from sranogan_edge.bundle.archive import MANIFEST, SCHEMA_VERSION, Manifest, read_archive, write_archive
-from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
 from sranogan_edge.bundle.manifest import (
     GOLDEN,
     GRAPHS,

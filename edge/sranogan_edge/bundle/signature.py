@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import needs_extra
 from sranogan_edge.text import decode_text
 
 __all__ = ["Signature", "sign", "why_not_signed"]
@@ -21,7 +21,6 @@ Signature = dict[str, str]
 
 MIN_SECRET_BYTES = 32
 _ED25519, _HMAC = "ed25519", "hmac-sha256"
-_NO_CRYPTOGRAPHY = "{path}: Ed25519 needs the package cryptography. Run: " + how_to_install("sign")
 
 
 def _key_bytes(path: Path) -> bytes:
@@ -50,11 +49,9 @@ def sign(content: bytes, path: Path) -> Signature:
     data = _key_bytes(path)
     if not data.startswith(b"-----BEGIN"):
         return {"algorithm": _HMAC, "value": hmac.new(data, content, hashlib.sha256).hexdigest()}
-    try:
+    with needs_extra("sign", f"{path}: Ed25519"):
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    except ImportError as error:
-        raise SettingsError(_NO_CRYPTOGRAPHY.format(path=path)) from error
     try:
         private = load_pem_private_key(data, password=None)
     except (ValueError, TypeError) as error:
@@ -90,12 +87,10 @@ def why_not_signed(content: bytes, signature: Any, path: Path) -> str:
 
 
 def _ed25519_holds(content: bytes, value: str, data: bytes, path: Path) -> bool:
-    try:
+    with needs_extra("sign", f"{path}: Ed25519"):
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-    except ImportError as error:
-        raise SettingsError(_NO_CRYPTOGRAPHY.format(path=path)) from error
     try:
         private = b"PRIVATE KEY" in data.splitlines()[0]
         key = load_pem_private_key(data, password=None) if private else load_pem_public_key(data)

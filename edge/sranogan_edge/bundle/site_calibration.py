@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,22 +96,10 @@ def write_calibration(site: SiteCalibration, path: Path, key: Path | None = None
         SettingsError: the key cannot sign.
     """
     body = {
-        "bundle": site.bundle,
-        "steps": site.steps,
-        "backend": site.backend,
+        **{name: getattr(site, name) for name in _STATED},
         "images": site.images,
-        "skipped": site.skipped,
-        "source": site.source,
-        "images_sha256": site.images_sha256,
         "scores_sha256": _digest(site.statistics["score"]),
-        "false_alarm_rate": site.false_alarm_rate,
         "threshold": site.calibration.threshold,
-        "made": site.made,
-        "successive": list(site.successive),
-        "apart": site.apart,
-        "frames": site.frames,
-        "statistics": {name: list(values) for name, values in site.statistics.items()},
-        "usual": {name: list(values) for name, values in site.usual.items()},
     }
     write_body(body, path, key)
 
@@ -123,22 +112,8 @@ def read_calibration(path: Path, key: Path | None = None) -> SiteCalibration:
     """
     body, digest = read_body(path, key)
     try:
-        site = SiteCalibration(
-            bundle=str(body["bundle"]),
-            steps=int(body["steps"]),
-            backend=str(body["backend"]),
-            false_alarm_rate=float(body["false_alarm_rate"]),
-            statistics=_columns(body["statistics"]),
-            images_sha256=str(body["images_sha256"]),
-            source=str(body["source"]),
-            skipped=int(body["skipped"]),
-            usual=_columns(body["usual"]),
-            made=str(body["made"]),
-            successive=tuple(float(value) for value in body["successive"]),
-            apart=float(body["apart"]),
-            frames=int(body["frames"]),
-            digest=digest,
-        )
+        stated = {name: read(body[name]) for name, read in _STATED.items()}
+        site = SiteCalibration(**stated, digest=digest)
         if not math.isclose(float(body["threshold"]), site.calibration.threshold, rel_tol=1e-9):
             raise ValueError("the threshold does not follow from the scores")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
@@ -173,5 +148,26 @@ def _digest(scores: Iterable[float]) -> str:
     return hashlib.sha256(np.asarray(sorted(scores), "<f8").tobytes()).hexdigest()
 
 
+def _numbers(stated: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(float, stated))
+
+
 def _columns(stated: Mapping[str, Iterable[float]]) -> dict[str, tuple[float, ...]]:
-    return {str(name): tuple(float(value) for value in values) for name, values in stated.items()}
+    return {str(name): _numbers(values) for name, values in stated.items()}
+
+
+_STATED: dict[str, Callable[[Any], Any]] = {  # what the file says, and how it is read
+    "bundle": str,
+    "steps": int,
+    "backend": str,
+    "skipped": int,
+    "source": str,
+    "images_sha256": str,
+    "false_alarm_rate": float,
+    "made": str,
+    "successive": _numbers,
+    "apart": float,
+    "frames": int,
+    "statistics": _columns,
+    "usual": _columns,
+}

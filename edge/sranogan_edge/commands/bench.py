@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import time
@@ -25,11 +24,11 @@ from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import Bench, Report, report
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
-from sranogan_edge.commands.terminal import Version, main, run, shown, terminal
 from sranogan_edge.device import read_device
 from sranogan_edge.errors import ExitCode, ResultsError
-from sranogan_edge.files import check_target, write_whole
+from sranogan_edge.files import check_target, write_json
 from sranogan_edge.runtime.graph import BACKENDS, check_backend
+from sranogan_edge.terminal import Version, main, run, shown, terminal
 
 EXIT_CODES = """
 Exit codes: 0 everything was measured; 4 some configurations could not be measured (the report says
@@ -60,7 +59,7 @@ def bench_bundle(
     bundle = read_bundle(path)
     chosen = configurations(bundle, backends, threads, steps)
     if json_file:
-        write_json(json_file, None)  # refused now rather than after minutes
+        write_figures(json_file, None)  # refused now rather than after minutes
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     command, device, found = shlex.join(["sranogan-bench", *sys.argv[1:]]), read_device(), Found()
     try:
@@ -70,7 +69,7 @@ def bench_bundle(
         figures = report(Bench(*facts, found.measured, found.peaks, found.complete))
         print_report(figures)
         if json_file:
-            write_json(json_file, figures)
+            write_figures(json_file, figures)
     failures = [one.error for one in found.measured if one.error]
     if len(failures) == len(chosen):
         raise failures[0]
@@ -112,7 +111,7 @@ def measure_all(path: Path, chosen: list[Configuration], settings: BenchSettings
     found.complete = True
 
 
-def write_json(path: Path, figures: Report | None) -> None:
+def write_figures(path: Path, figures: Report | None) -> None:
     """Write ``figures``, whole or not at all; None only tries whether that can be done.
 
     Raises:
@@ -121,8 +120,7 @@ def write_json(path: Path, figures: Report | None) -> None:
     try:
         check_target(path)
         if figures is not None:
-            text = json.dumps(figures, indent=2, allow_nan=False)
-            write_whole(path, f"{text}\n".encode())
+            write_json(path, figures, allow_nan=False)
     except OSError as error:
         raise ResultsError(
             f"cannot write the report {path}: {error.strerror or error}. Name another place with --json."

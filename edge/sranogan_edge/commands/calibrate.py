@@ -21,16 +21,15 @@ from sranogan_edge.commands.film_options import (
     film_settings,
 )
 from sranogan_edge.commands.score_files import find_images
-from sranogan_edge.commands.terminal import Version, main, run, say, shown, tell_passed_over, terminal
+from sranogan_edge.detector.load import Loader, ScoringSettings
 from sranogan_edge.errors import DataError, ImageError
 from sranogan_edge.image.film import FilmOptions, fields_of_file
-from sranogan_edge.image.image_list import ImageList
+from sranogan_edge.image.image_list import ImageList, told
 from sranogan_edge.image.reading import read_frames
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.runtime.graph import BACKENDS
-from sranogan_edge.service.loader import Loader
-from sranogan_edge.settings.tree import ScoringSettings
 from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
+from sranogan_edge.terminal import Version, main, run, say, shown, terminal
 
 EXIT_CODES = """
 Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 no such folder, too few
@@ -43,6 +42,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=EXIT_CODES)
 def calibrate(
+    context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="The bundle (NAME.sranogan).")],
     normals: Annotated[Path, typer.Argument(help="Folder of this scanner's normal images.")],
     out: Annotated[
@@ -84,10 +84,7 @@ def calibrate(
     def call() -> None:
         target = out or bundle.with_suffix(".calibration.json")
         options = ScoringSettings(backend, threads, steps)
-        lists = {"modalities": modalities, "body_parts": body_parts, "views": views}
-        lists |= {"sop_classes": sop_classes, "take_empty": take_empty}
-        switches = {"presentation_only": presentation_only, "turn_upright": turn_upright}
-        films = FilmOptions(**film_settings(lists, switches))
+        films = FilmOptions(**film_settings(context.params))
         _calibrate(bundle, normals, target, false_alarm_rate, usual, sign, options, films, verbose=verbose)
 
     run(call)
@@ -142,7 +139,7 @@ def _calibrate(
 
 def _images(place: Path, verbose: bool) -> ImageList:
     found = find_images([place])
-    tell_passed_over(found.left_out, verbose=verbose)
+    say(*told(found.left_out, verbose=verbose))
     return found
 
 

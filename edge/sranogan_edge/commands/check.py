@@ -20,9 +20,9 @@ from sranogan_edge.commands.check_parts import (
     secret_findings,
 )
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import SettingsError, SranoganError
 from sranogan_edge.scoring.foreign import DomainRule, own_rule
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.settings.folders import watch_problem
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.site.drift import DriftMonitor, DriftSettings, few_images

@@ -6,17 +6,19 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sranogan_edge.errors import FeedError, SranoganError
-from sranogan_edge.feeds.open import feed_kind, open_feed
-from sranogan_edge.feeds.watch import CLAIMS
-from sranogan_edge.settings.feeds import DicomFeedSettings, FeedSettings
-from sranogan_edge.settings.secret import others_can_read
-from sranogan_edge.settings.sinks import SinkSettings
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
+from sranogan_edge.feeds.feed import FeedSettings
+from sranogan_edge.feeds.watch import CLAIMS, WatchFeedSettings
+from sranogan_edge.option import is_secret
+from sranogan_edge.secret import others_can_read
+from sranogan_edge.sinks.jsonl import JsonlSinkSettings
+from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
+from sranogan_edge.sinks.sink import SinkContext, SinkSettings
 from sranogan_edge.spool.entry import SpoolLimits
 from sranogan_edge.spool.lock import RESULTS_LOCK, holder_of
 
@@ -33,7 +35,6 @@ __all__ = [
 ]
 
 State = Literal["ok", "note", "warning", "error"]
-_SECRET_FILES = ("password_file", "secret_file", "token_file", "tls_key", "key_file")
 
 
 @dataclass(frozen=True)
@@ -88,31 +89,25 @@ def port_problem(host: str, port: int) -> str:
 def look_at_feed(feed: FeedSettings, holder: str) -> Finding:
     """Open ``feed`` as far as that leaves no trace; ``holder`` is the runner that may have its port."""
     shown = str(feed)
+    if isinstance(feed, WatchFeedSettings):
+        return _look_at_watched(feed.path, shown)
     try:
-        kind = feed_kind(feed.uri)
-        if kind == "watch":
-            return _look_at_watched(feed, shown)
-        opened = open_feed(feed.address(), **feed.options())
-        opened.close()
+        feed.open().close()
     except FeedError as error:
-        if holder and feed.uri.startswith("dicom:"):
+        if holder and isinstance(feed, DicomFeedSettings):
             return Finding("feed", shown, "note", f"{error} (by process {holder}, perhaps)")
         return Finding("feed", shown, "error", str(error))
     except SranoganError as error:
         return Finding("feed", shown, "error", str(error))
-    return _look_at_device(feed, shown) if kind == "camera" else Finding("feed", shown)
+    return _look_at_device(feed, shown) if feed.scheme == "camera" else Finding("feed", shown)
 
 
-def _look_at_watched(feed: FeedSettings, shown: str) -> Finding:
-    folder = Path(feed.uri.partition(":")[2])
+def _look_at_watched(folder: Path, shown: str) -> Finding:
     if not os.path.isdir(folder):
         return Finding("feed", shown, "error", "no such folder. Make it, or correct the path.")
     problem = folder_problem(folder)
     if problem:
         return Finding("feed", shown, "error", f"{problem} Scored files are moved inside of it.")
-    times = [value for value in feed.options().values() if isinstance(value, (int, float))]
-    if min(times, default=1.0) <= 0:
-        return Finding("feed", shown, "error", "settle_s and poll_s must be above 0 seconds.")
     holder = holder_of(folder / CLAIMS)
     return Finding(
         "feed", shown, "note" if holder else "ok", f"process {holder} watches it" if holder else ""
@@ -143,22 +138,20 @@ def _look_at_device(feed: FeedSettings, shown: str) -> Finding:
 def look_at_sink(sink: SinkSettings, environ: Mapping[str, str] | None) -> Finding:
     """Set ``sink`` up in a folder that is then removed; nothing is sent."""
     shown = str(sink)
-    scheme, _, rest = sink.uri.partition(":")
-    local = {"jsonl": Path(rest), "sqlite": Path(rest).parent}.get(scheme)
-    if local is not None and (problem := folder_problem(local)):
+    if sink.file and (problem := folder_problem(sink.file.parent)):
         return Finding("sink", shown, "error", problem)
-    if scheme == "jsonl" and (holder := holder_of(Path(rest), RESULTS_LOCK)):
+    if isinstance(sink, JsonlSinkSettings) and (holder := holder_of(sink.path, RESULTS_LOCK)):
         return Finding(
             "sink", shown, "note", f"process {holder} writes there; stop it before this one starts"
         )
     try:
-        secrets = sink.secrets(environ)
         with tempfile.TemporaryDirectory(prefix="sranogan-check-") as folder:
-            uri = f"{scheme}:{folder}/sink" if local is not None else sink.uri
-            open_sink(uri, Path(folder), environ=secrets, pictures=Path(folder), **sink.options()).close()
+            elsewhere = replace(sink, uri=f"{sink.scheme}:{folder}/sink") if sink.file else sink
+            elsewhere.open(SinkContext(Path(folder), Path(folder), environ)).close()
+        lacks_password = isinstance(sink, MqttSinkSettings) and sink.user and not sink.password(environ)
     except SranoganError as error:
         return Finding("sink", shown, "error", str(error))
-    if scheme.startswith("mqtt") and "@" in sink.uri and not any(secrets.values()):
+    if lacks_password:
         cure = "Name password_file, or set SRANOGAN_MQTT_PASSWORD."
         return Finding("sink", shown, "warning", f"a user without a password. {cure}")
     return Finding("sink", shown, "ok", "set up; nothing was sent")
@@ -168,7 +161,7 @@ def secret_findings(part: Any) -> Iterator[Finding]:
     """Tell which files of secrets every user of this machine may read."""
     for one in fields(part):
         file = getattr(part, one.name)
-        if one.name not in _SECRET_FILES or file is None:
+        if not is_secret(one) or file is None:
             continue
         try:
             open_to_all = others_can_read(file)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
 
-from sranogan_edge.image.film import listed
+from sranogan_edge.image.film import FilmOptions, listed
 
 __all__ = [
     "BodyParts",
@@ -41,8 +42,8 @@ TurnUpright = Annotated[
 ]
 
 
-def film_settings(lists: Mapping[str, str | None], switches: Mapping[str, bool]) -> dict[str, Any]:
-    """Return what was named of a command line's options for films: ``A,B`` as a list."""
-    found: dict[str, Any] = {name: True for name, given in switches.items() if given}
-    found |= {name: listed(text) for name, text in lists.items() if text is not None}
-    return found
+def film_settings(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was named of a command's options for films: ``A,B`` as a list."""
+    given = {one.name: params[one.name] for one in fields(FilmOptions)}
+    named = {name: value for name, value in given.items() if value is not None and value is not False}
+    return {name: listed(value) if isinstance(value, str) else value for name, value in named.items()}

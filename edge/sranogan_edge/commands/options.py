@@ -10,14 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from sranogan_edge.commands.check import check_settings
-from sranogan_edge.commands.terminal import shown, terminal
 from sranogan_edge.errors import ExitCode, SettingsError
+from sranogan_edge.feeds.feed import FeedSettings, FilmFeedSettings
+from sranogan_edge.feeds.kinds import feed_of
+from sranogan_edge.feeds.video import VideoFeedSettings
+from sranogan_edge.place import Place, repeated
 from sranogan_edge.redact import without_password
-from sranogan_edge.settings.feeds import FeedSettings, FilmFeedSettings, VideoFeedSettings
-from sranogan_edge.settings.place import PlaceSettings, repeated
-from sranogan_edge.settings.read import feed_settings, sink_settings
-from sranogan_edge.settings.sinks import SinkSettings
 from sranogan_edge.settings.tree import Settings
+from sranogan_edge.sinks.kinds import sink_of
+from sranogan_edge.sinks.sink import SinkSettings
+from sranogan_edge.terminal import counted, shown, terminal
 
 __all__ = ["feeds_of", "print_check", "sinks_of"]
 
@@ -37,7 +39,7 @@ def feeds_of(
     """
     if not uris:
         raise SettingsError("name a feed, an image or a folder of images behind the bundle; see --help")
-    feeds = tuple(feed_settings(uri)(uri) for uri in uris)
+    feeds = tuple(feed_of(uri) for uri in uris)
     _refuse_repeated(feeds)
     if films:
         if not any(isinstance(feed, FilmFeedSettings) for feed in feeds):
@@ -62,7 +64,7 @@ def sinks_of(uris: Sequence[str]) -> tuple[SinkSettings, ...]:
     found = []
     for uri in uris:
         try:
-            found.append(sink_settings(uri)(uri))
+            found.append(sink_of(uri))
         except SettingsError as error:
             raise SettingsError(f"--sink {without_password(uri)}: {error}") from error
     _refuse_repeated(found)
@@ -96,15 +98,11 @@ def print_check(settings: Settings, problems: Sequence[str] = (), left_out: Coll
         console.print(shown(f"error: {problem}"), style=_STYLES["error"], soft_wrap=True)
     errors, warnings = (sum(one.state == state for one in findings) for state in ("error", "warning"))
     errors += len(problems)
-    console.print(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}; nothing was started")
+    console.print(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}; nothing was started")
     return ExitCode.USAGE if errors else ExitCode.OK
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _refuse_repeated(places: Sequence[PlaceSettings]) -> None:
+def _refuse_repeated(places: Sequence[Place]) -> None:
     if found := repeated(places):
         raise SettingsError(f"{places[found[0]]} is named twice. Leave one out")
 

@@ -20,26 +20,19 @@ from sranogan_edge.commands.film_options import (
 )
 from sranogan_edge.commands.options import feeds_of, print_check, sinks_of
 from sranogan_edge.commands.score_files import find_images, score_files
-from sranogan_edge.commands.terminal import Version, main, run
+from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
-from sranogan_edge.feeds.open import is_feed_uri
+from sranogan_edge.feeds.files import FilesFeedSettings
+from sranogan_edge.feeds.kinds import is_feed_uri
 from sranogan_edge.image.film import EVERY_FILM
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
 from sranogan_edge.log import LogSettings, log_to_stderr, logging_to_stderr
 from sranogan_edge.runtime.graph import BACKENDS
-from sranogan_edge.service.loader import Loader
-from sranogan_edge.settings.feeds import FilesFeedSettings
 from sranogan_edge.settings.folders import not_inputs
 from sranogan_edge.settings.read import read_for_check, read_settings
-from sranogan_edge.settings.tree import (
-    CalibrationSettings,
-    DomainSettings,
-    PageSettings,
-    ScoringSettings,
-    Settings,
-    SpoolSettings,
-)
+from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
 from sranogan_edge.spool.lock import refuse_held_results
+from sranogan_edge.terminal import Version, main, run
 
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
@@ -164,12 +157,9 @@ def score(
                 return print_check(read.settings, read.problems, read.unusable)
             settings = read_settings(config)
         else:
-            lists = {"modalities": modalities, "body_parts": body_parts, "views": views}
-            lists |= {"sop_classes": sop_classes, "take_empty": take_empty}
-            switches = {"presentation_only": presentation_only, "turn_upright": turn_upright}
             settings = Settings(
                 bundle=_named(bundle),
-                feeds=feeds_of(feeds or [], fps, roi, film_settings(lists, switches)),
+                feeds=feeds_of(feeds or [], fps, roi, film_settings(context.params)),
                 out=out,
                 sinks=sinks_of(sink or []),
                 scoring=ScoringSettings(backend, threads, steps, budget_ms, bundle_key),
@@ -216,7 +206,7 @@ def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCo
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     judge = loader.judge(loader.detector(settings.bundle))
     feed = settings.feeds[0]  # what is asked for holds for all of the call
-    films = feed.films() if isinstance(feed, FilesFeedSettings) else EVERY_FILM
+    films = feed.films if isinstance(feed, FilesFeedSettings) else EVERY_FILM
     return score_files(judge, found, settings.out, json, films, verbose=verbose)
 
 

@@ -14,17 +14,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from sranogan_edge.commands.terminal import shown, tell_passed_over, terminal
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.errors import DataError, ExitCode, ImageError, UnreadableImageError
 from sranogan_edge.image.files import check_place, check_there, list_images
 from sranogan_edge.image.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
 from sranogan_edge.image.formats import NAMED_FORMATS
-from sranogan_edge.image.image_list import ImageList, PassedOver, told_counts
+from sranogan_edge.image.image_list import ImageList, PassedOver, told, told_counts
 from sranogan_edge.image.reading import read_frames
 from sranogan_edge.results.folder import ResultsFolder
 from sranogan_edge.results.line import NOT_ASKED_FOR, ResultLine, described, error_line, not_asked_for_line
 from sranogan_edge.results.summary import Summary, summarise, write_summary
+from sranogan_edge.terminal import say, shown, terminal
 
 __all__ = ["find_images", "score_files"]
 
@@ -76,7 +76,7 @@ def score_files(
     What is unreadable has its line with the error, as an image that cannot be scored.
     """
     lines: list[ResultLine] = []
-    tell_passed_over(found.left_out, verbose=verbose)
+    say(*told(found.left_out, verbose=verbose))
     closed = {one.path: one.detail for one in found.unreadable}
     files = [*found.taken, *closed]
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from sranogan_edge.bundle.site_calibration import calibration_for
 from sranogan_edge.detector.detector import Detector, check_golden
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.results.line import ResultLine, Scorer, result_line
 from sranogan_edge.scoring.foreign import DEFAULT_RATE, foreign_of
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.rule import Rule, Verdict, highest
 from sranogan_edge.scoring.statistics import grid_of
-from sranogan_edge.site.in_force import Site
 
 __all__ = ["Answer", "Judge", "MeasuresFrames", "Site", "calibrated"]
 
@@ -98,8 +98,9 @@ class Judge:
             domain_rate: without a site, the share of the bundle's own normals that may be answered "not like
                 the training data"; None never does.
         """
-        bundle = detector.bundle
-        scorer = Scorer.of(detector, site.digest if site else None)
+        bundle, used = detector.bundle, detector.backend
+        digest = site.digest if site else None
+        scorer = Scorer(bundle.sha256, bundle.steps, used.label, used.fallback_reason, digest)
         limit = bundle.density.heat_limit
         prove = partial(check_golden, detector, bundle.golden)
         rule = site.rule if site else Rule(bundle.calibration, foreign=foreign_of(bundle, domain_rate))

@@ -9,11 +9,11 @@ from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.bundle.site_calibration import calibration_for
 from sranogan_edge.detector.backend import choose_backend
 from sranogan_edge.detector.detector import Detector, check_golden
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.runtime.graphs import open_graphs
 from sranogan_edge.scoring.foreign import foreign_of
 from sranogan_edge.scoring.rule import Rule
-from sranogan_edge.site.in_force import Site
 
 __all__ = ["open_detector", "proven", "with_steps"]
 

@@ -11,21 +11,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING
 
-from sranogan_edge.errors import FeedError, ObjectRefusedError, SettingsError
-from sranogan_edge.feeds.dicom_options import DicomReceiverOptions, DicomTls
-from sranogan_edge.feeds.dicom_receiver import DicomReceiver, Store
+from sranogan_edge.errors import FeedError, ObjectRefusedError
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.image.film import EVERY_FILM, FilmOptions, listed
 
-__all__ = ["DicomFeed", "DicomReceiver", "DicomReceiverOptions", "DicomTls", "Store", "open_dicom"]
+if TYPE_CHECKING:
+    from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 
-_TEXTS = {"called": None}  # what a URI may say, in the order of their telling
-_LISTS = dict.fromkeys(("calling", "sop_classes", "modalities", "body_parts", "views", "take_empty")).keys()
-_SWITCHES = dict.fromkeys(("any_caller", "presentation_only", "turn_upright")).keys()
-_FILMS = {"modalities", "body_parts", "views", "take_empty", "presentation_only", "turn_upright"}
+__all__ = ["DicomFeed"]
+
 _LOOK_S = 0.2  # how soon an iteration notices that the feed was closed
 
 
@@ -80,20 +76,20 @@ class DicomFeed:
     which the scanner sends again, is scored once.
     """
 
-    def __init__(
-        self,
-        options: DicomReceiverOptions,
-        *,
-        acknowledge_s: float = 30.0,
-        films: FilmOptions = EVERY_FILM,
-    ) -> None:
-        """Listen; an object that is not acknowledged within ``acknowledge_s`` is answered 0xA700."""
-        self.name, self.films = f"dicom:{options.port}", films
+    def __init__(self, settings: DicomFeedSettings) -> None:
+        """Listen.
+
+        Raises:
+            FeedError: the port cannot be had.
+            SettingsError: a port, an option, an AE title or a file that cannot be.
+        """
+        settings = settings.checked()
+        self.name, self.films = f"dicom:{settings.port}", settings.films
         self._waiting = _Queue()
-        self._acknowledge_s = acknowledge_s
+        self._acknowledge_s = settings.acknowledge_s
         self._health = FeedHealth("waiting")
         self._closed = threading.Event()
-        self.receiver = DicomReceiver(self._hand_over, options)
+        self.receiver = DicomReceiver(self._hand_over, settings)
 
     @property
     def health(self) -> FeedHealth:
@@ -151,43 +147,3 @@ class DicomFeed:
             )
         if waiting.refused:
             raise ObjectRefusedError(waiting.refused)
-
-
-def open_dicom(address: str, **options: Any) -> DicomFeed:
-    """Open ``PORT`` or ``HOST:PORT``, with ``?calling=XRAY1,XRAY2&modalities=DX,CR`` by choice.
-
-    Args:
-        address: what stands behind ``dicom:``.
-        options: of :class:`DicomReceiverOptions`, ``acknowledge_s``, and ``films``.
-
-    Raises:
-        SettingsError: a port, an option or an AE title that cannot be.
-        FeedError: the port cannot be had.
-    """
-    where, _, query = address.partition("?")
-    host, _, port = where.rpartition(":")
-    if not port.isdecimal():
-        raise SettingsError(f"dicom:{address}: write dicom:PORT or dicom:HOST:PORT, as in dicom:11112.")
-    named = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = sorted(set(named) - {*_TEXTS, *_LISTS, *_SWITCHES})
-    if unknown:
-        known = ", ".join((*_TEXTS, *_LISTS, *_SWITCHES))
-        raise SettingsError(f"dicom:{address}: unknown {', '.join(unknown)}. There are {known}.")
-    read: dict[str, Any] = {name: text for name, text in named.items() if name in _TEXTS}
-    for name in _LISTS & named.keys():
-        read[name] = listed(named[name])
-    for name in _SWITCHES & named.keys():
-        read[name] = _switch(address, name, named[name])
-    asked = {name: read.pop(name) for name in _FILMS & read.keys()}
-    films = replace(options.pop("films", EVERY_FILM), **asked)
-    acknowledge_s = float(options.pop("acknowledge_s", 30.0))
-    settings = DicomReceiverOptions(port=int(port), host=host.strip("[]"), **{**read, **options})
-    return DicomFeed(settings, acknowledge_s=acknowledge_s, films=films)
-
-
-def _switch(address: str, name: str, text: str) -> bool:
-    if text.lower() in ("", "1", "true", "yes"):
-        return True
-    if text.lower() in ("0", "false", "no"):
-        return False
-    raise SettingsError(f"dicom:{address}: {name} is true or false. Received: {text!r}.")

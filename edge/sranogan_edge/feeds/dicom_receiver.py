@@ -7,28 +7,31 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-from pydicom import dcmread
+from pydicom import config, dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
-from pynetdicom.service_class import StorageServiceClass
+from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # Verification is made at import
     Verification,
     register_uid,
     uid_to_service_class,
 )
 
-from sranogan_edge.errors import FeedError, ObjectRefusedError, ObjectTooLargeError
-from sranogan_edge.feeds.dicom_options import DicomReceiverOptions
+from sranogan_edge.errors import FeedError, ObjectRefusedError, ObjectTooLargeError, SettingsError
 from sranogan_edge.feeds.dicom_server import BoundedServer, TransportLimits
 from sranogan_edge.image.dicom_decoders import decodable
 from sranogan_edge.image.dicom_object import identity_of
+from sranogan_edge.image.dicom_pixels import CR, DX
 from sranogan_edge.redact import what_failed
+
+if TYPE_CHECKING:
+    from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 
 __all__ = ["DicomReceiver", "Store"]
 
@@ -59,14 +62,14 @@ class Store(Protocol):
 class DicomReceiver:
     """Listens from its making until :meth:`close`; use as a context manager."""
 
-    def __init__(self, store: Store, options: DicomReceiverOptions) -> None:
+    def __init__(self, store: Store, options: DicomFeedSettings) -> None:
         """Listen.
 
         Raises:
             FeedError: the address cannot be had.
-            SettingsError: TLS files that cannot be used.
+            SettingsError: a port, an option, an AE title or a file that cannot be.
         """
-        self.options = options
+        self.options = options = options.checked()
         self._store = store
         self._open: dict[Association, float] = {}
         self._silent: WeakSet[Association] = WeakSet()  # those that have asked for nothing yet
@@ -76,7 +79,7 @@ class DicomReceiver:
             options.pdu_s,
             options.max_associations + _SPARE_CONNECTIONS,
         )
-        tls = options.tls.context() if options.tls else None
+        tls = options.tls()
         self._ae = self._entity()
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._on_requested),
@@ -148,7 +151,7 @@ class DicomReceiver:
         entity.acse_timeout, entity.dimse_timeout = options.handshake_s, options.idle_s
         entity.network_timeout = options.idle_s
         entity.add_supported_context(Verification)
-        for sop_class in options.sop_classes:
+        for sop_class in (CR, DX) if options.sop_classes is None else options.sop_classes:
             _as_storage(sop_class)
             entity.add_supported_context(sop_class, list(decodable()))
         return entity
@@ -235,7 +238,16 @@ class DicomReceiver:
 
 
 def _as_storage(sop_class: str) -> None:
-    """Have pynetdicom store what it does not know (private and retired kinds): it would abort instead."""
+    """Have pynetdicom store what it does not know (private and retired kinds): it would abort instead.
+
+    Raises:
+        SettingsError: it cannot be the UID of a kind of object.
+    """
+    is_uid = UID(sop_class, validation_mode=config.IGNORE).is_valid
+    if not is_uid or uid_to_service_class(sop_class) not in (ServiceClass, StorageServiceClass):
+        raise SettingsError(
+            f"dicom: sop_classes are UIDs of kinds of object, as {CR} for CR. Received: {sop_class!r}."
+        )
     if uid_to_service_class(sop_class) is not StorageServiceClass:
         register_uid(sop_class, f"Storage_{sop_class.replace('.', '_')}", StorageServiceClass)
 

@@ -1,4 +1,4 @@
-"""What every feed gives to the runner: arrivals, a name, its health, and a way to end it.
+"""What every feed declares, and what it gives to the runner: arrivals, a name, its health, a way to end it.
 
 A feed is iterated in a thread of its own. Bytes (scanner, folder) go to the spool and are never dropped;
 frames (camera) are scored as they come, the newest first. The runner calls an arrival's ``acknowledge`` once
@@ -7,33 +7,27 @@ the spool holds the object on disk, and its ``settle`` once the object has its r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from sranogan_edge.image.film import FilmOptions
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.place import Place
 
-__all__ = ["Arrival", "BringsFilms", "Feed", "FeedHealth", "FeedState"]
+__all__ = [
+    "Arrival",
+    "BringsFilms",
+    "Feed",
+    "FeedHealth",
+    "FeedSettings",
+    "FeedState",
+    "FilmFeedSettings",
+]
 
 FeedState = Literal["starting", "running", "waiting", "stalled", "failed", "closed"]
-
-
-def _nothing() -> None:
-    pass
-
-
-def _not_moved(scored: bool) -> None:
-    pass
-
-
-def _never() -> bool:
-    return False
-
-
-def _not_answered(reason: str) -> None:
-    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +58,12 @@ class Arrival:
     path: Path | None = None
     frame: Frame | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
-    acknowledge: Callable[[], None] = _nothing
-    refuse: Callable[[str], None] = _not_answered
-    outdated: Callable[[], bool] = _never
-    leave_out: Callable[[], None] = _nothing
+    acknowledge: Callable[[], None] = lambda: None
+    refuse: Callable[[str], None] = lambda reason: None
+    outdated: Callable[[], bool] = lambda: False
+    leave_out: Callable[[], None] = lambda: None
     key: str = ""
-    settle: Callable[[bool], None] = _not_moved
+    settle: Callable[[bool], None] = lambda scored: None
     origin: Path | None = None
     failure: str = ""
 
@@ -118,3 +112,39 @@ class BringsFilms(Protocol):
     @property
     def films(self) -> FilmOptions:
         """Which, and how they are held."""
+
+
+@dataclass(frozen=True)
+class FeedSettings(Place):
+    """One feed.
+
+    Attributes:
+        uri: see docs/guide/feeds.md; a password in it is refused.
+    """
+
+    @abstractmethod
+    def open(self, without: Sequence[Path] = ()) -> Feed:
+        """Open it.
+
+        Args:
+            without: folders that no image is taken from.
+
+        Raises:
+            FeedError: the source is not there.
+            MissingExtraError: a package that it needs is not installed.
+            SettingsError: the URI or an option cannot be.
+        """
+
+
+@dataclass(frozen=True)
+class FilmFeedSettings(FilmOptions, FeedSettings):
+    """A feed of films. What is not asked for has a result that says so, no score: docs/guide/feeds.md."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        FeedSettings.__post_init__(self)
+
+    @property
+    def films(self) -> FilmOptions:
+        """Which films are scored."""
+        return FilmOptions(**{one.name: getattr(self, one.name) for one in fields(FilmOptions)})

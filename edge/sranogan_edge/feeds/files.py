@@ -5,16 +5,37 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.feeds.feed import Arrival, FeedHealth, FilmFeedSettings
 from sranogan_edge.image.files import check_place, list_images
 from sranogan_edge.image.film import EVERY_FILM, FilmOptions
 from sranogan_edge.image.image_list import told_counts
 
-__all__ = ["FilesFeed", "file_key", "open_files"]
+__all__ = ["FilesFeed", "FilesFeedSettings", "file_key"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FilesFeedSettings(FilmFeedSettings):
+    """Images that are there: a file, or a folder with its sub-folders. The feed ends with the last one.
+
+    Attributes:
+        uri: FILE or FOLDER.
+    """
+
+    once = False
+
+    @property
+    def path(self) -> Path:
+        """The file or folder."""
+        return Path(self.uri)
+
+    def open(self, without: Sequence[Path] = ()) -> FilesFeed:
+        """Open it; raises FeedError where it is missing."""
+        return FilesFeed(self.path, without, self.films)
 
 
 class FilesFeed:
@@ -71,8 +92,3 @@ def file_key(file: Path) -> str:
     """What makes a file that stays where it is one object: path, size, time of change; raises OSError."""
     seen = file.stat()
     return f"{file.resolve()}|{seen.st_size}|{seen.st_mtime_ns}"
-
-
-def open_files(path: str, *, without: Sequence[Path] = (), films: FilmOptions = EVERY_FILM) -> FilesFeed:
-    """Open a file or folder: see :class:`FilesFeed`; raises FeedError where it is missing."""
-    return FilesFeed(Path(path), without, films)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.option import check_options, option
 
 __all__ = ["StillLimits", "StillWatch"]
 
@@ -37,18 +37,14 @@ class StillLimits:
         SettingsError: a value that cannot work.
     """
 
-    black_level: float = 0.10
-    black_area: float = 0.98
-    black_s: float = 2.0
-    frozen_difference: float = 0.001
-    frozen_s: float = 10.0
+    black_level: float = option(0.10, least=0, most=1)
+    black_area: float = option(0.98, least=0, most=1)
+    black_s: float = option(2.0, above=0)
+    frozen_difference: float = option(0.001, least=0, most=1)
+    frozen_s: float = option(10.0, above=0)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            seconds = name.endswith("_s")
-            if not (value > 0 if seconds else 0 <= value <= 1):
-                wanted = "above 0 seconds" if seconds else "a share from 0 to 1"
-                raise SettingsError(f"{name} must be {wanted}; received {value!r}")
+        check_options(self)
 
 
 class StillWatch:

@@ -14,73 +14,78 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import FeedError, SettingsError
-from sranogan_edge.feeds.feed import Arrival, FeedHealth, FeedState
+from sranogan_edge.feeds.feed import Arrival, FeedHealth, FeedSettings, FeedState
 from sranogan_edge.feeds.still import StillLimits, StillWatch
 from sranogan_edge.feeds.video_process import WORKER, VideoProcess, WorkerGone
-from sranogan_edge.feeds.video_source import VideoSource, file_source
+from sranogan_edge.feeds.video_source import LIVE_SOURCES, VideoSource, source_of
+from sranogan_edge.option import option
+from sranogan_edge.secret import read_secret
 
-__all__ = ["VideoCounts", "VideoFeed", "VideoOptions", "open_video"]
+__all__ = ["VideoCounts", "VideoFeed", "VideoFeedSettings"]
 
 TICK_S = 0.2  # how soon a closed feed ends, at the latest
 BYTES_PER_PIXEL = 6  # 16-bit colour
 
 
 @dataclass(frozen=True)
-class VideoOptions:
-    """How frames are taken.
+class VideoFeedSettings(FeedSettings):
+    """A camera, a stream, a GStreamer pipeline or a video file.
 
     Attributes:
-        fps: most frames a second to take; None takes all. Those left out are thinned, not dropped.
-        region: ``(x, y, width, height)`` in pixels of the source, or the same as text, ``"0,0,640,480"``.
-        size: ``(width, height)`` that a camera is asked for; it may give another.
+        uri: camera:/dev/video0, rtsp://[USER@]HOST/PATH, gst:PIPELINE, or FILE.mp4.
+        password_file: file with the password of the USER in an rtsp address.
+        fps: most frames a second to take; none takes all. Those left out are thinned, not dropped.
+        region: x, y, width, height in pixels of the source; none takes the whole picture.
+        size: width, height that a camera is asked for; it may give another.
         real_time: play a file at its own speed, as a camera would give it.
         max_pixels: width x height above which a frame is refused.
-        stall_s: without any frame for so long, a decoder counts as hanging and is killed.
+        stall_s: seconds without any frame after which a decoder counts as hanging and is killed.
         open_s: the same until the first frame, which may wait for a key frame.
-        retry_s: first and longest pause before a lost source is opened again.
-        stable_s: a source that lasted so long starts with the first pause again.
+        retry_s: first and longest pause in seconds before a lost source is opened again.
+        stable_s: a source that lasted so many seconds starts with the first pause again.
         still: when a picture counts as black or frozen.
-        command: what runs the decoder.
     """
 
-    fps: float | None = None
-    region: tuple[int, int, int, int] | Sequence[int] | str | None = None
-    size: tuple[int, int] | Sequence[int] | None = None
+    password_file: Path | None = option(None, secret=True)
+    fps: float | None = option(None, above=0, most=1000)
+    region: tuple[int, int, int, int] | None = option(None, least=0)
+    size: tuple[int, int] | None = option(None, above=0)
     real_time: bool = False
-    max_pixels: int = 16_000_000
-    stall_s: float = 5.0
-    open_s: float = 20.0
-    retry_s: tuple[float, float] = (0.5, 60.0)
-    stable_s: float = 10.0
+    max_pixels: int = option(16_000_000, above=0)
+    stall_s: float = option(5.0, above=0)
+    open_s: float = option(20.0, above=0)
+    retry_s: tuple[float, float] = option((0.5, 60.0), above=0)
+    stable_s: float = option(10.0, above=0)
     still: StillLimits = field(default_factory=StillLimits)
-    command: Sequence[str] = WORKER
 
     def __post_init__(self) -> None:
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise SettingsError(f"fps must be above 0, up to 1000; received {self.fps}")
-        object.__setattr__(self, "region", _numbers("region", self.region, "x,y,width,height"))
-        object.__setattr__(self, "size", _numbers("size", self.size, "width,height"))
-        times = (self.stall_s, self.open_s, self.stable_s, *self.retry_s)
-        if min(times) <= 0 or self.retry_s[0] > self.retry_s[1] or self.max_pixels <= 0:
-            raise SettingsError(
-                "stall_s, open_s, stable_s, retry_s and max_pixels must be above 0, and retry_s (first, "
-                f"longest) in this order; received {times}, {self.max_pixels}"
-            )
+        super().__post_init__()
+        if self.password_file and not urlsplit(self.uri).username:
+            raise SettingsError("password_file goes with rtsp://USER@HOST/PATH; name the user there")
+        if self.region and 0 in self.region[2:]:
+            raise SettingsError(f"region has a width and a height above 0; received {self.region}")
+        if self.retry_s[0] > self.retry_s[1]:
+            raise SettingsError(f"retry_s is the first and the longest pause; received {self.retry_s}")
 
+    @property
+    def path(self) -> Path | None:
+        """The video file; None of a live source."""
+        return None if self.scheme in LIVE_SOURCES else Path(self.uri)
 
-def _numbers(name: str, value: Sequence[int] | str | None, form: str) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    try:
-        found = tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
-    except (TypeError, ValueError):
-        found = ()
-    if len(found) != form.count(",") + 1 or min(found) < 0 or min(found[-2:]) == 0:
-        raise SettingsError(f"{name} must be {form} in whole pixels, such as 0,0,640,480; received {value!r}")
-    return found
+    def address(self) -> str:
+        """The URI with the password, not to be shown; raises SettingsError where its file is unreadable."""
+        if self.password_file is None:
+            return self.uri
+        user, at, rest = self.uri.partition("@")
+        return f"{user}:{quote(read_secret(self.password_file, ''), safe='')}{at}{rest}"
+
+    def open(self, without: Sequence[Path] = ()) -> VideoFeed:
+        """Open it: a live source with its first arrival; a file is looked for now."""
+        return VideoFeed(source_of(self.address()), self)
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,11 @@ class VideoCounts:
 class VideoFeed:
     """A camera, a stream or a video file as a :class:`~sranogan_edge.feeds.feed.Feed`."""
 
-    def __init__(self, source: VideoSource, options: VideoOptions | None = None) -> None:
-        """Nothing is opened before the first arrival is asked for."""
-        self.source = source
-        self.options = options or VideoOptions()
+    def __init__(
+        self, source: VideoSource, options: VideoFeedSettings, command: Sequence[str] = WORKER
+    ) -> None:
+        """Nothing is opened before the first arrival is asked for; ``command`` runs the decoder."""
+        self.source, self.options, self._command = source, options, command
         self.name = source.name
         self.decoder_starts = 0
         self._closing = threading.Event()
@@ -169,7 +175,7 @@ class VideoFeed:
 
     def _from_one_decoder(self) -> Iterator[Arrival]:
         self._given = 0
-        process = VideoProcess(self._task(), self.options.max_pixels * BYTES_PER_PIXEL, self.options.command)
+        process = VideoProcess(self._task(), self.options.max_pixels * BYTES_PER_PIXEL, self._command)
         self._process = process
         self.decoder_starts += 1
         try:
@@ -287,8 +293,3 @@ class VideoFeed:
             past.dropped + max(0, read - thinned - given),
         )
         process.release()
-
-
-def open_video(path: str, **options: Any) -> VideoFeed:
-    """Open a video file; raises FeedError where it is missing, SettingsError for a wrong option."""
-    return VideoFeed(file_source(str(Path(path))), VideoOptions(**options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ import cv2
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.redact import without_credentials
 
-__all__ = ["VideoSource", "camera_source", "file_source", "gst_source", "rtsp_source"]
+__all__ = ["LIVE_SOURCES", "VideoSource", "source_of"]
 
 Kind = Literal["camera", "rtsp", "gst", "file"]
 
@@ -41,8 +42,9 @@ class VideoSource:
         return self.kind != "file"
 
 
-def camera_source(device: str) -> VideoSource:
-    """``/dev/video0`` or a number; whether it is there shows when it is opened (cameras come and go)."""
+def _camera(uri: str) -> VideoSource:
+    """``camera:/dev/video0`` or a number; whether it is there shows later: cameras come and go."""
+    device = uri.partition(":")[2]
     if not device.isdigit() and not device.startswith("/"):
         raise FeedError(
             f"camera:{device}: not a device. Write camera:/dev/video0, or a number as in camera:0."
@@ -50,7 +52,7 @@ def camera_source(device: str) -> VideoSource:
     return VideoSource("camera", device, f"camera:{device}")
 
 
-def rtsp_source(uri: str) -> VideoSource:
+def _rtsp(uri: str) -> VideoSource:
     """``rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH``; raises FeedError where there is no host."""
     name = without_credentials(uri)
     try:
@@ -64,9 +66,9 @@ def rtsp_source(uri: str) -> VideoSource:
     return VideoSource("rtsp", uri, name)
 
 
-def gst_source(pipeline: str) -> VideoSource:
+def _gst(uri: str) -> VideoSource:
     """A GStreamer pipeline that ends in ``appsink``; raises SettingsError where OpenCV has no GStreamer."""
-    name = without_credentials(f"gst:{pipeline}")
+    pipeline, name = uri.partition(":")[2], without_credentials(uri)
     if not pipeline.rstrip().rsplit("!", 1)[-1].strip().startswith("appsink"):
         raise FeedError(
             f"{name}: the pipeline must end in an appsink. "
@@ -82,7 +84,7 @@ def gst_source(pipeline: str) -> VideoSource:
     return VideoSource("gst", pipeline, name)
 
 
-def file_source(path: str) -> VideoSource:
+def _file(path: str) -> VideoSource:
     """A video file; raises FeedError where it is missing or empty."""
     file = Path(path)
     if not file.is_file():
@@ -90,3 +92,21 @@ def file_source(path: str) -> VideoSource:
     if not file.stat().st_size:
         raise FeedError(f"{path}: the video file is empty (0 bytes). Copy or record it again.")
     return VideoSource("file", os.path.abspath(file), str(file))  # FFmpeg takes "10:30.mp4" for an address
+
+
+LIVE_SOURCES: Mapping[str, Callable[[str], VideoSource]] = {
+    "camera": _camera,
+    "rtsp": _rtsp,
+    "rtsps": _rtsp,
+    "gst": _gst,
+}
+
+
+def source_of(uri: str) -> VideoSource:
+    """Return what ``uri`` means, by its scheme; without one of a live source it is a file.
+
+    Raises:
+        FeedError: the file is missing or empty, or the address cannot be.
+        SettingsError: OpenCV has no GStreamer.
+    """
+    return LIVE_SOURCES.get(uri.partition(":")[0].lower(), _file)(uri)

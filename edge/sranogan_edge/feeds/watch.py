@@ -19,22 +19,45 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sranogan_edge.errors import FeedError, SettingsError
-from sranogan_edge.feeds.feed import Arrival, FeedHealth
+from sranogan_edge.errors import FeedError
+from sranogan_edge.feeds.feed import Arrival, FeedHealth, FilmFeedSettings
 from sranogan_edge.feeds.files import file_key
 from sranogan_edge.feeds.watch_names import free_name, remove_empty, remove_empty_tree
 from sranogan_edge.files import sync_folder
 from sranogan_edge.image.files import holds_dicom, list_images
-from sranogan_edge.image.film import EVERY_FILM, FilmOptions
 from sranogan_edge.image.image_list import PassedOver, Reason, told_counts
+from sranogan_edge.option import option
 from sranogan_edge.spool.lock import FolderLock
 
-__all__ = ["WatchFeed", "open_watch"]
+__all__ = ["WatchFeed", "WatchFeedSettings"]
 
 CLAIMS, DONE, FAILED = ".sranogan", "done", "failed"
 _OWN = (CLAIMS, DONE, FAILED)
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WatchFeedSettings(FilmFeedSettings):
+    """A folder that files are dropped into.
+
+    Attributes:
+        uri: watch:DIR.
+        settle_s: seconds without change after which a file is complete.
+        poll_s: seconds between two looks at the folder.
+    """
+
+    settle_s: float = option(2.0, above=0)
+    poll_s: float = option(0.5, above=0)
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self.uri.partition(":")[2])
+
+    def open(self, without: Sequence[Path] = ()) -> WatchFeed:
+        """Watch the folder: see :class:`WatchFeed`."""
+        return WatchFeed(self, without)
 
 
 @dataclass(frozen=True)
@@ -55,31 +78,19 @@ class WatchFeed:
     and is logged. A file that a link leads to is scored, and stays where it is.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        settle_s: float = 2.0,
-        poll_s: float = 0.5,
-        without: Sequence[Path] = (),
-        films: FilmOptions = EVERY_FILM,
-    ) -> None:
-        """Watch ``folder`` but what is below ``without``.
+    def __init__(self, settings: WatchFeedSettings, without: Sequence[Path] = ()) -> None:
+        """Watch the folder but what is below ``without``.
 
         Raises:
             FeedError: it is no folder, or may not be written to.
-            SettingsError: a time is not above zero.
             SpoolInUseError: another runner watches it.
         """
-        if settle_s <= 0 or poll_s <= 0:
-            raise SettingsError(
-                f"watch: settle_s and poll_s must be above 0 seconds. Received: {settle_s}, {poll_s}."
-            )
+        folder = settings.path
         if not folder.is_dir():
             raise FeedError(f"watch:{folder}: no such folder. Make it, or correct the path.")
-        self.folder, self.name, self.films = folder, f"watch:{folder}", films
+        self.folder, self.name, self.films = folder, f"watch:{folder}", settings.films
         self.health = FeedHealth()
-        self._settle_s, self._poll_s = settle_s, poll_s
+        self._settle_s, self._poll_s = settings.settle_s, settings.poll_s
         self._claims = folder / CLAIMS
         self._without = (*without, folder / DONE, folder / FAILED)
         self._seen: dict[Path, tuple[_Look, float]] = {}  # and since when, monotonic seconds
@@ -270,18 +281,6 @@ class WatchFeed:
             self.health = replace(self.health, message=message)
             return
         remove_empty((claim / inside).parent, self._claims)
-
-
-def open_watch(
-    folder: str,
-    *,
-    settle_s: float = 2.0,
-    poll_s: float = 0.5,
-    without: Sequence[Path] = (),
-    films: FilmOptions = EVERY_FILM,
-) -> WatchFeed:
-    """Watch a folder: see :class:`WatchFeed`."""
-    return WatchFeed(Path(folder), settle_s=settle_s, poll_s=poll_s, without=without, films=films)
 
 
 def _look(path: Path) -> _Look | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sranogan_edge.errors import UnreadableImageError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import needs_extra
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS, MAX_FRAMES
 from sranogan_edge.image.raster import decode_raster
@@ -90,12 +90,7 @@ def _decode(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> 
 
 
 def _decode_dicom(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> tuple[Frame, ...]:
-    try:
+    with needs_extra("dicom", f"{source}: a DICOM file", kind=UnreadableImageError):
         from sranogan_edge.image.dicom_pixels import DicomOptions, decode_dicom, read_bounded
-    except ModuleNotFoundError as error:
-        raise UnreadableImageError(
-            f"{source}: is a DICOM file, and the package {error.name!r} that reads it is not installed. "
-            f"Run: {how_to_install('dicom')}"
-        ) from error
     options = DicomOptions(max_pixels=max_pixels, max_frames=max_frames)
     return decode_dicom(read_bounded(stream, source, options), source=source, options=options)

@@ -14,7 +14,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import missing_extra
 from sranogan_edge.image.dicom_codestream import declared_size, mended, syntax_of
 from sranogan_edge.image.dicom_decoders import causes, cure, decoded
 from sranogan_edge.image.dicom_grey import grey_frame
@@ -148,10 +148,9 @@ def _transfer_syntax(dataset: FileDataset, source: str) -> UID:
         known = uid.name or "no transfer syntax"
         raise refused(source, f"is encoded as {known}, which is not supported") from error
     if not decoder.is_available:
-        raise UnreadableImageError(
-            f"{source}: is compressed as {uid.name}, and no decoder for it is installed. "
-            f"Run: {how_to_install('dicom', 'dicom-jpeg')}"
-        )
+        needed = f"a decoder for {uid.name}, and none is installed"
+        kind = UnreadableImageError
+        raise missing_extra(f"{source}: a compressed object", needed, "dicom", "dicom-jpeg", kind=kind)
     return uid
 
 

@@ -61,20 +61,20 @@ class FilmOptions:
     """Which films of a feed are scored, and how they are held. Case and blanks do not matter.
 
     Attributes:
-        modalities: as DX, CR; empty takes every one, as with the following.
-        body_parts: as CHEST.
-        views: as PA, AP.
-        sop_classes: UIDs of kinds of object.
+        modalities: such as DX, CR; empty takes every one, as with body_parts and views.
+        body_parts: BodyPartExamined, such as CHEST.
+        views: ViewPosition, such as PA, AP.
+        sop_classes: UIDs of the kinds of object that are taken; none takes all.
         presentation_only: leaves out what is for processing.
-        take_empty: options (of those above) that take a film whose field is empty or absent; by the others
-            it is refused. PresentationIntentType is empty in all of CR, which has no such attribute.
-        turn_upright: turns and mirrors back what says that it is not as usual for its view.
+        take_empty: which of these options take a film whose field is empty or absent; by the others it is
+            refused. PresentationIntentType is empty in all of CR, which has no such attribute.
+        turn_upright: turns back films that say they are turned or mirrored.
     """
 
     modalities: tuple[str, ...] = ()
     body_parts: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
-    sop_classes: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] | None = None
     presentation_only: bool = False
     take_empty: tuple[str, ...] = ("presentation_only",)
     turn_upright: bool = False
@@ -88,7 +88,7 @@ class FilmOptions:
         for name in _FIELDS:
             if not all(_plain(one) for one in self._asked(name)):
                 raise SettingsError(f"{name} has an empty value; to take films without it, use take_empty")
-        for uid in self.sop_classes:
+        for uid in self.sop_classes or ():
             if not _UID.fullmatch(uid):
                 raise SettingsError(f"sop_classes are UIDs, as 1.2.840.10008.5.1.4.1.1.1. Received: {uid!r}")
 
@@ -114,7 +114,7 @@ class FilmOptions:
         """The values that ``option`` takes; empty where it takes every one."""
         if option == "presentation_only":
             return (FOR_PRESENTATION,) if self.presentation_only else ()
-        return tuple(getattr(self, option))
+        return tuple(getattr(self, option) or ())
 
     def taken(self, film: FilmFields, decode: Callable[[], Sequence[Frame]]) -> TakenFilm:
         """Refuse ``film``, or decode it and turn it as asked for.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ImageList", "PassedOver", "Reason", "told_counts"]
+__all__ = ["ImageList", "PassedOver", "Reason", "told", "told_counts"]
 
 
 class Reason(str, Enum):
@@ -97,3 +97,11 @@ def told_counts(passed_over: Iterable[PassedOver]) -> str:
         if found[reason]
     ]
     return f"passed over: {', '.join(parts)}" if parts else ""
+
+
+def told(passed_over: Sequence[PassedOver], *, verbose: bool) -> list[str]:
+    """Say how much was passed over, and with ``verbose`` what, and why: a line each."""
+    counts = told_counts(passed_over)
+    if verbose:
+        return [*filter(None, [counts]), *(f"passed over: {one}" for one in passed_over)]
+    return [f"{counts} (--verbose names them)"] if counts else []

@@ -16,11 +16,11 @@ import numpy as np
 
 from sranogan_edge.device import temperatures
 from sranogan_edge.errors import SranoganError, StaleThresholdError
-from sranogan_edge.extras import missing_extra
+from sranogan_edge.extras import needs_extra
 from sranogan_edge.page.board import Board, Entry, Snapshot
 from sranogan_edge.page.entry import FIELDS
 
-try:
+with needs_extra("page", "the live page"):
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.requests import Request
@@ -29,8 +29,6 @@ try:
 
     from sranogan_edge.page.access import Access, Address
     from sranogan_edge.page.metrics import metrics_text
-except ImportError as missing:
-    raise missing_extra("the live page", missing.name, "page") from missing
 
 __all__ = ["make_app", "state_of"]
 
@@ -152,8 +150,8 @@ class _Shown:
 
 def _matches(entry: Entry, words: list[str], verdict: str) -> bool:
     fields = " ".join(getattr(entry.line, name) or "" for name in FIELDS)
-    text = f"{entry.line.file} {entry.feed} {entry.verdict} {entry.reason} {fields}".lower()
-    return (not verdict or entry.verdict == verdict) and all(word in text for word in words)
+    text = f"{entry.line.file} {entry.feed} {entry.line.verdict} {entry.reason} {fields}".lower()
+    return (not verdict or entry.line.verdict == verdict) and all(word in text for word in words)
 
 
 def _finite(value: float | None) -> float | None:
@@ -184,5 +182,5 @@ def state_of(now: Snapshot) -> dict[str, Any]:
         },
         "temperatures": temperatures(),
         "latest": shown[-1].to_dict() if shown else None,
-        "history": [[one.number, _finite(one.line.score), one.verdict] for one in shown],
+        "history": [[one.number, _finite(one.line.score), one.line.verdict] for one in shown],
     }

@@ -18,13 +18,13 @@ from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.image.own_outputs import HEAT_MAPS
 from sranogan_edge.page.entry import Entry, Picture, grey, png
-from sranogan_edge.results.line import NOT_ASKED_FOR, OUT_OF_DOMAIN, VERDICTS, ResultLine, scored_at_s
+from sranogan_edge.results.line import NOT_ASKED_FOR, VERDICTS, ResultLine, scored_at_s
 from sranogan_edge.results.overlay import overlay
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.rule import Rule, Verdict
 from sranogan_edge.sinks.sink import SinkHealth
 
-__all__ = ["OUT_OF_DOMAIN", "VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
+__all__ = ["VERDICTS", "Board", "Entry", "Picture", "Snapshot"]
 
 HISTORY = 1000  # results that the page can search; of those before, so many that are not normal
 THUMBNAILS = 200  # of them, so many keep their picture
@@ -111,9 +111,7 @@ class Board:
         self._applying = threading.Lock()  # what is applied is for the calibration that was looked at
         self._live: tuple[int, Verdict] | None = None
         for line in earlier:
-            self._show(
-                line, line.verdict, line.feed or "", line.error or line.reason or "", scored_at_s(line)
-            )
+            self._show(line, scored_at_s(line))
 
     @property
     def threshold(self) -> float:
@@ -154,23 +152,12 @@ class Board:
             self._rule, self._heat_limit, self._about = Rule(calibration), heat_limit, dict(about)
             self._version = _version_of(calibration, about)
 
-    def scored(
-        self, line: ResultLine, verdict: Verdict | None, *, feed: str = "", out_of_domain: str = ""
-    ) -> None:
-        """Show a result.
-
-        Args:
-            line: as it goes to the sinks.
-            verdict: of the image; None for one that could not be judged.
-            feed: name of the feed.
-            out_of_domain: why the score means nothing (``DomainAnswer.message``); empty where it does.
-        """
+    def scored(self, line: ResultLine, verdict: Verdict | None) -> None:
+        """Show a result, as it goes to the sinks; ``verdict`` None: the image could not be judged."""
         picture = None if verdict is None else Picture.of(verdict, self._heat_limit)
-        kind = OUT_OF_DOMAIN if out_of_domain else line.verdict
         with self._lock:
-            reason = out_of_domain or line.error or line.reason or ""
-            self._show(line, kind, feed, reason, time.time(), picture)
-            self._counts[kind] = self._counts.get(kind, 0) + 1
+            self._show(line, time.time(), picture)
+            self._counts[line.verdict] += 1
             for stage, taken in line.milliseconds.items():
                 self._latencies.setdefault(stage, deque(maxlen=LATENCIES)).append(taken)
                 self._histograms.setdefault(stage, Histogram()).add(taken)
@@ -178,20 +165,18 @@ class Board:
                 self._live = (self._number, verdict)
             self._beat = time.monotonic()
 
-    def _show(
-        self, line: ResultLine, kind: str, feed: str, reason: str, at: float, picture: Picture | None = None
-    ) -> None:
+    def _show(self, line: ResultLine, at: float, picture: Picture | None = None) -> None:
         """Put a result into the history; inside the lock."""
         if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
             place = len(self._entries) - THUMBNAILS
             self._entries[place] = replace(self._entries[place], picture=None)
         if len(self._entries) >= HISTORY:
             oldest = self._entries.popleft()
-            if oldest.verdict not in ("normal", NOT_ASKED_FOR):
+            if oldest.line.verdict not in ("normal", NOT_ASKED_FOR):
                 self._before.append(oldest)
         self._number += 1
         saved = self._out / HEAT_MAPS / Path(line.heat_map).name if self._out and line.heat_map else None
-        self._entries.append(Entry(self._number, line, kind, feed, reason, at, picture, saved))
+        self._entries.append(Entry(self._number, line, at, picture, saved))
 
     def set_feeds(self, feeds: Mapping[str, FeedHealth], sinks: Mapping[str, SinkHealth]) -> None:
         """Show how feeds and sinks fare, by name."""

@@ -62,9 +62,6 @@ class Entry:
     Attributes:
         number: counts the results that the page has seen from 1.
         line: as the sinks got it.
-        verdict: one of :data:`VERDICTS`.
-        feed: name of the feed that it came from.
-        reason: why it is out of domain or not asked for, or the error; else empty.
         shown_at: Unix time in seconds.
         picture: of the image with its heat map; None where there is none in memory, or no longer.
         saved: file of the heat map; None where none was written. It may be gone.
@@ -72,12 +69,19 @@ class Entry:
 
     number: int
     line: ResultLine
-    verdict: str
-    feed: str
-    reason: str
     shown_at: float
     picture: Picture | None = None
     saved: Path | None = None
+
+    @property
+    def feed(self) -> str:
+        """Name of the feed that it came from."""
+        return self.line.feed or ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is out of domain or not asked for, or the error; else empty."""
+        return self.line.error or self.line.reason or ""
 
     @property
     def scale(self) -> tuple[str, int, str | None]:
@@ -100,7 +104,7 @@ class Entry:
             "number": self.number,
             "file": line.file,
             "feed": self.feed,
-            "verdict": self.verdict,
+            "verdict": line.verdict,
             "score": line.score,
             "p_value": line.p_value,
             "threshold": line.threshold,

@@ -9,17 +9,15 @@ import threading
 from collections.abc import Iterator
 
 from sranogan_edge.alarms import Alarms
-from sranogan_edge.extras import missing_extra
+from sranogan_edge.extras import needs_extra
 from sranogan_edge.page.access import Address
 from sranogan_edge.page.app import make_app
 from sranogan_edge.page.board import Board
 
-try:
+with needs_extra("page", "the live page"):
     import uvicorn
 
     from sranogan_edge.page.connections import BoundedHttp
-except ImportError as missing:
-    raise missing_extra("the live page", missing.name, "page") from missing
 
 __all__ = ["serving"]
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from sranogan_edge.detector.detector import Detector
 from sranogan_edge.image.film import FilmFields
 from sranogan_edge.scoring.rule import Verdict
 
@@ -76,12 +75,6 @@ class Scorer:
     backend: str
     backend_fallback: str | None = None
     calibration: str | None = None
-
-    @classmethod
-    def of(cls, detector: Detector, calibration: str | None = None) -> Scorer:
-        """Describe ``detector``, and the site's calibration that was put into it."""
-        used, bundle = detector.backend, detector.bundle
-        return cls(bundle.sha256, bundle.steps, used.label, used.fallback_reason, calibration)
 
 
 def result_line(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.files import write_whole
+from sranogan_edge.files import write_json
 from sranogan_edge.results.line import NOT_ASKED_FOR, OUT_OF_DOMAIN, RESULT_SCHEMA_VERSION, ResultLine, Scorer
 
 __all__ = ["Summary", "summarise", "write_summary"]
@@ -81,9 +80,8 @@ def summarise(lines: Sequence[ResultLine], *, threshold: float, scorer: Scorer, 
 
 def write_summary(summary: Summary, path: Path) -> None:
     """Write ``summary`` as JSON, whole or not at all; raises ResultsError when it cannot be written."""
-    text = json.dumps(asdict(summary), indent=2, allow_nan=False)
     try:
-        write_whole(path, f"{text}\n".encode())
+        write_json(path, asdict(summary), allow_nan=False)
     except OSError as error:
         raise ResultsError(
             f"cannot write the summary {path}: {error.strerror or error}. The results themselves are "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sranogan_edge.errors import BackendError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import needs_extra
 from sranogan_edge.runtime.ports import Array
 
 PROVIDER = "CPUExecutionProvider"
@@ -63,13 +63,8 @@ class OnnxGraph:
 
 
 def _runtime() -> Any:
-    try:
+    with needs_extra("onnx", "ONNX Runtime", kind=BackendError, instead="choose another --backend"):
         import onnxruntime
-    except ImportError as error:
-        raise BackendError(
-            f"ONNX Runtime cannot be imported ({error}). Run: {how_to_install('onnx')}, or choose another "
-            "--backend."
-        ) from error
     return onnxruntime
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 from sranogan_edge.scoring.heat import HEAT_SHAPE, enlarged, standard_heat
 
 Array = NDArray[np.float32]

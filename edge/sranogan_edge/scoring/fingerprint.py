@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 
 __all__ = ["FEWEST", "SIGNS", "Signs", "signs_from_bytes", "signs_to_bytes"]
 

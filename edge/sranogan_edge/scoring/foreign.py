@@ -21,18 +21,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from sranogan_edge.bundle.bundle import Bundle
-from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.extremes import normals_for, rank_of, widening
 from sranogan_edge.scoring.fingerprint import FEWEST, Signs
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.statistics import STATISTICS, statistics_of
+
+if TYPE_CHECKING:
+    from sranogan_edge.bundle.bundle import Bundle
+    from sranogan_edge.bundle.site_calibration import SiteCalibration
+
 
 __all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule", "foreign_of", "own_rule"]
 

@@ -90,12 +90,7 @@ class Report:
             reasons = self._drift.add(feed, answer, of_camera=result.entry is None)
             self._alarms.note(f"drift {feed}", *reasons)
         if self._board:
-            self._board.scored(
-                result.line,
-                result.verdict,
-                feed=feed,
-                out_of_domain=answer.out_of_domain if answer else "",
-            )
+            self._board.scored(result.line, answer.verdict if answer else None)
 
     def tell(
         self,

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Container, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from sranogan_edge.alarms import Alarms
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import ExitCode, ResultsError, SpoolError, SpoolInUseError
 from sranogan_edge.feeds.feed import Feed
-from sranogan_edge.feeds.open import open_feed
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.page.board import Board
 from sranogan_edge.page.recall import recalled
 from sranogan_edge.redact import without_credentials
 from sranogan_edge.service.bundles import KeptBundles
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.service.loop import Service, ServiceSettings, stopped_by_signals
 from sranogan_edge.service.report import about
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
-from sranogan_edge.settings.feeds import FilesFeedSettings, WatchFeedSettings
 from sranogan_edge.settings.folders import not_inputs, refuse_what_would_be_moved
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl_files import Rotation
-from sranogan_edge.sinks.open import open_sink, sink_key
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.lock import lock_results
 from sranogan_edge.spool.spool import Spool
 
@@ -56,8 +52,7 @@ def serve_settings(
         SranoganError: a feed, a sink or the page cannot be opened, or the spool not be written to.
     """
     refuse_what_would_be_moved(settings)
-    known = os.environ if environ is None else environ
-    address = settings.page.address(known)
+    address = settings.page.address(environ)
     with ExitStack() as parts:
         folder, out = settings.spool_folder, settings.out
         spool = Spool(folder, settings.spool)
@@ -69,7 +64,7 @@ def serve_settings(
         if judge is None:
             swap = _swap(settings, folder, alarms)
             judge = swap.first()
-        readers = {_RESULTS: log, **_sinks(settings, parts, known)}
+        readers = {_RESULTS: log, **_sinks(settings, parts, environ)}
         feeds = _feeds(settings, parts)
         threshold = AppliedThreshold(folder, judge.scorer)
         board = _board(judge, settings, threshold) if address else None
@@ -117,15 +112,13 @@ def _own(out: Path, parts: ExitStack) -> None:
         parts.callback(lock.close)
 
 
-def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str]) -> dict[str, Reader]:
+def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str] | None) -> dict[str, Reader]:
+    context = SinkContext(settings.spool_folder / "sinks", settings.out, environ)
     readers: dict[str, Reader] = {}
     for sink in settings.sinks:
-        options: dict[str, Any] = dict(sink.options())
-        secrets = {**environ, **sink.secrets(environ)}
-        outboxes = settings.spool_folder / "sinks"
-        opened = open_sink(sink.uri, outboxes, environ=secrets, pictures=settings.out, **options)
+        opened = sink.open(context)
         parts.callback(opened.close)
-        readers[_name(sink.uri, readers)] = SinkReader(opened, sink_key(sink.uri))
+        readers[_name(sink.uri, readers)] = SinkReader(opened, sink.key)
     return readers
 
 
@@ -140,12 +133,9 @@ def _name(uri: str, taken: Container[str]) -> str:
 
 
 def _feeds(settings: Settings, parts: ExitStack) -> list[Feed]:
-    feeds = []
+    feeds, without = [], not_inputs(settings)
     for feed in settings.feeds:
-        options = feed.options()
-        if isinstance(feed, (FilesFeedSettings, WatchFeedSettings)):
-            options["without"] = not_inputs(settings)
-        feeds.append(open_feed(feed.address(), **options))
+        feeds.append(feed.open(without))
         parts.callback(feeds[-1].close)
     return feeds
 

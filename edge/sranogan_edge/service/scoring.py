@@ -54,11 +54,6 @@ class Result:
         """Whether it could not be judged; one that is not asked for need not be."""
         return self.line.verdict == "error"
 
-    @property
-    def verdict(self) -> Verdict | None:
-        """The answer's."""
-        return self.answer.verdict if self.answer else None
-
 
 class Scoring:
     """Scores what waits in the spool, one at a time, and camera frames.

@@ -16,9 +16,9 @@ from sranogan_edge.alarms import Alarms
 from sranogan_edge.bundle.archive import MAX_BUNDLE_BYTES
 from sranogan_edge.detector.detector import Detector
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import BundleError, CalibrationError, SpoolError, SranoganError
 from sranogan_edge.service.bundles import KeptBundles, digest_of
-from sranogan_edge.service.loader import Loader
 
 __all__ = ["Swap"]
 

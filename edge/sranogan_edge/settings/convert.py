@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.place import repeated
 from sranogan_edge.redact import without_password
 from sranogan_edge.settings.lines import KeyPath
-from sranogan_edge.settings.place import repeated
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.feeds.open import feed_kind
+from sranogan_edge.feeds.feed import FeedSettings
+from sranogan_edge.feeds.files import FilesFeedSettings
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.own_outputs import HEAT_MAPS
-from sranogan_edge.settings.feeds import FeedSettings
-from sranogan_edge.settings.place import PlaceSettings
 from sranogan_edge.settings.tree import Settings
 
 __all__ = ["not_inputs", "own_folders", "refuse_what_would_be_moved", "watch_problem"]
@@ -29,8 +29,8 @@ def not_inputs(settings: Settings) -> tuple[Path, ...]:
     Where a feed's images lie in ``out`` or below, that was meant, and they are taken.
     """
     out = Path(os.path.realpath(settings.out))
-    kinds = ("files", "watch")
-    places = [_place(feed) for feed in settings.feeds if feed_kind(feed.uri) in kinds]
+    kinds = (FilesFeedSettings, WatchFeedSettings)
+    places = [feed.path for feed in settings.feeds if isinstance(feed, kinds)]
     meant = any(Path(os.path.realpath(place)).is_relative_to(out) for place in places)
     return own_folders(settings) if meant else (settings.out, *own_folders(settings))
 
@@ -44,9 +44,9 @@ def refuse_what_would_be_moved(settings: Settings) -> None:
 
 def watch_problem(settings: Settings, feed: FeedSettings) -> str:
     """Why the folder of ``feed`` cannot be watched with these settings; empty where it can or is none."""
-    if feed_kind(feed.uri) != "watch":
+    if not isinstance(feed, WatchFeedSettings):
         return ""
-    watched = _place(feed).resolve()
+    watched = feed.path.resolve()
     others = [one for one in settings.feeds if one is not feed]
     inside = [name for name, path in _places(settings, others) if path.resolve().is_relative_to(watched)]
     if inside:
@@ -68,9 +68,8 @@ def _places(settings: Settings, feeds: Sequence[FeedSettings]) -> Iterator[tuple
     if settings.spool.folder is None:
         yield f"spool ({settings.spool_folder})", settings.spool_folder
     for one in (*feeds, *settings.sinks):
-        kind = feed_kind(one.uri) if isinstance(one, FeedSettings) else one.uri.partition(":")[0]
-        if kind in ("files", "video", "watch", "jsonl", "sqlite"):
-            yield str(one), _place(one)
+        if one.path is not None:
+            yield str(one), one.path
         yield from ((f"{name} of {one} ({path})", path) for name, path in _paths(one, ""))
 
 
@@ -81,9 +80,3 @@ def _paths(part: Any, section: str) -> Iterator[tuple[str, Path]]:
             yield f"{section}{one.name}", value
         elif is_dataclass(value):
             yield from _paths(value, f"{section}{one.name}.")
-
-
-def _place(one: PlaceSettings) -> Path:
-    """The path in a URI."""
-    is_path = isinstance(one, FeedSettings) and feed_kind(one.uri) in ("files", "video")
-    return Path(one.uri if is_path else one.uri.partition(":")[2])

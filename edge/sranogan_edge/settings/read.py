@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.feeds.open import feed_kind
+from sranogan_edge.feeds.feed import FeedSettings
+from sranogan_edge.feeds.kinds import FEEDS, feed_kind
 from sranogan_edge.redact import holds_password
 from sranogan_edge.settings.convert import UNUSABLE, FromEnvironment, Problem, Reading, build
-from sranogan_edge.settings.feeds import FEED_SETTINGS, FeedSettings
 from sranogan_edge.settings.lines import KeyPath, key_lines, line_of
-from sranogan_edge.settings.sinks import SINK_SETTINGS
 from sranogan_edge.settings.tree import Settings
+from sranogan_edge.sinks.kinds import sink_settings
 from sranogan_edge.text import decode_text, is_escape_trouble
 
 if sys.version_info >= (3, 11):
@@ -25,7 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["PREFIX", "ReadSettings", "feed_settings", "read_for_check", "read_settings", "sink_settings"]
+__all__ = ["PREFIX", "ReadSettings", "read_for_check", "read_settings"]
 
 PREFIX = "SRANOGAN_"
 MAX_BYTES = 2**20
@@ -91,22 +91,6 @@ def read_for_check(path: Path, environ: Mapping[str, str] | None = None) -> Read
     return ReadSettings(settings, problems, frozenset(map(str, whole)))
 
 
-def feed_settings(uri: str) -> type[FeedSettings]:
-    """Return the class of settings that the feed ``uri`` has; raises SettingsError."""
-    return FEED_SETTINGS[feed_kind(uri)]
-
-
-def sink_settings(uri: str) -> type:
-    """Return the class of settings that the sink ``uri`` has; raises SettingsError."""
-    scheme, colon, rest = uri.partition(":")
-    if not colon or not rest or scheme not in SINK_SETTINGS:
-        raise SettingsError(
-            "no such sink. There are jsonl:FOLDER, sqlite:FILE, mqtt://HOST, mqtts://HOST, "
-            "https://HOST/PATH, dicom://HOST:PORT/CALLED_AE"
-        )
-    return SINK_SETTINGS[scheme]
-
-
 def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -151,7 +135,7 @@ def _chosen(kind: type, entry: dict[str, Any], base: Path) -> tuple[type, dict[s
             "a password stands in the settings. Write it into a file that only the service's user may read, "
             "and name that with password_file; or give the whole URI by environment variable"
         )
-    chosen = feed_settings(uri) if kind is FeedSettings else sink_settings(uri)
+    chosen = FEEDS[feed_kind(uri)] if kind is FeedSettings else sink_settings(uri)
     return chosen, {**entry, "uri": _with_base(uri, kind is FeedSettings, base)}
 
 

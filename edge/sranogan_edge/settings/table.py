@@ -10,9 +10,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from sranogan_edge.settings.feeds import FEED_SETTINGS
-from sranogan_edge.settings.sinks import SINK_SETTINGS
+from sranogan_edge.feeds.kinds import FEEDS
+from sranogan_edge.option import bounds_of
 from sranogan_edge.settings.tree import Settings
+from sranogan_edge.sinks.kinds import SINKS
 
 __all__ = ["settings_tables", "with_tables"]
 
@@ -25,7 +26,7 @@ def settings_tables() -> str:
     hints = get_type_hints(Settings)
     parts = [_table("Top level, above all sections", Settings)]
     parts += [_table(f"`[{name}]`", kind) for name, hint in hints.items() if (kind := _section(hint))]
-    for name, registry in (("feeds", FEED_SETTINGS), ("sinks", SINK_SETTINGS)):
+    for name, registry in (("feeds", FEEDS), ("sinks", SINKS)):
         for kind in dict.fromkeys(registry.values()):
             parts.append(
                 _table(f"`[[{name}]]` {_described(kind)['uri'].partition(';')[0].rstrip('.')}", kind)
@@ -70,7 +71,7 @@ def _keys(kind: type) -> Iterator[tuple[str, str, str]]:
         if _section(hint) or one.name in ("feeds", "sinks"):
             continue
         default = "(needed)" if one.default is MISSING else f"`{_toml(one.default)}`"
-        yield one.name, _type_name(hint), default
+        yield one.name, _type_name(hint, f", {bounds_of(one)}".rstrip(", ")), default
 
 
 def _section(hint: Any) -> type | None:
@@ -78,17 +79,16 @@ def _section(hint: Any) -> type | None:
     return found if isinstance(found, type) and get_origin(hint) is not tuple else None
 
 
-def _type_name(hint: Any) -> str:
+def _type_name(hint: Any, bounds: str = "") -> str:
     inner = get_args(hint)
     if get_origin(hint) in (Union, types.UnionType):
-        return f'{_type_name(inner[0])}, or `"none"`'
+        return f'{_type_name(inner[0], bounds)}, or `"none"`'
     if get_origin(hint) is Literal:
         return ", ".join(f'`"{one}"`' for one in inner)
     if get_origin(hint) is tuple:
-        return f"list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{_type_name(inner[0])}s".replace(
-            "texts", "text"
-        )
-    return _NAMES[hint]
+        number = "" if inner[-1] is Ellipsis else f"{len(inner)} "
+        return f"list of {number}{_type_name(inner[0])}s{bounds}".replace("texts", "text")
+    return _NAMES[hint] + bounds
 
 
 def _toml(value: Any) -> str:

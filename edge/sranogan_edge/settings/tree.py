@@ -1,7 +1,7 @@
 """What a running service is told: one frozen tree of settings, whoever wrote it (a file, a command line).
 
 ``settings.read`` makes it from TOML and the environment, ``docs/guide/settings.md`` is generated from the
-docstrings here and in ``settings.feeds`` and ``settings.sinks``.
+docstrings here and of what each feed and sink declares beside itself.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, ScoringSettings
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.extras import missing_extra
+from sranogan_edge.extras import needs_extra
+from sranogan_edge.feeds.feed import FeedSettings
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
-from sranogan_edge.settings.feeds import FeedSettings
-from sranogan_edge.settings.secret import read_secret
-from sranogan_edge.settings.sinks import SinkSettings, refuse_shared_files
+from sranogan_edge.log import LogSettings
+from sranogan_edge.option import check_options, option
+from sranogan_edge.secret import read_secret
 from sranogan_edge.sinks.jsonl_files import Rotation
+from sranogan_edge.sinks.sink import SinkSettings
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.spool.entry import SpoolLimits
 from sranogan_edge.spool.retention import Retention
@@ -25,14 +28,9 @@ from sranogan_edge.spool.retention import Retention
 if TYPE_CHECKING:
     from sranogan_edge.page.access import Address
 
-from sranogan_edge.log import LogSettings
-
 __all__ = [
     "PAGE_TOKEN",
-    "CalibrationSettings",
-    "DomainSettings",
     "PageSettings",
-    "ScoringSettings",
     "Settings",
     "SpoolSettings",
     "SwapSettings",
@@ -43,86 +41,17 @@ PAGE_TOKEN = "SRANOGAN_PAGE_TOKEN"
 
 
 @dataclass(frozen=True)
-class ScoringSettings:
-    """How an image is scored.
-
-    Attributes:
-        backend: what runs the graphs: auto, xnnpack, gpu, tflite-runtime, delegate:PATH, onnx.
-        threads: of the CPU.
-        steps: of the search, one of the bundle's budgets; none takes its default.
-        budget_ms: the most milliseconds that an image may take, in 95 of 100; the largest step budget that
-            keeps to it, measured at start-up, is taken.
-        bundle_key_file: the key that must have signed the bundle: an Ed25519 public key in PEM, or a secret;
-            none takes any.
-    """
-
-    backend: str = "auto"
-    threads: int = 1
-    steps: int | None = None
-    budget_ms: float | None = None
-    bundle_key_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.budget_ms is not None:
-            raise SettingsError(
-                "steps and budget_ms both choose the number of search steps; give one of them"
-            )
-        if self.threads < 1:
-            raise SettingsError(f"threads must be 1 or more; received {self.threads}")
-        for name, value in (("steps", self.steps), ("budget_ms", self.budget_ms)):
-            if value is not None and value < 0:
-                raise SettingsError(f"{name} must be 0 or more; received {value}")
-
-
-@dataclass(frozen=True)
-class CalibrationSettings:
-    """This site's calibration, which replaces the bundle's p-values and threshold.
-
-    Attributes:
-        file: what sranogan-calibrate wrote; none takes the bundle's own, and does not watch for drift.
-        key_file: the key that must have signed it: an Ed25519 public key in PEM, or a secret; none takes any.
-    """
-
-    file: Path | None = None
-    key_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.key_file and not self.file:
-            raise SettingsError("key_file verifies a calibration, and no file is named; name both or none")
-
-
-@dataclass(frozen=True)
-class DomainSettings:
-    """What is answered "not like the training data": by the calibration's normals, else by the bundle's own.
-
-    Attributes:
-        rate: share of normals that may be answered so.
-    """
-
-    rate: float = 0.01
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rate < 1:
-            raise SettingsError(f"rate must be between 0 and 1; received {self.rate}")
-
-
-@dataclass(frozen=True)
 class SpoolSettings(SpoolLimits):
     """Where objects wait on disk, and what is accepted.
 
     Attributes:
         folder: of the spool; on a disk of this machine, not on a network share. None is OUT/spool.
-        max_object_bytes: larger objects are refused.
-        min_free_bytes: objects are refused when the disk would have less; results may still be written.
-        max_attempts: an object that ended the runner this often while it was scored is dead-lettered.
     """
 
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("max_object_bytes", 1), ("max_attempts", 1), ("min_free_bytes", 0)):
-            if getattr(self, name) < low:
-                raise SettingsError(f"{name} must be {low} or more; received {getattr(self, name)}")
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -136,7 +65,7 @@ class PageSettings:
     """
 
     serve: str | None = None
-    token_file: Path | None = None
+    token_file: Path | None = option(None, secret=True)
 
     def address(self, environ: Mapping[str, str] | None = None) -> Address | None:
         """Where to listen, with the token; None serves nothing.
@@ -147,10 +76,8 @@ class PageSettings:
         """
         if self.serve is None:
             return None
-        try:
+        with needs_extra("page", "the live page"):
             from sranogan_edge.page.access import parse_address
-        except ModuleNotFoundError as error:
-            raise missing_extra("the live page", error.name, "page") from error
         return parse_address(self.serve, read_secret(self.token_file, PAGE_TOKEN, environ))
 
 
@@ -163,14 +90,11 @@ class SwapSettings:
         keep: bundles before this one that stay in the spool's folder, for a way back.
     """
 
-    every_s: float | None = 10.0
-    keep: int = 2
+    every_s: float | None = option(10.0, above=0)
+    keep: int = option(2, least=1)
 
     def __post_init__(self) -> None:
-        if self.every_s is not None and self.every_s <= 0:
-            raise SettingsError(f"every_s must be above 0; received {self.every_s}")
-        if self.keep < 1:
-            raise SettingsError(f"keep must be 1 or more; received {self.keep}")
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -210,7 +134,16 @@ class Settings:
     swap: SwapSettings = field(default_factory=SwapSettings)
 
     def __post_init__(self) -> None:
-        refuse_shared_files(self.out / "results.jsonl", [sink.uri for sink in self.sinks])
+        writers = {(self.out / "results.jsonl").resolve(): "the runner"}
+        for sink in self.sinks:
+            if sink.file is None:
+                continue
+            file = sink.file.resolve()
+            if file in writers:  # each would cut the other's lines
+                raise SettingsError(
+                    f"sinks: {sink.uri} writes to {file}, as {writers[file]} does. Name another place"
+                )
+            writers[file] = sink.uri
 
     @property
     def spool_folder(self) -> Path:

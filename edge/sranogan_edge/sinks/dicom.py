@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from pydicom.dataset import Dataset
 
-from sranogan_edge.dicom.send import DicomClientTls, DicomDestination, send_objects
+from sranogan_edge.dicom.send import send_objects
 from sranogan_edge.dicom.study import study_of
 from sranogan_edge.dicom.write import heat_map_object, report_object
 from sranogan_edge.errors import (
@@ -23,7 +23,6 @@ from sranogan_edge.errors import (
     DicomResultError,
     DicomUnreachableError,
     ImageError,
-    SettingsError,
     SranoganError,
 )
 from sranogan_edge.image.dicom_object import DEFAULT_MAX_BYTES, read_object
@@ -33,10 +32,10 @@ from sranogan_edge.results.line import ResultLine
 from sranogan_edge.sinks.outbox import Outbox
 from sranogan_edge.sinks.sink import SinkHealth, SinkState, record_of
 
-__all__ = ["DicomSink", "destination_of"]
+if TYPE_CHECKING:
+    from sranogan_edge.sinks.dicom_settings import DicomSinkSettings
 
-_ANSWER_S = 20.0  # the runner waits this long for a sink when it ends, and a little longer
-_EXAMPLE = "dicom://SRANOGAN@pacs.example:11112/PACS"
+__all__ = ["DicomSink"]
 
 _log = logging.getLogger(__name__)
 
@@ -50,33 +49,21 @@ class DicomSink:
     read.
     """
 
-    def __init__(
-        self,
-        destination: DicomDestination,
-        outbox: Outbox,
-        pictures: Path | None,
-        *,
-        heat_map: bool = True,
-        report: bool = True,
-    ) -> None:
+    def __init__(self, settings: DicomSinkSettings, outbox: Outbox, pictures: Path | None) -> None:
         """Nothing is sent yet.
 
         Args:
-            destination: the archive; a failed attempt is the caller's to repeat.
+            settings: the archive, and what it is sent; a failed attempt is the caller's to repeat.
             outbox: keeps what is refused.
             pictures: folder that the heat maps of the lines lie below; None sends no heat maps.
-            heat_map: whether to send the heat map.
-            report: whether to send the score.
 
         Raises:
-            SettingsError: nothing would be sent, or TLS files that cannot be used.
+            SettingsError: an address that cannot be, or TLS files that cannot be used.
         """
-        if not (heat_map or report):
-            raise SettingsError(f"{destination}: neither heat_map nor report is to be sent. Choose one.")
-        if destination.tls:
-            destination.tls.context()
-        self._destination, self._outbox, self._pictures = destination, outbox, pictures
-        self._heat_map, self._report = heat_map, report
+        self._destination = settings.destination()
+        if self._destination.tls:
+            self._destination.tls.context()
+        self._settings, self._outbox, self._pictures = settings, outbox, pictures
         self._written = 0
         self._message = ""
         self._closed = False
@@ -191,57 +178,15 @@ class DicomSink:
 
     def _objects(self, source: Dataset, line: ResultLine) -> list[Dataset]:
         objects = []
-        if self._heat_map and self._pictures is not None and line.heat_map is not None:
+        if self._settings.heat_map and self._pictures is not None and line.heat_map is not None:
             picture = cv2.imread(str(self._pictures / line.heat_map), cv2.IMREAD_COLOR)
             if picture is None:  # removed, or the disk was full when it was made
                 _log.warning("%s: its heat map %s is not there and not sent", line.file, line.heat_map)
             else:
                 objects.append(heat_map_object(source, picture.astype(np.uint8), line))
-        if self._report:
+        if self._settings.report:
             objects.append(report_object(source, line))
         return objects
-
-
-def destination_of(
-    uri: str,
-    timeout_s: float = _ANSWER_S,
-    ca_file: Path | None = None,
-    cert_file: Path | None = None,
-    key_file: Path | None = None,
-) -> DicomDestination:
-    """Read ``dicom://[OUR_AE@]HOST:PORT/CALLED_AE``, or ``dicoms://...`` for TLS.
-
-    Args:
-        uri: titles of the archive and of us; ours is SRANOGAN unless named.
-        timeout_s: to connect, and for each answer.
-        ca_file: see :class:`DicomClientTls`.
-        cert_file: the same.
-        key_file: the same.
-
-    Raises:
-        SettingsError: a part is missing or cannot be.
-    """
-    try:
-        parts = urlsplit(uri)
-        host, port, called = parts.hostname, parts.port, unquote(parts.path[1:])
-    except ValueError as error:
-        raise SettingsError(f"not the address of a DICOM archive ({error}). Write {_EXAMPLE}") from error
-    if not host or not port or not called or parts.password is not None or parts.query:
-        raise SettingsError(
-            f"a DICOM archive's address has a host, a port, its AE title, and no password, as in {_EXAMPLE}"
-        )
-    tls = DicomClientTls(ca_file, cert_file, key_file)
-    if tls != DicomClientTls() and parts.scheme != "dicoms":
-        raise SettingsError("certificates were given for DICOM without TLS. Write dicoms://")
-    return DicomDestination(
-        host,
-        port,
-        called,
-        unquote(parts.username or "SRANOGAN"),
-        attempts=1,
-        timeout_s=timeout_s,
-        tls=tls if parts.scheme == "dicoms" else None,
-    )
 
 
 def _header(path: Path) -> Dataset | None:

@@ -6,17 +6,51 @@ import calendar
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.errors import ResultsError, SettingsError
+from sranogan_edge.errors import ResultsError
+from sranogan_edge.option import option
 from sranogan_edge.results.line import ResultLine
 from sranogan_edge.sinks.jsonl_files import JsonlFiles
-from sranogan_edge.sinks.sink import record_of
+from sranogan_edge.sinks.sink import SinkContext, SinkSettings, record_of
 from sranogan_edge.spool.lock import lock_results
 
-__all__ = ["JsonlSink"]
+__all__ = ["JsonlSink", "JsonlSinkSettings"]
 
 CURRENT = "results.jsonl"
+
+
+@dataclass(frozen=True)
+class JsonlSinkSettings(SinkSettings):
+    """Lines of JSON in a folder, in files that do not grow for ever.
+
+    Attributes:
+        uri: jsonl:FOLDER.
+        max_bytes: a line that would make the file larger opens the next one.
+        max_age_s: a file that is so many seconds old is closed at the next line.
+        keep: number of closed files to keep, the newest; none keeps all.
+        sync: whether each line is on the disk before the next; false spares an SD card.
+    """
+
+    max_bytes: int = option(64 * 2**20, above=0)
+    max_age_s: float = option(86_400.0, above=0)
+    keep: int | None = option(None, least=0)
+    sync: bool = True
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self.uri.partition(":")[2])
+
+    @property
+    def file(self) -> Path:
+        """The file that is written."""
+        return self.path / CURRENT
+
+    def open(self, context: SinkContext) -> JsonlSink:
+        """Open the folder: see :class:`JsonlSink`."""
+        return JsonlSink(self)
 
 
 class JsonlSink:
@@ -26,41 +60,22 @@ class JsonlSink:
     start: it had not been answered for.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        max_bytes: int = 64 * 2**20,
-        max_age_s: float = 86_400.0,
-        keep: int | None = None,
-        sync: bool = True,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        """Open the folder, and go on with the file that is there.
+    def __init__(self, settings: JsonlSinkSettings, now: Callable[[], float] = time.time) -> None:
+        """Open the folder, made where it is missing, and go on with the file that is there.
 
         Args:
-            folder: made where it is missing.
-            max_bytes: a line that would make the file larger opens the next one.
-            max_age_s: so old, counted from its first line, a file is closed at the next line.
-            keep: number of closed files to keep, the newest; None keeps all.
-            sync: False leaves it to the system when lines reach the disk (a camera on an SD card).
+            settings: names the folder.
             now: Unix seconds.
 
         Raises:
             ResultsError: the folder cannot be written to, or another runner writes its results there.
-            SettingsError: a limit is not above 0.
         """
-        if max_bytes <= 0 or max_age_s <= 0 or (keep is not None and keep < 0):
-            raise SettingsError(
-                "max_bytes and max_age_s must be above 0, keep at least 0; "
-                f"received {max_bytes}, {max_age_s}, {keep}"
-            )
-        self.folder = folder
-        self.path = folder / CURRENT
-        self._max_bytes, self._max_age_s = max_bytes, max_age_s
-        self._sync, self._now = sync, now
+        self.folder = folder = settings.path
+        self.path = settings.file
+        self._max_bytes, self._max_age_s = settings.max_bytes, settings.max_age_s
+        self._sync, self._now = settings.sync, now
         try:
-            self._files = JsonlFiles(self.path, keep, sync=sync, now=now)
+            self._files = JsonlFiles(self.path, settings.keep, sync=settings.sync, now=now)
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock_results(folder, "")
         except OSError as error:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.errors import SettingsError
 from sranogan_edge.files import sync_folder
+from sranogan_edge.option import check_options, option
 
 __all__ = ["JsonlFiles", "Rotation"]
 
@@ -27,14 +27,11 @@ class Rotation:
         keep: number of closed files to keep, the newest; none keeps all.
     """
 
-    max_bytes: int = 64 * 2**20
-    keep: int | None = 15
+    max_bytes: int = option(64 * 2**20, above=0)
+    keep: int | None = option(15, least=0)
 
     def __post_init__(self) -> None:
-        if self.max_bytes <= 0 or (self.keep is not None and self.keep < 0):
-            raise SettingsError(
-                f"max_bytes must be above 0, keep at least 0; received {self.max_bytes}, {self.keep}"
-            )
+        check_options(self)
 
 
 class JsonlFiles:

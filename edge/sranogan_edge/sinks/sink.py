@@ -1,4 +1,4 @@
-"""What every place for results has in common: write, flush, close, and how it fares.
+"""What every place for results declares and has in common: write, flush, close, and how it fares.
 
 Sinks on this machine (JSONL, SQLite) have a result on the disk before ``write`` returns.
 Sinks beyond it (MQTT, webhook) have it in an outbox on the disk by then, and send it from there.
@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from sranogan_edge.place import Place
 from sranogan_edge.results.line import ResultLine
 
 __all__ = [
     "CarefulSink",
     "ObjectSink",
-    "Record",
     "Sink",
+    "SinkContext",
     "SinkHealth",
+    "SinkSettings",
     "SinkState",
     "record_key",
     "record_of",
 ]
 
-Record = Mapping[str, Any]
 SinkState = Literal["ok", "failing", "closed"]
 
 
@@ -96,3 +98,51 @@ def record_key(line: ResultLine) -> str:
 def record_of(line: ResultLine) -> dict[str, Any]:
     """Return ``line`` and its key, ready for JSON."""
     return {"key": record_key(line), **asdict(line)}
+
+
+@dataclass(frozen=True)
+class SinkContext:
+    """What a sink is opened with beside its settings.
+
+    Attributes:
+        outboxes: folder for results that wait to be sent, or were refused; one file a sink.
+        pictures: folder that the heat maps of the results lie below; None sends none.
+        environ: where a secret stands for which no file is named; None is the process's own.
+    """
+
+    outboxes: Path
+    pictures: Path | None = None
+    environ: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class SinkSettings(Place):
+    """One sink.
+
+    Attributes:
+        uri: see docs/guide/sinks.md; a password in it is refused.
+    """
+
+    @property
+    def key(self) -> str:
+        """Its name in the spool's folder, where no secret of the URI is to be read."""
+        return hashlib.sha256(self.uri.encode()).hexdigest()[:16]
+
+    @property
+    def file(self) -> Path | None:
+        """The file of this machine that it writes to; None where it writes to none."""
+        return self.path
+
+    def outbox(self, context: SinkContext) -> Path:
+        """Where results wait to be sent, or are kept that were refused."""
+        return context.outboxes / f"outbox-{self.key}.sqlite"
+
+    @abstractmethod
+    def open(self, context: SinkContext) -> Sink:
+        """Open it.
+
+        Raises:
+            MissingExtraError: a package that it needs is not installed.
+            ResultsError: it cannot be written to.
+            SettingsError: a part of the URI, an option or a secret cannot be.
+        """

@@ -7,15 +7,15 @@ import io
 import json
 import sqlite3
 import threading
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.files import writing_whole
 from sranogan_edge.results.line import ResultLine
-from sranogan_edge.sinks.sink import record_of
+from sranogan_edge.sinks.sink import SinkContext, SinkSettings, record_of
 
-__all__ = ["COLUMNS", "SqliteSink", "export_csv"]
+__all__ = ["COLUMNS", "SqliteSink", "SqliteSinkSettings", "export_csv"]
 
 COLUMNS = tuple(one.name for one in fields(ResultLine) if one.name != "milliseconds")  # that one is JSON
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute such a cell
@@ -30,6 +30,24 @@ CREATE TABLE IF NOT EXISTS results (
 );
 CREATE INDEX IF NOT EXISTS results_by_time ON results (scored_at);
 """
+
+
+@dataclass(frozen=True)
+class SqliteSinkSettings(SinkSettings):
+    """A table in an SQLite file.
+
+    Attributes:
+        uri: sqlite:FILE.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.uri.partition(":")[2])
+
+    def open(self, context: SinkContext) -> SqliteSink:
+        """Open the file: see :class:`SqliteSink`."""
+        return SqliteSink(self.path)
 
 
 class SqliteSink:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sranogan_edge.commands.terminal import leave_with
 from sranogan_edge.errors import SranoganError
 from sranogan_edge.sinks.sqlite import export_csv
+from sranogan_edge.terminal import leave_with
 
 __all__ = ["main"]
 

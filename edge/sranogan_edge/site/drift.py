@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.option import check_options, option
 from sranogan_edge.scoring.statistics import STATISTICS, correlation
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.drift_order import Order
@@ -47,21 +48,14 @@ class DriftSettings:
         SettingsError: a value that cannot work.
     """
 
-    window: int = 100
-    alarms_per_10000: float = 1.0
-    stride: int = 1
-    frozen_after: int = 5
-    frame_stride: int = 300
+    window: int = option(100, least=10)
+    alarms_per_10000: float = option(1.0, above=0, below=PER_IMAGES)
+    stride: int = option(1, least=1)
+    frozen_after: int = option(5, least=2)
+    frame_stride: int = option(300, least=1)
 
     def __post_init__(self) -> None:
-        for name, low in (("window", 10), ("stride", 1), ("frozen_after", 2), ("frame_stride", 1)):
-            value = getattr(self, name)
-            if type(value) is not int or value < low:
-                raise SettingsError(f"{name} must be a whole number from {low} up; received {value!r}")
-        if not 0 < self.alarms_per_10000 < PER_IMAGES:
-            raise SettingsError(
-                f"alarms_per_10000 must be above 0 and below {PER_IMAGES}; received {self.alarms_per_10000!r}"
-            )
+        check_options(self)
 
 
 @dataclass(frozen=True)

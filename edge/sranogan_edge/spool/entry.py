@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sranogan_edge.option import option
+
 __all__ = ["STATES", "Cursor", "Ended", "Entry", "SpoolLimits", "State", "StoredResult", "storable"]
 
 State = Literal["received", "scoring", "done", "dead"]
@@ -23,9 +25,9 @@ class SpoolLimits:
         max_attempts: an object that ended the runner this often while it was scored is dead-lettered.
     """
 
-    max_object_bytes: int = 256 << 20
-    min_free_bytes: int = 64 << 20
-    max_attempts: int = 3
+    max_object_bytes: int = option(256 << 20, least=1)
+    min_free_bytes: int = option(64 << 20, least=0)
+    max_attempts: int = option(3, least=1)
 
 
 @dataclass(frozen=True)

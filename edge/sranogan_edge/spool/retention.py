@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.option import check_options, option
 from sranogan_edge.spool.entry import Ended
 from sranogan_edge.spool.spool import Spool
 
@@ -34,16 +34,14 @@ class Retention:
         SettingsError: a limit below zero.
     """
 
-    max_age_s: float | None = 30 * 24 * 3600
-    max_count: int | None = 100_000
-    min_free_bytes: int | None = 256 << 20
-    max_frames: int = 100_000
-    max_waiting_frames: int | None = 100_000
+    max_age_s: float | None = option(30 * 24 * 3600, least=0)
+    max_count: int | None = option(100_000, least=0)
+    min_free_bytes: int | None = option(256 << 20, least=0)
+    max_frames: int = option(100_000, least=0)
+    max_waiting_frames: int | None = option(100_000, least=0)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and value < 0:
-                raise SettingsError(f"{name} must be 0 or more; received {value!r}")
+        check_options(self)
 
 
 class Pruner:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -73,10 +73,6 @@ class Gain:
     qat_error: float
     kept: str
     engine: str = "keras"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain types, ready for JSON."""
-        return asdict(self)
 
 
 FineTune = Callable[[Sequence[Student], QatSettings, int, Progress], tuple[dict[str, Any], list[Gain]]]

@@ -20,16 +20,11 @@ from sranogan_export.finetune.quantize_aware import Ask, Student
 from sranogan_export.rebuild.taps import IMAGE_RANGE, Tap
 from sranogan_export.rebuild.unrolled import (
     UnrolledCorrector,
-    UnrolledEncoder,
-    UnrolledFeatures,
     UnrolledGenerator,
 )
 from sranogan_export.rebuild.unrolled_stages import (
     CLIPPED,
     STANDARDISED,
-    UnrolledHead,
-    UnrolledRefiner,
-    UnrolledResolver,
 )
 
 Images = NDArray[np.float32]
@@ -120,9 +115,14 @@ def students(networks: Mapping[str, Any], lessons: Examples, exam: Examples) -> 
     ]
 
 
-def _encode(encoder: UnrolledEncoder, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
-    x = tap.activation("x", asked[0], IMAGE_RANGE)
-    return [encoder.forward(x, tap)]
+def _asks(tensor: str, values: Any, *more: str) -> Ask:
+    """Return what asks a network of one input, which passes the tap ``tensor``."""
+
+    def ask(network: Any, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
+        found = network.forward(tap.activation(tensor, asked[0], values), tap, *more)
+        return found if isinstance(found, list) else [found]
+
+    return ask
 
 
 def _generate(generator: UnrolledGenerator, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
@@ -134,33 +134,13 @@ def _correct(corrector: UnrolledCorrector, asked: tuple[tf.Tensor, ...], tap: Ta
     return [corrector.forward(x, generated, tap, "end")]
 
 
-def _see(features: UnrolledFeatures, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
-    return features.forward(tap.activation("image", asked[0], IMAGE_RANGE), tap, "target")
-
-
-def _refine(refiner: UnrolledRefiner, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
-    return refiner.forward(tap.activation("generated", asked[0], IMAGE_RANGE), tap)
-
-
-def _resolve(resolver: UnrolledResolver, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
-    return resolver.forward(tap.activation("refiner/image", asked[0], CLIPPED), tap)
-
-
-def _judge(judge: UnrolledFeatures, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
-    return judge.forward(tap.activation("image", asked[0], CLIPPED), tap, "judge")
-
-
-def _look(head: UnrolledHead, asked: tuple[tf.Tensor, ...], tap: Tap) -> list[tf.Tensor]:
-    return head.forward(tap.activation("image", asked[0], STANDARDISED), tap)
-
-
 _ASKED: dict[str, tuple[Ask, int, Callable[[Examples], tuple[Images, ...]]]] = {
-    "encoder": (_encode, 1, lambda seen: (seen.low,)),
+    "encoder": (_asks("x", IMAGE_RANGE), 1, lambda seen: (seen.low,)),
     "generator": (_generate, 1, lambda seen: (seen.codes,)),
     "corrector": (_correct, 1, lambda seen: (seen.low[seen.targets], seen.generated)),
-    "features": (_see, 1, lambda seen: (seen.generated,)),
-    "refiner": (_refine, 1, lambda seen: (seen.generated,)),
-    "resolver": (_resolve, 1, lambda seen: (_quarters(seen.refined),)),
-    "judge": (_judge, 1, lambda seen: (seen.resolved,)),
-    "head": (_look, 2, lambda seen: (seen.seen,)),
+    "features": (_asks("image", IMAGE_RANGE, "target"), 1, lambda seen: (seen.generated,)),
+    "refiner": (_asks("generated", IMAGE_RANGE), 1, lambda seen: (seen.generated,)),
+    "resolver": (_asks("refiner/image", CLIPPED), 1, lambda seen: (_quarters(seen.refined),)),
+    "judge": (_asks("image", CLIPPED, "judge"), 1, lambda seen: (seen.resolved,)),
+    "head": (_asks("image", STANDARDISED), 2, lambda seen: (seen.seen,)),
 }

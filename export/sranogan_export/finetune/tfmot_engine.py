@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from keras_sranogan.progress import Progress
-from sranogan_edge.errors import BackendError, SettingsError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.errors import BackendError
+from sranogan_edge.extras import missing_extra
 from sranogan_export.finetune.quantize_aware import Gain, Student, exam_error, fine_tuned, rebuilt
 from sranogan_export.finetune.tfmot_plan import Plan, plan_of
 from sranogan_export.recipe import QatSettings
@@ -34,10 +34,9 @@ def check_tfmot() -> None:
     """Raise SettingsError where the extra is not installed."""
     missing = [name for name in MODULES if find_spec(name) is None]
     if missing:
-        raise SettingsError(
-            f"--qat tfmot needs {' and '.join(missing)}, not installed here. Run: "
-            f"{how_to_install('tfmot', folder='export')}, or leave the option out for Keras' own fine-tuning."
-        )
+        needed = f"{' and '.join(missing)}, not installed here"
+        instead = "leave the option out for Keras' own fine-tuning"
+        raise missing_extra("--qat tfmot", needed, "tfmot", folder="export", instead=instead)
 
 
 def fine_tune_with_tfmot(

@@ -48,9 +48,9 @@ def _clipped(graph: OnnxBuilder, value: str, low: float, high: float | None) -> 
     return graph.add("Clip", [value, *ends])
 
 
-def _plain(kind: str) -> Write:
-    """An operator on one tensor that goes by another name."""
-    return lambda graph, node: graph.add(kind, [graph.value(node.inputs[0])])
+def _plain(kind: str, said: Callable[[Any], dict[str, Any]] = lambda options: {}) -> Write:
+    """An operator on one tensor that goes by another name; ``said``: its attributes, from the options."""
+    return lambda graph, node: graph.add(kind, [graph.value(node.inputs[0])], **said(node.builtinOptions))
 
 
 def _of_several(kind: str) -> Write:
@@ -63,21 +63,8 @@ def _of_several(kind: str) -> Write:
     return write
 
 
-def _squared(graph: OnnxBuilder, node: Any) -> str:
-    value = graph.value(node.inputs[0])
-    return graph.add("Mul", [value, value])
-
-
 def _one_over_root(graph: OnnxBuilder, node: Any) -> str:
     return graph.add("Reciprocal", [graph.add("Sqrt", [graph.value(node.inputs[0])])])
-
-
-def _leaky(graph: OnnxBuilder, node: Any) -> str:
-    return graph.add("LeakyRelu", [graph.value(node.inputs[0])], alpha=float(node.builtinOptions.alpha))
-
-
-def _relu6(graph: OnnxBuilder, node: Any) -> str:
-    return _clipped(graph, graph.value(node.inputs[0]), 0.0, 6.0)
 
 
 def _same(graph: OnnxBuilder, node: Any) -> str:
@@ -143,25 +130,10 @@ def _product(graph: OnnxBuilder, node: Any) -> str:
     return _from_channels_last(graph, made, graph.shape(node.outputs[0]), known=2)
 
 
-def _reshaped(graph: OnnxBuilder, node: Any) -> str:
-    return _from_channels_last(graph, graph.channels_last(node.inputs[0]), graph.shape(node.outputs[0]))
-
-
 def _from_channels_last(graph: OnnxBuilder, value: str, shape: tuple[int, ...], known: int = -1) -> str:
     if len(shape) != known:
         value = graph.add("Reshape", [value, graph.integers(list(shape))])
     return graph.add("Transpose", [value], perm=TO_CHANNELS_FIRST) if len(shape) == 4 else value
-
-
-def _to_space(graph: OnnxBuilder, node: Any) -> str:
-    block = int(node.builtinOptions.blockSize)
-    return graph.add("DepthToSpace", [graph.value(node.inputs[0])], blocksize=block, mode="DCR")
-
-
-def _to_depth(graph: OnnxBuilder, node: Any) -> str:
-    return graph.add(
-        "SpaceToDepth", [graph.value(node.inputs[0])], blocksize=int(node.builtinOptions.blockSize)
-    )
 
 
 def _resized(kind: str) -> Write:
@@ -214,12 +186,12 @@ OPERATORS: dict[str, Write] = {
     "CONCATENATION": _joined,
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _depthwise,
-    "DEPTH_TO_SPACE": _to_space,
+    "DEPTH_TO_SPACE": _plain("DepthToSpace", lambda said: {"blocksize": int(said.blockSize), "mode": "DCR"}),
     "DEQUANTIZE": _same,
     "DIV": _of_several("Div"),
     "EXP": _plain("Exp"),
     "FULLY_CONNECTED": _product,
-    "LEAKY_RELU": _leaky,
+    "LEAKY_RELU": _plain("LeakyRelu", lambda said: {"alpha": float(said.alpha)}),
     "LOGISTIC": _plain("Sigmoid"),
     "MAXIMUM": _of_several("Max"),
     "MEAN": _reduced("ReduceMean"),
@@ -229,15 +201,17 @@ OPERATORS: dict[str, Write] = {
     "PAD": _padded,
     "QUANTIZE": _same,
     "RELU": _plain("Relu"),
-    "RELU6": _relu6,
-    "RESHAPE": _reshaped,
+    "RELU6": lambda graph, node: _clipped(graph, graph.value(node.inputs[0]), 0.0, 6.0),
+    "RESHAPE": lambda graph, node: _from_channels_last(
+        graph, graph.channels_last(node.inputs[0]), graph.shape(node.outputs[0])
+    ),
     "RESIZE_BILINEAR": _resized("linear"),
     "RESIZE_NEAREST_NEIGHBOR": _resized("nearest"),
     "RSQRT": _one_over_root,
     "SIGN": _plain("Sign"),
-    "SPACE_TO_DEPTH": _to_depth,
+    "SPACE_TO_DEPTH": _plain("SpaceToDepth", lambda said: {"blocksize": int(said.blockSize)}),
     "SQRT": _plain("Sqrt"),
-    "SQUARE": _squared,
+    "SQUARE": lambda graph, node: graph.add("Mul", [graph.value(node.inputs[0])] * 2),
     "SUB": _of_several("Sub"),
     "SUM": _reduced("ReduceSum"),
     "TANH": _plain("Tanh"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sranogan_edge.bundle.bundle import GRAPHS, signature
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import needs_extra
 from sranogan_export.rebuild.flatbuffer import operator_name, signatures, unpacked
 
 if TYPE_CHECKING:
@@ -28,13 +28,8 @@ def check_onnx(recipe: Recipe) -> None:
             f"--onnx writes {', '.join(RECIPES_WITH_ONNX)}; received {recipe}, whose products of floats with "
             "integers have no counterpart in ONNX. Export another recipe: --float32 --onnx."
         )
-    try:
+    with needs_extra("onnx", "--onnx", folder="export"):
         import onnx  # noqa: F401  # whether it is there
-    except ImportError as error:
-        raise SettingsError(
-            f"--onnx needs a package that is missing ({error}). "
-            f"Run: {how_to_install('onnx', folder='export')}"
-        ) from error
 
 
 def onnx_graphs(models: Mapping[str, bytes], budgets: Iterable[int]) -> dict[str, bytes]:

@@ -9,8 +9,8 @@ import cv2
 import typer
 
 from keras_sranogan.data.phantom.source import SIZES, PhantomOptions, PhantomSource
-from sranogan_edge.commands.terminal import main, run
 from sranogan_edge.errors import ExitCode, ResultsError
+from sranogan_edge.terminal import main, run
 
 EXIT_CODES = "Exit codes: 0 drawn; 2 wrong usage; 6 the folder cannot be written; 130 interrupted."
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.errors import CalibrationError, ResultsError, SettingsError
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.site.calibrate import calibration_for, read_calibration, write_calibration
-from sranogan_edge.site.in_force import Site
 from tests.support.calibrated_sites import site, small_bundle
 
 SECRET = b"a secret of more than thirty-two bytes"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle.arrays import arrays_to_bytes
+from sranogan_edge.arrays import arrays_to_bytes
 from sranogan_edge.bundle.bundle import MANIFEST, SCHEMA_VERSION, read_bundle, write_bundle
 from sranogan_edge.errors import BundleFormatError, BundleSchemaError
 from sranogan_edge.scoring.density import Gaussian

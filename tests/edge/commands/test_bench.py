@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sranogan_edge.bundle.bundle import read_bundle
-from sranogan_edge.commands.bench import app, configurations, write_json
+from sranogan_edge.commands.bench import app, configurations, write_figures
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
 FEW = ("--repeat", 2, "--warm-up", 1, "--frame", 64)
@@ -107,9 +107,9 @@ def test_a_report_that_cannot_be_written(tiny_bundle: Path, tmp_path: Path, plac
 def test_a_report_stays_whole_on_a_full_disk(small_disk: Path) -> None:
     """What does not fit leaves the earlier report as it was."""
     path = small_disk / "b.json"
-    write_json(path, {"a": 1})
+    write_figures(path, {"a": 1})
     with pytest.raises(ResultsError, match="No space left"):
-        write_json(path, {"a": "x" * 100_000})
+        write_figures(path, {"a": "x" * 100_000})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [one.name for one in small_disk.iterdir()] == ["b.json"]
 

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from keras_sranogan.data.phantom import render_normal
 from sranogan_edge.commands.score_files import find_images
-from sranogan_edge.commands.terminal import shown, terminal
 from sranogan_edge.errors import DataError, ExitCode
+from sranogan_edge.terminal import shown, terminal
 from tests.support.cli_runs import lines_in, score
 
 

@@ -15,10 +15,10 @@ from keras_sranogan.data.phantom import render_abnormal, render_normal
 from sranogan_edge.commands.check import check_settings
 from sranogan_edge.commands.score import app
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.frame import Frame, Photometric
-from sranogan_edge.service.loader import Loader
-from sranogan_edge.settings.feeds import WatchFeedSettings
-from sranogan_edge.settings.tree import CalibrationSettings, DomainSettings, ScoringSettings, Settings
+from sranogan_edge.settings.tree import Settings
 from sranogan_edge.site.calibrate import fit, write_calibration
 
 XNNPACK = ScoringSettings(backend="xnnpack")

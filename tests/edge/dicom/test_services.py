@@ -15,7 +15,8 @@ import pytest
 pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom
 
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from tests.support.dicom_archive import COMPREHENSIVE_SR, SECONDARY_CAPTURE, runner, until
 from tests.support.orthanc import Orthanc
 
@@ -78,7 +79,7 @@ def test_orthanc_sends_to_us(make_dicom: Make, tmp_path: Path, orthanc: Orthanc)
     kept: list[bytes] = []
     data = make_dicom(IMAGE)
     orthanc.start()
-    options = DicomReceiverOptions(0, "127.0.0.1", calling=("ORTHANC",))
+    options = DicomFeedSettings("dicom:127.0.0.1:0", calling=("ORTHANC",))
     with DicomReceiver(lambda data, identity: kept.append(data), options) as receiver:
         orthanc.ask("/modalities/us", ["SRANOGAN", "127.0.0.1", receiver.port], "PUT")
         orthanc.ask("/modalities/us/echo", {}, "POST")

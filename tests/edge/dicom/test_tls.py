@@ -21,9 +21,11 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 
 from sranogan_edge.errors import DicomResultError, SettingsError
 from sranogan_edge.feeds import dicom_receiver
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.sinks.dicom import DicomSink
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.kinds import sink_of
+from sranogan_edge.sinks.sink import SinkContext
 from tests.support.archive_lines import line
 from tests.support.certificates import DAY, Authority
 from tests.support.dicom_archive import Archive, free_port, until
@@ -56,14 +58,29 @@ def film(tmp_path: Path, make_dicom: Make) -> Path:
 
 def sink_to(port: int, tmp_path: Path, name: str = "PACS", **files: Any) -> DicomSink:
     """A sink that speaks TLS."""
-    found = open_sink(f"dicoms://127.0.0.1:{port}/{name}", tmp_path / "sinks", pictures=tmp_path, **files)
+    found = sink_of(f"dicoms://127.0.0.1:{port}/{name}", **files).open(
+        SinkContext(tmp_path / "sinks", pictures=tmp_path)
+    )
     assert isinstance(found, DicomSink)
     return found
 
 
+def ours(authority: Authority, *, asks: bool = False) -> dict[str, Any]:
+    """The files of a receiver of ours; with ``asks`` it wants a sender's certificate."""
+    certificate, key = authority.sign("ours")
+    known = authority.file if asks else None
+    return {"tls_certificate": certificate, "tls_key": key, "tls_client_authorities": known}
+
+
 def server_side(certificate: Path, key: Path, authority: Authority | None = None) -> ssl.SSLContext:
     """An archive's context; with ``authority`` it asks for our certificate."""
-    return DicomTls(certificate, key, authority.file if authority else None).context()
+    known = authority.file if authority else None
+    settings = DicomFeedSettings(
+        "dicom:0", tls_certificate=certificate, tls_key=key, tls_client_authorities=known
+    )
+    context = settings.tls()
+    assert context is not None
+    return context
 
 
 def test_results_go_to_an_archive_that_both_know(authority: Authority, tmp_path: Path, film: Path) -> None:
@@ -100,8 +117,9 @@ def test_an_archive_that_cannot_be_trusted_gets_nothing(
 def test_only_known_senders_are_served(authority: Authority, tmp_path: Path) -> None:
     """With client_authorities, a sender needs a certificate of one of them; TLS 1.1 is too old."""
     stranger = Authority(tmp_path, "stranger")
-    tls = DicomTls(*authority.sign("runner"), authority.file)
-    options = DicomReceiverOptions(0, "127.0.0.1", any_caller=True, tls=tls, handshake_s=5.0, pdu_s=5.0)
+    options = DicomFeedSettings(
+        "dicom:127.0.0.1:0", any_caller=True, handshake_s=5.0, pdu_s=5.0, **ours(authority, asks=True)
+    )
     served = []
     with DicomReceiver(lambda data, identity: None, options) as receiver:
         for files in (authority.sign("scanner"), stranger.sign("scanner"), None, "old"):
@@ -126,8 +144,9 @@ def test_hands_that_are_never_shaken_count_as_connections(
 ) -> None:
     """Peers that connect and are silent take places until their time is over; one more is closed at once."""
     monkeypatch.setattr(dicom_receiver, "_SPARE_CONNECTIONS", 0)
-    tls = DicomTls(*authority.sign("runner"))
-    options = DicomReceiverOptions(0, "127.0.0.1", any_caller=True, max_associations=2, tls=tls, pdu_s=3.0)
+    options = DicomFeedSettings(
+        "dicom:127.0.0.1:0", any_caller=True, max_associations=2, pdu_s=3.0, **ours(authority)
+    )
     with DicomReceiver(lambda data, identity: None, options) as receiver, ExitStack() as open_ones:
         server: Any = receiver._server
         address = ("127.0.0.1", receiver.port)
@@ -151,16 +170,14 @@ def test_dcmtk_and_orthanc_speak_it(
 ) -> None:
     """DCMTK's storescu sends to us, and we to Orthanc, over TLS with certificates on both sides."""
     kept: list[bytes] = []
-    (scanner, scanner_key), (ours, our_key) = authority.sign("dcmtk"), authority.sign("ours")
-    options = DicomReceiverOptions(
-        0, "127.0.0.1", any_caller=True, tls=DicomTls(ours, our_key, authority.file)
-    )
+    scanner, scanner_key = authority.sign("dcmtk")
+    options = DicomFeedSettings("dicom:127.0.0.1:0", any_caller=True, **ours(authority, asks=True))
     with DicomReceiver(lambda data, identity: kept.append(data), options) as receiver:
         command = [service("storescu"), "+tls", str(scanner_key), str(scanner), "+cf", str(authority.file)]
         command += ["-aec", "SRANOGAN", "127.0.0.1", str(receiver.port), str(film)]
         subprocess.run(command, check=True, timeout=60)
     assert len(kept) == 1
-    certificate, key = authority.sign("orthanc")
+    (certificate, key), (our_certificate, our_key) = authority.sign("orthanc"), authority.sign("ours")
     orthanc = Orthanc(
         service("Orthanc"),
         tmp_path / "orthanc",
@@ -171,9 +188,8 @@ def test_dcmtk_and_orthanc_speak_it(
     )
     try:
         orthanc.start()
-        sink = sink_to(
-            orthanc.dicom, tmp_path, "ORTHANC", ca_file=authority.file, cert_file=ours, key_file=our_key
-        )
+        files = {"ca_file": authority.file, "cert_file": our_certificate, "key_file": our_key}
+        sink = sink_to(orthanc.dicom, tmp_path, "ORTHANC", **files)
         sink.write_object(line(heat_map=None), film)
         assert until(lambda: len(orthanc.ask("/instances")) == 1), json.dumps(orthanc.ask("/system"))
     finally:

@@ -20,7 +20,8 @@ import pydicom
 from sranogan_edge.dicom.send import DicomDestination, send_objects
 from sranogan_edge.dicom.write import heat_map_object, report_object
 from sranogan_edge.errors import DicomResultError
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_pixels import decode_dicom
 from sranogan_edge.results.line import ResultLine
 from tests.support.odd_films import Odd, with_bytes
@@ -156,7 +157,9 @@ def test_sending_tries_again_until_the_archive_has_all(results: list[pydicom.Dat
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     kinds = tuple(str(each.SOPClassUID) for each in results)
-    archive = DicomReceiverOptions(port, "127.0.0.1", called="PACS", calling=("SRANOGAN",), sop_classes=kinds)
+    archive = DicomFeedSettings(
+        f"dicom:127.0.0.1:{port}", called="PACS", calling=("SRANOGAN",), sop_classes=kinds
+    )
     started: list[DicomReceiver] = []
     waits: list[float] = []
 
@@ -207,7 +210,7 @@ def test_dcmtk_sends_to_us(make_dicom: Make, tmp_path: Path, service: Service, o
     kept: list[bytes] = []
     path = tmp_path / "x.dcm"
     path.write_bytes(make_dicom(IMAGE))
-    options = DicomReceiverOptions(0, "127.0.0.1", calling=("XRAY1",))
+    options = DicomFeedSettings("dicom:127.0.0.1:0", calling=("XRAY1",))
     with DicomReceiver(lambda data, identity: kept.append(data), options) as receiver:
         peer = ["-aec", "SRANOGAN", "127.0.0.1", str(receiver.port)]
         subprocess.run([service("echoscu"), "-aet", "XRAY1", *peer], check=True, timeout=60)
@@ -231,7 +234,7 @@ def test_what_dcmtk_compresses_is_received_and_decoded(
     plain.write_bytes(make_dicom(IMAGE))
     subprocess.run([service(tool), *options, plain, packed], check=True, timeout=60)
     kept: list[bytes] = []
-    receiver_options = DicomReceiverOptions(0, "127.0.0.1", any_caller=True)
+    receiver_options = DicomFeedSettings("dicom:127.0.0.1:0", any_caller=True)
     with DicomReceiver(lambda data, identity: kept.append(data), receiver_options) as receiver:
         peer = ["-aec", "SRANOGAN", "127.0.0.1", str(receiver.port)]
         subprocess.run([service("storescu"), send, *peer, packed], check=True, timeout=60)

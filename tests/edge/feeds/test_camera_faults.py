@@ -9,7 +9,7 @@ import pytest
 
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.still import StillLimits
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.page.board import Board
 from sranogan_edge.scoring.conformal import Calibration
 from tests.support.service_bench import Bench, images, wait_for
@@ -57,7 +57,10 @@ def test_a_fault_is_an_alarm_until_it_is_over(bench: Bench, before: str, said: s
     still = StillLimits(black_s=0.3, frozen_s=0.3)
     feed = camera(bench.root, body, still=still, **({"open_s": 2.0} if "3600" in before else {}))
     watched = images(bench.root / "watched", 20)
-    board, service = board_of(bench), bench.build(feed, WatchFeed(watched, settle_s=0.05, poll_s=0.02))
+    board, service = (
+        board_of(bench),
+        bench.build(feed, WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open()),
+    )
     stop = bench.in_background(service)
     wait_for(lambda: any(said in alarm for alarm in board.snapshot().alarms))
     (alarm,) = board.snapshot().alarms
@@ -81,4 +84,4 @@ def test_a_stream_that_changes_size_is_scored_on(bench: Bench) -> None:
     wait_for(lambda: len(board.snapshot().entries) > scored + 3)
     assert stop() == ExitCode.OK
     assert not board.snapshot().alarms
-    assert {entry.verdict for entry in board.snapshot().entries} <= {"normal", "anomalous"}
+    assert {entry.line.verdict for entry in board.snapshot().entries} <= {"normal", "anomalous"}

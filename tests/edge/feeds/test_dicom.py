@@ -18,8 +18,9 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from sranogan_edge.errors import FeedError, SettingsError
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, DicomTls, open_dicom
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.image.dicom_pixels import DX, decode_dicom
 from tests.support.dicom_peer import (
     CT,
@@ -134,8 +135,8 @@ def test_tls(tmp_path: Path, make_dicom: Make) -> None:
         subprocess.run([*command, *files], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no certificate can be made: {error}")
-    tls = DicomTls(tmp_path / "cert.pem", tmp_path / "key.pem")
-    with receiving(Shelf(), tls=tls, pdu_s=5.0, handshake_s=5.0) as receiver:
+    tls = {"tls_certificate": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+    with receiving(Shelf(), **tls, pdu_s=5.0, handshake_s=5.0) as receiver:
         silent = socket.create_connection(("127.0.0.1", receiver.port))
         trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         secure = associate(receiver.port, tls_args=(trusting, "localhost"))
@@ -145,7 +146,7 @@ def test_tls(tmp_path: Path, make_dicom: Make) -> None:
         silent.close()
     with (
         pytest.raises(SettingsError, match="Name PEM files"),
-        receiving(Shelf(), tls=DicomTls(tmp_path, tmp_path)),
+        receiving(Shelf(), tls_certificate=tmp_path, tls_key=tmp_path),
     ):
         pass
 
@@ -165,22 +166,22 @@ def test_tls(tmp_path: Path, make_dicom: Make) -> None:
 )
 def test_settings_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     """Nobody may send, nobody named, no time: each is refused with what was received."""
-    with pytest.raises(SettingsError, match=r"Received: "):
-        DicomReceiverOptions(11112, **{"calling": ("XRAY1",), **options})
+    with pytest.raises(SettingsError, match=r"[Rr]eceived:? "):
+        DicomFeedSettings("dicom:11112", **{"calling": ("XRAY1",), **options}).checked()
 
 
 def test_a_port_in_use_is_an_error_with_its_cure() -> None:
     """Two receivers on one port: the second says so."""
     with receiving(Shelf()) as receiver:
-        options = DicomReceiverOptions(receiver.port, "127.0.0.1", any_caller=True)
+        options = DicomFeedSettings(f"dicom:127.0.0.1:{receiver.port}", any_caller=True)
         with pytest.raises(FeedError, match=f"cannot listen on 127.0.0.1, port {receiver.port}"):
             DicomReceiver(Shelf(), options)
 
 
 def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
     """Success is sent after ``acknowledge``, not before; equal bytes have an equal key."""
-    feed = open_feed("dicom:127.0.0.1:0?calling=XRAY1", acknowledge_s=1.0)
-    port, data = feed.receiver.port, make_dicom(IMAGE)  # type: ignore[attr-defined]  # the DICOM feed has one
+    feed = DicomFeedSettings("dicom:127.0.0.1:0?calling=XRAY1", acknowledge_s=1.0).open()
+    port, data = feed.receiver.port, make_dicom(IMAGE)
     statuses: list[int | None] = []
 
     def scanner() -> None:
@@ -206,7 +207,7 @@ def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
 
 def test_what_is_given_up_is_let_go(make_dicom: Make) -> None:
     """While the spool takes nothing, what was answered "try again" does not stay in memory."""
-    feed = open_dicom("127.0.0.1:0?calling=XRAY1", acknowledge_s=0.1)
+    feed = DicomFeedSettings("dicom:127.0.0.1:0?calling=XRAY1", acknowledge_s=0.1).open()
     statuses = [send(feed.receiver.port, make_dicom(IMAGE)) for _ in range(3)]
     assert statuses == [0xA700] * 3
     assert len(feed._waiting) == 0
@@ -218,4 +219,4 @@ def test_what_is_given_up_is_let_go(make_dicom: Make) -> None:
 def test_an_address_that_cannot_be_is_refused(uri: str) -> None:
     """Not a port, nobody named, unknown option, blank title."""
     with pytest.raises(SettingsError, match="dicom:"):
-        open_feed(uri)
+        feed_of(uri).open()

@@ -19,7 +19,8 @@ import pydicom
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions, open_dicom
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_pixels import DX
 from sranogan_edge.service.delivery import ResultsLog
 from sranogan_edge.spool.spool import SpoolLimits
@@ -28,7 +29,7 @@ from tests.support.dicom_wire import ASSOCIATE, recorded, replayed
 from tests.support.service_bench import Bench, lines
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
-OPTIONS = DicomReceiverOptions(0, "127.0.0.1", any_caller=True, idle_s=1.0)
+OPTIONS = DicomFeedSettings("dicom:127.0.0.1:0", any_caller=True, idle_s=1.0)
 STATUS = b"\x00\x00\x00\x09\x02\x00\x00\x00"  # the element (0000,0900), in front of its value
 SUCCESS, INVALID_UID = b"\x00\x00", b"\x17\x01"
 PATIENCE_S = 30.0
@@ -114,7 +115,7 @@ def test_broken_objects_are_answered_and_dead_lettered(make_dicom: Make, tmp_pat
 def test_an_object_above_the_spools_limit_is_refused_at_once(make_dicom: Make, tmp_path: Path) -> None:
     """The scanner hears that sending it again is of no use, each time; it has one line, which says why."""
     bench = Bench(tmp_path, SpoolLimits(max_object_bytes=4000, min_free_bytes=0))
-    feed = open_dicom("127.0.0.1:0?calling=XRAY1", acknowledge_s=600.0)
+    feed = DicomFeedSettings("dicom:127.0.0.1:0?calling=XRAY1", acknowledge_s=600.0).open()
     log = ResultsLog(tmp_path / "results.jsonl")
     stop = bench.in_background(bench.build(feed, log=log))
     large = make_dicom(np.zeros((64, 64), np.uint16))

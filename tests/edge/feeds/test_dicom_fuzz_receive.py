@@ -21,7 +21,8 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from sranogan_edge.errors import ImageError
-from sranogan_edge.feeds.dicom import DicomReceiver, DicomReceiverOptions
+from sranogan_edge.feeds.dicom_receiver import DicomReceiver
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_pixels import DX, DicomOptions, decode_dicom
 from tests.support.dicom_archive import until
 from tests.support.dicom_wire import damaged, recorded, replayed
@@ -64,9 +65,8 @@ class Shelf:
 def fuzz(make_dicom: Make, cases: int) -> Shelf:
     """Send ``cases`` damaged associations, the same each time, from several clients at once."""
     shelf, fell = Shelf(), list[object]()
-    options = DicomReceiverOptions(
-        0,
-        "127.0.0.1",
+    options = DicomFeedSettings(
+        "dicom:127.0.0.1:0",
         any_caller=True,
         max_associations=4 * CLIENTS,
         max_object_bytes=200_000,

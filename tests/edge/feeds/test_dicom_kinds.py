@@ -15,7 +15,7 @@ from pydicom.uid import JPEGExtended12Bit
 from pynetdicom import AE
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.feeds.dicom import DicomReceiverOptions
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_decoders import decodable
 from sranogan_edge.image.dicom_pixels import DX, decode_dicom
 from tests.support.dicom_peer import Shelf, receiving
@@ -48,8 +48,8 @@ def test_private_and_retired_kinds_are_taken_beside_others(make_dicom: Make, kin
 @pytest.mark.parametrize("wrong", ["CR", "1.2..3", "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.31"])
 def test_what_is_no_kind_of_object_is_refused_at_the_start(wrong: str) -> None:
     """A name, a broken UID and a service's UID are no kinds of object."""
-    with pytest.raises(SettingsError, match="sop_classes are UIDs of kinds of object"):
-        DicomReceiverOptions(0, any_caller=True, sop_classes=(DX, wrong))
+    with pytest.raises(SettingsError, match="sop_classes are UIDs"):
+        DicomFeedSettings("dicom:0", any_caller=True, sop_classes=(DX, wrong)).open()
 
 
 @pytest.mark.parametrize("known", [True, False])

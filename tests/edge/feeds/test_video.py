@@ -13,11 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from sranogan_edge.errors import FeedError, SettingsError
-from sranogan_edge.feeds.camera import open_camera, open_gst, open_rtsp
 from sranogan_edge.feeds.feed import Arrival
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.feeds.still import StillLimits
-from sranogan_edge.feeds.video import VideoFeed
+from sranogan_edge.feeds.video import VideoFeed, VideoFeedSettings
 from sranogan_edge.feeds.video_source import VideoSource
 from sranogan_edge.image.frame import Photometric
 from sranogan_edge.redact import without_credentials
@@ -45,7 +44,7 @@ def film(path: Path, frames: int = 20, size: tuple[int, int] = (64, 48), code: s
 @pytest.mark.parametrize(("name", "code"), [("a.avi", "MJPG"), ("a.mp4", "mp4v")])
 def test_a_file_gives_every_frame_in_order(tmp_path: Path, name: str, code: str) -> None:
     """Nothing is dropped however slow the scoring is, colours come as R, G, B, and the feed ends."""
-    feed = open_feed(str(film(tmp_path / name, code=code)))
+    feed = feed_of(str(film(tmp_path / name, code=code))).open()
     assert isinstance(feed, VideoFeed)
     brightness = []
     for arrival in feed:
@@ -63,7 +62,7 @@ def test_a_file_gives_every_frame_in_order(tmp_path: Path, name: str, code: str)
 
 def test_a_file_thinned_to_a_lower_rate(tmp_path: Path) -> None:
     """Ten frames a second of thirty: every third, by the film's own time; the others are not "dropped"."""
-    feed = open_feed(str(film(tmp_path / "a.avi", 30)), fps=10)
+    feed = feed_of(str(film(tmp_path / "a.avi", 30)), fps=10).open()
     assert isinstance(feed, VideoFeed)
     assert [arrival.frame_source.rpartition("#")[2] for arrival in feed] == [str(n) for n in range(1, 31, 3)]
     assert (feed.counts.thinned, feed.counts.dropped) == (20, 0)
@@ -72,16 +71,16 @@ def test_a_file_thinned_to_a_lower_rate(tmp_path: Path) -> None:
 def test_a_region_of_interest(tmp_path: Path) -> None:
     """Only the region is given; a region outside of the picture names both sizes."""
     path = film(tmp_path / "a.avi", 2)
-    (first, _) = [pixels(arrival) for arrival in open_feed(str(path), region="32,8,16,24")]
+    (first, _) = [pixels(arrival) for arrival in feed_of(str(path), region=(32, 8, 16, 24)).open()]
     assert first.shape == (24, 16, 3)
     assert first.reshape(-1, 3).mean(0) == pytest.approx([250, 0, 0], abs=12)
     with pytest.raises(FeedError, match=r"32,8,64,24 lies outside of the picture, which is 64 x 48"):
-        list(open_feed(str(path), region=[32, 8, 64, 24]))
+        list(feed_of(str(path), region=(32, 8, 64, 24)).open())
 
 
 def test_a_film_played_in_real_time_drops_for_a_slow_runner(tmp_path: Path) -> None:
     """Frames come at the film's pace; of those that were missed each is counted, and the last one is new."""
-    feed = open_feed(str(film(tmp_path / "a.avi", 24)), real_time=True)
+    feed = feed_of(str(film(tmp_path / "a.avi", 24)), real_time=True).open()
     assert isinstance(feed, VideoFeed)
     numbers = []
     for arrival in feed:
@@ -98,10 +97,10 @@ def test_what_is_no_film(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "garbage.mp4").write_bytes(os.urandom(5000))
     with pytest.raises(FeedError, match="no such video file"):
-        open_feed(str(tmp_path / "none.mp4"))
+        feed_of(str(tmp_path / "none.mp4")).open()
     with pytest.raises(FeedError, match="empty"):
-        open_feed(str(tmp_path / "empty.mp4"))
-    feed = open_feed(str(tmp_path / "garbage.mp4"))
+        feed_of(str(tmp_path / "empty.mp4")).open()
+    feed = feed_of(str(tmp_path / "garbage.mp4")).open()
     with pytest.raises(FeedError, match="cannot be opened"):
         list(feed)
     assert feed.health.state == "failed"
@@ -112,7 +111,7 @@ def test_a_film_that_was_cut_short(tmp_path: Path) -> None:
     path = film(tmp_path / "a.avi", 60)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    feed = open_feed(str(path))
+    feed = feed_of(str(path)).open()
     given = len(list(feed))
     assert 10 < given < 60
     assert f"ended after {given} frames of the 60" in feed.health.message
@@ -143,7 +142,8 @@ def test_a_film_that_changes_its_size(tmp_path: Path) -> None:
             picture = np.full((*size, 3), 90, np.uint8)
             picture[:, size[1] // 2 :] = 200
             file.write(cv2.imencode(".jpg", picture)[1].tobytes())
-    given = [pixels(arrival) for arrival in VideoFeed(VideoSource("file", str(path), "two"))]
+    source = VideoSource("file", str(path), "two")
+    given = [pixels(arrival) for arrival in VideoFeed(source, VideoFeedSettings("two"))]
     assert [picture.shape for picture in given] == [(48, 64, 3)] * 10
     assert [int(picture[24, 50, 0]) for picture in given] == pytest.approx([200] * 10, abs=3)
 
@@ -228,39 +228,39 @@ def test_grey_and_deep_pictures(tmp_path: Path) -> None:
     ("options", "said"),
     [
         ({"fps": 0}, "fps must be above 0"),
-        ({"region": "1,2,3"}, "x,y,width,height"),
-        ({"region": (0, 0, 0, 5)}, "whole pixels"),
-        ({"region": "a,b,c,d"}, "whole pixels"),
-        ({"size": (640,)}, "width,height"),
-        ({"stall_s": 0}, "above 0"),
-        ({"retry_s": (5, 1)}, "in this order"),
+        ({"region": (0, 0, 0, 5)}, "a width and a height above 0"),
+        ({"region": (0, -1, 5, 5)}, "region must be 0 or more"),
+        ({"size": (640, 0)}, "size must be above 0"),
+        ({"stall_s": 0}, "above 0 seconds"),
+        ({"retry_s": (0, 1)}, "above 0 seconds"),
+        ({"retry_s": (5, 1)}, "the first and the longest"),
     ],
 )
 def test_options_that_cannot_work(options: dict[str, Any], said: str) -> None:
     """Each is refused before anything is opened."""
     with pytest.raises(SettingsError, match=said):
-        open_camera("0", **options)
+        feed_of("camera:0", **options).open()
 
 
 def test_addresses_that_cannot_work() -> None:
     """A device that is none, an address without host, a pipeline without appsink."""
     with pytest.raises(FeedError, match="not a device"):
-        open_camera("video0")
+        feed_of("camera:video0").open()
     with pytest.raises(FeedError, match="names no host"):
-        open_rtsp("rtsp:///path")
+        feed_of("rtsp:///path").open()
     with pytest.raises(FeedError, match="not an address"):
-        open_rtsp("rtsp://user:word@host:port/path")
+        feed_of("rtsp://user:word@host:port/path").open()
     with pytest.raises(FeedError, match="must end in an appsink"):
-        open_gst("videotestsrc ! autovideosink")
+        feed_of("gst:videotestsrc ! autovideosink").open()
 
 
 def test_gstreamer_needs_another_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where OpenCV has no GStreamer, the error names the OpenCV that has; with it, the feed opens."""
     monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda backend: False)
     with pytest.raises(SettingsError, match="JetPack"):
-        open_gst("videotestsrc ! appsink")
+        feed_of("gst:videotestsrc ! appsink").open()
     monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda backend: True)
-    assert open_gst("rtspsrc location=x user-pw=word ! appsink").name == (
+    assert feed_of("gst:rtspsrc location=x user-pw=word ! appsink").open().name == (
         "gst:rtspsrc location=x user-pw=... ! appsink"
     )
 
@@ -276,6 +276,7 @@ def test_gstreamer_needs_another_opencv(monkeypatch: pytest.MonkeyPatch) -> None
 def test_names_hold_no_password(uri: str, shown: str) -> None:
     """What is shown in results and on the page has neither user name nor password."""
     assert without_credentials(uri) == shown
-    feed = open_rtsp(uri)
+    feed = feed_of(uri).open()
+    assert isinstance(feed, VideoFeed)
     assert feed.name == shown
     assert "word" not in repr(feed.source)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sranogan_edge.feeds.open import feed_kind, open_feed
+from sranogan_edge.feeds.kinds import feed_kind, feed_of
 from sranogan_edge.feeds.video import VideoFeed
 
 FRAMES, RATE = 60, 5.0
@@ -47,7 +47,7 @@ def test_a_pause_in_a_film_is_no_missing_part(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mkv")
     path.write_bytes(delayed(path.read_bytes(), -1, 30_000))
     assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) > 200
-    feed = open_feed(str(path))
+    feed = feed_of(str(path)).open()
     assert len(list(feed)) == FRAMES
     assert feed.health.message == ""
 
@@ -57,7 +57,7 @@ def test_a_film_with_a_pause_that_was_cut_short(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mkv")
     data = delayed(path.read_bytes(), 1, 30_000)
     path.write_bytes(data[: len(data) * 2 // 3])
-    feed = open_feed(str(path))
+    feed = feed_of(str(path)).open()
     given = len(list(feed))
     assert 20 < given < FRAMES
     assert f"ended after {given} frames of the 210" in feed.health.message
@@ -74,7 +74,7 @@ def test_other_kinds_of_video(tmp_path: Path, name: str, code: str) -> None:
         film(path, code)
     except AssertionError:
         pytest.skip(f"this OpenCV writes no {code}")
-    feed = open_feed(str(path))
+    feed = feed_of(str(path)).open()
     assert isinstance(feed, VideoFeed)
     assert len(list(feed)) == pytest.approx(FRAMES, abs=1)  # some encoders keep their last frame
     assert feed.health.message == ""

@@ -9,8 +9,8 @@ import cv2
 import pytest
 
 import sranogan_edge
-from sranogan_edge.feeds.camera import open_gst
-from sranogan_edge.feeds.video import VideoFeed
+from sranogan_edge.feeds.video import VideoFeed, VideoFeedSettings
+from sranogan_edge.feeds.video_source import source_of
 from tests.support.video_fakes import PATIENCE_S, take
 
 PYTHON = "/usr/bin/python3"
@@ -35,9 +35,9 @@ def command(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 def opened(pipeline: str, command: tuple[str, ...]) -> VideoFeed:
     """A feed of ``pipeline``."""
-    return open_gst(
-        f"{pipeline} ! {TO_US}", command=command, retry_s=(0.05, 0.2), open_s=PATIENCE_S, stall_s=PATIENCE_S
-    )
+    uri = f"gst:{pipeline} ! {TO_US}"
+    settings = VideoFeedSettings(uri, retry_s=(0.05, 0.2), open_s=PATIENCE_S, stall_s=PATIENCE_S)
+    return VideoFeed(source_of(uri), settings, command)
 
 
 def test_a_pipeline_is_a_camera(command: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.feeds.video import VideoFeed
 
 SERVER = Path(__file__).parents[2] / "services" / "rtsp_server.py"
@@ -53,12 +53,9 @@ def server(gst_python: str) -> Iterator[Server]:
 
 def test_a_stream_whose_server_dies_and_comes_back_with_another_size(server: Server) -> None:
     """Frames come, the loss is noticed and told, the feed opens the stream again and takes the new size."""
-    feed = open_feed(
-        f"rtsp://nurse:word@127.0.0.1:{server.port}/test",
-        stall_s=4.0,
-        open_s=30.0,
-        retry_s=(0.2, 1.0),
-    )
+    feed = feed_of(
+        f"rtsp://nurse:word@127.0.0.1:{server.port}/test", stall_s=4.0, open_s=30.0, retry_s=(0.2, 1.0)
+    ).open()
     assert isinstance(feed, VideoFeed)
     shapes, sequences, told = [], [], []
     guard = threading.Timer(PATIENCE_S, feed.close)  # a stream without frames ends as a failure

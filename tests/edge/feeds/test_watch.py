@@ -14,15 +14,15 @@ import pytest
 
 from sranogan_edge.errors import FeedError, SettingsError, SpoolInUseError
 from sranogan_edge.feeds.feed import Arrival
-from sranogan_edge.feeds.open import open_feed
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.kinds import feed_of
+from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
 from sranogan_edge.feeds.watch_names import free_name
 
 
 @pytest.fixture
 def watch(tmp_path: Path) -> Iterator[WatchFeed]:
     """Give a feed on an empty folder, quick enough for tests."""
-    feed = WatchFeed(tmp_path, settle_s=0.1, poll_s=0.02)
+    feed = WatchFeedSettings(f"watch:{tmp_path}", settle_s=0.1, poll_s=0.02).open()
     yield feed
     feed.close()
 
@@ -104,7 +104,7 @@ def test_what_a_link_leads_to_is_scored_once_and_stays(tmp_path: Path) -> None:
     (tmp_path / "in" / "two.png").symlink_to("../store/two.png")
     keys = set()
     for _ in range(2):
-        feed = WatchFeed(tmp_path / "in", settle_s=0.05, poll_s=0.02)
+        feed = WatchFeedSettings(f"watch:{tmp_path / 'in'}", settle_s=0.05, poll_s=0.02).open()
         arrivals = taken(feed, 3, within_s=0.6)
         assert [a.frame_source for a in arrivals] == [
             str(tmp_path / "in" / name) for name in ("ct/one.png", "two.png")
@@ -116,7 +116,9 @@ def test_what_a_link_leads_to_is_scored_once_and_stays(tmp_path: Path) -> None:
     assert tree(tmp_path / "store") == ["a/one.png", "two.png"]
     assert tree(tmp_path / "in") == ["two.png"]
     (tmp_path / "store" / "two.png").write_bytes(b"another")
-    arrivals = taken(WatchFeed(tmp_path / "in", settle_s=0.05, poll_s=0.02), 3, within_s=0.6)
+    arrivals = taken(
+        WatchFeedSettings(f"watch:{tmp_path / 'in'}", settle_s=0.05, poll_s=0.02).open(), 3, within_s=0.6
+    )
     assert len({a.key for a in arrivals} - keys) == 1
 
 
@@ -139,7 +141,7 @@ def test_two_files_of_the_longest_name(tmp_path: Path) -> None:
     name = "a" * 251 + ".png"
     for text in "ab":
         (tmp_path / name).write_text(text)
-        feed = WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01)
+        feed = WatchFeedSettings(f"watch:{tmp_path}", settle_s=0.01, poll_s=0.01).open()
         [arrival] = taken(feed, 1)
         arrival.settle(True)
         assert feed.health.message == ""
@@ -179,7 +181,7 @@ def test_one_name_many_times(tmp_path: Path) -> None:
     keys = set()
     for text in "abc":
         (tmp_path / "film.png").write_text(text)
-        [arrival] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+        [arrival] = taken(WatchFeedSettings(f"watch:{tmp_path}", settle_s=0.01, poll_s=0.01).open(), 1)
         keys.add(arrival.key)
         arrival.settle(True)
     assert len(keys) == 3
@@ -192,7 +194,7 @@ def test_what_was_taken_and_not_settled_comes_again(watch: WatchFeed, tmp_path: 
     (tmp_path / "film.png").write_bytes(b"x")
     (tmp_path / ".sranogan" / "00000009-empty" / "sub").mkdir(parents=True)  # killed before the rename
     [before] = taken(watch, 1)
-    [after] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+    [after] = taken(WatchFeedSettings(f"watch:{tmp_path}", settle_s=0.01, poll_s=0.01).open(), 1)
     assert (before.key, before.frame_source) == (after.key, after.frame_source)
     after.settle(True)
     assert tree(tmp_path) == ["done/film.png"]
@@ -225,7 +227,7 @@ def test_a_file_that_cannot_be_moved_stays_claimed(watch: WatchFeed, tmp_path: P
     arrival.settle(True)
     assert "scored but cannot be moved" in watch.health.message
     (tmp_path / "done").unlink()
-    [again] = taken(WatchFeed(tmp_path, settle_s=0.01, poll_s=0.01), 1)
+    [again] = taken(WatchFeedSettings(f"watch:{tmp_path}", settle_s=0.01, poll_s=0.01).open(), 1)
     again.settle(True)
     assert tree(tmp_path) == ["done/film.png"]
 
@@ -233,13 +235,13 @@ def test_a_file_that_cannot_be_moved_stays_claimed(watch: WatchFeed, tmp_path: P
 def test_what_cannot_be_watched(watch: WatchFeed, tmp_path: Path) -> None:
     """No folder, no right to write, a second runner, no time: each in words."""
     with pytest.raises(FeedError, match="no such folder"):
-        open_feed(f"watch:{tmp_path / 'none'}")
+        feed_of(f"watch:{tmp_path / 'none'}").open()
     with pytest.raises(FeedError, match="may not be written to"):
-        open_feed("watch:/proc/self")
+        feed_of("watch:/proc/self").open()
     with pytest.raises(SettingsError, match="settle_s"):
-        open_feed(f"watch:{tmp_path}", settle_s=0)
+        feed_of(f"watch:{tmp_path}", settle_s=0).open()
     with pytest.raises(SpoolInUseError, match="watch another folder"):
-        open_feed(f"watch:{tmp_path}")
-    script = f"from sranogan_edge.feeds.open import open_feed; open_feed('watch:{tmp_path}')"
+        feed_of(f"watch:{tmp_path}").open()
+    script = f"from sranogan_edge.feeds.kinds import feed_of; feed_of('watch:{tmp_path}').open()"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert f"process {os.getpid()}" in done.stderr

@@ -19,7 +19,7 @@ from sranogan_edge.commands.calibrate import app as calibrate_app
 from sranogan_edge.commands.score import app as score_app
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.feed import Arrival
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.files import list_images
 from sranogan_edge.image.image_list import Reason
 
@@ -103,7 +103,7 @@ def test_training(tree: Path) -> None:
 def test_the_watched_folder(tree: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Images go on arriving, and the share is named in the log once."""
     caplog.set_level("DEBUG", "sranogan_edge")
-    feed = WatchFeed(tree, settle_s=0.2, poll_s=0.05)
+    feed = WatchFeedSettings(f"watch:{tree}", settle_s=0.2, poll_s=0.05).open()
     arrived: list[Arrival] = []
 
     def told() -> int:

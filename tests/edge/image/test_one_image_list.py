@@ -20,7 +20,7 @@ from keras_sranogan.data.open import open_source, passed_over_by
 from sranogan_edge.commands.calibrate import app as calibrate_app
 from sranogan_edge.commands.score import app as score_app
 from sranogan_edge.errors import ExitCode
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.files import list_images
 from sranogan_edge.image.image_list import Reason
 
@@ -237,7 +237,7 @@ def test_the_watched_folder(tree: Path, caplog: pytest.LogCaptureFixture) -> Non
     caplog.set_level("DEBUG", "sranogan_edge")
     moves = "again.png"  # links to an image: named again once that has gone to done/, perhaps before too
     stays = {reason: names - {moves} for reason, names in PASSED_OVER.items()}
-    feed = WatchFeed(tree, settle_s=0.2, poll_s=0.05)
+    feed = WatchFeedSettings(f"watch:{tree}", settle_s=0.2, poll_s=0.05).open()
     sources: list[str] = []
 
     def named() -> dict[Reason, set[str]]:

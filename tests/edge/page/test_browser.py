@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,8 @@ def test_a_film_that_is_not_asked_for(browser: Browser) -> None:
     film = FilmFields("CR", "HAND", "PA", "", "L\\F", "")
     with serving(board, Address("127.0.0.1", 0)) as url:
         page = opened(browser, url)
-        board.scored(described(not_asked_for_line("hand.dcm", why, SCORER), film), None, feed="dicom:11112")
+        line = described(not_asked_for_line("hand.dcm", why, SCORER), film)
+        board.scored(replace(line, feed="dicom:11112"), None)
         until(page, "document.querySelector('#verdict').textContent === 'not asked for, not judged'")
         assert page.locator("#live figure:visible").count() == 0
         assert page.inner_text("#reason") == why

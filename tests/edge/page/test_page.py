@@ -121,7 +121,7 @@ def test_what_is_not_normal_stays_longer() -> None:
     entries = board.snapshot().entries
     assert [one.number for one in entries] == sorted(one.number for one in entries)
     assert len(entries) == 2 * HISTORY
-    assert {one.verdict for one in entries[:HISTORY]} == {"anomalous"}
+    assert {one.line.verdict for one in entries[:HISTORY]} == {"anomalous"}
     assert len(client(board).get("/api/state").json()["history"]) == CHART_POINTS
 
 

@@ -25,7 +25,7 @@ from sranogan_edge.errors import ExitCode, SpoolError, SpoolInUseError
 from sranogan_edge.results.folder import ResultsFolder
 from sranogan_edge.scoring.measurement import Reconstruction
 from sranogan_edge.scoring.rule import Verdict
-from sranogan_edge.sinks.jsonl import JsonlSink
+from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.spool.lock import FolderLock, holder_of, lock_results
 from tests.support.remote_results import wait_until
 from tests.support.result_lines import line
@@ -243,14 +243,14 @@ def test_one_picture_is_one_file(tmp_path: Path) -> None:
 
 def test_within_one_process_too(tmp_path: Path) -> None:
     """Two writers of one process are kept apart, and closing the first one again does not let a third in."""
-    first = JsonlSink(tmp_path)
+    first = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
     with pytest.raises(SpoolInUseError, match=f"process {os.getpid()}"):
         ResultsFolder(tmp_path)
     first.close()
     with ResultsFolder(tmp_path):
         first.close()
         with pytest.raises(SpoolInUseError):
-            JsonlSink(tmp_path)
+            JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
 
 
 def test_another_user_sees_the_holder(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import PARTS, Density, Gaussian

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.feeds.files import FilesFeedSettings
 from sranogan_edge.service.delivery import Delivery, ResultsLog
-from sranogan_edge.settings.feeds import FilesFeedSettings
-from sranogan_edge.settings.sinks import JsonlSinkSettings, SqliteSinkSettings
 from sranogan_edge.settings.tree import Settings
+from sranogan_edge.sinks.jsonl import JsonlSinkSettings
 from sranogan_edge.sinks.jsonl_files import Rotation
+from sranogan_edge.sinks.sqlite import SqliteSinkSettings
 from sranogan_edge.spool.spool import Cursor, Spool, SpoolLimits
 from tests.support.result_lines import line
 from tests.support.service_bench import wait_for

@@ -10,8 +10,8 @@ import pytest
 
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.feed import Arrival
-from sranogan_edge.feeds.open import open_feed
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.kinds import feed_of
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.service.delivery import ResultsLog
@@ -30,9 +30,9 @@ def test_a_fault_is_tried_again_and_a_lasting_one_dead_lettered(bench: Bench) ->
     """One failure of the device costs an attempt; three cost the object, not the others."""
     bench.detector.faults = [MemoryError("no memory")]
     log = bench.root / "results.jsonl"
-    assert bench.build(open_feed(str(images(bench.root / "in", 10))), log=ResultsLog(log)).run() == 0
+    assert bench.build(feed_of(str(images(bench.root / "in", 10))).open(), log=ResultsLog(log)).run() == 0
     bench.detector.faults = [RuntimeError("driver lost")] * 3
-    service = bench.build(open_feed(str(images(bench.root / "in", 20, 30))), log=ResultsLog(log))
+    service = bench.build(feed_of(str(images(bench.root / "in", 20, 30))).open(), log=ResultsLog(log))
     assert service.run() == ExitCode.SOME_FAILED
     found = {Path(r["file"]).name: r for r in lines(log)}
     assert found["10.png"]["score"] == 10
@@ -45,7 +45,7 @@ def test_a_device_that_fails_costs_no_object(bench: Bench) -> None:
     """While the golden cases fail as well, all wait, however often it is tried; then each is scored."""
     bench.detector.lost = RuntimeError("driver lost")
     log = bench.root / "results.jsonl"
-    service = bench.build(open_feed(str(images(bench.root / "in", 10, 20, 30))), log=ResultsLog(log))
+    service = bench.build(feed_of(str(images(bench.root / "in", 10, 20, 30))).open(), log=ResultsLog(log))
     stop = bench.in_background(service)
     wait_for(lambda: bench.detector.calls >= 4)
     (alarm,) = service.alarms.now
@@ -72,12 +72,12 @@ def test_what_breaks_the_device_each_time_is_given_up(bench: Bench) -> None:
     bench.detector.measure = break_at_10  # type: ignore[method-assign]
     for attempt in range(1, 4):
         calls = bench.detector.calls
-        stop = bench.in_background(bench.build(open_feed(str(folder))))
+        stop = bench.in_background(bench.build(feed_of(str(folder)).open()))
         wait_for(lambda calls=calls: bench.detector.calls > calls + 1)  # type: ignore[misc]
         stop()
         assert bench.spool.entry(1).attempts == attempt
         bench.detector.lost = None
-    bench.build(open_feed(str(folder))).run()
+    bench.build(feed_of(str(folder)).open()).run()
     assert bench.spool.counts() == {"received": 0, "scoring": 0, "done": 1, "dead": 1}
 
 
@@ -108,10 +108,12 @@ def test_a_dead_letter_is_tried_again(bench: Bench) -> None:
     """Its bytes, copied from dead/ into a watched folder, are another object."""
     bench.detector.faults = [RuntimeError("driver lost")] * 3
     log = ResultsLog(bench.root / "results.jsonl")
-    bench.build(open_feed(str(images(bench.root / "in", 20))), log=log).run()
+    bench.build(feed_of(str(images(bench.root / "in", 20))).open(), log=log).run()
     (dead,) = (path for path in (bench.spool.folder / "dead").iterdir() if path.suffix != ".txt")
     watched = images(bench.root / "again")
-    stop = bench.in_background(bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), log=log))
+    stop = bench.in_background(
+        bench.build(WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(), log=log)
+    )
     shutil.copy(dead, watched / "20.png")
     wait_for((watched / "done" / "20.png").exists)
     assert stop() == ExitCode.OK

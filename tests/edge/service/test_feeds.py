@@ -11,8 +11,8 @@ import pytest
 
 from sranogan_edge.errors import ExitCode, FeedError, SpoolError
 from sranogan_edge.feeds.feed import Feed
-from sranogan_edge.feeds.open import open_feed
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.kinds import feed_of
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.service.delivery import ResultsLog
 from tests.support.service_bench import Bench, Camera, images, lines, wait_for
 
@@ -45,12 +45,12 @@ def test_files_that_may_not_be_read(as_nobody: Path) -> None:
     for closed in (folder / "50.png", watched / "30.png"):
         closed.chmod(0)
     bench, log = Bench(as_nobody), as_nobody / "results.jsonl"
-    service = bench.build(open_feed(str(folder)), log=ResultsLog(log))
+    service = bench.build(feed_of(str(folder)).open(), log=ResultsLog(log))
     assert service.run() == ExitCode.SOME_FAILED
     assert (service.scored, service.failed) == (1, 1)
     (folder / "50.png").chmod(0o600)
-    assert bench.build(open_feed(str(folder)), log=ResultsLog(log)).run() == ExitCode.OK
-    feed = WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    assert bench.build(feed_of(str(folder)).open(), log=ResultsLog(log)).run() == ExitCode.OK
+    feed = WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open()
     stop = bench.in_background(bench.build(feed, log=ResultsLog(log)))
     wait_for(lambda: (watched / "done" / "20.png").exists() and (watched / "failed" / "30.png").exists())
     assert stop() == ExitCode.OK
@@ -75,15 +75,15 @@ def test_a_feed_that_fails_ends_alone(bench: Bench) -> None:
     (bench.root / "film.mp4").write_bytes(bytes(5000))
 
     def failing() -> tuple[Feed, Feed]:
-        return open_feed(str(bench.root / "film.mp4")), Camera(2, FeedError("unplugged"))
+        return feed_of(str(bench.root / "film.mp4")).open(), Camera(2, FeedError("unplugged"))
 
-    files = open_feed(str(images(bench.root / "in", 10, 20)))
+    files = feed_of(str(images(bench.root / "in", 10, 20))).open()
     assert bench.build(*failing(), files, log=ResultsLog(log)).run() == ExitCode.SOME_FAILED
     assert sorted(r["score"] for r in lines(log)) == [1, 2, 10, 20]
     with pytest.raises(FeedError):
         bench.build(*failing(), log=ResultsLog(log)).run()
     watched = images(bench.root / "watched", 30)
-    feed = WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    feed = WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open()
     service = bench.build(*failing(), feed, log=ResultsLog(log))
     stop = bench.in_background(service)
     wait_for(lambda: len(service.alarms.now) == 2)
@@ -101,6 +101,9 @@ def test_a_spool_that_fails_ends_all(bench: Bench, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(bench.spool, "put", broken)
     watched = images(bench.root / "watched")
-    feeds = open_feed(str(images(bench.root / "in", 10))), WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    feeds = (
+        feed_of(str(images(bench.root / "in", 10))).open(),
+        WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(),
+    )
     with pytest.raises(SpoolError, match="the disk is gone"):
         bench.build(*feeds, log=ResultsLog(bench.root / "results.jsonl")).run()

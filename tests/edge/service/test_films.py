@@ -16,8 +16,12 @@ from typer.testing import CliRunner
 
 from sranogan_edge.commands.score import app
 from sranogan_edge.errors import ExitCode, SettingsError
-from sranogan_edge.feeds.dicom import DicomFeed, open_dicom
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.dicom import DicomFeed
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
+from sranogan_edge.feeds.feed import FilmFeedSettings
+from sranogan_edge.feeds.files import FilesFeedSettings
+from sranogan_edge.feeds.kinds import feed_of
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.dicom_pixels import CR, DX
 from sranogan_edge.image.film import FilmOptions
 from sranogan_edge.page.board import Board
@@ -25,7 +29,6 @@ from sranogan_edge.page.metrics import metrics_text
 from sranogan_edge.page.recall import recalled
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
-from sranogan_edge.settings.feeds import DicomFeedSettings, FilesFeedSettings, WatchFeedSettings
 from sranogan_edge.settings.read import read_settings
 from sranogan_edge.sinks.sqlite import SqliteSink, export_csv
 from tests.support.asked_films import ASKED, CHEST, HAND, ROW, Make, films
@@ -74,7 +77,9 @@ def test_files_sinks_page_and_metrics(bench: Bench, make_dicom: Make, tmp_path: 
     """A folder: the run ends well; log, database, page, metrics and a page started again all have it."""
     folder, log = films(tmp_path / "in", make_dicom), tmp_path / "results.jsonl"
     sink = SqliteSink(tmp_path / "r.sqlite")
-    service = bench.build(open_feed(str(folder), films=ASKED), log=ResultsLog(log), sink=SinkReader(sink))
+    service = bench.build(
+        feed_of(str(folder), **vars(ASKED)).open(), log=ResultsLog(log), sink=SinkReader(sink)
+    )
     assert service.run() == ExitCode.OK
     assert (service.scored, service.failed) == (1, 0)
     check(lines(log))
@@ -95,7 +100,7 @@ def test_files_sinks_page_and_metrics(bench: Bench, make_dicom: Make, tmp_path: 
 def test_a_watched_folder(bench: Bench, make_dicom: Make, tmp_path: Path) -> None:
     """What is not asked for is done with, not failed."""
     folder, log = films(tmp_path / "in", make_dicom), tmp_path / "results.jsonl"
-    feed = open_feed(f"watch:{folder}", settle_s=0.05, poll_s=0.02, films=ASKED)
+    feed = feed_of(f"watch:{folder}", settle_s=0.05, poll_s=0.02, **vars(ASKED)).open()
     stop = bench.in_background(bench.build(feed, log=ResultsLog(log)))
     wait_for(lambda: len(list((folder / "done").glob("*.dcm"))) == 3)
     assert stop() == ExitCode.OK
@@ -106,9 +111,9 @@ def test_a_watched_folder(bench: Bench, make_dicom: Make, tmp_path: Path) -> Non
 def test_a_scanner(bench: Bench, make_dicom: Make, tmp_path: Path) -> None:
     """Over the network, by options in the URI: stored and answered "success", then not scored."""
     log = tmp_path / "results.jsonl"
-    feed = open_feed(
+    feed = feed_of(
         f"dicom:127.0.0.1:0?any_caller&modalities=CR&body_parts=CHEST,THORAX&sop_classes={CR}&turn_upright"
-    )
+    ).open()
     assert isinstance(feed, DicomFeed)
     stop = bench.in_background(bench.build(feed, log=ResultsLog(log)))
     scanner = AE("XRAY1")
@@ -131,12 +136,12 @@ def test_a_scanner(bench: Bench, make_dicom: Make, tmp_path: Path) -> None:
 def test_what_is_no_dicom_has_no_field(bench: Bench, tmp_path: Path) -> None:
     """A PNG is taken where nothing is asked for, or its empty fields are taken."""
     folder, log = images(tmp_path / "in", 40), tmp_path / "results.jsonl"
-    assert bench.build(open_feed(str(folder), films=ASKED), log=ResultsLog(log)).run() == ExitCode.OK
+    assert bench.build(feed_of(str(folder), **vars(ASKED)).open(), log=ResultsLog(log)).run() == ExitCode.OK
     (line,) = lines(log)
     assert line["reason"] == "Modality is empty; asked for: CR (take_empty: modalities takes it)"
     (folder / "40.png").rename(folder / "again.png")
     taken = FilmOptions(modalities=("CR",), take_empty=("modalities",))
-    assert bench.build(open_feed(str(folder), films=taken), log=ResultsLog(log)).run() == ExitCode.OK
+    assert bench.build(feed_of(str(folder), **vars(taken)).open(), log=ResultsLog(log)).run() == ExitCode.OK
     assert [one["score"] for one in lines(log)] == [None, 40]
 
 
@@ -147,7 +152,10 @@ def test_an_object_that_cannot_be_decoded_says_what_it_is(
     folder, log = tmp_path / "in", tmp_path / "results.jsonl"
     folder.mkdir()
     (folder / "cut.dcm").write_bytes(make_dicom(ROW, SOPClassUID=CR, **CHEST)[:-100])
-    assert bench.build(open_feed(str(folder), films=ASKED), log=ResultsLog(log)).run() == ExitCode.SOME_FAILED
+    assert (
+        bench.build(feed_of(str(folder), **vars(ASKED)).open(), log=ResultsLog(log)).run()
+        == ExitCode.SOME_FAILED
+    )
     (line,) = lines(log)
     assert (line["verdict"], line["body_part_examined"]) == ("error", "CHEST")
 
@@ -161,7 +169,10 @@ def test_what_cannot_be_read_is_an_error_whatever_is_asked_for(
     whole = make_dicom(ROW, SOPClassUID=CR, **CHEST)
     (folder / "torn.dcm").write_bytes(whole[: whole.index(b"CHEST") - 8])
     (folder / "text.png").write_text("no image")
-    assert bench.build(open_feed(str(folder), films=ASKED), log=ResultsLog(log)).run() == ExitCode.SOME_FAILED
+    assert (
+        bench.build(feed_of(str(folder), **vars(ASKED)).open(), log=ResultsLog(log)).run()
+        == ExitCode.SOME_FAILED
+    )
     told = {Path(line["file"]).name: (line["verdict"], line["error"]) for line in lines(log)}
     assert told["torn.dcm"][0] == told["text.png"][0] == "error"
     assert "torn.dcm: holds no pixel data" in told["torn.dcm"][1]
@@ -237,8 +248,7 @@ def test_the_settings_file(tmp_path: Path) -> None:
     feeds = read_settings(tmp_path / "s.toml", {}).feeds
     assert [type(feed) for feed in feeds] == [FilesFeedSettings, WatchFeedSettings, DicomFeedSettings]
     expected = FilmOptions(("DX", "CR"), (), ("PA",), (CR,), True, ("views",), True)
-    assert [feed.options()["films"] for feed in feeds] == [expected] * 3
-    assert feeds[2].options()["sop_classes"] == (CR,)
+    assert [feed.films for feed in feeds if isinstance(feed, FilmFeedSettings)] == [expected] * 3
     (tmp_path / "s.toml").write_text('bundle = "b"\n[[feeds]]\nuri = "in"\ntake_empty = ["view"]\n')
     with pytest.raises(SettingsError, match=r"s\.toml:4: feeds\[0\]\.take_empty"):
         read_settings(tmp_path / "s.toml", {})
@@ -250,7 +260,7 @@ def test_the_settings_file(tmp_path: Path) -> None:
 def test_a_uri_that_cannot_be_is_refused(query: str) -> None:
     """Unknown options, empty values and switches that are neither are told."""
     with pytest.raises(SettingsError, match=r"dicom:|take_empty|modalities"):
-        open_dicom(f"127.0.0.1:0?any_caller&{query}")
+        feed_of(f"dicom:127.0.0.1:0?any_caller&{query}").open()
 
 
 def test_the_same_option_in_uri_and_settings_is_refused() -> None:
@@ -262,6 +272,6 @@ def test_the_same_option_in_uri_and_settings_is_refused() -> None:
 def test_feeds_of_one_name_ask_for_the_same(bench: Bench, make_dicom: Make, tmp_path: Path) -> None:
     """The spool knows a film's feed by its name: two of one name that differ are refused, not mixed up."""
     folder = str(films(tmp_path / "in", make_dicom))
-    bench.build(open_feed(folder, films=ASKED), open_feed(folder, films=ASKED))
+    bench.build(feed_of(folder, **vars(ASKED)).open(), feed_of(folder, **vars(ASKED)).open())
     with pytest.raises(SettingsError, match=r"two feeds are called .*in and ask for different films"):
-        bench.build(open_feed(folder, films=ASKED), open_feed(folder))
+        bench.build(feed_of(folder, **vars(ASKED)).open(), feed_of(folder).open())

@@ -14,9 +14,10 @@ pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 pytest.importorskip("urllib3", reason="the extra webhook is not installed")
 
 from sranogan_edge.errors import ExitCode
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.kinds import sink_of
+from sranogan_edge.sinks.sink import SinkContext
 from tests.support.asked_films import ASKED, Make, films
 from tests.support.dicom_archive import Archive, free_port
 from tests.support.mqtt_broker import Broker, Listener
@@ -57,13 +58,15 @@ def test_sinks_of_lines_have_it_and_the_archive_has_not(
     with hook() as (url, got):
         uris = (f"jsonl:{tmp_path / 'lines'}", f"sqlite:{tmp_path / 'r.sqlite'}", url)
         sinks = {
-            name: open_sink(uri, tmp_path / "outboxes", pictures=bench.out)
+            name: sink_of(uri).open(SinkContext(tmp_path / "outboxes", pictures=bench.out))
             for name, uri in zip("abc", uris, strict=True)
         }
-        sinks["d"] = open_sink(f"dicom://127.0.0.1:{port}/PACS", tmp_path / "outboxes", pictures=bench.out)
+        sinks["d"] = sink_of(f"dicom://127.0.0.1:{port}/PACS").open(
+            SinkContext(tmp_path / "outboxes", pictures=bench.out)
+        )
         readers = {name: SinkReader(sink) for name, sink in sinks.items()}
         log = ResultsLog(tmp_path / "results.jsonl")
-        service = bench.build(open_feed(str(folder), films=ASKED), log=log, **readers)
+        service = bench.build(feed_of(str(folder), **vars(ASKED)).open(), log=log, **readers)
         assert service.run() == ExitCode.OK
         wait_until(lambda: len(got) == 3)
     archive.close()
@@ -89,8 +92,10 @@ def test_a_broker_is_told(
     broker.start()
     try:
         listener = Listener(broker)
-        sink = open_sink(f"mqtt://127.0.0.1:{broker.port}/ward", tmp_path / "outboxes", pictures=bench.out)
-        feed = open_feed(str(films(tmp_path / "in", make_dicom)), films=ASKED)
+        sink = sink_of(f"mqtt://127.0.0.1:{broker.port}/ward").open(
+            SinkContext(tmp_path / "outboxes", pictures=bench.out)
+        )
+        feed = feed_of(str(films(tmp_path / "in", make_dicom)), **vars(ASKED)).open()
         log = ResultsLog(tmp_path / "results.jsonl")
         assert bench.build(feed, log=log, sink=SinkReader(sink)).run() == ExitCode.OK
         wait_until(lambda: len(listener.of("ward/result")) == 3)

@@ -12,7 +12,7 @@ import pytest
 
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.service import frames
@@ -85,7 +85,7 @@ def test_what_is_scored_is_the_newest(tmp_path: Path, monkeypatch: pytest.Monkey
         return made
 
     bench.detector.measure = slowly  # type: ignore[method-assign]
-    files = open_feed(str(images(tmp_path / "in", *range(1, 6))))
+    files = feed_of(str(images(tmp_path / "in", *range(1, 6)))).open()
     stop = bench.in_background(bench.build(*cameras, files, log=ResultsLog(tmp_path / "results.jsonl")))
     wait_for(lambda: len(scored) >= 30 and bench.spool.counts()["done"] == 5)
     assert stop() == ExitCode.OK

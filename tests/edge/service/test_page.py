@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sranogan_edge.feeds.feed import FeedHealth
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.page.board import Board
 from sranogan_edge.results.line import VERDICTS
 from sranogan_edge.scoring.conformal import Calibration
@@ -49,7 +49,7 @@ class Page:
     def build(self, *feeds: Any, **readers: Any) -> Service:
         """Connect a runner of the watched folder to the page."""
         self.bench.threshold = self.threshold
-        feed = WatchFeed(self.watched, settle_s=0.05, poll_s=0.02)
+        feed = WatchFeedSettings(f"watch:{self.watched}", settle_s=0.05, poll_s=0.02).open()
         return self.bench.build(feed, *feeds, log=self.log, **readers)
 
     def get(self, path: str) -> tuple[int, str]:

@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks.runner.killing.runner import settings_of, stand_in
 from sranogan_edge.errors import ExitCode, ResultsError
-from sranogan_edge.feeds.open import open_feed
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.kinds import feed_of
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.run import serve_settings
@@ -36,7 +36,7 @@ def test_files_end_and_are_not_scored_again(bench: Bench) -> None:
     (folder / "bad.png").write_bytes(b"no image")
     log = bench.root / "results.jsonl"
     for _ in range(2):
-        service = bench.build(open_feed(str(folder)), log=ResultsLog(log))
+        service = bench.build(feed_of(str(folder)).open(), log=ResultsLog(log))
         code = service.run()
         assert [(Path(r["file"]).name, r["verdict"]) for r in lines(log)] == [
             ("10.png", "normal"),
@@ -54,7 +54,10 @@ def test_a_watched_folder_beside_files(bench: Bench) -> None:
     watched = images(bench.root / "watched", 20, 30)
     (watched / "notes.png").write_text("x")
     (watched / "notes.txt").write_text("no image: it stays")
-    feeds = WatchFeed(watched, settle_s=0.05, poll_s=0.02), open_feed(str(images(bench.root / "in", 40)))
+    feeds = (
+        WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(),
+        feed_of(str(images(bench.root / "in", 40))).open(),
+    )
     stop = bench.in_background(bench.build(*feeds, log=ResultsLog(bench.root / "results.jsonl")))
     wait_for(lambda: len(list((watched / "done").iterdir()) + list((watched / "failed").iterdir())) == 3)
     images(watched, 50)
@@ -70,7 +73,7 @@ def test_an_image_that_is_too_large(tmp_path: Path) -> None:
     bench = Bench(tmp_path, SpoolLimits(max_object_bytes=2000, min_free_bytes=0))
     watched = images(tmp_path / "watched", 20)
     (watched / "huge.png").write_bytes(bytes(3000))
-    feed = WatchFeed(watched, settle_s=0.05, poll_s=0.02)
+    feed = WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open()
     stop = bench.in_background(bench.build(feed, log=ResultsLog(tmp_path / "results.jsonl")))
     wait_for(lambda: (watched / "failed" / "huge.png").exists() and (watched / "done" / "20.png").exists())
     assert stop() == ExitCode.OK
@@ -83,7 +86,7 @@ def test_an_image_that_is_too_large(tmp_path: Path) -> None:
 def test_what_is_no_image_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """The log has a warning with its name and the reason."""
     (bench.root / "broken.png").write_bytes(b"no image")
-    bench.build(open_feed(str(bench.root / "broken.png")), log=ResultsLog(bench.root / "r.jsonl")).run()
+    bench.build(feed_of(str(bench.root / "broken.png")).open(), log=ResultsLog(bench.root / "r.jsonl")).run()
     (told,) = [one for one in caplog.records if "broken.png" in one.getMessage()]
     assert told.levelname == "WARNING"
     assert "not a JPEG" in told.getMessage()
@@ -92,7 +95,7 @@ def test_what_is_no_image_is_told(bench: Bench, caplog: pytest.LogCaptureFixture
 def test_frames_of_a_camera(bench: Bench) -> None:
     """They go past the spool and have their results, in order, with those of the files."""
     log = bench.root / "results.jsonl"
-    feeds = Camera(30), open_feed(str(images(bench.root / "in", 200)))
+    feeds = Camera(30), feed_of(str(images(bench.root / "in", 200))).open()
     assert bench.build(*feeds, log=ResultsLog(log)).run() == ExitCode.OK
     found = lines(log)
     assert [r["score"] for r in found if r["identity"]] == list(range(1, 31))
@@ -105,7 +108,7 @@ def test_a_sink_that_fails_holds_up_nobody(bench: Bench) -> None:
     good, bad = Sink(), Sink()
     bad.broken = True
     folder = images(bench.root / "in", 10, 20, 30)
-    service = bench.build(open_feed(str(folder)), good=SinkReader(good), bad=SinkReader(bad))
+    service = bench.build(feed_of(str(folder)).open(), good=SinkReader(good), bad=SinkReader(bad))
     assert service.run() == ExitCode.OK
     assert good.lines == ["10.png", "20.png", "30.png"]
     assert (bad.lines, good.closed, bad.closed) == ([], True, True)
@@ -121,7 +124,7 @@ def test_a_full_disk_and_a_freed_one(disk: Path) -> None:
     watched = images(disk / "watched", *range(20, 40))
     ballast = disk / "ballast"
     log = ResultsLog(bench.root / "results.jsonl")
-    service = bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), log=log)
+    service = bench.build(WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(), log=log)
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
         fill(file)
     stop = bench.in_background(service)
@@ -138,7 +141,7 @@ def test_a_results_folder_that_becomes_read_only(bench: Bench, disk: Path) -> No
     """Scoring goes on, the results wait in the spool, and are written once it is writable again."""
     log = ResultsLog(disk / "results.jsonl")
     watched = images(bench.root / "watched", 20)
-    service = bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), log=log)
+    service = bench.build(WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(), log=log)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     stop = bench.in_background(service)
     wait_for(lambda: bench.spool.counts()["done"] == 1)
@@ -155,7 +158,7 @@ def test_heat_maps_on_a_disk_that_becomes_read_only(tmp_path: Path, disk: Path) 
     bench = Bench(tmp_path)
     bench.out = disk
     watched = images(tmp_path / "watched", 20)
-    service = bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02))
+    service = bench.build(WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open())
     stop = bench.in_background(service)
     for means, how in (((20,), "ro"), ((30, 40), "rw"), ((50,), "rw")):
         images(watched, *means)
@@ -192,13 +195,13 @@ def test_results_are_written_once(bench: Bench) -> None:
     """What a killed run wrote beyond its cursor is cut off; what was there before us is not."""
     log = bench.root / "results.jsonl"
     log.write_text('{"of": "an earlier program"}\n')
-    bench.build(open_feed(str(images(bench.root / "in", 10))), log=ResultsLog(log)).run()
+    bench.build(feed_of(str(images(bench.root / "in", 10))).open(), log=ResultsLog(log)).run()
     with log.open("a") as file:
         file.write('{"half": ')
-    bench.build(open_feed(str(images(bench.root / "in", 20))), log=ResultsLog(log)).run()
+    bench.build(feed_of(str(images(bench.root / "in", 20))).open(), log=ResultsLog(log)).run()
     assert [r.get("score") for r in lines(log)] == [None, 10.0, 20.0]
     log.write_text("")  # rotated away by somebody
-    bench.build(open_feed(str(images(bench.root / "in", 30))), log=ResultsLog(log)).run()
+    bench.build(feed_of(str(images(bench.root / "in", 30))).open(), log=ResultsLog(log)).run()
     assert [r["score"] for r in lines(log)] == [30.0]
 
 
@@ -206,7 +209,9 @@ def test_a_clock_set_back_while_it_runs(bench: Bench, monkeypatch: pytest.Monkey
     """Files are taken, scored and numbered as if nothing had happened."""
     watched = images(bench.root / "watched", 20)
     log = ResultsLog(bench.root / "results.jsonl")
-    stop = bench.in_background(bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), log=log))
+    stop = bench.in_background(
+        bench.build(WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(), log=log)
+    )
     wait_for(lambda: (watched / "done" / "20.png").exists())
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - 10 * 365 * 86_400)
@@ -249,7 +254,7 @@ def test_a_run_tells_systemd(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "4")  # every sign of life is worth telling
         monkeypatch.delenv("WATCHDOG_PID", raising=False)
-        stop = bench.in_background(bench.build(open_feed(str(images(bench.root / "in", 10, 20, 30)))))
+        stop = bench.in_background(bench.build(feed_of(str(images(bench.root / "in", 10, 20, 30))).open()))
         said: list[str] = []
         while not said or said[-1] != "STOPPING=1":
             said.append(manager.recv(4096).decode())

@@ -14,12 +14,12 @@ import pytest
 
 from benchmarks.runner.killing.runner import settings_of, stand_in
 from sranogan_edge.errors import ExitCode
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.video import VideoFeedSettings
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.service.delivery import SinkReader
 from sranogan_edge.service.run import _sinks, serve_settings
-from sranogan_edge.settings.feeds import VideoFeedSettings
-from sranogan_edge.settings.sinks import WebhookSinkSettings
 from sranogan_edge.settings.tree import Settings
+from sranogan_edge.sinks.webhook_settings import WebhookSinkSettings
 from tests.support.remote_results import SECRET, wait_until
 from tests.support.service_bench import Bench, images
 
@@ -70,7 +70,9 @@ def test_tokens_are_told_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture
     with ExitStack() as parts, caplog.at_level(logging.DEBUG, "sranogan_edge"):
         readers = _sinks(settings, parts, ENVIRON)
         assert list(readers) == ["http://127.0.0.1:9/hook", "http://127.0.0.1:9/hook (2)"]
-        service = bench.build(WatchFeed(watched, settle_s=0.05, poll_s=0.02), **readers)
+        service = bench.build(
+            WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(), **readers
+        )
         stop = bench.in_background(service)
         wait_until(lambda: len(service.alarms.now) == 2)
         told = service.alarms.now
@@ -93,7 +95,8 @@ def test_what_is_lost_or_refused_is_an_alarm(tmp_path: Path, hook: tuple[str, li
     bench, watched = Bench(tmp_path), images(tmp_path / "watched", 10, 20, 30, 40, 50)
     with ExitStack() as parts:
         service = bench.build(
-            WatchFeed(watched, settle_s=0.05, poll_s=0.02), **_sinks(settings, parts, ENVIRON)
+            WatchFeedSettings(f"watch:{watched}", settle_s=0.05, poll_s=0.02).open(),
+            **_sinks(settings, parts, ENVIRON),
         )
         stop = bench.in_background(service)
         said = ("http://127.0.0.1:9/away: 3 results are lost", f"{url}/400: 5 results were refused for good")

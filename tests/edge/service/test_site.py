@@ -16,20 +16,20 @@ from PIL import Image
 
 from sranogan_edge.alarms import Alarms
 from sranogan_edge.bundle.site_calibration import SiteCalibration
+from sranogan_edge.detector.in_force import Site
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.results.line import ResultLine, result_line
 from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.threshold import AppliedThreshold
-from sranogan_edge.sinks.jsonl import JsonlSink
+from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.sinks.sink import SinkHealth
 from sranogan_edge.sinks.sqlite import SqliteSink
 from sranogan_edge.site.drift import DriftSettings
-from sranogan_edge.site.in_force import Site
 from tests.support.even_frames import DIGEST, SCORER, frame
 from tests.support.service_bench import RULE, Bench, Camera, StandIn, fill, images, lines
 
@@ -62,10 +62,10 @@ def test_not_like_the_training_data_in_every_sink(bench: Bench) -> None:
     folder = images(bench.root / "in", 100, 250)
     readers: dict[str, Reader] = {
         "log": ResultsLog(bench.root / "results.jsonl"),
-        "jsonl": SinkReader(JsonlSink(bench.root / "lines")),
+        "jsonl": SinkReader(JsonlSink(JsonlSinkSettings(f"jsonl:{bench.root / 'lines'}"))),
         "sqlite": SinkReader(SqliteSink(bench.root / "results.sqlite")),
     }
-    assert bench.build(open_feed(str(folder)), **readers).run() == ExitCode.OK
+    assert bench.build(feed_of(str(folder)).open(), **readers).run() == ExitCode.OK
     for file in (bench.root / "results.jsonl", bench.root / "lines" / "results.jsonl"):
         film, photograph = lines(file)
         assert (film["verdict"], film["reason"], film["calibration"]) == ("normal", None, DIGEST)
@@ -102,7 +102,7 @@ def test_a_feed_that_drifts_raises_an_alarm_and_the_other_does_not(
         for number, value in enumerate(np.repeat(means, 20) + rng.normal(0, 10, 40)):
             draw(folder / f"{number:02}.png", value)
     with caplog.at_level(logging.INFO):
-        service = bench.build(open_feed(str(usual)), open_feed(str(odd)))
+        service = bench.build(feed_of(str(usual)).open(), feed_of(str(odd)).open())
         service.run()
     told = [r.message for r in caplog.records if "alarm" in r.message]
     assert [message.split(": ")[:2] for message in told] == [["alarm", str(odd)]] * 2 + [
@@ -118,7 +118,7 @@ def test_equal_images_are_an_alarm_of_a_scanner_only(bench: Bench) -> None:
     folder = images(bench.root / "in", 100)
     for number in range(5):
         (folder / f"again-{number}.png").write_bytes((folder / "100.png").read_bytes())
-    service = bench.build(open_feed(str(folder)), Still(100, 8))
+    service = bench.build(feed_of(str(folder)).open(), Still(100, 8))
     service.run()
     (alarm,) = service.alarms.now
     assert alarm.startswith(f"{folder}: the picture is frozen: ")
@@ -132,7 +132,7 @@ def test_too_few_normals_for_drift_and_domain_score_all_the_same(
     own = Site(small, DIGEST, None, measure)
     bench.judge = replace(bench.judge, rule=own.rule, site=own)
     bench.drift = DriftSettings(window=10, alarms_per_10000=0.01)
-    service = bench.build(open_feed(str(images(bench.root / "in", 10, 250))))
+    service = bench.build(feed_of(str(images(bench.root / "in", 10, 250))).open())
     assert service.run() == ExitCode.OK
     assert service.alarms.now == ()
     assert sum("not watched for drift" in record.message for record in caplog.records) == 1
@@ -174,7 +174,7 @@ def test_a_dicom_object_of_several_frames(bench: Bench, make_dicom: Callable[...
     folder.mkdir()
     (folder / "cine.dcm").write_bytes(make_dicom(frames))
     log = ResultsLog(bench.root / "results.jsonl")
-    assert bench.build(open_feed(str(folder)), log=log).run() == ExitCode.OK
+    assert bench.build(feed_of(str(folder)).open(), log=log).run() == ExitCode.OK
     (line,) = lines(log.path)
     assert (line["score"], line["frame"], line["frames"]) == (105.0, 2, 3)
 
@@ -184,11 +184,11 @@ def test_the_threshold_of_the_page_is_kept_and_judged_by(
 ) -> None:
     """It holds for what comes after, over restarts, and the log says who set it."""
     log = ResultsLog(bench.root / "results.jsonl")
-    service = bench.build(open_feed(str(images(bench.root / "a", 100))), log=log)
+    service = bench.build(feed_of(str(images(bench.root / "a", 100))).open(), log=log)
     service.run()
     service._threshold.apply(99.0, "10.0.0.7")
     assert "the threshold 99 was applied on the page by 10.0.0.7" in caplog.text
-    bench.build(open_feed(str(images(bench.root / "b", 100))), log=log).run()
+    bench.build(feed_of(str(images(bench.root / "b", 100))).open(), log=log).run()
     found = [(line["verdict"], line["threshold"]) for line in lines(log.path)]
     assert found == [("normal", bench.judge.threshold), ("anomalous", 99.0)]
 

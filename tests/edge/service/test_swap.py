@@ -20,11 +20,11 @@ import pytest
 
 from sranogan_edge.bundle.bundle import Bundle, read_bundle, write_bundle
 from sranogan_edge.detector.judge import Judge, calibrated
+from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import StaleThresholdError
-from sranogan_edge.feeds.watch import WatchFeed
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.page.board import Board
 from sranogan_edge.service.delivery import ResultsLog
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.service.loop import Service, ServiceSettings
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.spool.spool import Spool, SpoolLimits
@@ -74,7 +74,7 @@ def test_a_new_bundle_takes_over_while_images_are_scored(place: Place, others: P
     log = ResultsLog(place.root / "results.jsonl")
     watched = place.root / "in"
     watched.mkdir()
-    feed = WatchFeed(watched, settle_s=0.02, poll_s=0.01)
+    feed = WatchFeedSettings(f"watch:{watched}", settle_s=0.02, poll_s=0.01).open()
     settings = ServiceSettings(bundle=place.file)
     board = Board(bundle.calibration, 1.0, on_threshold=lambda value, by: None)
     before = board.snapshot().calibration_version

@@ -9,11 +9,10 @@ import pytest
 
 from sranogan_edge.alarms import Alarms
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
+from sranogan_edge.detector.load import CalibrationSettings, Loader
 from sranogan_edge.errors import BundleError, BundleFormatError, CalibrationError, GoldenMismatchError
 from sranogan_edge.service.bundles import KeptBundles
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.service.swap import Swap
-from sranogan_edge.settings.tree import CalibrationSettings
 from tests.support.service_bench import wait_for
 from tests.support.swap_place import XNNPACK, Place, calibration_of, other_bundles
 

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 
 from sranogan_edge.commands.check import check_settings
+from sranogan_edge.detector.load import CalibrationSettings
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
+from sranogan_edge.feeds.files import FilesFeedSettings
+from sranogan_edge.feeds.video import VideoFeedSettings
+from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.service.run import serve_settings
-from sranogan_edge.settings.feeds import (
-    DicomFeedSettings,
-    FilesFeedSettings,
-    VideoFeedSettings,
-    WatchFeedSettings,
-)
 from sranogan_edge.settings.folders import not_inputs, own_folders, watch_problem
-from sranogan_edge.settings.sinks import JsonlSinkSettings, MqttSinkSettings, SqliteSinkSettings
-from sranogan_edge.settings.tree import CalibrationSettings, Settings, SpoolSettings
+from sranogan_edge.settings.tree import Settings, SpoolSettings
+from sranogan_edge.sinks.jsonl import JsonlSinkSettings
+from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
+from sranogan_edge.sinks.sqlite import SqliteSinkSettings
 
 
 @pytest.fixture

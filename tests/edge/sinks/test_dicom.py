@@ -18,8 +18,10 @@ from sranogan_edge.errors import DicomResultError, SettingsError
 from sranogan_edge.image.decode import decode_bytes
 from sranogan_edge.image.dicom_pixels import DX
 from sranogan_edge.results.line import OUT_OF_DOMAIN
-from sranogan_edge.sinks.dicom import DicomSink, destination_of
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.dicom import DicomSink
+from sranogan_edge.sinks.dicom_settings import DicomSinkSettings
+from sranogan_edge.sinks.kinds import sink_of
+from sranogan_edge.sinks.sink import SinkContext
 from tests.support.archive_lines import line
 from tests.support.dicom_archive import COMPREHENSIVE_SR, SECONDARY_CAPTURE, Archive, free_port, runner, until
 
@@ -44,7 +46,9 @@ def folder(tmp_path: Path, make_dicom: Make) -> Path:
 
 def sink_to(port: int, folder: Path, **options: Any) -> DicomSink:
     """A sink for the archive on this port."""
-    found = open_sink(f"dicom://127.0.0.1:{port}/PACS", folder / "sinks", pictures=folder, **options)
+    found = sink_of(f"dicom://127.0.0.1:{port}/PACS", **options).open(
+        SinkContext(folder / "sinks", pictures=folder)
+    )
     assert isinstance(found, DicomSink)
     return found
 
@@ -156,20 +160,19 @@ def test_a_heat_map_that_is_gone_costs_the_picture_alone(folder: Path) -> None:
         ("dicom://127.0.0.1:11112/PACS", {"ca_file": Path("/ca.pem")}),
         ("dicoms://127.0.0.1:11112/PACS", {"ca_file": Path("/none.pem")}),
         ("dicom://127.0.0.1:11112/PACS", {"heat_map": False, "report": False}),
-        ("dicom://127.0.0.1:11112/PACS", {"colour": "red"}),
     ],
 )
 def test_addresses_that_cannot_work_are_refused(tmp_path: Path, uri: str, options: dict[str, Any]) -> None:
-    """No port, no title, a password, a file without TLS, an unknown option: refused at the start."""
+    """No port, no title, a password, a file without TLS, nothing to send: refused at the start."""
     with pytest.raises(SettingsError):
-        open_sink(uri, tmp_path, **options)
+        sink_of(uri, **options).open(SinkContext(tmp_path))
 
 
 def test_an_address_names_both_titles() -> None:
     """Ours stands before the @; without one it is SRANOGAN."""
-    ours = destination_of("dicom://WARD7@pacs:104/THE%20PACS")
+    ours = DicomSinkSettings("dicom://WARD7@pacs:104/THE%20PACS").destination()
     assert (ours.calling, ours.called, ours.host, ours.port) == ("WARD7", "THE PACS", "pacs", 104)
-    assert destination_of("dicom://pacs:104/PACS").calling == "SRANOGAN"
+    assert DicomSinkSettings("dicom://pacs:104/PACS").destination().calling == "SRANOGAN"
 
 
 def scan(port: int, images: list[bytes]) -> None:

@@ -20,9 +20,10 @@ from sranogan_edge.errors import DicomResultError, DicomUnreachableError
 from sranogan_edge.service.sink_reader import SinkReader
 from sranogan_edge.sinks.courier import Courier, RefusedError
 from sranogan_edge.sinks.dicom import DicomSink
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.outbox import Outbox
 from sranogan_edge.sinks.send_again import main, set_apart_in
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.spool import Cursor, StoredResult
 from tests.support.dicom_archive import Archive, free_port
 from tests.support.odd_films import ODD_LENGTH, PRIVATE_OF_ANOTHER_KIND, UNKNOWN_KIND, with_bytes
@@ -51,7 +52,9 @@ def stored(folder: Path, number: int, name: str = "", **changes: Any) -> StoredR
 
 def sink_to(port: int, folder: Path, **options: Any) -> DicomSink:
     """A sink for the archive on this port."""
-    found = open_sink(f"dicom://127.0.0.1:{port}/PACS", folder / "sinks", pictures=folder, **options)
+    found = sink_of(f"dicom://127.0.0.1:{port}/PACS", **options).open(
+        SinkContext(folder / "sinks", pictures=folder)
+    )
     assert isinstance(found, DicomSink)
     return found
 

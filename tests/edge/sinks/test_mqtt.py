@@ -14,12 +14,13 @@ import pytest
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.sinks.courier import Courier
-from sranogan_edge.sinks.open import open_sink
+from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.outbox import Outbox
-from sranogan_edge.sinks.sink import record_of
+from sranogan_edge.sinks.sink import SinkContext, record_of
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
-from sranogan_edge.sinks.mqtt import MqttOptions, MqttTransport, discovery_messages
+from sranogan_edge.sinks.mqtt import MqttTransport, discovery_messages
+from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
 from tests.support.mqtt_broker import Broker, Listener
 from tests.support.remote_results import SECRET, files, names, wait_until
 from tests.support.result_lines import line
@@ -28,19 +29,20 @@ Service = Callable[[str], str]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("uri", "options", "said"),
     [
-        ({"device": "a/b"}, "device name"),
-        ({"prefix": "a/#"}, "topic prefix"),
-        ({"discovery": "homeassistant/"}, "topic prefix"),
-        ({"ca_file": Path("/none")}, "without TLS"),
-        ({"tls": True, "ca_file": Path("/none")}, "no such certificate"),
+        ("mqtt://host", {"device": "a/b"}, "device name"),
+        ("mqtt://host/$SYS", {}, "topic prefix"),
+        ("mqtt://host/a/+/b", {}, "topic prefix"),
+        ("mqtt://host", {"discovery": "homeassistant/"}, "discovery: an MQTT topic prefix"),
+        ("mqtt://host", {"ca_file": Path("/none")}, "without TLS"),
+        ("mqtts://host", {"ca_file": Path("/none")}, "no such certificate"),
     ],
 )
-def test_mqtt_options_that_cannot_work(options: dict[str, Any], said: str) -> None:
+def test_mqtt_options_that_cannot_work(tmp_path: Path, uri: str, options: dict[str, Any], said: str) -> None:
     """Each is refused at the start."""
     with pytest.raises(SettingsError, match=said):
-        MqttOptions("host", **options)
+        sink_of(uri, **options).open(SinkContext(tmp_path))
 
 
 @pytest.fixture
@@ -54,9 +56,9 @@ def broker(tmp_path: Path, service: Service) -> Iterator[Broker]:
 
 def test_a_broker_that_stops_and_starts_again(broker: Broker, tmp_path: Path) -> None:
     """Results go on while it is away, and all of them arrive in order; its absence shows in the health."""
-    options = MqttOptions("127.0.0.1", broker.port, device="one", answer_s=2.0, retry_s=(1, 1))
+    options = MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}", device="one")
     outbox = Outbox(tmp_path / "outbox.sqlite")
-    courier = Courier(MqttTransport(options), outbox, retry_s=(0.1, 0.5))
+    courier = Courier(MqttTransport(options, answer_s=2.0, retry_s=(1, 1)), outbox, retry_s=(0.1, 0.5))
     first = Listener(broker)
     for number in range(20):
         courier.write(line(number))
@@ -83,7 +85,7 @@ def test_a_broker_that_stops_and_starts_again(broker: Broker, tmp_path: Path) ->
 def test_the_last_will(broker: Broker, tmp_path: Path) -> None:
     """A device whose connection breaks is reported "offline" by the broker; the word is retained."""
     listener = Listener(broker)
-    transport = MqttTransport(MqttOptions("127.0.0.1", broker.port, device="one"))
+    transport = MqttTransport(MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}", device="one"))
     transport.send("key", b"{}")
     wait_until(lambda: listener.of("sranogan/one/status/one") == [b"online"])
     client = transport._client
@@ -101,11 +103,11 @@ def test_the_last_will(broker: Broker, tmp_path: Path) -> None:
 
 def test_home_assistant_finds_the_device(broker: Broker) -> None:
     """By option, each entity's configuration is retained, and its templates read the results."""
-    options = MqttOptions("127.0.0.1", broker.port, device="one", discovery="homeassistant")
+    options = MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}", device="one", discovery="homeassistant")
     transport = MqttTransport(options)
     transport.send("key", b"{}")
     listener = Listener(broker)
-    expected = discovery_messages(options)
+    expected = discovery_messages("homeassistant", "sranogan/one/result", "sranogan/one/status/one", "one")
     wait_until(lambda: all(listener.of(topic) for topic in expected))
     transport.close()
     listener.close()
@@ -133,7 +135,7 @@ def test_home_assistant_reads_the_results(changes: dict[str, Any], shown: dict[s
     """The templates, rendered as Home Assistant does; "None" is its word for unknown."""
     jinja2 = pytest.importorskip("jinja2", reason="jinja2 is not installed")
     result = json.loads(json.dumps(record_of(replace(line(0), **changes))))
-    for topic, message in discovery_messages(MqttOptions("h", device="one", discovery="ha")).items():
+    for topic, message in discovery_messages("ha", "result", "status", "one").items():
         prefix, component, node, entity, end = topic.split("/")
         assert (prefix, node, end) == ("ha", "sranogan_one", "config")
         assert component in ("sensor", "binary_sensor")
@@ -149,7 +151,10 @@ def test_sinks_of_other_machines_open_by_their_address(broker: Broker, tmp_path:
     environ = {"SRANOGAN_MQTT_PASSWORD": "word", "SRANOGAN_WEBHOOK_SECRET": SECRET.decode()}
     listener = Listener(broker)
     uri = f"mqtt://nurse@127.0.0.1:{broker.port}/ward/7"
-    sinks = [open_sink(one, tmp_path / "out", environ=environ) for one in (uri, "https://127.0.0.1:9/x")]
+    sinks = [
+        sink_of(one).open(SinkContext(tmp_path / "out", environ=environ))
+        for one in (uri, "https://127.0.0.1:9/x")
+    ]
     for sink in sinks:
         sink.write(line(0))
     wait_until(lambda: names(listener.of("ward/7/result")) == ["0.png"])
@@ -167,7 +172,7 @@ def test_two_devices_of_one_name(broker: Broker, tmp_path: Path) -> None:
     def states() -> dict[str, bytes]:
         return {topic: body for topic, body, _ in listener.got if topic.startswith("ward/status/")}
 
-    sinks = [open_sink(uri, tmp_path / name, device="one") for name in "ab"]
+    sinks = [sink_of(uri, device="one").open(SinkContext(tmp_path / name)) for name in "ab"]
     for sink in sinks:
         sink.write(line(0))
     wait_until(lambda: list(states().values()) == [b"online"] * 2)
@@ -176,7 +181,7 @@ def test_two_devices_of_one_name(broker: Broker, tmp_path: Path) -> None:
     sinks[0].close()
     wait_until(lambda: b"offline" in states().values())
     assert sorted(states().values()) == [b"offline", b"online"]
-    sinks[0] = open_sink(uri, tmp_path / "a", device="one")
+    sinks[0] = sink_of(uri, device="one").open(SinkContext(tmp_path / "a"))
     sinks[0].write(line(1))
     wait_until(lambda: states() == {first: b"online", second: b"online"})
     for sink in sinks:

@@ -16,7 +16,8 @@ from sranogan_edge.sinks.courier import Courier, UnreachableError
 from sranogan_edge.sinks.outbox import Outbox
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
-from sranogan_edge.sinks.mqtt import MqttOptions, MqttTransport
+from sranogan_edge.sinks.mqtt import MqttTransport
+from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
 from tests.support.mqtt_broker import Broker, Listener, OldBroker
 from tests.support.remote_results import files, names, wait_until
 from tests.support.result_lines import line
@@ -38,7 +39,7 @@ def test_a_broker_that_refuses(tmp_path: Path, service: Service) -> None:
     broker = Broker(service("mosquitto"), tmp_path, settings="allow_anonymous false\n")
     broker.start()
     try:
-        transport = MqttTransport(MqttOptions("127.0.0.1", broker.port, answer_s=1.0))
+        transport = MqttTransport(MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}"), answer_s=1.0)
         with pytest.raises(UnreachableError, match="Not authorized"):
             transport.send("key", b"{}")
         transport.close()
@@ -71,10 +72,10 @@ def test_an_encrypted_broker(tmp_path: Path, service: Service) -> None:
     broker = Broker(service("mosquitto"), tmp_path, more=files + "user root\n")
     broker.start()
     try:
-        known = MqttTransport(MqttOptions("127.0.0.1", broker.port, tls=True, ca_file=certificate))
+        known = MqttTransport(MqttSinkSettings(f"mqtts://127.0.0.1:{broker.port}", ca_file=certificate))
         known.send("key", b"{}")
         known.close()
-        unknown = MqttTransport(MqttOptions("127.0.0.1", broker.port, tls=True, answer_s=1.0))
+        unknown = MqttTransport(MqttSinkSettings(f"mqtts://127.0.0.1:{broker.port}"), answer_s=1.0)
         with pytest.raises(UnreachableError, match="cannot be reached"):
             unknown.send("key", b"{}")
         unknown.close()
@@ -90,7 +91,7 @@ def test_what_the_access_list_refuses_waits_and_is_told(tmp_path: Path, service:
     broker.start()
     try:
         listener = Listener(broker)
-        options = MqttOptions("127.0.0.1", broker.port, device="one", prefix="ward")
+        options = MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}/ward", device="one")
         courier = Courier(MqttTransport(options), Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.1, 0.2))
         for number in range(3):
             courier.write(line(number))
@@ -119,8 +120,10 @@ def test_what_is_too_large_for_the_broker_is_set_apart(tmp_path: Path, service: 
     broker.start()
     try:
         listener = Listener(broker)
-        options = MqttOptions("127.0.0.1", broker.port, device="one", retry_s=(1, 1))
-        courier = Courier(MqttTransport(options), Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.1, 0.2))
+        options = MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}", device="one")
+        courier = Courier(
+            MqttTransport(options, retry_s=(1, 1)), Outbox(tmp_path / "outbox.sqlite"), retry_s=(0.1, 0.2)
+        )
         for number in range(3):
             courier.write(line(number, reason="x" * 3000 if number == 1 else None))
         wait_until(lambda: courier.health.waiting == 0)
@@ -144,7 +147,9 @@ def test_a_broker_without_mqtt_5(broker: Broker, caplog: pytest.LogCaptureFixtur
     """It refuses version 5, by an answer of 3.1.1 or by none, and gets results by 3.1.1; the log says so."""
     listener = Listener(broker)
     with OldBroker(broker, answer) as old:
-        transport = MqttTransport(MqttOptions("127.0.0.1", old.port, device="one", retry_s=(1, 1)))
+        transport = MqttTransport(
+            MqttSinkSettings(f"mqtt://127.0.0.1:{old.port}", device="one"), retry_s=(1, 1)
+        )
         transport.send("key", b"{}")
         wait_until(lambda: listener.of("sranogan/one/result") == [b"{}"])
         assert old.refused >= 1
@@ -168,7 +173,7 @@ def test_a_status_that_is_refused_is_told(
     broker = Broker(service("mosquitto"), tmp_path, more=f"acl_file {rights}\nuser root\n")
     broker.start()
     try:
-        transport = MqttTransport(MqttOptions("127.0.0.1", broker.port, device="one", prefix="ward"))
+        transport = MqttTransport(MqttSinkSettings(f"mqtt://127.0.0.1:{broker.port}/ward", device="one"))
         transport.send("key", b"{}")
         told = "the MQTT broker 127.0.0.1 refuses ward/status/one: Not authorized"
         wait_until(lambda: told in [one.getMessage() for one in caplog.records])

@@ -12,10 +12,9 @@ import pytest
 
 from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import ResultsError, SettingsError
-from sranogan_edge.sinks.jsonl import JsonlSink
-from sranogan_edge.sinks.open import open_sink
-from sranogan_edge.sinks.sink import record_key
-from sranogan_edge.sinks.sqlite import SqliteSink
+from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
+from sranogan_edge.sinks.kinds import sink_of
+from sranogan_edge.sinks.sink import SinkContext, record_key
 from tests.support.result_lines import line
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
@@ -47,7 +46,7 @@ class Clock:
 def test_lines_go_on_where_the_last_run_ended(tmp_path: Path) -> None:
     """A restart appends; each line names its object's key."""
     for number in range(3):
-        sink = JsonlSink(tmp_path, now=Clock())
+        sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"), now=Clock())
         sink.write(line(number))
         sink.close()
     assert lines_of(tmp_path) == ["0.png", "1.png", "2.png"]
@@ -56,8 +55,8 @@ def test_lines_go_on_where_the_last_run_ended(tmp_path: Path) -> None:
 
 def test_files_rotate_by_size(tmp_path: Path) -> None:
     """No file is larger than its limit, no line is lost or torn, and the oldest files go where told to."""
-    sink = JsonlSink(tmp_path / "all", max_bytes=2000, sync=False)
-    few = JsonlSink(tmp_path / "few", max_bytes=2000, keep=2, sync=False)
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path / 'all'}", max_bytes=2000, sync=False))
+    few = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path / 'few'}", max_bytes=2000, keep=2, sync=False))
     for number in range(40):
         sink.write(line(number))
         few.write(line(number))
@@ -70,11 +69,11 @@ def test_files_rotate_by_size(tmp_path: Path) -> None:
 def test_files_rotate_by_age(tmp_path: Path) -> None:
     """A day after its first line a file is closed, also across a restart; a clock set back closes none."""
     clock = Clock()
-    sink = JsonlSink(tmp_path, now=clock)
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"), now=clock)
     sink.write(line(0))
     sink.close()
     clock.now += 86_000
-    sink = JsonlSink(tmp_path, now=clock)
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"), now=clock)
     sink.write(line(1))
     clock.now += 1000
     sink.write(line(2))
@@ -90,12 +89,12 @@ def test_files_rotate_by_age(tmp_path: Path) -> None:
 @pytest.mark.parametrize("torn", [b'{"file": "x', b'{"file": "' + b"y" * 200_000])
 def test_a_torn_line_is_cut_off_at_the_next_start(tmp_path: Path, torn: bytes) -> None:
     """What a power cut left is no line: it had not been answered for."""
-    sink = JsonlSink(tmp_path)
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
     sink.write(line(0))
     sink.close()
     with (tmp_path / "results.jsonl").open("ab") as file:
         file.write(torn)
-    sink = JsonlSink(tmp_path)
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
     sink.write(line(1))
     assert lines_of(tmp_path) == ["0.png", "1.png"]
 
@@ -103,7 +102,7 @@ def test_a_torn_line_is_cut_off_at_the_next_start(tmp_path: Path, torn: bytes) -
 def test_a_file_that_is_one_torn_line(tmp_path: Path) -> None:
     """Nothing of it is kept."""
     (tmp_path / "results.jsonl").write_bytes(b"{" * 70_000)
-    JsonlSink(tmp_path).write(line(1))
+    JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}")).write(line(1))
     assert lines_of(tmp_path) == ["1.png"]
 
 
@@ -112,7 +111,7 @@ def test_a_full_disk_leaves_whole_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     """A line that does not fit is an error and leaves nothing of itself; after space is freed it goes on."""
-    sink = JsonlSink(tmp_path)
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
     sink.write(line(0))
 
     def full(*_: object) -> int:
@@ -160,7 +159,7 @@ class HalfFull:
 
 def test_a_small_disk_keeps_whole_lines(small_disk: Path) -> None:
     """The same with a file system that is really full."""
-    sink = JsonlSink(small_disk / "lines")
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{small_disk / 'lines'}"))
     wrote: list[str] = []
 
     def fill() -> None:
@@ -178,9 +177,9 @@ def test_a_small_disk_keeps_whole_lines(small_disk: Path) -> None:
 def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     """A file in the way of the folder (a read-only one stops only users who are not root) names the cure."""
     (tmp_path / "file").touch()
-    for make in (JsonlSink, lambda folder: SqliteSink(folder / "results.sqlite")):
+    for uri in (f"jsonl:{tmp_path}/file/results", f"sqlite:{tmp_path}/file/results/results.sqlite"):
         with pytest.raises(ResultsError, match="cannot write results to"):
-            make(tmp_path / "file" / "results")
+            sink_of(uri).open(SinkContext(tmp_path))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")
@@ -188,14 +187,14 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
     """Its error names the folder."""
     tmp_path.chmod(0o500)
     with pytest.raises(ResultsError, match="Permission denied"):
-        JsonlSink(tmp_path / "results")
+        JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path / 'results'}"))
 
 
 def test_limits_that_cannot_work(tmp_path: Path) -> None:
     """They are refused before a file is made."""
-    for options in ({"max_bytes": 0}, {"max_age_s": 0}, {"keep": -1}):
-        with pytest.raises(SettingsError, match="must be above 0"):
-            JsonlSink(tmp_path, **options)  # type: ignore[arg-type]
+    for name, value in (("max_bytes", 0), ("max_age_s", 0), ("keep", -1)):
+        with pytest.raises(SettingsError, match=f"{name} must be .*; received {value}"):
+            sink_of(f"jsonl:{tmp_path}", **{name: value})
 
 
 def test_pauses_double_and_differ() -> None:
@@ -212,8 +211,8 @@ def test_pauses_double_and_differ() -> None:
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("ftp://host", "no sink has the scheme 'ftp'"),
-        ("jsonl:", "no sink has the scheme"),
+        ("ftp://host", "no such sink"),
+        ("jsonl:", "no such sink"),
         ("mqtt://user:word@host", "put the password into SRANOGAN_MQTT_PASSWORD"),
         ("mqtt://", "names a host"),
         ("mqtt://host:port", "not the address"),
@@ -225,14 +224,14 @@ def test_addresses_that_cannot_work(tmp_path: Path, uri: str, said: str) -> None
     """Each says what is wrong and how it is written."""
     pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
     with pytest.raises(SettingsError, match=said):
-        open_sink(uri, tmp_path, environ={})
+        sink_of(uri).open(SinkContext(tmp_path, environ={}))
 
 
 def test_sinks_of_this_machine_open_by_their_address(tmp_path: Path) -> None:
     """Folder and file are made where they are missing."""
     files = (tmp_path / "a" / "results.jsonl", tmp_path / "b" / "c")
     for uri in (f"jsonl:{tmp_path / 'a'}", f"sqlite:{tmp_path / 'b' / 'c'}"):
-        sink = open_sink(uri, tmp_path)
+        sink = sink_of(uri).open(SinkContext(tmp_path))
         sink.write(line(0))
         sink.flush()
         sink.close()

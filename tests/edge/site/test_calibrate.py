@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.commands import calibrate as calibrate_cli
+from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import DataError, SettingsError
 from sranogan_edge.scoring.conformal import Calibration
-from sranogan_edge.service.loader import Loader
 from sranogan_edge.site import calibrate
 from sranogan_edge.site.calibrate import difference, fit, normals_needed, read_calibration, write_calibration
 from tests.support.calibrated_sites import site, small_bundle

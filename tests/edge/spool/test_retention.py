@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.feeds.open import open_feed
+from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.service.delivery import SinkReader
 from sranogan_edge.spool.retention import Pruner, Retention
 from sranogan_edge.spool.spool import Cursor, Spool, SpoolLimits
@@ -184,7 +184,7 @@ def test_the_runner_removes_heat_maps(tmp_path: Path) -> None:
     bench.retention = Retention(max_count=1)
     folder = images(tmp_path / "in", 10, 20, 30)
     sink = Sink()
-    bench.build(open_feed(str(folder)), log=SinkReader(sink)).run()
+    bench.build(feed_of(str(folder)).open(), log=SinkReader(sink)).run()
     assert len(list((tmp_path / "heat_maps").iterdir())) == 3
     for image in folder.iterdir():
         image.unlink()

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from keras_sranogan.progress import Silent
-from keras_sranogan.training.stage import Stage, draw_batch, run_stage, step_seed, update, write_json, writing
+from keras_sranogan.training.stage import Stage, draw_batch, run_stage, step_seed, update, writing
 from sranogan_edge.errors import ResultsError, RunError
+from sranogan_edge.files import write_json
 
 
 class Toy:

@@ -1,19 +1,15 @@
-"""``open_feed``: each URI goes to its opener, and each mistake has its cure."""
+"""Each URI has its feed, and each mistake has its cure."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from sranogan_edge.errors import FeedError, MissingExtraError, SettingsError
-from sranogan_edge.feeds import open as feeds
-from sranogan_edge.feeds.files import FilesFeed
-from sranogan_edge.feeds.open import is_feed_uri, open_feed
+from sranogan_edge.errors import FeedError, SettingsError
+from sranogan_edge.feeds.kinds import feed_kind, feed_of, is_feed_uri
 
 
 @pytest.mark.parametrize(
@@ -38,7 +34,7 @@ from sranogan_edge.feeds.open import is_feed_uri, open_feed
 )
 def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
     """The scheme decides; without one, the suffix does."""
-    assert feeds.feed_kind(uri) == kind
+    assert feed_kind(uri) == kind
     assert is_feed_uri(uri) == (kind != "files")
 
 
@@ -59,7 +55,7 @@ def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
 def test_what_cannot_be_opened_says_how_it_is_written(uri: str, said: str) -> None:
     """An unknown scheme names those that there are; an empty rest shows an example."""
     with pytest.raises(SettingsError) as refused:
-        open_feed(uri)
+        feed_of(uri).open()
     assert said in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -67,19 +63,19 @@ def test_what_cannot_be_opened_says_how_it_is_written(uri: str, said: str) -> No
 def test_a_file_that_looks_like_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a file where it exists, and with ./ before it in any case."""
     monkeypatch.chdir(tmp_path)
-    assert feeds.feed_kind("./day2:b.png") == "files"
+    assert feed_kind("./day2:b.png") == "files"
     (tmp_path / "day2:b.png").touch()
-    assert feeds.feed_kind("day2:b.png") == "files"
+    assert feed_kind("day2:b.png") == "files"
     (tmp_path / "day3:films").mkdir()
     (tmp_path / "day4:films").symlink_to("nowhere")
-    assert feeds.feed_kind("day3:films") == feeds.feed_kind("day4:films") == "files"
+    assert feed_kind("day3:films") == feed_kind("day4:films") == "files"
 
 
 @pytest.mark.parametrize("name", ["2026-01-01T10:30:00.mp4", "cam:1.mp4", "scan-10:30.png", "/no/x:y.png"])
 def test_a_name_with_a_colon_is_a_file_s(name: str) -> None:
     """Where it is not there, the error talks of a file and not of addresses."""
     with pytest.raises(FeedError, match=r"no such (video )?file") as refused:
-        open_feed(name)
+        feed_of(name).open()
     assert "scheme" not in str(refused.value)
 
 
@@ -91,33 +87,9 @@ def test_a_video_with_a_colon_in_its_name(tmp_path: Path, monkeypatch: pytest.Mo
     video.write(np.full((48, 64, 3), 99, np.uint8))
     video.release()
     Path("plain.avi").rename(name)
-    [arrival] = open_feed(name)
+    [arrival] = feed_of(name).open()
     assert arrival.frame is not None
     assert arrival.frame.pixels.shape[:2] == (48, 64)
-
-
-def test_a_missing_package_names_its_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An extra that is not installed is no traceback."""
-
-    def absent(rest: str) -> None:
-        raise ModuleNotFoundError("No module named 'pynetdicom'", name="pynetdicom")
-
-    monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(open_dicom=absent))
-    with pytest.raises(MissingExtraError, match=r'pip install "\./edge\[dicom\]"'):
-        open_feed("dicom:11112")
-
-
-def test_a_feed_of_a_later_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kind whose module is not in this version says so."""
-    monkeypatch.setitem(feeds._KINDS, "gst", feeds._Kind("not_there:open_it", "gst:X"))
-    with pytest.raises(FeedError, match="no such feed yet"):
-        open_feed("gst:x")
-
-
-def test_an_option_that_the_feed_does_not_know(tmp_path: Path) -> None:
-    """It is a mistake in the settings, not a traceback."""
-    with pytest.raises(SettingsError, match="no such option"):
-        open_feed(str(tmp_path), fps=3)
 
 
 def test_files_come_in_order_and_once(tmp_path: Path) -> None:
@@ -125,14 +97,16 @@ def test_files_come_in_order_and_once(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for name in ("b.png", "a.jpg", "sub/c.tif", ".hidden.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
-    first, second = (list(open_feed(str(tmp_path))) for _ in range(2))
+    first, second = (list(feed_of(str(tmp_path)).open()) for _ in range(2))
     assert [Path(a.frame_source).name for a in first] == ["a.jpg", "b.png", "c.tif"]
     assert [a.sequence for a in first] == [1, 2, 3]
     assert [a.key for a in first] == [a.key for a in second]
     assert len({a.key for a in first}) == 3
-    assert [a.frame_source for a in open_feed(str(tmp_path / "notes.txt"))] == [str(tmp_path / "notes.txt")]
+    assert [a.frame_source for a in feed_of(str(tmp_path / "notes.txt")).open()] == [
+        str(tmp_path / "notes.txt")
+    ]
     with pytest.raises(FeedError, match="no such file"):
-        FilesFeed(tmp_path / "none")
+        feed_of(str(tmp_path / "none")).open()
 
 
 def test_files_without_the_runners_own(tmp_path: Path) -> None:
@@ -140,7 +114,7 @@ def test_files_without_the_runners_own(tmp_path: Path) -> None:
     for name in ("a.png", "out/heat_maps/a.png", "out/b.png", "heat_maps/c.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    feed = open_feed(str(tmp_path), without=[tmp_path / "out" / ".." / "out" / "heat_maps"])
+    feed = feed_of(str(tmp_path)).open([tmp_path / "out" / ".." / "out" / "heat_maps"])
     assert [Path(a.frame_source).name for a in feed] == ["a.png", "c.png", "b.png"]
 
 
@@ -148,7 +122,7 @@ def test_a_closed_feed_ends(tmp_path: Path) -> None:
     """Closing ends it after the file in hand."""
     for name in "abc":
         (tmp_path / f"{name}.png").write_bytes(b"x")
-    feed = open_feed(str(tmp_path))
+    feed = feed_of(str(tmp_path)).open()
     seen = 0
     for seen, _ in enumerate(feed, start=1):  # noqa: B007 - counted, not used
         feed.close()

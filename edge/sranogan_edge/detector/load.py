@@ -13,11 +13,71 @@ from sranogan_edge.detector.budget import largest_within, table_of
 from sranogan_edge.detector.detector import Detector
 from sranogan_edge.detector.judge import Judge, calibrated
 from sranogan_edge.detector.open import open_detector
-from sranogan_edge.settings.tree import CalibrationSettings, DomainSettings, ScoringSettings
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.option import check_options, option
 
-__all__ = ["Loader"]
+__all__ = ["CalibrationSettings", "DomainSettings", "Loader", "ScoringSettings"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """How an image is scored.
+
+    Attributes:
+        backend: what runs the graphs: auto, xnnpack, gpu, tflite-runtime, delegate:PATH, onnx.
+        threads: of the CPU.
+        steps: of the search, one of the bundle's budgets; none takes its default.
+        budget_ms: the most milliseconds that an image may take, in 95 of 100; the largest step budget that
+            keeps to it, measured at start-up, is taken.
+        bundle_key_file: the key that must have signed the bundle: an Ed25519 public key in PEM, or a secret;
+            none takes any.
+    """
+
+    backend: str = "auto"
+    threads: int = option(1, least=1)
+    steps: int | None = option(None, least=0)
+    budget_ms: float | None = option(None, least=0)
+    bundle_key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.budget_ms is not None:
+            raise SettingsError(
+                "steps and budget_ms both choose the number of search steps; give one of them"
+            )
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """This site's calibration, which replaces the bundle's p-values and threshold.
+
+    Attributes:
+        file: what sranogan-calibrate wrote; none takes the bundle's own, and does not watch for drift.
+        key_file: the key that must have signed it: an Ed25519 public key in PEM, or a secret; none takes any.
+    """
+
+    file: Path | None = None
+    key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.key_file and not self.file:
+            raise SettingsError("key_file verifies a calibration, and no file is named; name both or none")
+
+
+@dataclass(frozen=True)
+class DomainSettings:
+    """What is answered "not like the training data": by the calibration's normals, else by the bundle's own.
+
+    Attributes:
+        rate: share of normals that may be answered so.
+    """
+
+    rate: float = option(0.01, above=0, below=1)
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 @dataclass(frozen=True)

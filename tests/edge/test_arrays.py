@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from sranogan_edge.bundle.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 
 ARRAYS = {
     "grey": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -15,9 +15,8 @@ from rich.console import Console
 
 from sranogan_edge import __version__
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
-from sranogan_edge.image.image_list import PassedOver, told_counts
 
-__all__ = ["Version", "leave_with", "main", "run", "say", "shown", "tell_passed_over", "terminal"]
+__all__ = ["Version", "counted", "leave_with", "main", "run", "say", "shown", "terminal"]
 
 DISTRIBUTIONS = ("sranogan-edge", "keras-sranogan", "sranogan-export")
 
@@ -188,17 +187,15 @@ def terminal(*, stderr: bool = False) -> Console:
     return _Terminal(stderr=stderr, markup=False, emoji=False)
 
 
-def say(message: str) -> None:
-    """Print ``message`` for people, beside the results."""
-    terminal(stderr=True).print(shown(message), soft_wrap=True)
+def say(*messages: str) -> None:
+    """Print ``messages`` for people, beside the results."""
+    for message in messages:
+        terminal(stderr=True).print(shown(message), soft_wrap=True)
 
 
-def tell_passed_over(passed_over: Sequence[PassedOver], *, verbose: bool) -> None:
-    """Say how much was passed over, and with ``verbose`` what, and why."""
-    if counts := told_counts(passed_over):
-        say(counts if verbose else f"{counts} (--verbose names them)")
-    for one in passed_over if verbose else ():
-        say(f"passed over: {one}")
+def counted(number: int, noun: str) -> str:
+    """``1 thread``, ``2 threads``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def shown(text: str) -> str:
