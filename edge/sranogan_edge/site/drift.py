@@ -85,7 +85,7 @@ def few_images(site: SiteCalibration) -> str:
         return ""
     return (
         f"drift: {count} images find little. A shift by one standard deviation is found at once in "
-        "40, 63 and 86 of 100 cases by 20, 30 and 50 images, in 98 by 100, and more rarely where images that "
+        "40, 66 and 89 of 100 cases by 20, 30 and 50 images, in 98 by 100, and more rarely where images that "
         "follow each other are alike"
     )
 

@@ -64,6 +64,13 @@ def test_few_normals_are_called_so(tails: str, count: int) -> None:
     assert called_foreign(tails, count) <= 0.01
 
 
+@pytest.mark.parametrize("count", [20, 30, 50, 100])
+def test_what_is_not_promised(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tails as heavy as Student's t with 3 degrees: more than 1 % of normals, and not 2 %."""
+    monkeypatch.setitem(TAILS, "heavy", lambda rng, size: rng.standard_t(3, size))
+    assert 0.01 < called_foreign("heavy", count) < 0.02
+
+
 def test_copies_do_not_count() -> None:
     """Fifty normals in five copies each are fifty: they keep the rate, with the allowances of fifty."""
     assert called_foreign("exponential", 50, copies=5) <= 0.01

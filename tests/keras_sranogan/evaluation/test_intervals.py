@@ -45,6 +45,12 @@ def test_coverage_with_several_images_of_a_patient() -> None:
     assert 0.92 <= covered(0.85, 1.0, 200, 20, seed=1) <= 0.99
 
 
+@pytest.mark.parametrize(("spread", "held"), [(1.0, 0.91), (3.0, 0.86)])
+def test_what_is_not_promised(spread: float, held: float) -> None:
+    """At a very high AUROC, ten images each of twenty patients a class: held so often, and no more often."""
+    assert covered(0.97, spread, 200, 20, seed=1) == pytest.approx(held, abs=0.03)
+
+
 def test_patients_widen_an_interval_and_single_images_do_not() -> None:
     """Copies of the same images under one patient are worth no more than the images once."""
     rng = np.random.default_rng(2)
