@@ -19,6 +19,7 @@ Optimiser = Literal["adam", "momentum"]
 SearchKind = Literal["gradient", "learned", "encoder"]
 Anomalies = Literal["opacities", "defects", "spots", "mixture"]
 Sees = Literal["search", "image"]
+HeadStart = Literal["drawn", "random"]
 PresetName = Literal["demo", "standard", "paper"]
 
 SEARCH_SIDES_PX = (16, 32, 64, 128, 256)
@@ -146,6 +147,7 @@ class HeadSettings:
 
     anomalies: Anomalies = "spots"
     sees: Sees = "image"  # as it is judged, or as small as the search has it
+    start: HeadStart = "drawn"  # weights learned on drawn images, or random ones
     width: int = 32
     steps: int = 1500
     pairs: int = 32  # normals a step, each with an anomalous twin
@@ -156,6 +158,7 @@ class HeadSettings:
     def __post_init__(self) -> None:
         check_choice("--anomalies", self.anomalies, get_args(Anomalies))
         check_choice("sees", self.sees, get_args(Sees))
+        check_choice("start", self.start, get_args(HeadStart))
 
 
 @dataclass(frozen=True)
@@ -237,8 +240,8 @@ class TrainSettings:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
         """Rebuild from :meth:`to_dict`; raises SettingsError for a name that is not a setting."""
-        if isinstance(values.get("head"), dict):  # heads saw the search's image when runs did not say so
-            values = {**values, "head": {"sees": "search", **values["head"]}}
+        if isinstance(values.get("head"), dict):  # as heads were when runs did not say so
+            values = {**values, "head": {"sees": "search", "start": "random", **values["head"]}}
         return _from_dict(cls, values)
 
 

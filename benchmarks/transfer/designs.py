@@ -7,7 +7,9 @@ from typing import Any
 
 from keras_sranogan.settings import HeadSettings, TrainSettings, check_choice, preset
 
-SHORT = HeadSettings(steps=700, pairs=16)  # of the fast lane: a quarter of the images that a whole run sees
+SHORT = HeadSettings(
+    steps=700, pairs=16, start="random"
+)  # of the fast lane: a quarter of the images that a whole run sees
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,13 @@ DESIGNS = {
     "defects-128": Design("defects, 128 px", {"anomalies": "defects", "sees": "image"}),
     "spots-128": Design("bright and dark spots, 128 px", {"anomalies": "spots", "sees": "image"}),
     "mixture-128": Design("mixture, 128 px", {"anomalies": "mixture", "sees": "image"}),
+    "spots-drawn": Design(
+        "spots, 128 px, from drawn images", {"anomalies": "spots", "sees": "image", "start": "drawn"}
+    ),
 }
 
 
-PRODUCT = "spots-128"  # what the presets train
+PRODUCT = "spots-drawn"  # what the presets train
 
 
 def design(name: str) -> Design:

@@ -13,7 +13,8 @@ from sklearn.decomposition import PCA
 
 from keras_sranogan.detector.fit import fit_gaussian
 from keras_sranogan.detector.normals import from_bytes
-from keras_sranogan.head.network import build_head
+from keras_sranogan.head.settle import settle
+from keras_sranogan.head.start import new_heads
 from keras_sranogan.head.train import head_stage
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.image.preprocess import downscale, enhance
@@ -34,13 +35,13 @@ def train_head(fit: Bytes, settings: TrainSettings) -> keras.Model:
     side = settings.head_side
     images = np.stack([downscale(one, side) for one in from_bytes(fit)])
     keras.utils.set_random_seed(settings.seed * 101 + 5)
-    head, averaged = build_head(side, settings.head, settings.precision), build_head(side, settings.head)
-    averaged.set_weights(head.get_weights())
+    head, averaged = new_heads(side, settings.head, settings.precision)
     stage = head_stage(head, averaged, images, settings)
     for number in range(stage.steps):
         said = stage.step(tf.constant(number, tf.int64))
         if (number + 1) % 100 == 0:
             print(f"  head {number + 1} of {stage.steps}: {float(said['image']):.3f}", flush=True)
+    settle(averaged, images, settings)
     return averaged
 
 

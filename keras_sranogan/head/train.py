@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from keras_sranogan.detector.reconstruct import downscale_all
 from keras_sranogan.head.anomalies import MARKED, paste
-from keras_sranogan.head.network import build_head, head_inputs
+from keras_sranogan.head.network import head_inputs
 from keras_sranogan.head.nuisance import nuisance
 from keras_sranogan.head.settle import settle
+from keras_sranogan.head.start import new_heads
 from keras_sranogan.html import pictures
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training.stage import Stage, Step, draw_batch, step_seed, update
@@ -104,8 +105,7 @@ def train_head(work: Training) -> None:
     side, settings = work.settings.head_side, work.settings.head
     images = downscale_all(work.fit.x, side)
     work.seeded(5)
-    head, averaged = build_head(side, settings, work.dtype), build_head(side, settings)
-    averaged.set_weights(head.get_weights())
+    head, averaged = new_heads(side, settings, work.dtype)
 
     def show(folder: Path) -> None:
         seeds = tf.unstack(tf.random.split(tf.constant([work.settings.seed, 0], tf.int64), 2))
