@@ -301,7 +301,7 @@ def preset(
             search=SearchSettings(steps=2),
             refiner=RefinerSettings(filters=16, steps=100),
             srgan=SrganSettings(filters=16, blocks=2, discriminator_width=12, steps=120),
-            head=HeadSettings(sees="search", steps=450),  # more steps in the time
+            head=HeadSettings(steps=150, pairs=16, learning_rate=1e-3),  # its start knows most already
             corrector=CorrectorSettings(steps=0),  # the learned search is not shown
             detector=DetectorSettings(jitter_copies=2),
         )

@@ -1,11 +1,11 @@
-r"""What labels would give: the head taught the lesions of drawn chests, beside a demo that knows normals alone.
+r"""What labels would give: the head taught the drawn chests' lesions themselves.
 
 ::
 
     python -m benchmarks.detection.ceiling --out benchmarks/results/phantom_ceiling.json
 
-Each film with a lesion is shown beside its healthy twin. What knows normals alone is not to be expected to do better in as
-many steps; the figure says how hard the drawn lesions are, and nothing about this project's detector.
+Each film with a lesion is shown beside its healthy twin. What knows normals alone is not to be expected to do
+better in as many steps; the figure says how hard the drawn lesions are, nothing of this project's detector.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import numpy as np
 import tensorflow as tf
 import typer
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from keras_sranogan.data.phantom import LESIONS, render_abnormal, render_normal
-from keras_sranogan.evaluation.metrics import auroc
 from keras_sranogan.head.network import build_head, head_inputs
 from keras_sranogan.head.nuisance import pose
 from keras_sranogan.head.train import OneCycle
@@ -95,7 +95,7 @@ def judge(head: keras.Model, pairs: Bytes, first: int) -> dict[str, float]:
 
     def figure(scores: NDArray[np.float32]) -> float:
         truth = np.repeat([False, True], [len(healthy), len(scores)])
-        return round(auroc(np.concatenate([healthy, scores]), truth), 3)
+        return round(float(roc_auc_score(truth, np.concatenate([healthy, scores]))), 3)
 
     return {"all": figure(ill), **{name: figure(ill[lesion == name]) for name in LESIONS}}
 

@@ -28,7 +28,7 @@ SHOWN_STEPS = 250
 
 
 def draw(number: int) -> NDArray[np.uint8]:
-    """Return the normal of this number, ``(SIDE, SIDE, 1)``: first the chests, then surfaces of each kind in turn."""
+    """Return the normal of this number, ``(SIDE, SIDE, 1)``: chests, then surfaces of each kind in turn."""
     if number < CHESTS:
         image = render_normal(SEED, number, DRAWN_AT)
     else:

@@ -91,7 +91,7 @@ def demo(
         from keras_sranogan.settings import preset
         from keras_sranogan.startup import start_tensorflow
 
-        settings = preset("demo", anomalies="defects")
+        settings = preset("demo", anomalies="mixture")
         with Terminal() as progress:
             progress.plan({STARTING: 6.0, **training_forecast(settings, NORMALS), **AFTERWARDS_S})
             progress.start(STARTING, 1)

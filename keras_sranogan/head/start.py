@@ -1,7 +1,7 @@
 """Where a head's training starts: weights learned on drawn chests and surfaces, or random ones.
 
-``drawn.npz`` was made by ``python -m benchmarks.transfer start`` from phantoms and self-made anomalies alone: no
-picture of a patient or a product, and none of the phantoms' own lesions and defects.
+``drawn.npz`` was made by ``python -m benchmarks.transfer start`` from phantoms and self-made anomalies
+alone: no picture of a patient or a product, and none of the phantoms' own lesions and defects.
 """
 
 from __future__ import annotations

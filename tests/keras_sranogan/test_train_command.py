@@ -167,7 +167,7 @@ def test_what_is_passed_over_is_told_and_what_is_unreadable_is_skipped(
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
     """A folder that a run of the demo preset at seed 0 was begun in."""
-    settings = preset("demo", anomalies="defects")
+    settings = preset("demo", anomalies="mixture")
     settings = TrainSettings.from_dict({**settings.to_dict(), "precision": "float32"})
     run = Run.create(tmp_path / "begun", settings, resume=False)
     run.begin(settings, {"data": "x", "normals_to_train": 48, "normals_held_out": 12, "started": "now"})

@@ -76,7 +76,7 @@ class PhantomSource:
         self.options = options or PhantomOptions()
         self.family = family
         self._kept: dict[str, Frame] = {}
-        self.anomalies: Anomalies = "defects"  # its chests too: air and devices are among the lesions
+        self.anomalies: Anomalies = "mixture"  # its chests too: air and devices are among the lesions
         self.name = "phantom" if family == "chest" else f"phantom:{family}"
 
     @classmethod
