@@ -22,17 +22,8 @@ from sranogan_edge.feeds.dicom_receiver import DicomReceiver
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.image.dicom_pixels import DX, decode_dicom
-from tests.support.dicom_peer import (
-    CT,
-    IMAGE,
-    Make,
-    Shelf,
-    associate,
-    receiving,
-    request_association,
-    send,
-    until,
-)
+from tests.support.dicom_archive import until
+from tests.support.dicom_peer import CT, IMAGE, Make, Shelf, associate, receiving, request_association, send
 
 pytest.importorskip("pynetdicom", reason="the extra dicom is not installed")
 
