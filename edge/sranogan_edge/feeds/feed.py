@@ -140,10 +140,6 @@ class FeedSettings(Place):
 class FilmFeedSettings(FilmOptions, FeedSettings):
     """A feed of films. What is not asked for has a result that says so, no score: docs/guide/feeds.md."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        FeedSettings.__post_init__(self)
-
     @property
     def films(self) -> FilmOptions:
         """Which films are scored."""
