@@ -71,9 +71,6 @@ class Sink:
             raise ResultsError("the broker is gone")
         self.lines.append(Path(line.file).name)
 
-    def flush(self) -> None:
-        pass
-
     def close(self) -> None:
         self.closed = True
 
