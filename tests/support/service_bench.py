@@ -88,7 +88,7 @@ class Camera:
         for number in range(1, self.frames + 1):
             pixels = np.full((20, 20), number, np.uint8)
             frame = Frame(pixels, 8, Photometric.MONOCHROME2, source=f"frame {number}")
-            yield Arrival(f"frame {number}", 0.0, number, frame=frame, identity={"camera": "0"})
+            yield Arrival(f"frame {number}", 0.0, frame=frame, identity={"camera": "0"})
         if self.then:
             raise self.then
 
