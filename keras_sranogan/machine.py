@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import time
-from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
+
+from sranogan_edge.device import read_device
+from sranogan_edge.extras import installed
 
 PACKAGES = ("keras-sranogan", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
 
 def machine() -> dict[str, str]:
     """Describe this machine and the installed versions."""
-    cpu = next(
-        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
-        platform.processor(),
-    )
-    versions = {name: version(name) for name in PACKAGES}
-    return {"cpu": cpu, "python": sys.version.split()[0], "system": platform.platform(), **versions}
-
-
-def _cpuinfo() -> Sequence[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
+    found = read_device()
+    return {"cpu": found.cpu, "python": found.python, "system": found.system, **installed(PACKAGES)}
 
 
 def circumstances(data: str, split: str, seed: int) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.pages.file_list import BEGIN, END, PAGE, ROOT, file_list
+from benchmarks.pages.file_list import PAGE, ROOT, file_list
+from benchmarks.pages.marked import with_part
 
 
 def test_the_page_is_up_to_date() -> None:
     """The list between the markers is what the command makes of the tree."""
     text = PAGE.read_text(encoding="utf-8")
-    assert text.split(BEGIN)[1].split(END)[0] == file_list(ROOT)
+    assert with_part(text, "files", file_list(ROOT)) == text
 
 
 def test_every_module_says_what_it_is() -> None:

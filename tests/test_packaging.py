@@ -202,9 +202,7 @@ def test_every_command_tells_its_version(name: str) -> None:
 
 def test_distributions_of_two_versions_refuse_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command says which distribution is of another version, and what to do."""
-    monkeypatch.setattr(
-        cli_common, "version", lambda name: "9.9.9" if name == "keras-sranogan" else __version__
-    )
+    monkeypatch.setattr(cli_common, "installed", lambda _names: {"keras-sranogan": "9.9.9"})
     with pytest.raises(SettingsError, match=r"keras-sranogan 9\.9\.9\. All must be of one version"):
         cli_common._check_versions()
 

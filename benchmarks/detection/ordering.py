@@ -5,7 +5,7 @@ r"""Does plain AnoGAN put normals above pneumonia, as its successor's paper says
     python benchmarks/detection/ordering.py ../shared/data/chest_xray BUNDLE.sranogan --split val \
         --extra covid=../shared/data/covid/COVID-19 \
         --work /tmp/ordering --out benchmarks/results/ordering.json
-    python benchmarks/pages/ordering_page.py
+    python -m benchmarks.pages.ordering_page
 
 Trains a DCGAN on all normals of the train split, raw intensities and no encoder, and searches z from a
 random start on the paper's loss; the bundle scores the same images. It can be run again after an

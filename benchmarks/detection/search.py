@@ -4,7 +4,7 @@ r"""Search, recipe and number of steps: what each does to detection, to the loss
 
     python benchmarks/detection/search.py RUN ../shared/data/chest_xray --split val --work /tmp/search \
         --out benchmarks/results/search.json
-    python benchmarks/pages/search_page.py
+    python -m benchmarks.pages.search_page
 
 Exports the run once per search and recipe, each with several step budgets, and scores the split with every
 one on the edge runner. Bundles in ``--work`` are used again. All are timed in turn, image by image, so that

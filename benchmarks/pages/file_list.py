@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from benchmarks.pages.marked import Check, write_part
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
-BEGIN, END = "<!-- files:begin -->\n", "<!-- files:end -->"
 PACKAGES = ("edge/sranogan_edge", "keras_sranogan", "export/sranogan_export", "benchmarks")
 
 
@@ -43,16 +43,9 @@ def file_list(root: Path) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
-def main(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where it differs.")] = False,
-) -> None:
+def main(check: Check = False) -> None:
     """Bring the page up to date."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    new = before + BEGIN + file_list(ROOT) + END + rest.split(END)[1]
-    if check:
-        raise typer.Exit(int(new != text))
-    PAGE.write_text(new, encoding="utf-8")
+    write_part(PAGE, "files", file_list(ROOT), check=check)
 
 
 if __name__ == "__main__":

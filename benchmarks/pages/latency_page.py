@@ -14,18 +14,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from textwrap import fill
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import typer
 from rich.console import Console
 
+from benchmarks.pages.marked import Check, with_part
 from sranogan_edge.bench.table import print_report
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "chest_xray_latency_seed0.json"
 EXAMPLE = ROOT / "benchmarks" / "results" / "devices" / "x86_64_2_cores.json"
 PAGE = ROOT / "docs" / "method" / "bench.md"
-MARKS = "<!-- {name}:begin -->\n", "<!-- {name}:end -->"
 NOT_YET = "Not yet measured on this tree.\n"
 
 HEAD = (
@@ -112,16 +112,12 @@ def example(figures: Mapping[str, Any]) -> str:
 def page(text: str) -> str:
     """Return the page's ``text`` with the figures of the results that are there."""
     for name, file, written in (("example", EXAMPLE, example), ("latency", RESULT, table)):
-        begin, end = (mark.format(name=name) for mark in MARKS)
-        before, rest = text.split(begin)
         inside = written(json.loads(file.read_text())) if file.exists() else NOT_YET
-        text = before + begin + inside + end + rest.split(end)[1]
+        text = with_part(text, name, inside)
     return text
 
 
-def main(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where it differs.")] = False,
-) -> None:
+def main(check: Check = False) -> None:
     """Bring the page up to date."""
     text = PAGE.read_text()
     if check:

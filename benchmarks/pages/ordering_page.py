@@ -2,8 +2,8 @@
 
 ::
 
-    python benchmarks/pages/ordering_page.py            # write
-    python benchmarks/pages/ordering_page.py --check    # exit code 1 where the tables differ from the result
+    python -m benchmarks.pages.ordering_page            # write
+    python -m benchmarks.pages.ordering_page --check    # exit code 1 where the tables differ from the result
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from matplotlib.ticker import StrMethodFormatter
 
+from benchmarks.pages.marked import Check, write_part
 from keras_sranogan.evaluation.plots import CLASS_COLOURS
 from keras_sranogan.html.figure import new_figure, png_bytes
 
@@ -23,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "ordering.json"
 PAGE = ROOT / "docs" / "method" / "ordering.md"
 PICTURE = ROOT / "docs" / "images" / "ordering.png"
-BEGIN, END = "<!-- table:begin -->\n", "<!-- table:end -->"
 
 METHODS = {
     "anogan_residual": ("plain AnoGAN, sum \\|x - G(z)\\|", ",.0f"),
@@ -124,16 +124,10 @@ def _box(label: str, summary: Mapping[str, float], whiskers: list[float]) -> dic
     return {"label": label, **box, "whislo": whiskers[0], "whishi": whiskers[1]}
 
 
-def main(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where it differs.")] = False,
-) -> None:
+def main(check: Check = False) -> None:
     """Bring the page up to date."""
-    text, result = PAGE.read_text(), json.loads(RESULT.read_text())
-    before, rest = text.split(BEGIN)
-    new = before + BEGIN + table(result) + END + rest.split(END)[1]
-    if check:
-        raise typer.Exit(int(new != text))
-    PAGE.write_text(new)
+    result = json.loads(RESULT.read_text())
+    write_part(PAGE, "table", table(result), check=check)
     PICTURE.write_bytes(draw(result))
 
 

@@ -2,8 +2,8 @@
 
 ::
 
-    python benchmarks/pages/search_page.py            # write
-    python benchmarks/pages/search_page.py --check    # exit code 1 where the table differs from the result
+    python -m benchmarks.pages.search_page            # write
+    python -m benchmarks.pages.search_page --check    # exit code 1 where the table differs from the result
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+
+from benchmarks.pages.marked import Check, write_part
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "search.json"
 PAGE = ROOT / "docs" / "method" / "search.md"
-BEGIN, END = "<!-- table:begin -->\n", "<!-- table:end -->"
 FLOAT = "float32"
 
 
@@ -47,16 +48,9 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where it differs.")] = False,
-) -> None:
+def main(check: Check = False) -> None:
     """Bring the page up to date."""
-    text, result = PAGE.read_text(), json.loads(RESULT.read_text())
-    before, rest = text.split(BEGIN)
-    new = before + BEGIN + table(result) + END + rest.split(END)[1]
-    if check:
-        raise typer.Exit(int(new != text))
-    PAGE.write_text(new)
+    write_part(PAGE, "table", table(json.loads(RESULT.read_text())), check=check)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,6 @@ class Stopwatch:
         read_at = self.read_at.pop(line.file)
         self.results.append(Timed(number, read_at, time.time(), line.milliseconds.get("total", 0.0)))
 
-    def flush(self) -> None:
-        """Nothing is kept back."""
-
     def close(self) -> None:
         """Close the feed."""
         self.feed.close()

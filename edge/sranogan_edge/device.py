@@ -13,8 +13,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from sranogan_edge.extras import installed
 
 PACKAGES = (
     "sranogan-edge",
@@ -107,7 +108,7 @@ def read_device(root: Path = Path("/")) -> DeviceFacts:
         temperatures=temperatures(root),
         load=load_average(root),
         python=sys.version.split()[0],
-        versions=_versions(),
+        versions=installed(PACKAGES),
     )
 
 
@@ -199,16 +200,6 @@ def _memory_mib(meminfo: str) -> int | None:
 def _distribution(release: str) -> str | None:
     found = re.search(r'^PRETTY_NAME="?([^"\n]+)', release, re.MULTILINE)
     return found.group(1) if found else None
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What to run where an optional package is missing.
+"""Which packages are installed, and what to run where an optional one is missing.
 
 The distributions are on no package index, and nobody has registered their names there: ``pip install NAME``
 would run a stranger's code. So a message names a clone or a wheel, never the bare name.
@@ -6,17 +6,27 @@ would run a stranger's code. So a message names a clone or a wheel, never the ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from sranogan_edge import __version__
 from sranogan_edge.errors import MissingExtraError, SranoganError
 
-__all__ = ["how_to_install", "missing_extra", "needs_extra"]
+__all__ = ["how_to_install", "installed", "missing_extra", "needs_extra"]
 
 Folder = Literal["edge", "export"]
 _DISTRIBUTIONS = {"edge": "sranogan_edge", "export": "sranogan_export"}
+
+
+def installed(distributions: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those that are installed."""
+    found = {}
+    for name in distributions:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def how_to_install(*extras: str, folder: Folder = "edge") -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import Field, field, fields
-from typing import Any
+from typing import Any, cast
 
 from sranogan_edge.errors import SettingsError
 
-__all__ = ["bounds_of", "check_options", "is_secret", "option"]
+__all__ = ["Options", "bounds_of", "is_secret", "option"]
 
 _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
     "above": operator.gt,
@@ -18,6 +18,18 @@ _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
     "most": operator.le,
 }
 _UNITS = {"s": " seconds", "ms": " milliseconds", "bytes": " bytes"}
+
+
+class Options:
+    """Base of a dataclass of options: one whose number is out of its bounds is refused with SettingsError."""
+
+    def __post_init__(self) -> None:
+        for one in fields(cast(Any, self)):
+            value = getattr(self, one.name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            for name, bound in one.metadata.get("bounds", {}).items():
+                if not all(number is None or _HOLDS[name](number, bound) for number in numbers):
+                    raise SettingsError(f"{one.name} must be {bounds_of(one)}; received {value!r}")
 
 
 def option(default: Any, *, secret: bool = False, **bounds: float) -> Any:
@@ -52,13 +64,3 @@ def bounds_of(one: Field[Any]) -> str:
         case {"least": low}:
             return f"{low} or more{unit}"
     return ""
-
-
-def check_options(options: Any) -> None:
-    """Raise SettingsError where a number of the dataclass ``options`` lies out of its bounds."""
-    for one in fields(options):
-        value = getattr(options, one.name)
-        numbers = value if isinstance(value, tuple) else (value,)
-        for name, bound in one.metadata.get("bounds", {}).items():
-            if not all(number is None or _HOLDS[name](number, bound) for number in numbers):
-                raise SettingsError(f"{one.name} must be {bounds_of(one)}; received {value!r}")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.option import check_options
+from sranogan_edge.option import Options
 from sranogan_edge.redact import without_password
 
 __all__ = ["Place", "repeated"]
 
 
 @dataclass(frozen=True)
-class Place(ABC):
+class Place(Options, ABC):
     """A feed or a sink, as the settings name it.
 
     Attributes:
@@ -23,9 +23,6 @@ class Place(ABC):
 
     once = True  # only one may have this URI
     uri: str
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
     def __str__(self) -> str:
         return without_password(self.uri)

@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, NoReturn, TextIO
 
 import typer
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from sranogan_edge import __version__
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
+from sranogan_edge.extras import installed
 
 __all__ = ["Version", "counted", "leave_with", "main", "run", "say", "shown", "terminal"]
 
@@ -159,12 +159,7 @@ def _lost_folder() -> bool:
 
 def _check_versions() -> None:
     """Refuse to work with distributions of several versions: a bundle's contract is one version's."""
-    found = {}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue  # a device has the edge alone
+    found = installed(DISTRIBUTIONS)  # a device has the edge alone
     others = {name: one for name, one in found.items() if one != __version__}
     if others:
         listed = ", ".join(f"{name} {one}" for name, one in others.items())

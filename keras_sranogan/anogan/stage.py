@@ -74,7 +74,8 @@ def searched(work: Training, x_low: Images, what: str) -> Images:
     """Return g(x) of low-resolution images."""
     parts = _trained_gan(work, "averaged", "discriminator", "encoder")
     features = feature_extractor(parts.discriminator, work.settings.anogan.feature_block)
-    corrector = _trained_corrector(work) if work.settings.search.kind == "learned" else None
+    learned = work.settings.search.kind == "learned"
+    corrector = work.run.load_into(_corrector(work), "corrector") if learned else None
     search = LatentSearch(parts.averaged, features, parts.encoder, work.settings.search, corrector)
     work.progress.start(f"searching {what}", len(x_low))
     found = []
@@ -86,10 +87,6 @@ def searched(work: Training, x_low: Images, what: str) -> Images:
 
 def _corrector(work: Training) -> keras.Model:
     return build_corrector(work.settings.search_size, work.settings.anogan)
-
-
-def _trained_corrector(work: Training) -> keras.Model:
-    return work.run.load_into(_corrector(work), "corrector")
 
 
 def train_corrector(work: Training) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,9 @@ class FileSource:
         self.name = root.resolve().name
         self.root = root
         self.told = tuple(told)
-        self._splits = {split: sorted(splits[split], key=_key) for split in SPLITS if splits.get(split)}
+        self._splits = {
+            split: sorted(splits[split], key=attrgetter("key")) for split in SPLITS if splits.get(split)
+        }
         self._max_pixels, self._missing = max_pixels, missing
         self.passed_over = passed_over_below(root)
         self._unreadable = {
@@ -80,7 +83,3 @@ class FileSource:
     def mask(self, item: Item) -> NDArray[np.bool_] | None:
         """None: these folders mark nothing."""
         return None
-
-
-def _key(item: Item) -> str:
-    return item.key

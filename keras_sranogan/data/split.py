@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 
 from keras_sranogan.data.item import Item
 from sranogan_edge.errors import DataError, SettingsError
@@ -24,25 +25,19 @@ def split_by_group(items: Iterable[Item], share: float, seed: int) -> tuple[list
     """
     if not 0 < share < 1:
         raise SettingsError(f"The share to hold back must be above 0 and below 1. Received: {share!r}.")
-    groups: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        groups[item.group].append(item)
-    if len(groups) < 2:
-        count = sum(map(len, groups.values()))
+    ordered = sorted(items, key=attrgetter("key"))
+    sizes = Counter(item.group for item in ordered)
+    if len(sizes) < 2:
         raise DataError(
-            f"{count} image(s) of {len(groups)} group(s) (patient or part) cannot be split in two. "
+            f"{len(ordered)} image(s) of {len(sizes)} group(s) (patient or part) cannot be split in two. "
             "Add images of other patients, or correct the column patient of index.csv."
         )
-    names = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-    held = _choose(names, {name: len(members) for name, members in groups.items()}, share)
-    parts = [
-        sorted((item for name in names if (name in held) is side for item in groups[name]), key=_key)
-        for side in (False, True)
-    ]
-    return parts[0], parts[1]
+    names = sorted(sizes, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    held = _choose(names, sizes, share)
+    return [one for one in ordered if one.group not in held], [one for one in ordered if one.group in held]
 
 
-def _choose(names: list[str], sizes: dict[str, int], share: float) -> set[str]:
+def _choose(names: list[str], sizes: Mapping[str, int], share: float) -> set[str]:
     """Names whose sizes add up to about ``share`` of all: each is taken where that comes nearer."""
     wanted, count = share * sum(sizes.values()), 0
     held: set[str] = set()
@@ -51,7 +46,3 @@ def _choose(names: list[str], sizes: dict[str, int], share: float) -> set[str]:
             held.add(name)
             count += sizes[name]
     return held or {min(names, key=lambda name: sizes[name])}
-
-
-def _key(item: Item) -> str:
-    return item.key

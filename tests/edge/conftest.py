@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +24,7 @@ from tests.support.disks import file_system
 
 SERVICES = Path(__file__).parents[1] / "services"
 SWIFTSHADER = SERVICES / "swiftshader.sh"
+NOBODY = 65534
 BARE = {"PATH": "/usr/bin:/bin"}  # PYTHONPATH is for the tests' own Python
 
 
@@ -46,6 +48,18 @@ def disk() -> Iterator[Path]:
     """Give a file system of 4 MiB."""
     with file_system("4m") as folder:
         yield folder
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """Give a folder, and be a user for whom files of mode 0 are closed: root may read everything."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        was = os.geteuid()
+        if was == 0:
+            os.chown(folder, NOBODY, -1)
+            os.seteuid(NOBODY)
+        yield Path(folder)
+        os.seteuid(was)
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ def test_the_package_alone_loads_nothing() -> None:
         "sorted(name for name in sys.modules if name.startswith('sranogan_edge')))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[] ['sranogan_edge', 'sranogan_edge.errors']"
+    assert done.stdout.strip() == "[] ['sranogan_edge', 'sranogan_edge.errors', 'sranogan_edge.lazy']"
 
 
 @pytest.mark.parametrize("name", ["Detector", "Verdict", "open_detector", "read_frames"])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydicom
 from pynetdicom import AE, evt
@@ -21,9 +21,13 @@ from sranogan_edge.feeds.dicom import DicomFeed
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.service.delivery import Reader, ResultsLog, SinkReader
 from sranogan_edge.service.loop import Service, ServiceSettings
+from sranogan_edge.sinks.dicom_settings import DicomSinkSettings
 from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.spool import Spool, SpoolLimits
+
+if TYPE_CHECKING:
+    from sranogan_edge.sinks.dicom import DicomSink
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -43,6 +47,12 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
     return condition()
+
+
+def sink_to(port: int, folder: Path, **options: Any) -> DicomSink:
+    """A sink for the archive on this port."""
+    settings = DicomSinkSettings(f"dicom://127.0.0.1:{port}/PACS", **options)
+    return settings.open(SinkContext(folder / "sinks", pictures=folder))
 
 
 class Archive:

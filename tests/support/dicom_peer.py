@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -61,14 +60,6 @@ def send(port: int, data: bytes) -> int | None:
     status = association.send_c_store(pydicom.dcmread(io.BytesIO(data)))
     association.release()
     return status.get("Status")
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether ``condition`` comes true in time."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
 
 
 def request_association(calling: bytes, called: bytes = b"SRANOGAN") -> bytes:

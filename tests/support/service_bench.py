@@ -71,9 +71,6 @@ class Sink:
             raise ResultsError("the broker is gone")
         self.lines.append(Path(line.file).name)
 
-    def flush(self) -> None:
-        pass
-
     def close(self) -> None:
         self.closed = True
 
@@ -91,7 +88,7 @@ class Camera:
         for number in range(1, self.frames + 1):
             pixels = np.full((20, 20), number, np.uint8)
             frame = Frame(pixels, 8, Photometric.MONOCHROME2, source=f"frame {number}")
-            yield Arrival(f"frame {number}", 0.0, number, frame=frame, identity={"camera": "0"})
+            yield Arrival(f"frame {number}", 0.0, frame=frame, identity={"camera": "0"})
         if self.then:
             raise self.then
 

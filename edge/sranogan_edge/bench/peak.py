@@ -45,7 +45,7 @@ def measure_peak(backend: str, threads: int, seconds: float = SECONDS) -> Peak:
     for kind in kinds:
         try:
             found[kind] = max(_reached(chain, kind, backend, threads, seconds) for chain in CHAINS)
-        except BackendError as error:
+        except (BackendError, ImportError) as error:
             found[kind], reason = None, str(error)
     return Peak(found["int8"], found["float32"], memory_bandwidth(), reason)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ Peaks = Mapping[tuple[str, int], Peak]
 Costs = Mapping[tuple[str, int], GraphCost | None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Bench:
-    """All that one call of ``sranogan-bench`` learned.
+    """All that one call of ``sranogan-bench`` learned so far.
 
     Attributes:
         command: as it was called.
@@ -34,7 +34,7 @@ class Bench:
         device: facts before the first measurement.
         measured: in the order of measurement.
         peaks: by backend in use and threads.
-        complete: whether it was not interrupted.
+        complete: whether nothing is left to measure.
     """
 
     command: str
@@ -43,9 +43,9 @@ class Bench:
     bundle: Bundle
     settings: BenchSettings
     device: DeviceFacts
-    measured: Sequence[Measured]
-    peaks: Peaks
-    complete: bool = True
+    measured: list[Measured] = field(default_factory=list)
+    peaks: dict[tuple[str, int], Peak] = field(default_factory=dict)
+    complete: bool = False
 
 
 def report(bench: Bench) -> Report:

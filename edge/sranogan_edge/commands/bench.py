@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sranogan_edge.bench.measure import (
     BenchSettings,
     Configuration,
-    Measured,
     measure_configuration,
     measure_peak,
 )
-from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import Bench, Report, report
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
@@ -38,15 +35,6 @@ here; 2 wrong usage; 130 interrupted (what was measured until then is reported).
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
-@dataclass
-class Found:
-    """What was measured so far."""
-
-    measured: list[Measured] = field(default_factory=list)
-    peaks: dict[tuple[str, int], Peak] = field(default_factory=dict)
-    complete: bool = False
-
-
 def bench_bundle(
     path: Path,
     backends: list[str],
@@ -61,12 +49,12 @@ def bench_bundle(
     if json_file:
         write_figures(json_file, None)  # refused now rather than after minutes
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    command, device, found = shlex.join(["sranogan-bench", *sys.argv[1:]]), read_device(), Found()
+    command = shlex.join(["sranogan-bench", *sys.argv[1:]])
+    found = Bench(command, started, path, bundle, settings, read_device())
     try:
-        measure_all(path, chosen, settings, found)
+        measure_all(chosen, found)
     finally:  # an interruption, too, leaves what was measured
-        facts = (command, started, path, bundle, settings, device)
-        figures = report(Bench(*facts, found.measured, found.peaks, found.complete))
+        figures = report(found)
         print_report(figures)
         if json_file:
             write_figures(json_file, figures)
@@ -90,18 +78,18 @@ def configurations(
     )
 
 
-def measure_all(path: Path, chosen: list[Configuration], settings: BenchSettings, found: Found) -> None:
+def measure_all(chosen: list[Configuration], found: Bench) -> None:
     """Fill ``found``, telling of it on the way."""
     with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as progress:
         for number, configuration in enumerate(chosen, start=1):
             name = escape(shown(f"{number} of {len(chosen)}: {configuration}"))
-            bar = progress.add_task(name, total=settings.repeats)
+            bar = progress.add_task(name, total=found.settings.repeats)
 
             def advance(done: int, bar=bar) -> None:  # type: ignore[no-untyped-def]  # bound here
                 progress.update(bar, completed=done)
 
-            found.measured.append(measure_configuration(path, configuration, settings, advance))
-            advance(settings.repeats)
+            found.measured.append(measure_configuration(found.path, configuration, found.settings, advance))
+            advance(found.settings.repeats)
         used = [(one.samples.backend, one.configuration.threads) for one in found.measured if one.samples]
         pairs = list(dict.fromkeys(used))
         bar = progress.add_task("the machine's peak", total=len(pairs))

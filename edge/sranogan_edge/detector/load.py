@@ -14,7 +14,7 @@ from sranogan_edge.detector.detector import Detector
 from sranogan_edge.detector.judge import Judge, calibrated
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.option import check_options, option
+from sranogan_edge.option import Options, option
 
 __all__ = ["CalibrationSettings", "DomainSettings", "Loader", "ScoringSettings"]
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ScoringSettings:
+class ScoringSettings(Options):
     """How an image is scored.
 
     Attributes:
@@ -46,7 +46,7 @@ class ScoringSettings:
             raise SettingsError(
                 "steps and budget_ms both choose the number of search steps; give one of them"
             )
-        check_options(self)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class CalibrationSettings:
 
 
 @dataclass(frozen=True)
-class DomainSettings:
+class DomainSettings(Options):
     """What is answered "not like the training data": by the calibration's normals, else by the bundle's own.
 
     Attributes:
@@ -75,9 +75,6 @@ class DomainSettings:
     """
 
     rate: float = option(0.01, above=0, below=1)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,6 @@ class DicomFeed:
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield each object, its bytes in a file that is there until the next one is asked for."""
-        sequence = 0
         with tempfile.TemporaryDirectory(prefix="sranogan-dicom-") as folder:
             path = Path(folder) / "object.dcm"
             while not self._closed.is_set():
@@ -110,8 +109,7 @@ class DicomFeed:
                 except OSError as error:  # no Success is sent: the scanner tries again
                     self._health = replace(self._health, state="stalled", message=f"{folder}: {error}")
                     continue
-                sequence += 1
-                arrival = self._arrival(waiting, path, sequence)
+                arrival = self._arrival(waiting, path)
                 waiting.data = b""  # they are in the file
                 yield arrival
 
@@ -121,13 +119,12 @@ class DicomFeed:
         self.receiver.close()
         self._health = replace(self._health, state="closed")
 
-    def _arrival(self, waiting: _Waiting, path: Path, sequence: int) -> Arrival:
+    def _arrival(self, waiting: _Waiting, path: Path) -> Arrival:
         uid = waiting.identity.get("instance_uid", "")
         self._health = FeedHealth("running", waiting.received_at)
         return Arrival(
             frame_source=f"{self.name}/{uid}",
             received_at=waiting.received_at,
-            sequence=sequence,
             path=path,
             identity=waiting.identity,
             acknowledge=waiting.answered.set,

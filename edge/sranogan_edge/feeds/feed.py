@@ -37,7 +37,6 @@ class Arrival:
     Attributes:
         frame_source: what to call it in messages and results (a path, a URI).
         received_at: Unix time in seconds; to be shown, never to order by: clocks jump.
-        sequence: counts the arrivals of this feed from 1.
         path: file with its bytes, for feeds that bring bytes; the spool copies it.
         frame: decoded, for feeds that bring frames (cameras).
         identity: what the sender calls it (``study_uid``, ``series_uid``, ``instance_uid``, ...).
@@ -54,7 +53,6 @@ class Arrival:
 
     frame_source: str
     received_at: float
-    sequence: int
     path: Path | None = None
     frame: Frame | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
@@ -139,10 +137,6 @@ class FeedSettings(Place):
 @dataclass(frozen=True)
 class FilmFeedSettings(FilmOptions, FeedSettings):
     """A feed of films. What is not asked for has a result that says so, no score: docs/guide/feeds.md."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        FeedSettings.__post_init__(self)
 
     @property
     def films(self) -> FilmOptions:

@@ -56,7 +56,6 @@ class FilesFeed:
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield each file once."""
-        sequence = 0
         for file, failure in self._files():
             if self._closed:
                 break
@@ -68,10 +67,9 @@ class FilesFeed:
                     continue
                 except OSError as error:
                     failure = f"{file}: cannot be read ({error.strerror or error}). Check the disk or share."
-            sequence += 1
             now = time.time()
             self.health = FeedHealth("running", last_arrival=now)
-            yield Arrival(str(file), now, sequence, path=file, key=key, failure=failure)
+            yield Arrival(str(file), now, path=file, key=key, failure=failure)
         self.health = FeedHealth("closed", last_arrival=self.health.last_arrival)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.option import check_options, option
+from sranogan_edge.option import Options, option
 
 __all__ = ["StillLimits", "StillWatch"]
 
@@ -23,7 +23,7 @@ Finding = Literal["", "black", "frozen"]
 
 
 @dataclass(frozen=True)
-class StillLimits:
+class StillLimits(Options):
     """When a picture counts as black or frozen.
 
     Attributes:
@@ -42,9 +42,6 @@ class StillLimits:
     black_s: float = option(2.0, above=0)
     frozen_difference: float = option(0.001, least=0, most=1)
     frozen_s: float = option(10.0, above=0)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 class StillWatch:

@@ -124,7 +124,6 @@ class VideoFeed:
         self._last_arrival: float | None = None
         self._opened = 0
         self._given = 0  # by the present decoder
-        self._sequence = 0
         self._shape: tuple[int, ...] = ()
         self._past = VideoCounts()  # of the decoders before
 
@@ -238,14 +237,12 @@ class VideoFeed:
             old, new = (f"{s[1]} x {s[0]}" for s in (self._shape, frame.pixels.shape))
             self._message = f"the picture's size changed from {old} to {new} pixels"
         self._shape = frame.pixels.shape[:2]
-        self._sequence += 1
         if not self._may_drop:
-            return Arrival(name, at, self._sequence, frame=frame)
+            return Arrival(name, at, frame=frame)
         number, counters = int(stated["number"]), process.counters
         return Arrival(
             name,
             at,
-            self._sequence,
             frame=frame,
             outdated=lambda: counters.newest > number,
             leave_out=self._left_out,

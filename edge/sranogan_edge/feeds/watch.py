@@ -99,7 +99,6 @@ class WatchFeed:
         self._passed: dict[PassedOver, float] = {}  # since when, monotonic seconds
         self._told: set[PassedOver] = set()
         self._content: dict[Path, tuple[_Look, bool]] = {}  # whether it begins as DICOM files do
-        self._sequence = 0
         self._taken = 0
         self._begun = False
         self._closed = threading.Event()
@@ -264,10 +263,9 @@ class WatchFeed:
             yield self._arrival(self.folder / inside, file, f"{claim.name}/{inside}", settle)
 
     def _arrival(self, source: Path, file: Path, key: str, settle: Callable[[bool], None]) -> Arrival:
-        self._sequence += 1
         now = time.time()
         self.health = replace(self.health, state="running", last_arrival=now)
-        return Arrival(str(source), now, self._sequence, path=file, key=key, settle=settle, origin=file)
+        return Arrival(str(source), now, path=file, key=key, settle=settle, origin=file)
 
     def _settle(self, claim: Path, inside: Path, scored: bool) -> None:
         """Move a file that has its result; where that fails it stays claimed until the next start."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,26 +22,10 @@ from sranogan_edge.image.dicom_object import read_object
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.image.guard import decoders_to_ourselves
 
-__all__ = ["CR", "DX", "DicomOptions", "decode_dicom", "decode_dicom_file", "read_bounded"]
+__all__ = ["CR", "DX", "DicomOptions", "decode_dicom", "read_bounded"]
 
 CR = "1.2.840.10008.5.1.4.1.1.1"  # Computed Radiography Image Storage
 DX = "1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray Image Storage - For Presentation
-
-
-def decode_dicom_file(path: Path, options: DicomOptions | None = None) -> tuple[Frame, ...]:
-    """Decode one DICOM file: see :func:`decode_dicom`.
-
-    Also raises ``UnreadableImageError`` where ``path`` cannot be read.
-    """
-    options = options or DicomOptions()
-    try:
-        with path.open("rb") as stream:
-            data = read_bounded(stream, str(path), options)
-    except OSError as error:
-        raise UnreadableImageError(
-            f"{path}: cannot be read ({error.strerror or error}). Check the path and its permissions."
-        ) from error
-    return decode_dicom(data, source=str(path), options=options)
 
 
 def decode_dicom(data: bytes, *, source: str, options: DicomOptions | None = None) -> tuple[Frame, ...]:

@@ -11,6 +11,7 @@ from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.orientation import turned_upright
 from sranogan_edge.image.sniff import HEAD_BYTES, is_dicom
+from sranogan_edge.option import Options
 
 __all__ = ["EVERY_FILM", "FilmFields", "FilmOptions", "TakenFilm", "fields_of_file", "listed"]
 
@@ -57,7 +58,7 @@ class TakenFilm:
 
 
 @dataclass(frozen=True)
-class FilmOptions:
+class FilmOptions(Options):
     """Which films of a feed are scored, and how they are held. Case and blanks do not matter.
 
     Attributes:
@@ -80,6 +81,7 @@ class FilmOptions:
     turn_upright: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.take_empty:
             if name not in _FIELDS:
                 raise SettingsError(

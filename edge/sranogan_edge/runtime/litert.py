@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from sranogan_edge.errors import BackendError
-from sranogan_edge.extras import how_to_install
+from sranogan_edge.extras import how_to_install, installed
 from sranogan_edge.runtime.one_signature import only_signature
 from sranogan_edge.runtime.ports import Array, Ported
 
@@ -130,10 +129,7 @@ def _check_taken(interpreter: Any, name: str, delegate: Path) -> None:
 
 
 def _label(runtime: str, with_what: str) -> str:
-    try:
-        return f"{runtime} {version(runtime)} ({with_what})"
-    except PackageNotFoundError:
-        return f"{runtime} ({with_what})"
+    return " ".join((runtime, *installed([runtime]).values(), f"({with_what})"))
 
 
 def backend_name() -> str:

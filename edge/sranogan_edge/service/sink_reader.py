@@ -30,7 +30,7 @@ class SinkReader:
         return health if isinstance(health, SinkHealth) else SinkHealth()
 
     def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
-        """Write and flush one by one; what the sink alone fails at is set apart."""
+        """Write one by one; what the sink alone fails at is set apart."""
         for place, result in enumerate(results):
             if result.number in self._ahead:
                 self._ahead.remove(result.number)
@@ -53,7 +53,6 @@ class SinkReader:
     def _handed(self, result: StoredResult) -> Exception | None:
         try:
             self._write(result)
-            self._sink.flush()
         except Exception as error:  # whatever a sink raises is its own trouble
             return error
         return None

@@ -17,7 +17,7 @@ from sranogan_edge.extras import needs_extra
 from sranogan_edge.feeds.feed import FeedSettings
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
 from sranogan_edge.log import LogSettings
-from sranogan_edge.option import check_options, option
+from sranogan_edge.option import Options, option
 from sranogan_edge.secret import read_secret
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.sink import SinkSettings
@@ -50,9 +50,6 @@ class SpoolSettings(SpoolLimits):
 
     folder: Path | None = None
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
 
 @dataclass(frozen=True)
 class PageSettings:
@@ -82,7 +79,7 @@ class PageSettings:
 
 
 @dataclass(frozen=True)
-class SwapSettings:
+class SwapSettings(Options):
     """A new bundle takes over without a stop.
 
     Attributes:
@@ -92,9 +89,6 @@ class SwapSettings:
 
     every_s: float | None = option(10.0, above=0)
     keep: int = option(2, least=1)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @dataclass(frozen=True)

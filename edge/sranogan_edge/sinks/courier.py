@@ -99,9 +99,6 @@ class Courier:
         self._outbox.put(record["key"], json.dumps(record, allow_nan=False).encode())
         self._wake.set()
 
-    def flush(self) -> None:
-        """Nothing is held in memory: each result is on the disk when it is written."""
-
     def close(self) -> None:
         """Send what can be sent at once; the rest stays in the outbox for the next start."""
         if self._closing.is_set():

@@ -128,9 +128,6 @@ class DicomSink:
             self._outbox.tried_again(message, f"{name}: {reason}" if reason else "")
             _log.info("%s: sent again%s", name, f", in vain: {reason}" if reason else "")
 
-    def flush(self) -> None:
-        """Nothing is held back: each result was answered by the archive when it was written."""
-
     def close(self) -> None:
         """Close the file of what was refused."""
         if not self._closed:

@@ -104,9 +104,6 @@ class JsonlSink:
         except OSError as error:
             raise self._failed(error) from error
 
-    def flush(self) -> None:
-        """Nothing waits: each line is on the disk, or ``sync`` leaves that to the system."""
-
     def close(self) -> None:
         """Have all lines on the disk, without ``sync`` too, and let others in; raises ResultsError."""
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sranogan_edge.files import sync_folder
-from sranogan_edge.option import check_options, option
+from sranogan_edge.option import Options, option
 
 __all__ = ["JsonlFiles", "Rotation"]
 
@@ -19,7 +19,7 @@ TAIL_BYTES = 65536  # read at a time while looking for the end of the last whole
 
 
 @dataclass(frozen=True)
-class Rotation:
+class Rotation(Options):
     """How much of results.jsonl is kept.
 
     Attributes:
@@ -29,9 +29,6 @@ class Rotation:
 
     max_bytes: int = option(64 * 2**20, above=0)
     keep: int | None = option(15, least=0)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 class JsonlFiles:

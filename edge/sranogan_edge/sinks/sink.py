@@ -1,4 +1,4 @@
-"""What every place for results declares and has in common: write, flush, close, and how it fares.
+"""What every place for results declares and has in common: write, close, and how it fares.
 
 Sinks on this machine (JSONL, SQLite) have a result on the disk before ``write`` returns.
 Sinks beyond it (MQTT, webhook) have it in an outbox on the disk by then, and send it from there.
@@ -62,13 +62,10 @@ class Sink(Protocol):
     """A place for results."""
 
     def write(self, line: ResultLine) -> None:
-        """Take one result; raises ResultsError where it cannot be kept."""
-
-    def flush(self) -> None:
-        """Have all that was taken on disk."""
+        """Keep one result on the disk; raises ResultsError where it cannot."""
 
     def close(self) -> None:
-        """Flush and let go; may be called twice."""
+        """Let go; may be called twice."""
 
 
 @runtime_checkable

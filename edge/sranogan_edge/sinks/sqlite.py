@@ -92,9 +92,6 @@ class SqliteSink:
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
 
-    def flush(self) -> None:
-        """Nothing waits: each row is on the disk when it is written."""
-
     def close(self) -> None:
         """Close the file."""
         with self._lock:

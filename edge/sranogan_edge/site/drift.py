@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.option import check_options, option
+from sranogan_edge.option import Options, option
 from sranogan_edge.scoring.statistics import STATISTICS, correlation
 from sranogan_edge.site import drift_ks
 from sranogan_edge.site.drift_order import Order
@@ -34,7 +34,7 @@ FEW = 100  # images of a calibration; by as many a shift of one standard deviati
 
 
 @dataclass(frozen=True)
-class DriftSettings:
+class DriftSettings(Options):
     """How a feed is watched.
 
     Attributes:
@@ -53,9 +53,6 @@ class DriftSettings:
     stride: int = option(1, least=1)
     frozen_after: int = option(5, least=2)
     frame_stride: int = option(300, least=1)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @dataclass(frozen=True)

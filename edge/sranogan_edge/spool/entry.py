@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sranogan_edge.option import option
+from sranogan_edge.option import Options, option
 
 __all__ = ["STATES", "Cursor", "Ended", "Entry", "SpoolLimits", "State", "StoredResult", "storable"]
 
@@ -16,7 +16,7 @@ STATES: tuple[State, ...] = ("received", "scoring", "done", "dead")
 
 
 @dataclass(frozen=True)
-class SpoolLimits:
+class SpoolLimits(Options):
     """What a spool accepts.
 
     Attributes:

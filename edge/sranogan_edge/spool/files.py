@@ -57,19 +57,25 @@ class SpoolFiles:
         return name, size
 
     def _write(self, target: BinaryIO, data: bytes | Path) -> int:
-        stated = len(data) if isinstance(data, bytes) else _size(data)
-        self._check(stated)
         if isinstance(data, bytes):
-            target.write(data)
-            return stated
+            self._check(len(data))
+            return target.write(data)
+        with _reading(data):
+            stated = data.stat().st_size
+        self._check(stated)
+        with _reading(data):
+            source = data.open("rb")
         size = 0
-        with _reading(data) as source:
-            while chunk := _chunk(source, data):
+        with source:
+            while True:
+                with _reading(data):
+                    chunk = source.read(_CHUNK_BYTES)
+                if not chunk:
+                    return size
                 size += len(chunk)
                 if size > stated:  # it grew meanwhile
                     self._check(size)
                 target.write(chunk)
-        return size
 
     def _check(self, size: int) -> None:
         if size > self.max_bytes:
@@ -128,28 +134,11 @@ class SpoolFiles:
             ) from error
 
 
-def _reading(path: Path) -> BinaryIO:
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        return path.open("rb")
+        yield
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _chunk(source: BinaryIO, path: Path) -> bytes:
-    try:
-        return source.read(_CHUNK_BYTES)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> FeedError:
-    return FeedError(
-        f"{path}: cannot be read ({error.strerror or error}). Check its permissions and the disk."
-    )
+        raise FeedError(
+            f"{path}: cannot be read ({error.strerror or error}). Check its permissions and the disk."
+        ) from error

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.option import check_options, option
+from sranogan_edge.option import Options, option
 from sranogan_edge.spool.entry import Ended
 from sranogan_edge.spool.spool import Spool
 
@@ -18,7 +18,7 @@ _OBJECTS, _FRAMES = 100, 2000  # a call looks at no more of each, so that it tak
 
 
 @dataclass(frozen=True)
-class Retention:
+class Retention(Options):
     """What may stay in the spool, objects with their heat maps; none sets no limit.
 
     Attributes:
@@ -39,9 +39,6 @@ class Retention:
     min_free_bytes: int | None = option(256 << 20, least=0)
     max_frames: int = option(100_000, least=0)
     max_waiting_frames: int | None = option(100_000, least=0)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 class Pruner:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from sranogan_edge.bundle.bundle import GRAPHS, signature
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.extras import needs_extra
-from sranogan_export.rebuild.flatbuffer import operator_name, signatures, unpacked
+from sranogan_edge.runtime.tflite_file import operator_name, unpacked
+from sranogan_export.rebuild.flatbuffer import signatures
 
 if TYPE_CHECKING:
     from sranogan_export.rebuild.convert import Recipe

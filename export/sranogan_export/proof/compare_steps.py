@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.runtime.graph import Graph
-from sranogan_export.rebuild.flatbuffer import FILE_IDENTIFIER, joined, operator_name, signatures, unpacked
+from sranogan_edge.runtime.tflite_file import FILE_IDENTIFIER, operator_name, unpacked
+from sranogan_export.rebuild.flatbuffer import joined, signatures
 
 Images = NDArray[np.float32]
 OUTPUT = "generated"

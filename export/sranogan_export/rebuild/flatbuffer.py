@@ -10,21 +10,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import flatbuffers
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
+from sranogan_edge.runtime.tflite_file import operator_name, packed, schema, unpacked
 
-FILE_IDENTIFIER = b"TFL3"
-ALIGNMENT_BYTES = 16  # of constants, as the schema wants it and kernels rely on
 MOVING_OPERATORS = {"DEQUANTIZE", "QUANTIZE", "RESHAPE", "DELEGATE"}  # these compute nothing
 DEFAULT_SIGNATURE = "serving_default"
-NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-
-
-def unpacked(model: bytes) -> Any:
-    """Return a file's ``ModelT``."""
-    return schema.ModelT.InitFromPackedBuf(model, 0)
 
 
 def signatures(model: bytes) -> dict[str, int]:
@@ -51,13 +40,6 @@ def operators(model: bytes, signature: str | None = None) -> dict[str, dict[str,
     return {"all": dict(everything), "float32": dict(floating)}
 
 
-def operator_name(code: Any) -> str:
-    """Return an ``OperatorCodeT``'s name, such as ``CONV_2D``."""
-    if code.customCode is not None:
-        return str(code.customCode.decode())
-    return NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-
 def joined(models: Mapping[str, bytes]) -> bytes:
     """Return one file of graphs with one signature each; ``models`` are single graphs by signature.
 
@@ -66,7 +48,7 @@ def joined(models: Mapping[str, bytes]) -> bytes:
     whole = _Joining()
     for signature, model in models.items():
         whole.add(signature, unpacked(model))
-    return whole.packed()
+    return packed(whole.model)
 
 
 class _Joining:
@@ -96,12 +78,6 @@ class _Joining:
             entry.buffer = self._buffer(model.buffers[entry.buffer])
         self.model.metadata, self.model.description = model.metadata, model.description
 
-    def packed(self) -> bytes:
-        """Return the model as the bytes of a .tflite file."""
-        builder = _AlignedBuilder(2**20)
-        builder.Finish(self.model.Pack(builder), FILE_IDENTIFIER)
-        return bytes(builder.Output())
-
     def _code(self, code: Any) -> int:
         key = (code.deprecatedBuiltinCode, code.builtinCode, code.customCode, code.version)
         if key not in self._codes:
@@ -115,20 +91,6 @@ class _Joining:
             self._buffers[data] = len(self.model.buffers)
             self.model.buffers.append(buffer)
         return self._buffers[data]
-
-
-class _AlignedBuilder(flatbuffers.Builder):
-    """Aligns every vector of bytes; the generated code would align it to one byte."""
-
-    def CreateNumpyVector(self, x: NDArray[Any]) -> int:  # noqa: N802  # overrides flatbuffers' own
-        """Store ``x``."""
-        if x.dtype != np.uint8:
-            return int(super().CreateNumpyVector(x))
-        self.StartVector(1, x.size, ALIGNMENT_BYTES)
-        self.head -= x.size
-        self.Bytes[self.head : self.head + x.size] = x.tobytes()
-        self.vectorNumElems = x.size
-        return int(self.EndVector())
 
 
 __all__ = ["DEFAULT_SIGNATURE", "joined", "operator_name", "operators", "signatures", "unpacked"]

@@ -92,6 +92,7 @@ def bench(path: Path, bundle: Bundle, **changes: Any) -> Bench:
         device=device(),
         measured=[measured(bundle)],
         peaks={("xnnpack", 1): PEAK},
+        complete=True,
     )
     return replace(one, **changes)
 

@@ -23,16 +23,7 @@ from tests.support.small_bundles import (
     pack,
     replace_member,
     rewrite_manifest,
-    small_bundle,
 )
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give the path of a small, valid bundle."""
-    path = tmp_path / "small.sranogan"
-    write_bundle(small_bundle(), path)
-    return path
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"not a zip" * 100])

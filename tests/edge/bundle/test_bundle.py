@@ -18,14 +18,6 @@ from sranogan_edge.scoring.conformal import Calibration
 from tests.support.small_bundles import BUDGETS, KNOWING, SIGNED, SIZE, members_of, small_bundle, with_budget
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give the path of a small, valid bundle."""
-    path = tmp_path / "small.sranogan"
-    write_bundle(small_bundle(), path)
-    return path
-
-
 def test_round_trip(path: Path) -> None:
     """Everything that was written is read back, with the hash of the file."""
     wrote, read = small_bundle(), read_bundle(path)

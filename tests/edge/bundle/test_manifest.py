@@ -30,14 +30,6 @@ from tests.support.small_bundles import (
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give the path of a small, valid bundle."""
-    path = tmp_path / "small.sranogan"
-    write_bundle(small_bundle(), path)
-    return path
-
-
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe\xfd", b"[" * 200_000])
 def test_manifest_is_not_json(path: Path, text: bytes) -> None:
     """A manifest that cannot be parsed is refused, even one nested to exhaust the stack."""

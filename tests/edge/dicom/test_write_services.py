@@ -24,6 +24,7 @@ from sranogan_edge.feeds.dicom_receiver import DicomReceiver
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_pixels import decode_dicom
 from sranogan_edge.results.line import ResultLine
+from tests.support.dicom_archive import free_port
 from tests.support.odd_films import Odd, with_bytes
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
@@ -174,13 +175,6 @@ def test_sending_tries_again_until_the_archive_has_all(results: list[pydicom.Dat
     assert waits == [1, 2, 4]
     with pytest.raises(DicomResultError, match="did not take 2 of 2 objects in 2 attempts: no connection"):
         send_objects(results, DicomDestination("127.0.0.1", port, "PACS", attempts=2), wait=lambda _: None)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody holds."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_orthanc_keeps_them(results: list[pydicom.Dataset], tmp_path: Path, service: Service) -> None:

@@ -22,17 +22,8 @@ from sranogan_edge.feeds.dicom_receiver import DicomReceiver
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.image.dicom_pixels import DX, decode_dicom
-from tests.support.dicom_peer import (
-    CT,
-    IMAGE,
-    Make,
-    Shelf,
-    associate,
-    receiving,
-    request_association,
-    send,
-    until,
-)
+from tests.support.dicom_archive import until
+from tests.support.dicom_peer import CT, IMAGE, Make, Shelf, associate, receiving, request_association, send
 
 pytest.importorskip("pynetdicom", reason="the extra dicom is not installed")
 
@@ -190,14 +181,14 @@ def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
     thread = threading.Thread(target=scanner)
     thread.start()
     keys = []
-    for arrival in feed:
+    for number, arrival in enumerate(feed, start=1):
         assert arrival.path is not None
         np.testing.assert_array_equal(decode_dicom(arrival.path.read_bytes(), source="x")[0].pixels, IMAGE)
-        assert len(statuses) == arrival.sequence - 1
+        assert len(statuses) == number - 1
         keys.append(arrival.key)
-        if arrival.sequence != 2:  # the second gets lost
+        if number != 2:  # the second gets lost
             arrival.acknowledge()
-        if arrival.sequence == 3:
+        if number == 3:
             feed.close() if until(lambda: len(statuses) == 3) else pytest.fail("no third answer")
     thread.join()
     assert statuses == [0x0000, 0xA700, 0x0000]

@@ -17,16 +17,8 @@ import pytest
 pytest.importorskip("pynetdicom", reason="the extra dicom is not installed")
 import pydicom
 
-from tests.support.dicom_peer import (
-    IMAGE,
-    Make,
-    Shelf,
-    associate,
-    receiving,
-    request_association,
-    send,
-    until,
-)
+from tests.support.dicom_archive import until
+from tests.support.dicom_peer import IMAGE, Make, Shelf, associate, receiving, request_association, send
 
 
 def test_an_object_above_the_limit_ends_its_association(make_dicom: Make) -> None:

@@ -47,10 +47,10 @@ def test_a_file_gives_every_frame_in_order(tmp_path: Path, name: str, code: str)
     feed = feed_of(str(film(tmp_path / name, code=code))).open()
     assert isinstance(feed, VideoFeed)
     brightness = []
-    for arrival in feed:
+    for number, arrival in enumerate(feed, start=1):
         assert arrival.frame is not None
         assert arrival.frame.photometric is Photometric.RGB
-        assert arrival.frame.source == arrival.frame_source == f"{tmp_path / name}#{arrival.sequence}"
+        assert arrival.frame.source == arrival.frame_source == f"{tmp_path / name}#{number}"
         brightness.append(float(pixels(arrival)[:, :24].mean()))
         assert pixels(arrival)[24, 56] == pytest.approx([250, 0, 0], abs=12)
         time.sleep(0.005)
@@ -165,7 +165,6 @@ def test_the_newest_frame_wins(tmp_path: Path) -> None:
     assert counts.dropped > 8
     assert feed.health.dropped == counts.dropped
     assert sorted(late)[4] < 1.0  # an old queue would be later with every frame
-    assert [arrival.sequence for arrival in arrivals] == list(range(1, 9))
     assert len({arrival.frame_source for arrival in arrivals}) == 8
 
 

@@ -7,10 +7,10 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.remote_results import wait_until
 from tests.support.video_fakes import PATIENCE_S, camera, take
 
 
@@ -88,11 +88,3 @@ def test_no_decoder_outlives_its_feed(tmp_path: Path) -> None:
     frames.close()  # type: ignore[attr-defined]  # the iterator is a generator
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-
-
-def wait_until(true: Any) -> None:
-    """Wait until ``true()``, or fail."""
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)

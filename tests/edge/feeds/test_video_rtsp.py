@@ -57,13 +57,12 @@ def test_a_stream_whose_server_dies_and_comes_back_with_another_size(server: Ser
         f"rtsp://nurse:word@127.0.0.1:{server.port}/test", stall_s=4.0, open_s=30.0, retry_s=(0.2, 1.0)
     ).open()
     assert isinstance(feed, VideoFeed)
-    shapes, sequences, told = [], [], []
+    shapes, told = [], []
     guard = threading.Timer(PATIENCE_S, feed.close)  # a stream without frames ends as a failure
     guard.start()
     for arrival in feed:
         assert arrival.frame is not None
         shapes.append(arrival.frame.pixels.shape)
-        sequences.append(arrival.sequence)
         told.append(feed.health.message)
         if len(shapes) == 10:
             server.stop()
@@ -73,7 +72,6 @@ def test_a_stream_whose_server_dies_and_comes_back_with_another_size(server: Ser
     guard.cancel()
     assert len(shapes) >= 20, feed.health
     assert shapes[:10] == [(240, 320, 3)] * 10
-    assert sequences == list(range(1, len(shapes) + 1))
     assert feed.health.reconnects >= 1
     assert "the picture's size changed from 320 x 240 to 160 x 120 pixels" in told
     assert feed.counts.read == feed.counts.given + feed.counts.dropped

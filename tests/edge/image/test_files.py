@@ -7,7 +7,6 @@ import errno
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,18 +38,6 @@ def touched(root: Path, *files: str) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     return root
-
-
-@pytest.fixture
-def as_nobody() -> Iterator[Path]:
-    """Give a folder, and be a user for whom what has mode 0 is closed: root may read everything."""
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
-        was = os.geteuid()
-        if was == 0:
-            os.chown(folder, NOBODY, -1)
-            os.seteuid(NOBODY)
-        yield Path(folder)
-        os.seteuid(was)
 
 
 def test_by_suffix_or_by_the_first_bytes(tmp_path: Path) -> None:

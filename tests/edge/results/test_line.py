@@ -14,16 +14,10 @@ from sranogan_edge.results.folder import ResultsFolder
 from sranogan_edge.results.line import Scorer, error_line
 from sranogan_edge.results.overlay import overlay
 from sranogan_edge.results.summary import summarise, write_summary
+from tests.support.cli_runs import lines_in
 from tests.support.result_lines import line
 
 SCORER = Scorer("ab", 4, "LiteRT", "the GPU hangs")
-
-
-def lines_in(folder: Path) -> list[dict[str, Any]]:
-    """Every line of ``results.jsonl``, none of them partial."""
-    text = (folder / "results.jsonl").read_text()
-    assert not text or text.endswith("\n")
-    return [json.loads(one, parse_constant=pytest.fail) for one in text.splitlines()]
 
 
 def test_lines_stand_as_soon_as_written(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,17 +16,9 @@ from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl import JsonlSinkSettings
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.sqlite import SqliteSinkSettings
-from sranogan_edge.spool.spool import Cursor, Spool, SpoolLimits
+from sranogan_edge.spool.spool import Cursor, Spool
 from tests.support.result_lines import line
 from tests.support.service_bench import wait_for
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    """Give an empty spool."""
-    opened = Spool(tmp_path / "spool", SpoolLimits(min_free_bytes=0))
-    yield opened
-    opened.close()
 
 
 def record(spool: Spool, first: int, last: int) -> None:

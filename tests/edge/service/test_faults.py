@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.feeds.feed import Arrival
 from sranogan_edge.feeds.kinds import feed_of
@@ -16,14 +14,6 @@ from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.service.delivery import ResultsLog
 from tests.support.service_bench import Bench, Camera, images, lines, wait_for
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Give a runner."""
-    made = Bench(tmp_path)
-    yield made
-    made.spool.close()
 
 
 def test_a_fault_is_tried_again_and_a_lasting_one_dead_lettered(bench: Bench) -> None:

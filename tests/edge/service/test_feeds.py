@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,26 +14,6 @@ from sranogan_edge.service.delivery import ResultsLog
 from tests.support.service_bench import Bench, Camera, images, lines, wait_for
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Give a runner."""
-    made = Bench(tmp_path)
-    yield made
-    made.spool.close()
-
-
-@pytest.fixture
-def as_nobody() -> Iterator[Path]:
-    """Give a folder, and be a user for whom files of mode 0 are closed: root may read everything."""
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
-        was = os.geteuid()
-        if was == 0:
-            os.chown(folder, NOBODY, -1)
-            os.seteuid(NOBODY)
-        yield Path(folder)
-        os.seteuid(was)
 
 
 def test_files_that_may_not_be_read(as_nobody: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,6 @@ from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.run import serve_settings
 from sranogan_edge.spool.spool import SpoolLimits
 from tests.support.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Give a runner."""
-    made = Bench(tmp_path)
-    yield made
-    made.spool.close()
 
 
 def test_files_end_and_are_not_scored_again(bench: Bench) -> None:

@@ -147,7 +147,7 @@ class Still(Camera):
 
     def __iter__(self) -> Iterator[Arrival]:
         for number in range(1, self.frames + 1):
-            yield Arrival(f"still {number}", 0.0, number, frame=frame(self.value))
+            yield Arrival(f"still {number}", 0.0, frame=frame(self.value))
 
 
 def draw(path: Path, mean: float) -> None:

@@ -29,31 +29,7 @@ from sranogan_edge.service.loop import Service, ServiceSettings
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 from tests.support.service_bench import Bench, lines, wait_for
-from tests.support.swap_place import XNNPACK, Place, calibration_of, film, other_bundles, successor
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle: Path) -> Bundle:
-    """Give the tiny bundle."""
-    return read_bundle(tiny_bundle)
-
-
-@pytest.fixture(scope="module")
-def others(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a second good bundle, one that scores otherwise than it states, and garbage."""
-    return other_bundles(bundle, tmp_path_factory.mktemp("others"))
-
-
-@pytest.fixture(scope="module")
-def calibration(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a calibration of the tiny bundle."""
-    return calibration_of(tiny_bundle, tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture
-def place(tmp_path: Path, tiny_bundle: Path) -> Place:
-    """Give a runner's folder with the tiny bundle in it."""
-    return Place(tmp_path, tiny_bundle)
+from tests.support.swap_place import XNNPACK, Place, film, successor
 
 
 @pytest.fixture

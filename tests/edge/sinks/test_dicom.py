@@ -18,12 +18,19 @@ from sranogan_edge.errors import DicomResultError, SettingsError
 from sranogan_edge.image.decode import decode_bytes
 from sranogan_edge.image.dicom_pixels import DX
 from sranogan_edge.results.line import OUT_OF_DOMAIN
-from sranogan_edge.sinks.dicom import DicomSink
 from sranogan_edge.sinks.dicom_settings import DicomSinkSettings
 from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.sink import SinkContext
 from tests.support.archive_lines import line
-from tests.support.dicom_archive import COMPREHENSIVE_SR, SECONDARY_CAPTURE, Archive, free_port, runner, until
+from tests.support.dicom_archive import (
+    COMPREHENSIVE_SR,
+    SECONDARY_CAPTURE,
+    Archive,
+    free_port,
+    runner,
+    sink_to,
+    until,
+)
 
 Make = Callable[..., bytes]
 
@@ -42,15 +49,6 @@ def folder(tmp_path: Path, make_dicom: Make) -> Path:
         (tmp_path / f"{number}.dcm").write_bytes(make_dicom(IMAGE))
     cv2.imwrite(str(tmp_path / "heat.png"), PICTURE)
     return tmp_path
-
-
-def sink_to(port: int, folder: Path, **options: Any) -> DicomSink:
-    """A sink for the archive on this port."""
-    found = sink_of(f"dicom://127.0.0.1:{port}/PACS", **options).open(
-        SinkContext(folder / "sinks", pictures=folder)
-    )
-    assert isinstance(found, DicomSink)
-    return found
 
 
 def test_heat_map_and_report_lie_in_the_study_of_their_image(folder: Path) -> None:

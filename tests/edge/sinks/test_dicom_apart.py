@@ -19,13 +19,10 @@ import cv2
 from sranogan_edge.errors import DicomResultError, DicomUnreachableError
 from sranogan_edge.service.sink_reader import SinkReader
 from sranogan_edge.sinks.courier import Courier, RefusedError
-from sranogan_edge.sinks.dicom import DicomSink
-from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.outbox import Outbox
 from sranogan_edge.sinks.send_again import main, set_apart_in
-from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.spool import Cursor, StoredResult
-from tests.support.dicom_archive import Archive, free_port
+from tests.support.dicom_archive import Archive, free_port, sink_to
 from tests.support.odd_films import ODD_LENGTH, PRIVATE_OF_ANOTHER_KIND, UNKNOWN_KIND, with_bytes
 from tests.support.result_lines import line
 
@@ -48,15 +45,6 @@ def stored(folder: Path, number: int, name: str = "", **changes: Any) -> StoredR
     path = folder / (name or f"{number}.dcm")
     found = line(file=path.name, heat_map="heat.png", **changes)
     return StoredResult(number + 1, number + 1, {}, asdict(found), path)
-
-
-def sink_to(port: int, folder: Path, **options: Any) -> DicomSink:
-    """A sink for the archive on this port."""
-    found = sink_of(f"dicom://127.0.0.1:{port}/PACS", **options).open(
-        SinkContext(folder / "sinks", pictures=folder)
-    )
-    assert isinstance(found, DicomSink)
-    return found
 
 
 def only_for_bad(status: int) -> Callable[[pydicom.Dataset], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,6 @@ def test_mqtt_options_that_cannot_work(tmp_path: Path, uri: str, options: dict[s
     """Each is refused at the start."""
     with pytest.raises(SettingsError, match=said):
         sink_of(uri, **options).open(SinkContext(tmp_path))
-
-
-@pytest.fixture
-def broker(tmp_path: Path, service: Service) -> Iterator[Broker]:
-    """One that is running."""
-    made = Broker(service("mosquitto"), tmp_path)
-    made.start()
-    yield made
-    made.stop()
 
 
 def test_a_broker_that_stops_and_starts_again(broker: Broker, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,15 +23,6 @@ from tests.support.remote_results import files, names, wait_until
 from tests.support.result_lines import line
 
 Service = Callable[[str], str]
-
-
-@pytest.fixture
-def broker(tmp_path: Path, service: Service) -> Iterator[Broker]:
-    """One that is running."""
-    made = Broker(service("mosquitto"), tmp_path)
-    made.start()
-    yield made
-    made.stop()
 
 
 def test_a_broker_that_refuses(tmp_path: Path, service: Service) -> None:

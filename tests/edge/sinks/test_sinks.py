@@ -233,6 +233,5 @@ def test_sinks_of_this_machine_open_by_their_address(tmp_path: Path) -> None:
     for uri in (f"jsonl:{tmp_path / 'a'}", f"sqlite:{tmp_path / 'b' / 'c'}"):
         sink = sink_of(uri).open(SinkContext(tmp_path))
         sink.write(line(0))
-        sink.flush()
         sink.close()
     assert all(file.stat().st_size for file in files)

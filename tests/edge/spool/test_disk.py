@@ -17,14 +17,6 @@ from tests.support.spools import ROOMY, claimed, reopened, stored
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    """Give an empty spool."""
-    opened = Spool(tmp_path / "spool", ROOMY)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def megabyte() -> Iterator[Path]:
     """Give a file system of 1 MiB."""
     with file_system("1m") as folder:

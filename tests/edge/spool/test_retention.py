@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,10 @@ from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.service.delivery import SinkReader
 from sranogan_edge.spool.retention import Pruner, Retention
-from sranogan_edge.spool.spool import Cursor, Spool, SpoolLimits
+from sranogan_edge.spool.spool import Cursor, Spool
 from tests.support.service_bench import Bench, Camera, Sink, images
 
 FOR_EVER = Retention(max_age_s=None, max_count=None, min_free_bytes=None)
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    """Give an empty spool."""
-    opened = Spool(tmp_path / "spool", SpoolLimits(min_free_bytes=0))
-    yield opened
-    opened.close()
 
 
 def prune(spool: Spool, retention: Retention, pictures: Path | None = None) -> int:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,14 +24,6 @@ from sranogan_edge.errors import (
 from sranogan_edge.spool.retention import Pruner, Retention
 from sranogan_edge.spool.spool import Cursor, Spool, SpoolLimits
 from tests.support.spools import ROOMY, claimed, reopened, stored
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    """Give an empty spool."""
-    opened = Spool(tmp_path / "spool", ROOMY)
-    yield opened
-    opened.close()
 
 
 def test_an_object_on_its_way(spool: Spool, tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.errors import ExitCode, ResultsError
+from sranogan_edge.runtime.tflite_file import FILE_IDENTIFIER, operator_name, unpacked
 from sranogan_export.proof.compare import EqualityError, prove
 from sranogan_export.proof.compare_plot import plot
 from sranogan_export.proof.compare_steps import with_images
 from sranogan_export.proof.compare_table import markdown, print_tables
 from sranogan_export.proof.equality import EXACT, FLOAT, KERAS, Equality
-from sranogan_export.rebuild.flatbuffer import FILE_IDENTIFIER, operator_name, unpacked
 from sranogan_export.recipe import ExportOptions
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from sranogan_edge.runtime.tflite_file import FILE_IDENTIFIER, operator_name, unpacked
 from sranogan_export.proof.compare_tensors import TENSOR_TOLERANCE, departures, first_departure, partitions
 from sranogan_export.rebuild.convert import convert
-from sranogan_export.rebuild.flatbuffer import FILE_IDENTIFIER, operator_name, unpacked
 from sranogan_export.rebuild.taps import Calibrating, FakeQuantised, Plain, Tap
 
 Array = NDArray[np.float32]

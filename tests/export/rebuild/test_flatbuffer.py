@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from sranogan_edge.runtime.graph import Graph
+from sranogan_edge.runtime.tflite_file import unpacked
 from sranogan_export.rebuild.convert import convert
-from sranogan_export.rebuild.flatbuffer import joined, operators, signatures, unpacked
+from sranogan_export.rebuild.flatbuffer import joined, operators, signatures
 
 KERNEL = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
 X = np.random.default_rng(1).random((1, 5, 5, 8), np.float32)

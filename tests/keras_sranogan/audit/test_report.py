@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -19,25 +18,9 @@ from keras_sranogan.audit.report import markdown_section, print_audit, render_au
 from keras_sranogan.audit.tables import SHORT, tables_of
 from keras_sranogan.data.item import Item
 from keras_sranogan.progress import Silent
+from tests.support.html_pages import Page
 
 Make = Callable[..., Any]
-
-
-class Page(HTMLParser):
-    """Collects the addresses that a page loads, and the tags left open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 class Renamed:

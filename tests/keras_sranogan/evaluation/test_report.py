@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import cv2
@@ -19,6 +18,7 @@ from keras_sranogan.evaluation.evaluation import Evaluation, Reading
 from keras_sranogan.evaluation.report import comparison, print_figures, render_report
 from keras_sranogan.evaluation.scorers import PlainAnogan, Scored
 from sranogan_edge.scoring.conformal import Calibration
+from tests.support.html_pages import Page
 
 RNG = np.random.default_rng(5)
 LABELS = ["NORMAL"] * 12 + ["<b>opacity</b>"] * 8 + ["effusion"] * 8
@@ -75,23 +75,6 @@ def evaluation() -> Evaluation:
     reading = Reading(LoadedImages(x, items, (), 0), {"laplacian_32": SCORE, "file_bytes": SCORE})
     scored = Scored(SCORE, {"residual": SCORE}, x, masks.astype(np.float32) * 5, low, low, x, SCORE)
     return Evaluation(figures(), reading, scored, PlainAnogan(12000 - 500 * SCORE, "sum"), masks, 1.18, 2.0)
-
-
-class Page(HTMLParser):
-    """Collects the addresses that a page loads, and the tags left open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def test_the_page_is_well_formed_and_loads_nothing() -> None:
