@@ -92,7 +92,8 @@ def _site(settings: Settings, judge: Judge) -> Iterator[Finding]:
     assert judge.site is not None
     site = judge.site.calibration
     signed = "signed" if settings.calibration.key_file else "no key is named, so any is taken"
-    message = f"{site.images} normals, threshold {judge.threshold:.3f}; {signed}"
+    fitted = f"densities adapted to {site.fitted}, " if site.density else ""
+    message = f"{site.images} normals, {fitted}threshold {judge.threshold:.3f}; {signed}"
     yield Finding("calibration", str(settings.calibration.file), "ok", message)
     for what, wanted, call in (
         ("drift", settings.drift, lambda: DriftMonitor(site, settings.drift)),

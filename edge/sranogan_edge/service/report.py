@@ -34,7 +34,8 @@ def about(judge: Judge, bundle: Path) -> dict[str, str]:
     }
     if site:
         made = site.calibration
-        found["calibration"] = f"{made.images} normals of this site, {made.made} ({site.digest[:12]})"
+        fitted = f", densities adapted to {made.fitted}" if made.density else ""
+        found["calibration"] = f"{made.images} normals of this site{fitted}, {made.made} ({site.digest[:12]})"
     if scorer.backend_fallback:
         found["not on the GPU"] = scorer.backend_fallback
     return found
