@@ -68,7 +68,8 @@ def _models(context: _Context) -> Iterator[Finding]:
         yield Finding("backend", settings.scoring.backend, "warning", backend.fallback_reason)
     file = settings.calibration.file
     if file is None:
-        yield Finding("calibration", "none", "note", "the bundle's own; drift is not looked for")
+        also = ", only whether this site's normals score higher" if settings.drift else ""
+        yield Finding("calibration", "none", "note", f"the bundle's own; drift is not looked for{also}")
         yield _own_domain(settings, bundle)
         return
     try:

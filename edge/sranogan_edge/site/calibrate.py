@@ -289,6 +289,6 @@ def difference(site: SiteCalibration, own: Calibration) -> str | None:
         f"these normals score {way} than the normals of the training: half of them above {median:.2f}, "
         f"there above {usual:.2f}. The bundle's own threshold would flag {flagged:.0%} of them, instead of "
         f"{own.false_alarm_rate:.0%}. The new threshold allows for that, but finds less where it is far "
-        "higher: look at a few of these images (exposure, export, position, is each one normal?), and train "
-        "on images of this scanner if they are in order."
+        "higher: look at a few of these images (exposure, export, position, is each one normal?), and adapt "
+        "the densities, too (--adapt), or train on images of this scanner, if they are in order."
     )
