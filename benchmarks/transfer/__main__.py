@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.transfer.protocols import PROTOCOLS
-from benchmarks.transfer.table import markdown, read_results
+from benchmarks.transfer.table import markdown, read_results, site_markdown
 from benchmarks.transfer.table import page as page_tables
 from keras_sranogan.settings import check_choice
 from keras_sranogan.startup import start_tensorflow
@@ -46,6 +46,8 @@ def table(
         if cells
         else f"{RESULTS} holds no figures yet: run a design first (run --help)"
     )
+    if after := site_markdown(RESULTS):
+        typer.echo(f"\nAfter a site's own normals, 20 and 100 of the judged set's:\n\n{after}")
 
 
 @app.command()

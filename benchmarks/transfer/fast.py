@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.transfer.designs import design
-from benchmarks.transfer.judge import Measured, judge, judge_pixels, load, save, standardised
+from benchmarks.transfer.judge import Measured, judge, judge_pixels, load, save
 from benchmarks.transfer.parts import PcaResidual, Places, Seen, farthest, laplacian, look, train_head
 from benchmarks.transfer.protocols import PROTOCOLS, Images, read_images
+from benchmarks.transfer.site import judge_site, keep, load_adaptable
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.settings import TrainSettings, preset
 from sranogan_edge.scoring.head import pooled, total_evidence
@@ -47,12 +48,12 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
     head = train_head(images.fit, settings)
     minutes = (time.monotonic() - started) / 60
     parts, heats = _of_head(head, images)
-    save({part: standardised(rows, images, seed) for part, rows in parts.items()}, _kept(path, cache))
+    save(keep(parts, images, seed, _measured(path, cache)), _kept(path, cache))
     found = {
         "design": name,
         "protocol": protocol,
         "seed": seed,
-        "scores": _scores(path, protocol, seed, cache),
+        **_scores(path, protocol, seed, cache),
         "pixels": judge_pixels(heats, images),
         "normals": {"fit": len(images.fit), "held_out": int(images.original.sum())},
         "judged": {"normal": int((~images.abnormal).sum()), "abnormal": int(images.abnormal.sum())},
@@ -71,7 +72,7 @@ def judge_again(path: Path, cache: Path) -> bool:
     if not _kept(path, cache).exists():
         return False
     found = json.loads(path.read_text(encoding="utf-8"))
-    _write(path, {**found, "scores": _scores(path, found["protocol"], found["seed"], cache)})
+    _write(path, {**found, **_scores(path, found["protocol"], found["seed"], cache)})
     return True
 
 
@@ -85,15 +86,24 @@ def _kept(path: Path, cache: Path) -> Path:
     return cache / "parts" / f"{path.stem}.npz"
 
 
+def _measured(path: Path, cache: Path) -> Path:
+    return cache / "measured" / f"{path.stem}.npz"
+
+
 def _scores(path: Path, protocol: str, seed: int, cache: Path) -> dict[str, Any]:
-    """Judge the parts that were kept, and those that need no head, kept for all designs."""
+    """Judge the parts that were kept, and those that need no head, kept for all designs.
+
+    What a site's own normals change is told where the parts were kept as they were measured, too.
+    """
     settings = preset("standard", seed=seed)
     images = read_images(PROTOCOLS[protocol], settings.preprocess, COPIES, cache)
-    plain = _kept(result_path(path.parent, "plain", protocol, seed), cache)
-    if not plain.exists():
-        parts = _without_head(images, settings)
-        save({part: standardised(rows, images, seed) for part, rows in parts.items()}, plain)
-    return judge({**load(_kept(path, cache)), **load(plain)}, images)
+    plain = result_path(path.parent, "plain", protocol, seed)
+    kept, measured = _kept(plain, cache), _measured(plain, cache)
+    if not (kept.exists() and measured.exists()):
+        save(keep(_without_head(images, settings), images, seed, measured), kept)
+    standard = {**load(_kept(path, cache)), **load(kept)}
+    parts = {**load_adaptable(_measured(path, cache)), **load_adaptable(measured)}
+    return {"scores": judge(standard, images), "site": judge_site(parts, standard, images)}
 
 
 def _of_head(head: keras.Model, images: Images) -> tuple[dict[str, Measured], Heats]:

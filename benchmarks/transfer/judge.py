@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.transfer.protocols import VIEWS, Images
 from keras_sranogan.detector.fit import fit_gaussian, folds_of, out_of_fold
 from keras_sranogan.evaluation.metrics import auroc, pixel_aupro, pixel_auroc
+from sranogan_edge.scoring.density import Gaussian
 
 Array = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -142,12 +143,18 @@ def judge_pixels(heats: Mapping[str, Array], images: Images) -> dict[str, dict[s
 
 def standardised(part: Measured, images: Images, seed: int) -> Standard:
     """Return out-of-fold distances of held-out rows, and of those judged, in standard deviations."""
+    return fitted(part, images, seed)[0]
+
+
+def fitted(part: Measured, images: Images, seed: int) -> tuple[Standard, Gaussian]:
+    """Return :func:`standardised`, and the density that images are judged by."""
     fold, every = folds_of(images.groups, FOLDS, seed), np.ones(len(part.held), np.bool_)
     distances = out_of_fold(part.held, fold, every, part.seen)
     whole = fit_gaussian(np.concatenate([part.held, part.seen]))
-    usual, spread = distances.mean(), distances.std() + 1e-6
+    usual, spread = float(distances.mean()), float(distances.std()) + 1e-6
     judged = {
         view: (np.array([whole.distance(row) for row in rows]) - usual) / spread
         for view, rows in part.judged.items()
     }
-    return Standard((distances - usual) / spread, judged)
+    density = replace(whole, usual=usual, spread=spread)
+    return Standard((distances - usual) / spread, judged), density

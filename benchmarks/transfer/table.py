@@ -12,7 +12,9 @@ import numpy as np
 from benchmarks.transfer.designs import DESIGNS, PRODUCT
 from benchmarks.transfer.judge import CHOSEN, SCORES
 from benchmarks.transfer.protocols import PROTOCOLS
+from benchmarks.transfer.site import COUNTS
 
+SITE_FIGURES = {"auroc": "AUROC", "false_alarms": "false alarms"}
 Cells = Mapping[tuple[str, str], Mapping[str, list[float]]]  # by design and score: by protocol, one a seed
 
 
@@ -26,6 +28,43 @@ def read_results(folder: Path, view: str, figure: str) -> dict[tuple[str, str], 
     return cells
 
 
+def read_site(folder: Path) -> dict[tuple[str, str], dict[str, dict[str, list[float]]]]:
+    """Return what a site's own normals change: by design and score, by protocol, each figure, one a seed.
+
+    Figures are ``auroc`` and ``false_alarms`` "before" and "after N", on the same images.
+    """
+    found: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+    for path in sorted(folder.glob("*__*.json")):
+        judged = json.loads(path.read_text(encoding="utf-8"))
+        for score, counts in judged.get("site", {}).items():
+            row = found.setdefault((judged["design"], score), {}).setdefault(
+                judged["protocol"], defaultdict(list)
+            )
+            for count, figures in counts.items():
+                for figure in SITE_FIGURES:
+                    row[f"{figure} after {count}"].append(figures[figure])
+            if counts:  # of the most normals: they leave the fewest to judge
+                for figure in SITE_FIGURES:
+                    row[f"{figure} before"].append(counts[max(counts, key=int)][f"{figure}_before"])
+    return found
+
+
+def site_markdown(folder: Path, show: Sequence[str] = ("design", "score")) -> str:
+    """Return the table of what a site's own normals change, a row a protocol; empty without figures."""
+    times = ("before", *(f"after {count}" for count in COUNTS))
+    columns = [f"{figure} {when}" for figure in SITE_FIGURES for when in times]
+    names = [f"{SITE_FIGURES[figure]}, {when}" for figure in SITE_FIGURES for when in times]
+    head, lines = [*show, "set", *names], []
+    found = read_site(folder)
+    for design, score in _order(found):
+        says = {"design": DESIGNS[design].says, "score": score}
+        for protocol in PROTOCOLS:
+            if row := found[design, score].get(protocol):
+                cells = [_cell(row.get(column, [])) for column in columns]
+                lines.append(f"| {' | '.join([*(says[one] for one in show), protocol, *cells])} |")
+    return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *lines]) if lines else ""
+
+
 def page(folder: Path) -> str:
     """Return the tables of ``docs/method/detection.md``: designs by the score in use, then its parts."""
     plain = read_results(folder, "plain", "auroc")
@@ -37,7 +76,8 @@ def page(folder: Path) -> str:
     parts = {key: row for key, row in plain.items() if key[0] == PRODUCT}
     says = DESIGNS[PRODUCT].says
     tables[f"Parts and their combinations, AUROC ({says})"] = markdown(parts, show=("score",))
-    return "\n\n".join(f"### {title}\n\n{text}" for title, text in tables.items()) + "\n"
+    tables["After a site's own normals"] = site_markdown(folder)
+    return "\n\n".join(f"### {title}\n\n{text}" for title, text in tables.items() if text) + "\n"
 
 
 def markdown(cells: Cells, figure: str = "auroc", show: Sequence[str] = ("design", "score")) -> str:
@@ -64,6 +104,6 @@ def _cell(values: list[float]) -> str:
     return f"{np.mean(values):.3f}{spread}"
 
 
-def _order(cells: Cells) -> Iterable[tuple[str, str]]:
+def _order(cells: Mapping[tuple[str, str], object]) -> Iterable[tuple[str, str]]:
     scores = list(SCORES)
     return sorted(cells, key=lambda key: (list(DESIGNS).index(key[0]), scores.index(key[1])))

@@ -41,6 +41,11 @@ class Alarms:
         for about in gone:
             self.note(about)
 
+    def of(self, kind: str) -> frozenset[str]:
+        """Return the names of what there are alarms of this ``kind`` about: ``kind name``."""
+        with self._lock:
+            return frozenset(a[len(kind) + 1 :] for a in self._by if a.startswith(f"{kind} "))
+
     @property
     def now(self) -> tuple[str, ...]:
         """Every sentence, in the order of what they are about."""

@@ -15,7 +15,8 @@ from benchmarks.transfer import fast
 from benchmarks.transfer.designs import DESIGNS, Design, design
 from benchmarks.transfer.judge import CHOSEN, SCORES, Measured, judge, mean, softplus_mean, standardised
 from benchmarks.transfer.protocols import DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
-from benchmarks.transfer.table import markdown, read_results
+from benchmarks.transfer.site import ADAPTED, judge_site, keep, load_adaptable
+from benchmarks.transfer.table import markdown, read_results, site_markdown
 from keras_sranogan.settings import preset
 from sranogan_edge.errors import DataError, ExitCode, SettingsError
 from sranogan_edge.image.preprocess import PreprocessSpec
@@ -61,6 +62,54 @@ def test_a_part_that_tells_has_its_auroc_and_one_that_does_not_has_none() -> Non
     assert 0.4 < found["map"]["plain"]["auroc"] < 0.6
     assert found["map"]["plain"]["auroc"] < found["late + map"]["low_pass"]["auroc"]
     assert all(one[view]["false_alarms"] < 0.12 for one in found.values() for view in VIEWS)
+
+
+def test_a_sites_normals_lower_the_false_alarms_of_another_source(tmp_path: Path) -> None:
+    """Judged normals from elsewhere are flagged too often; after 20 and 100 of them about as asked for."""
+    rng, count = np.random.default_rng(5), 240
+    images, parts = images_of(count), {}
+    for name, size in (("late", 8), ("map", 1), ("pca_4", 6)):
+        rows = rng.normal(size=(2 * count, size)).astype(np.float32)
+        rows[:, 0] += 1.2  # whatever the image: it is the source's
+        rows[count:, -1] += 2
+        held = rng.normal(size=(count, size)).astype(np.float32)
+        parts[name] = Measured(rows[:0], held, dict.fromkeys(VIEWS, rows))
+    standard = keep(parts, images, 0, tmp_path / "measured.npz")
+    for name, one in parts.items():
+        again = standardised(one, images, 0)
+        np.testing.assert_array_equal(standard[name].judged["plain"], again.judged["plain"])
+    found = judge_site(load_adaptable(tmp_path / "measured.npz"), standard, images)
+    assert set(found) == set(ADAPTED) == {CHOSEN, "late", "map", "residual, k = 4"}
+    chosen = found[CHOSEN]
+    assert list(chosen) == ["20", "100"]
+    assert chosen["100"]["false_alarms_before"] > 0.12
+    assert 0.02 <= chosen["100"]["false_alarms"] <= 0.07
+    assert chosen["20"]["auroc"] > chosen["20"]["auroc_before"] - 0.01
+    assert chosen["100"]["auroc"] > chosen["100"]["auroc_before"]
+    few = images_of(30)
+    small = {
+        name: Measured(one.seen, one.held[:30], {v: r[:60] for v, r in one.judged.items()})
+        for name, one in parts.items()
+    }
+    kept = keep(small, few, 0, tmp_path / "few.npz")
+    assert judge_site(load_adaptable(tmp_path / "few.npz"), kept, few)[CHOSEN] == {}
+    assert load_adaptable(tmp_path / "none.npz") == {}
+
+
+def test_the_table_of_a_sites_normals(tmp_path: Path, tiny_design: str) -> None:
+    """Before and after stand side by side, a row a set; without such figures there is no table."""
+    after = {"auroc": 0.9, "false_alarms": 0.05, "auroc_before": 0.8, "false_alarms_before": 0.23}
+    judged = {"design": tiny_design, "protocol": "tiny", "scores": {}, "site": {CHOSEN: {"20": after}}}
+    assert site_markdown(tmp_path) == ""
+    for seed in range(2):
+        (tmp_path / f"tiny__tiny__{seed}.json").write_text(json.dumps(judged))
+    head, _, row = site_markdown(tmp_path).splitlines()
+    assert head.startswith(
+        "| design | score | set | AUROC, before | AUROC, after 20 | AUROC, after 100 | false"
+    )
+    assert row == (
+        f"| tiny | {CHOSEN} | tiny | 0.800 ±0.000 | 0.900 ±0.000 |  | 0.230 ±0.000 | 0.050 ±0.000 |  |"
+    )
 
 
 def test_every_score_names_parts_that_are_measured() -> None:
@@ -122,6 +171,7 @@ def test_a_judgement_is_made_once_and_stands_in_the_table(
     assert found["seed"] == 0
     assert set(found["pixels"]) == {"map", "places_early", "places_middle", "places_late"}
     assert all(0 <= one["aupro"] <= 1 for one in found["pixels"].values())
+    assert found["site"] == {name: {} for name in ADAPTED}  # of 12 normals nobody can give 20 away
     assert found["normals"]["fit"] + found["normals"]["held_out"] == 60
     (results / "tiny__tiny__1.making").write_text("{")  # of a process that was killed
     with monkeypatch.context() as patched:

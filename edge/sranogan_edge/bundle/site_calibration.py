@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from sranogan_edge.bundle.bundle import Bundle
-from sranogan_edge.bundle.site_calibration_file import CALIBRATION_SCHEMA_VERSION, read_body, write_body
+from sranogan_edge.bundle.site_calibration_file import DENSITY, read_body, write_body
 from sranogan_edge.errors import CalibrationError, SettingsError
 from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.density import Density
 from sranogan_edge.scoring.statistics import STATISTICS
 
 __all__ = ["SiteCalibration", "calibration_for", "read_calibration", "write_calibration"]
@@ -42,6 +44,9 @@ class SiteCalibration:
             are some, else of the normals.
         apart: how alike images far apart in that order are, on average.
         frames: the fewest that one of the normals has; the statistics are of its highest-scoring one.
+        density: the bundle's, adapted to these normals, in the place of the bundle's own; None: it scores by
+            that. The statistics are out of fold then (:mod:`sranogan_edge.scoring.adapt`).
+        fitted: how many images the adapted densities are fitted to; those that lie too far off are left out.
         digest: SHA-256 of the file that it was read from; empty where it was not.
     """
 
@@ -58,7 +63,8 @@ class SiteCalibration:
     successive: tuple[float, ...] = ()
     apart: float = 0.0
     frames: int = 1
-    schema_version: int = CALIBRATION_SCHEMA_VERSION
+    density: Density | None = field(default=None, compare=False)
+    fitted: int = 0
     digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -70,8 +76,11 @@ class SiteCalibration:
                 )
         if not np.isfinite((*self.successive, self.apart)).all():
             raise SettingsError("how alike a calibration's images are must be finite numbers")
-        if self.frames < 1:
-            raise SettingsError(f"a calibration's normals have at least 1 frame; received {self.frames}")
+        if self.frames < 1 or self.fitted < 0:
+            raise SettingsError(
+                "a calibration's normals have at least 1 frame, and densities are fitted to none or more; "
+                f"received {self.frames} and {self.fitted}"
+            )
         if "score" not in self.statistics:
             raise SettingsError("a calibration has no scores")
         if len({len(values) for values in self.statistics.values()}) != 1:
@@ -95,12 +104,15 @@ def write_calibration(site: SiteCalibration, path: Path, key: Path | None = None
         ResultsError: the file cannot be written.
         SettingsError: the key cannot sign.
     """
-    body = {
+    body: dict[str, Any] = {
         **{name: getattr(site, name) for name in _STATED},
         "images": site.images,
         "scores_sha256": _digest(site.statistics["score"]),
         "threshold": site.calibration.threshold,
     }
+    if site.density:
+        body[DENSITY] = base64.b64encode(site.density.to_bytes()).decode()
+        body["fitted"] = site.fitted
     write_body(body, path, key)
 
 
@@ -113,7 +125,8 @@ def read_calibration(path: Path, key: Path | None = None) -> SiteCalibration:
     body, digest = read_body(path, key)
     try:
         stated = {name: read(body[name]) for name, read in _STATED.items()}
-        site = SiteCalibration(**stated, digest=digest)
+        density = _density(body[DENSITY]) if DENSITY in body else None
+        site = SiteCalibration(**stated, density=density, fitted=int(body.get("fitted", 0)), digest=digest)
         if not math.isclose(float(body["threshold"]), site.calibration.threshold, rel_tol=1e-9):
             raise ValueError("the threshold does not follow from the scores")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
@@ -141,7 +154,16 @@ def calibration_for(bundle: Bundle, path: Path, key: Path | None = None) -> Site
             f"{path}: made with {site.steps} search steps, and {bundle.steps} are in use. Choose "
             f"--steps {site.steps}, or make a calibration with --steps {bundle.steps}."
         )
+    if site.density and site.density.shapes != bundle.density.shapes:
+        raise CalibrationError(
+            f"{path}: its densities are of other measurements than the bundle's. Make it again with "
+            "sranogan-calibrate --adapt."
+        )
     return site
+
+
+def _density(stated: str) -> Density:
+    return Density.from_bytes(base64.b64decode(stated, validate=True))
 
 
 def _digest(scores: Iterable[float]) -> str:

@@ -13,9 +13,10 @@ from sranogan_edge import files
 from sranogan_edge.bundle.signature import sign, why_not_signed
 from sranogan_edge.errors import CalibrationError, ResultsError
 
-__all__ = ["CALIBRATION_SCHEMA_VERSION", "check_target", "read_body", "write_body"]
+__all__ = ["check_target", "read_body", "write_body"]
 
-CALIBRATION_SCHEMA_VERSION = 1
+PLAIN, ADAPTED = 1, 2  # schema versions; a runner that knows no densities here must not take the thresholds
+DENSITY = "density"  # of the body: there in the second
 MAX_BYTES = 64 * 2**20
 
 
@@ -39,7 +40,7 @@ def write_body(body: Mapping[str, Any], path: Path, key: Path | None = None) -> 
     content = _canonical(body)
     document: dict[str, Any] = {
         "kind": "sranogan-calibration",
-        "schema_version": CALIBRATION_SCHEMA_VERSION,
+        "schema_version": ADAPTED if DENSITY in body else PLAIN,
         "sha256": hashlib.sha256(content).hexdigest(),
         "signature": sign(content, key) if key else None,
         "body": body,
@@ -87,13 +88,13 @@ def _document(path: Path) -> tuple[dict[str, Any], str]:
         document = json.loads(data)
         if not isinstance(document, dict) or document.get("kind") != "sranogan-calibration":
             raise ValueError("some other file")
-        if document.get("schema_version") != CALIBRATION_SCHEMA_VERSION:
-            raise ValueError(
-                f"schema version {document.get('schema_version')!r}; this runner reads "
-                f"{CALIBRATION_SCHEMA_VERSION}"
-            )
-        if not isinstance(document.get("body"), dict):
+        version, body = document.get("schema_version"), document.get("body")
+        if version not in (PLAIN, ADAPTED):
+            raise ValueError(f"schema version {version!r}; this runner reads {PLAIN} and {ADAPTED}")
+        if not isinstance(body, dict):
             raise ValueError("it has no body")
+        if (version == ADAPTED) != (DENSITY in body):
+            raise ValueError(f"schema version {version} with{'' if DENSITY in body else 'out'} densities")
     except OSError as error:
         raise CalibrationError(
             f"{path}: cannot be read ({error.strerror or error}). Check the path."

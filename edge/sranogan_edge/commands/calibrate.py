@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -22,13 +23,14 @@ from sranogan_edge.commands.film_options import (
 )
 from sranogan_edge.commands.score_files import find_images
 from sranogan_edge.detector.load import Loader, ScoringSettings
-from sranogan_edge.errors import DataError, ImageError
+from sranogan_edge.errors import DataError, ImageError, SettingsError, SpoolError, SpoolInUseError
 from sranogan_edge.image.film import FilmOptions, fields_of_file
 from sranogan_edge.image.image_list import ImageList, told
 from sranogan_edge.image.reading import read_frames
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.runtime.graph import BACKENDS
 from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
+from sranogan_edge.spool.lock import FolderLock
 from sranogan_edge.terminal import Version, main, run, say, shown, terminal
 
 EXIT_CODES = """
@@ -58,6 +60,13 @@ def calibrate(
     sign: Annotated[
         Path | None, typer.Option(help="Key file: an Ed25519 private key in PEM, or a secret for HMAC.")
     ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option("--adapt", help="Adapt the densities to these normals, too: 20 or more."),
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="With --adapt: even where they do not look like normals.")
+    ] = False,
     backend: Annotated[str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}.")] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     steps: Annotated[
@@ -77,6 +86,8 @@ def calibrate(
 ) -> None:
     """Refit p-values and threshold of a bundle to this scanner's own normals, without retraining.
 
+    With --adapt its densities, too: the score then says how far off what is usual here an image is.
+
     The bundle is not changed: give the file to sranogan-score with --calibration. Name the same films here
     as there.
     """
@@ -85,9 +96,44 @@ def calibrate(
         target = out or bundle.with_suffix(".calibration.json")
         options = ScoringSettings(backend, threads, steps)
         films = FilmOptions(**film_settings(context.params))
-        _calibrate(bundle, normals, target, false_alarm_rate, usual, sign, options, films, verbose=verbose)
+        if anyway and not adapt:
+            raise SettingsError("--anyway goes with --adapt")
+        with _writing_alone(target):
+            _calibrate(
+                bundle,
+                normals,
+                target,
+                false_alarm_rate,
+                usual,
+                sign,
+                options,
+                films,
+                adapt=adapt,
+                anyway=anyway,
+                verbose=verbose,
+            )
 
     run(call)
+
+
+@contextlib.contextmanager
+def _writing_alone(path: Path) -> Iterator[None]:
+    """Keep a second command from writing ``path`` meanwhile; raises SpoolInUseError where one does."""
+    name = f"{path.name}.lock"
+    cure = "two would write one calibration. Wait for it, or name another file with --out"
+    lock = None
+    try:
+        lock = FolderLock(path.parent, cure, name, "sranogan-calibrate")
+    except SpoolInUseError:
+        raise
+    except SpoolError:  # no such folder, or none to write to: told with the file's name; or it knows no locks
+        pass
+    try:
+        yield
+    finally:
+        if lock:
+            path.with_name(name).unlink(missing_ok=True)
+            lock.close()
 
 
 def _calibrate(
@@ -100,6 +146,8 @@ def _calibrate(
     options: ScoringSettings,
     films: FilmOptions,
     *,
+    adapt: bool,
+    anyway: bool,
     verbose: bool,
 ) -> None:
     console = terminal()
@@ -123,6 +171,8 @@ def _calibrate(
         usual_unreadable=[str(one) for one in others.unreadable],
         told=say,
         films=films,
+        adapt=adapt,
+        anyway=anyway,
     )
     write_calibration(site, out, sign)
     own = detector.bundle.calibration.threshold
@@ -130,6 +180,8 @@ def _calibrate(
         f"{site.images} normals, {site.skipped} not used; {site.steps} search steps on {site.backend}",
         soft_wrap=True,
     )
+    if site.density:
+        console.print(f"densities adapted to {site.fitted} images", soft_wrap=True)
     console.print(
         f"threshold {site.calibration.threshold:.3f} (the bundle's own: {own:.3f}); written to "
         f"{shown(str(out))}{', signed' if sign else ''}",

@@ -69,7 +69,8 @@ def _models(context: _Context) -> Iterator[Finding]:
         yield Finding("backend", settings.scoring.backend, "warning", backend.fallback_reason)
     file = settings.calibration.file
     if file is None:
-        yield Finding("calibration", "none", "note", "the bundle's own; drift is not looked for")
+        also = ", only whether this site's normals score higher" if settings.drift else ""
+        yield Finding("calibration", "none", "note", f"the bundle's own; drift is not looked for{also}")
         yield _own_domain(settings, bundle)
         return
     try:
@@ -94,7 +95,8 @@ def _site(settings: Settings, judge: Judge) -> Iterator[Finding]:
     assert judge.site is not None
     site = judge.site.calibration
     signed = "signed" if settings.calibration.key_file else "no key is named, so any is taken"
-    message = f"{site.images} normals, threshold {judge.threshold:.3f}; {signed}"
+    fitted = f"densities adapted to {site.fitted}, " if site.density else ""
+    message = f"{site.images} normals, {fitted}threshold {judge.threshold:.3f}; {signed}"
     yield Finding("calibration", str(settings.calibration.file), "ok", message)
     notes: tuple[tuple[str, object, Callable[[], str]], ...] = (
         ("drift", settings.drift, lambda: _note_of_drift(site, settings.drift)),  # type: ignore[arg-type]  # asked for below

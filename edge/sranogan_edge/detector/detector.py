@@ -17,6 +17,7 @@ from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import preprocess
 from sranogan_edge.image.reading import Image, read_frames
 from sranogan_edge.runtime.graphs import BackendInUse, OpenGraphs
+from sranogan_edge.scoring.density import Density
 from sranogan_edge.scoring.measurement import Clock, Measurement, measure
 from sranogan_edge.scoring.rule import Rule, Verdict, highest
 
@@ -32,15 +33,19 @@ class Detector:
         bundle: set to the search steps that are taken.
         graphs: of these steps.
         rule: knows the threshold.
+        density: by which measurements become a score.
     """
 
-    def __init__(self, bundle: Bundle, graphs: OpenGraphs, rule: Rule | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, graphs: OpenGraphs, rule: Rule | None = None, density: Density | None = None
+    ) -> None:
         """Put together what was opened; nothing is proven yet (:func:`check_golden`).
 
         Args:
             bundle: set to the search steps to take.
             graphs: of the bundle and these steps (:func:`sranogan_edge.runtime.graphs.open_graphs`).
             rule: None judges by the bundle's own calibration.
+            density: the bundle's, adapted to a site; None scores by the bundle's own.
 
         Raises:
             BundleFormatError: the graphs and densities do not fit each other.
@@ -48,6 +53,11 @@ class Detector:
         check_fit(bundle, graphs.by_name)
         self.bundle, self.graphs = bundle, graphs
         self.rule = rule or Rule(bundle.calibration)
+        self.density = density or bundle.density
+
+    def scoring_by(self, density: Density | None) -> Detector:
+        """Return one of the same graphs and rule that scores by ``density``; None is the bundle's own."""
+        return Detector(self.bundle, self.graphs, self.rule, density)
 
     @property
     def backend(self) -> BackendInUse:
@@ -117,20 +127,23 @@ class Detector:
             )
         return replace(made, milliseconds=laps)
 
-    def measure_x(self, x: NDArray[np.float32]) -> Measurement:
-        """Measure ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it."""
-        bundle = self.bundle
+    def measure_x(self, x: NDArray[np.float32], density: Density | None = None) -> Measurement:
+        """Measure ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it.
+
+        ``density`` scores it in the place of the one in use.
+        """
+        bundle, density = self.bundle, density or self.density
         made = measure(x, bundle.preprocess, bundle.search_size, self.graphs.by_name)
         clock = Clock()
-        parts = bundle.density.standard(made.measured)
-        score = bundle.density.score_of(parts)
-        heat = bundle.density.heat_map(made.heat, bundle.size)
+        parts = density.standard(made.measured)
+        score = density.score_of(parts)
+        heat = density.heat_map(made.heat, bundle.size)
         clock.lap("score")
         return Measurement(score, parts, heat, made, {**made.milliseconds, **clock.laps})
 
 
 def check_golden(detector: Detector, golden: Golden) -> list[float]:
-    """Re-score every golden input; return the milliseconds that each took.
+    """Re-score every golden input, by the bundle's own density; return the milliseconds that each took.
 
     Raises:
         GoldenMismatchError: a score is off by more than the tolerance.
@@ -138,7 +151,7 @@ def check_golden(detector: Detector, golden: Golden) -> list[float]:
     taken = []
     for number, (x, expected) in enumerate(zip(golden.x, golden.scores, strict=True), start=1):
         clock = Clock()
-        found = detector.measure_x(x).score
+        found = detector.measure_x(x, detector.bundle.density).score
         clock.lap("score")
         taken.append(clock.laps["score"])
         if not abs(found - expected) <= golden.tolerance:

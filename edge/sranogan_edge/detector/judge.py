@@ -155,4 +155,4 @@ def calibrated(
         CalibrationError: damaged, not signed with the key, or of another bundle or number of steps.
     """
     site = calibration_for(detector.bundle, path, key)
-    return Judge.of(detector, Site.of(site, detector.bundle, domain_rate))
+    return Judge.of(detector.scoring_by(site.density), Site.of(site, detector.bundle, domain_rate))

@@ -51,12 +51,12 @@ def open_detector(
     opened = bundle if isinstance(bundle, Bundle) else read_bundle(Path(bundle), _path(key))
     if steps is not None:
         opened = opened.with_steps(steps)
-    rule = Rule(opened.calibration, foreign=foreign_of(opened))
+    rule, density = Rule(opened.calibration, foreign=foreign_of(opened)), None
     if calibration is not None:
         site = calibration_for(opened, Path(calibration), _path(calibration_key))
-        rule = Site.of(site, opened).rule
+        rule, density = Site.of(site, opened).rule, site.density
     name, fallback_reason = choose_backend(opened, backend, threads)
-    return proven(Detector(opened, open_graphs(opened, name, threads, fallback_reason), rule))
+    return proven(Detector(opened, open_graphs(opened, name, threads, fallback_reason), rule, density))
 
 
 def with_steps(detector: Detector, steps: int) -> Detector:

@@ -58,6 +58,7 @@ class Snapshot:
     feeds: Mapping[str, FeedHealth]
     sinks: Mapping[str, SinkHealth]
     alarms: tuple[str, ...]
+    differing: frozenset[str]
     queue: int
     entries: tuple[Entry, ...]
     latencies: Mapping[str, tuple[float, ...]]
@@ -105,6 +106,7 @@ class Board:
         self._feeds: dict[str, FeedHealth] = {}
         self._sinks: dict[str, SinkHealth] = {}
         self._alarms: tuple[str, ...] = ()
+        self._differing: frozenset[str] = frozenset()
         self._ready, self._because = False, "starting"
         self._queue, self._number, self._beat = 0, 0, time.monotonic()
         self._version = _version_of(calibration, self._about)
@@ -184,10 +186,13 @@ class Board:
             self._feeds, self._sinks = dict(feeds), dict(sinks)
             self._beat = time.monotonic()
 
-    def set_alarms(self, reasons: tuple[str, ...]) -> None:
-        """Show what is wrong (drift, disk, sinks), one sentence each; empty when all is well."""
+    def set_alarms(self, reasons: tuple[str, ...], differing: frozenset[str] = frozenset()) -> None:
+        """Show what is wrong (drift, disk, sinks), one sentence each; empty when all is well.
+
+        ``differing`` are the feeds that an alarm says so of: their normals score unlike the bundle's.
+        """
         with self._lock:
-            self._alarms = tuple(reasons)
+            self._alarms, self._differing = tuple(reasons), differing
 
     def set_queue(self, waiting: int) -> None:
         """Show how many objects wait to be scored."""
@@ -217,6 +222,7 @@ class Board:
                 feeds=dict(self._feeds),
                 sinks=dict(self._sinks),
                 alarms=self._alarms,
+                differing=self._differing,
                 queue=self._queue,
                 entries=(*self._before, *self._entries),
                 latencies={stage: tuple(taken) for stage, taken in self._latencies.items()},

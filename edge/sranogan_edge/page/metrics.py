@@ -74,6 +74,13 @@ def _feeds(now: Snapshot) -> Iterator[Metric]:
     last = GaugeMetricFamily(
         "sranogan_feed_last_arrival_timestamp_seconds", "When the last image came.", labels=["feed"]
     )
+    differs = GaugeMetricFamily(
+        "sranogan_site_differs",
+        "Whether its images score unlike the bundle's normals: adapt.",
+        labels=["feed"],
+    )
+    for name in now.feeds:
+        differs.add_metric([name], float(name in now.differing))
     for name, health in now.feeds.items():
         for one in FEED_STATES:
             state.add_metric([name, one], float(health.state == one))
@@ -81,7 +88,7 @@ def _feeds(now: Snapshot) -> Iterator[Metric]:
         again.add_metric([name], health.reconnects)
         if health.last_arrival is not None:
             last.add_metric([name], health.last_arrival)
-    yield from (state, dropped, again, last)
+    yield from (state, dropped, again, last, differs)
 
 
 def _sinks(now: Snapshot) -> Iterator[Metric]:

@@ -109,6 +109,11 @@ class Density:
         density._check()
         return density
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each part's whitening, ``(D, K)``."""
+        return {name: self.parts[name].whitening.shape for name in self._names()}
+
     def _names(self) -> list[str]:
         """Names of the parts in use, in the order of :data:`PARTS`, whatever order they were given in."""
         return [name for name in PARTS if name in self.parts]

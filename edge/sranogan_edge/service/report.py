@@ -11,7 +11,7 @@ from sranogan_edge.alarms import NEWEST, Alarms
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.feeds.feed import Feed
 from sranogan_edge.page.board import Board
-from sranogan_edge.service.drift_feeds import FeedsDrift
+from sranogan_edge.service.drift_feeds import DRIFT, SHIFT, FeedsDrift
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.scoring import Result
 from sranogan_edge.sinks.sink import SinkHealth
@@ -34,7 +34,8 @@ def about(judge: Judge, bundle: Path) -> dict[str, str]:
     }
     if site:
         made = site.calibration
-        found["calibration"] = f"{made.images} normals of this site, {made.made} ({site.digest[:12]})"
+        fitted = f", densities adapted to {made.fitted}" if made.density else ""
+        found["calibration"] = f"{made.images} normals of this site{fitted}, {made.made} ({site.digest[:12]})"
     if scorer.backend_fallback:
         found["not on the GPU"] = scorer.backend_fallback
     return found
@@ -64,7 +65,8 @@ class Report:
 
     def judging(self, judge: Judge) -> None:
         """Another judge is in force: what was seen before it says nothing about its feeds."""
-        self._alarms.keep_only("drift", set())
+        for kind in (DRIFT, SHIFT):
+            self._alarms.keep_only(kind, set())
         self._drift = FeedsDrift(judge, self._settings)
         if self._board:
             self._board.recalibrated(
@@ -88,7 +90,7 @@ class Report:
         answer, feed = result.answer, result.line.feed or ""
         if answer:
             reasons = self._drift.add(feed, answer, of_camera=result.entry is None)
-            self._alarms.note(f"drift {feed}", *reasons)
+            self._alarms.note(f"{self._drift.about} {feed}", *reasons)
         if self._board:
             self._board.scored(result.line, answer.verdict if answer else None)
 
@@ -125,7 +127,7 @@ class Report:
         if self._board:
             self._board.set_feeds(health, sinks)
             self._board.set_queue(self._spool.waiting())
-            self._board.set_alarms(self._alarms.now)
+            self._board.set_alarms(self._alarms.now, self._alarms.of(SHIFT))
             why_not = self._why_not or disk or device
             self._board.set_ready(not why_not, why_not)
 

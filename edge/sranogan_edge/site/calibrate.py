@@ -2,7 +2,8 @@
 
 The bundle stays as it is. Its held-out scores are replaced by those of local normals; the threshold and
 the p-values then hold for this scanner (split conformal: images that are exchangeable with the local
-normals are flagged at most at the false-alarm rate, on average over such calibrations).
+normals are flagged at most at the false-alarm rate, on average over such calibrations). Where its densities
+are adapted too, the scores are out of fold (:mod:`sranogan_edge.site.adapt`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,10 +30,12 @@ from sranogan_edge.errors import DataError, ImageError, SettingsError, Unreadabl
 from sranogan_edge.image.film import EVERY_FILM, FilmOptions, fields_of_file
 from sranogan_edge.image.reading import read_frames
 from sranogan_edge.scoring.conformal import RANK_ROUNDING, Calibration
+from sranogan_edge.scoring.density import Density
 from sranogan_edge.scoring.foreign import DomainRule
 from sranogan_edge.scoring.rule import highest
 from sranogan_edge.scoring.statistics import apart, column, grid_of, statistics_of, successive
 from sranogan_edge.site import drift_ks
+from sranogan_edge.site.adapt import Local, adapted, told_apart
 from sranogan_edge.site.drift import few_images
 
 __all__ = [
@@ -81,6 +84,7 @@ class Scored:
         unreadable: messages of those that could not be scored.
         twice: names of the files that have the same bytes as an earlier one.
         not_asked_for: names of those that ``films`` leave out, each with the field and its value.
+        local: what densities are adapted to, one an image; None where they are not.
     """
 
     rows: list[Mapping[str, float]]
@@ -90,6 +94,7 @@ class Scored:
     unreadable: list[str]
     twice: list[str]
     not_asked_for: list[str]
+    local: list[Local] | None = None
 
     @property
     def statistics(self) -> dict[str, tuple[float, ...]]:
@@ -102,14 +107,16 @@ def score_all(
     files: Iterable[Path],
     unreadable: Iterable[str] = (),
     films: FilmOptions = EVERY_FILM,
+    *,
+    adapt: bool = False,
 ) -> Scored:
-    """Score those of ``files`` that ``films`` asks for, each content once.
+    """Score those of ``files`` that ``films`` asks for, each content once; ``adapt`` keeps what that takes.
 
     Raises:
         DataError: more than a tenth cannot be scored (what ``unreadable`` tells of counts as that), or none
             is asked for.
     """
-    found = Scored([], [], [], [], list(unreadable), [], [])
+    found = Scored([], [], [], [], list(unreadable), [], [], [] if adapt else None)
     seen: set[str] = set()
     for file in files:
         try:
@@ -148,6 +155,8 @@ def _score(detector: Detector, file: Path, films: FilmOptions, seen: set[str], f
         return
     number, made, failed = highest(detector.measure, film.frames)
     found.rows.append(statistics_of(film.frames[number], made, detector.bundle.density, spec))
+    if found.local is not None:
+        found.local.append(Local.of(str(file), film.frames, number, made, detector.bundle))
     found.frames.append(len(film.frames) - len(failed))
     found.grids.append(grid_of(made))
     found.digests.append(digest)
@@ -164,6 +173,8 @@ def fit(
     unreadable: Sequence[str] = (),
     usual_unreadable: Sequence[str] = (),
     films: FilmOptions = EVERY_FILM,
+    adapt: bool = False,
+    anyway: bool = False,
 ) -> SiteCalibration:
     """Score local normals, and return the calibration that follows.
 
@@ -177,13 +188,19 @@ def fit(
         unreadable: messages of files and folders beside ``files`` that could not be looked at: not used.
         usual_unreadable: the same beside ``usual``.
         films: which of all of these are used, and whether they are turned upright: as in scoring.
+        adapt: the bundle's densities to the normals, too.
+        anyway: even where these look as if they were no normals of what the bundle was trained for.
 
     Raises:
-        DataError: too few normals for the rate, too many images that cannot be scored, or none asked for.
+        DataError: too few normals for the rate, too many images that cannot be scored, or none asked for;
+            or none that densities can be adapted to (:func:`sranogan_edge.site.adapt.adapted`).
     """
     needed = normals_needed(false_alarm_rate)
-    scored = score_all(detector, files, unreadable, films)
+    scored, density, fitted = score_all(detector, files, unreadable, films, adapt=adapt), None, 0
     _tell_not_used(scored, told)
+    if adapt:
+        scored, density, fitted = _adapted(detector, scored, source, told, anyway=anyway)
+        detector = detector.scoring_by(density)
     if len(scored.rows) < needed:
         raise DataError(too_few(len(scored.rows), false_alarm_rate, source))
     others, usual_scored = list(usual), None
@@ -205,11 +222,40 @@ def fit(
         successive=successive(as_they_come),
         apart=apart(as_they_come),
         frames=min(scored.frames),
+        density=density,
+        fitted=fitted,
     )
-    for message in (difference(site, detector.bundle.calibration), _few(site), few_images(site)):
+    unlike = None if density else difference(site, detector.bundle.calibration)
+    for message in (unlike, _few(site), few_images(site)):
         if message:
             told(message)
     return site
+
+
+def _adapted(
+    detector: Detector, scored: Scored, source: str, told: Callable[[str], None], *, anyway: bool
+) -> tuple[Scored, Density, int]:
+    """Return what is left of ``scored``, by densities adapted to it, these, and of how many."""
+    assert scored.local is not None
+    distinct = told_apart(scored.local, scored.grids, detector.bundle, source, told)
+    found = adapted(
+        [scored.local[n] for n in distinct],
+        [scored.rows[n] for n in distinct],
+        detector.bundle,
+        source,
+        told,
+        anyway=anyway,
+    )
+    used = [distinct[n] for n in found.used]
+    kept = replace(
+        scored,
+        rows=found.rows,
+        frames=[1] * len(used),
+        grids=[scored.grids[n] for n in used],
+        digests=[scored.digests[n] for n in used],
+        twice=[*scored.twice, *(one.name for n, one in enumerate(scored.local) if n not in distinct)],
+    )
+    return kept, found.density, found.fitted
 
 
 def _few(site: SiteCalibration) -> str:
@@ -244,6 +290,6 @@ def difference(site: SiteCalibration, own: Calibration) -> str | None:
         f"these normals score {way} than the normals of the training: half of them above {median:.2f}, "
         f"there above {usual:.2f}. The bundle's own threshold would flag {flagged:.0%} of them, instead of "
         f"{own.false_alarm_rate:.0%}. The new threshold allows for that, but finds less where it is far "
-        "higher: look at a few of these images (exposure, export, position, is each one normal?), and train "
-        "on images of this scanner if they are in order."
+        "higher: look at a few of these images (exposure, export, position, is each one normal?), and adapt "
+        "the densities, too (--adapt), or train on images of this scanner, if they are in order."
     )
