@@ -70,7 +70,7 @@ def test_a_site_that_differs_is_said(bench: Bench, caplog: pytest.LogCaptureFixt
 def test_without_drift_nothing_is_watched(bench: Bench) -> None:
     """``drift = "none"`` leaves this out, too."""
     bench.drift = None
-    service = bench.build(feed_of(str(folder_of(bench.root / "odd", 125, 60)).open()))
+    service = bench.build(feed_of(str(folder_of(bench.root / "odd", 125, 60))).open())
     service.run()
     assert service.alarms.now == ()
     bench.spool.close()
@@ -80,7 +80,7 @@ def test_foreign_images_say_nothing_of_the_site(bench: Bench) -> None:
     """What is not like the training data is answered so, one by one; its scores mean nothing."""
     rule = replace(bench.judge.rule, foreign=lambda frame, made: "not like the training data: a cat")
     bench.judge = replace(bench.judge, rule=rule)
-    service = bench.build(feed_of(str(folder_of(bench.root / "odd", 125, 60)).open()))
+    service = bench.build(feed_of(str(folder_of(bench.root / "odd", 125, 60))).open())
     service.run()
     assert service.alarms.now == ()
     bench.spool.close()
@@ -90,7 +90,7 @@ def test_too_few_held_out_normals_score_all_the_same(bench: Bench, caplog: pytes
     """A bundle of one held-out normal cannot tell; the log says so, once."""
     bench.judge = replace(bench.judge, rule=Rule(Calibration((100.0,), 0.5)))
     with caplog.at_level(logging.INFO):
-        service = bench.build(feed_of(str(folder_of(bench.root / "odd", 125, 30)).open()))
+        service = bench.build(feed_of(str(folder_of(bench.root / "odd", 125, 30))).open())
         service.run()
     assert service.scored == 30
     assert sum("too few to tell whether a site differs" in record.message for record in caplog.records) == 1
