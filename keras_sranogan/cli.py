@@ -250,8 +250,9 @@ def audit(
 
     def work() -> ExitCode:
         _start()
-        from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
+        from keras_sranogan.audit.audit import AuditOptions, audit_models
         from keras_sranogan.audit.report import print_audit
+        from keras_sranogan.html.page import Places
         from keras_sranogan.progress import Terminal
 
         options = AuditOptions(split=split, max_bad_share=max_bad_share, seed=seed)
