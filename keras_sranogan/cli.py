@@ -12,7 +12,7 @@ from keras_sranogan.settings import TrainSettings
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.image.image_list import told
 from sranogan_edge.log import log_to_stderr
-from sranogan_edge.terminal import Version, main, run, say
+from sranogan_edge.terminal import Verbose, Version, main, run, say
 
 if TYPE_CHECKING:
     from keras_sranogan.data.item import DataSource
@@ -51,9 +51,6 @@ NormalClass = Annotated[
     ),
 ]
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
-]
 Preset = Annotated[
     str, typer.Option(help="demo (phantom, 4 min), standard (1,000 images, up to 60 min, 2 cores) or paper.")
 ]
@@ -250,8 +247,9 @@ def audit(
 
     def work() -> ExitCode:
         _start()
-        from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
+        from keras_sranogan.audit.audit import AuditOptions, audit_models
         from keras_sranogan.audit.report import print_audit
+        from keras_sranogan.html.page import Places
         from keras_sranogan.progress import Terminal
 
         options = AuditOptions(split=split, max_bad_share=max_bad_share, seed=seed)

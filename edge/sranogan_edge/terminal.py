@@ -16,7 +16,7 @@ from sranogan_edge import __version__
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.extras import installed
 
-__all__ = ["Version", "counted", "leave_with", "main", "run", "say", "shown", "terminal"]
+__all__ = ["Verbose", "Version", "counted", "leave_with", "main", "run", "say", "shown", "terminal"]
 
 DISTRIBUTIONS = ("sranogan-edge", "keras-sranogan", "sranogan-export")
 
@@ -32,6 +32,10 @@ Version = Annotated[
     typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and no more."),
 ]
 """The option that every command has."""
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
+]
+"""The option of every command that looks through folders."""
 
 
 def main(app: typer.Typer, name: str) -> NoReturn:

@@ -17,10 +17,9 @@ from keras_sranogan.audit.verdict import judge
 from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.evaluation.scorers import Scorer, open_scorer
-from keras_sranogan.html.page import make_folders, writing_results
+from keras_sranogan.html.page import Places
 from keras_sranogan.machine import circumstances
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.files import write_json
 
 if TYPE_CHECKING:
     from keras_sranogan.progress import Progress
@@ -45,16 +44,6 @@ class AuditOptions:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise SettingsError(f"--seed must be at least 0; received {self.seed}.")
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where to write; None: not at all."""
-
-    json: Path | None = None
-    report: Path | None = None
-    pictures: Path | None = None
-    card: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +78,7 @@ def audit_models(
     """
     started = time.monotonic()
     _check_distinct(models)
-    make_folders(places.json, places.report, places.card, folder=places.pictures)
+    places.make_folders()
     progress.start("loading the models", len(models))
     scorers = {}
     for number, model in enumerate(models, start=1):
@@ -97,7 +86,13 @@ def audit_models(
         progress.advance(number)
     audit = audit_scorers(scorers, source, options, progress)
     figures = {**audit.figures, "minutes": round((time.monotonic() - started) / 60, 2)}
-    _write(figures, audit, places)
+    drawn = audit.draw() if places.show_pictures else {}
+    places.write(
+        figures,
+        drawn,
+        report=lambda: render_audit(figures, drawn),
+        card=lambda: markdown_section(figures),
+    )
     return figures
 
 
@@ -156,17 +151,3 @@ def _circumstances(scorers: Mapping[str, Scorer], data: str, options: AuditOptio
         ],
         **circumstances(data, options.split, options.seed),
     }
-
-
-def _write(figures: dict[str, Any], audit: Audit, places: Places) -> None:
-    drawn = audit.draw() if places.report or places.pictures else {}
-    with writing_results():
-        if places.pictures:
-            for name, png in drawn.items():
-                (places.pictures / name).write_bytes(png)
-        if places.report:
-            places.report.write_text(render_audit(figures, drawn), encoding="utf-8")
-        if places.card:
-            places.card.write_text(markdown_section(figures), encoding="utf-8")
-        if places.json:
-            write_json(places.json, figures)

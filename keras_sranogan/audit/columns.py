@@ -104,7 +104,7 @@ class Reader:
             self.scorers[0].preprocess,
             transform=change,
             max_bad_share=self.max_bad_share,
-            on_progress=lambda done, _total: self.progress.advance(done),
+            on_progress=self.progress.advance,
         )
         scores = self._score(images, len(items))
         rows = [found[item.key] for item in images.items]

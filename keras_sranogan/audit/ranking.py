@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.evaluation.metrics import auroc
+from keras_sranogan.evaluation.metrics import auroc, both_classes
 
 Scores = NDArray[np.float64]
 Truth = NDArray[np.bool_]
@@ -52,7 +52,7 @@ class Left:
 
 def rank(scores: Scores, abnormal: Truth, seed: int) -> Ranking:
     """AUROC of each model, their mean, and its interval."""
-    if not _both(abnormal):
+    if not both_classes(abnormal):
         return Ranking(None, None, None)
     each = [auroc(one, abnormal) or 0.0 for one in scores]
     drawn = resampled_aurocs(scores, abnormal, seed).mean(axis=1)
@@ -61,7 +61,7 @@ def rank(scores: Scores, abnormal: Truth, seed: int) -> Ranking:
 
 def share_left(plain: Scores, changed: Scores, abnormal: Truth, seed: int) -> Left:
     """Compare two ``(M, N)`` sets of scores of the same images."""
-    if not _both(abnormal):
+    if not both_classes(abnormal):
         return Left()
     before, after = (float(np.mean([auroc(one, abnormal) or 0.0 for one in s])) for s in (plain, changed))
     if before - CHANCE < MIN_ADVANTAGE:
@@ -74,7 +74,7 @@ def share_left(plain: Scores, changed: Scores, abnormal: Truth, seed: int) -> Le
 
 def intervals(scores: Scores, abnormal: Truth, seed: int) -> list[list[float] | None]:
     """95 % interval of the AUROC of each row."""
-    if not _both(abnormal) or not len(scores):
+    if not both_classes(abnormal) or not len(scores):
         return [None] * len(scores)
     return [_interval(column) for column in resampled_aurocs(scores, abnormal, seed).T]
 
@@ -96,7 +96,3 @@ def resampled_aurocs(scores: Scores, abnormal: Truth, seed: int) -> NDArray[np.f
 
 def _interval(drawn: NDArray[np.float64]) -> list[float]:
     return [float(bound) for bound in np.quantile(drawn, INTERVAL)]
-
-
-def _both(abnormal: Truth) -> bool:
-    return bool(abnormal.any()) and not bool(abnormal.all())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.data.copies import distinct_rows
 from keras_sranogan.data.item import DataSource, Item
 from sranogan_edge.errors import DataError, ImageError, SettingsError
 from sranogan_edge.image.frame import Frame
@@ -60,7 +60,7 @@ def load_images(
     *,
     transform: Callable[[Frame, Item], Frame] | None = None,
     max_bad_share: float = 0.05,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int], object] = lambda done: None,
 ) -> LoadedImages:
     """Read and preprocess ``items``.
 
@@ -70,7 +70,7 @@ def load_images(
         spec: size and contrast.
         transform: applied to each frame first (augmentation, a control); it may raise ImageError.
         max_bad_share: the share of images, 0 to 1, that may be unusable.
-        on_progress: called with (done, all) after each image.
+        on_progress: called with the number done after each image.
 
     Raises:
         DataError: no item, none that can be used, or a larger share than ``max_bad_share`` unusable.
@@ -94,10 +94,10 @@ def load_images(
         else:
             x[len(kept)] = made
             kept.append(item)
-        if on_progress is not None:
-            on_progress(done, len(items))
+        on_progress(done)
     _check_share(source.name, len(items), skipped, max_bad_share)
-    return _loaded(x[: len(kept)], kept, skipped)
+    x = x[: len(kept)]
+    return LoadedImages(x, tuple(kept), tuple(skipped), len(x) - len(np.unique(distinct_rows(x))))
 
 
 def _in_order(work: Callable[[A], B], given: Iterable[A]) -> Iterator[B]:
@@ -113,11 +113,6 @@ def _in_order(work: Callable[[A], B], given: Iterable[A]) -> Iterator[B]:
                 yield waiting.popleft().result()
         finally:  # Ctrl-C, or an error that is no image's
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _loaded(x: NDArray[np.float32], items: list[Item], skipped: list[Skipped]) -> LoadedImages:
-    distinct = {hashlib.blake2b(image.data, digest_size=16).digest() for image in x}
-    return LoadedImages(x, tuple(items), tuple(skipped), duplicates=len(x) - len(distinct))
 
 
 def _check_request(name: str, count: int, max_bad_share: float) -> None:

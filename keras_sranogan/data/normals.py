@@ -39,7 +39,7 @@ class Reader:
             self.settings.preprocess,
             transform=transform,
             max_bad_share=self.max_bad_share,
-            on_progress=lambda done, _total: self.progress.advance(done),
+            on_progress=self.progress.advance,
         )
 
 

@@ -20,21 +20,19 @@ from keras_sranogan.data.load import load_images
 from keras_sranogan.data.near_training import near_training
 from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.evaluation import metrics
+from keras_sranogan.evaluation.evaluation import Evaluation, Reading
 from keras_sranogan.evaluation.intervals import auroc_interval
 from keras_sranogan.evaluation.plots import draw_all
 from keras_sranogan.evaluation.report import render_report
 from keras_sranogan.evaluation.scorers import PlainAnogan, Scored, Scorer, open_scorer
-from keras_sranogan.html.page import make_folders, writing_results
+from keras_sranogan.html.page import Places
 from keras_sranogan.machine import circumstances
 from sranogan_edge.errors import RunError, SettingsError
-from sranogan_edge.files import write_json
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import as_displayed, low_pass
 
 if TYPE_CHECKING:
     from keras_sranogan.progress import Progress
-
-from keras_sranogan.evaluation.evaluation import Evaluation, Reading
 
 SCHEMA_VERSION = 1
 
@@ -91,26 +89,20 @@ def evaluate_model(
 
     started = time.monotonic()
     options, progress = options or EvaluationOptions(), progress or Silent()
-    make_folders(json, report, folder=pictures)
+    places = Places(json, report, pictures)
+    places.make_folders()
     progress.start("loading the model", 1)
     scorer = open_scorer(model, anogan_steps=options.anogan_steps)
     progress.advance(1)
     evaluation = evaluate_scorer(scorer, source, options, progress)
     figures = {**evaluation.figures, **_circumstances(model, scorer, source.name, options)}
-    drawn = draw_all(evaluation) if report or pictures else {}
+    drawn = draw_all(evaluation) if places.show_pictures else {}
     if options.audit:
         wanted = AuditOptions(options.split, options.max_bad_share, options.seed)
         audit = audit_scorers({str(model): scorer}, source, wanted, progress)
         figures["audit"], drawn = audit.figures, drawn | (audit.draw() if drawn else {})
     figures["minutes"] = round((time.monotonic() - started) / 60, 2)
-    with writing_results():
-        if pictures:
-            for name, png in drawn.items():
-                (pictures / name).write_bytes(png)
-        if report:
-            report.write_text(render_report(figures, drawn), encoding="utf-8")
-        if json:
-            write_json(json, figures)
+    places.write(figures, drawn, report=lambda: render_report(figures, drawn))
     return figures
 
 
@@ -176,7 +168,7 @@ def _read(
         scorer.preprocess,
         transform=measure,
         max_bad_share=options.max_bad_share,
-        on_progress=lambda done, _total: progress.advance(done),
+        on_progress=progress.advance,
     )
     rows = [found[item.key] for item in images.items]
     names = [name for name in metrics.BASELINES if all(name in row for row in rows)]

@@ -105,7 +105,7 @@ def detection(
 def notes(abnormal: Truth, threshold: float) -> list[str]:
     """Say what cannot be said, and why."""
     found = []
-    if not _both(abnormal):
+    if not both_classes(abnormal):
         kind = "abnormal" if abnormal.all() else "normal"
         found.append(f"This split holds {kind} images only, so there is no AUROC: nothing to tell them from.")
     if not math.isfinite(threshold):
@@ -138,12 +138,12 @@ def merge_baselines(
 
 def auroc(scores: Scores, abnormal: Truth) -> float | None:
     """Area under the ROC curve; None when there is one class only."""
-    return float(roc_auc_score(abnormal, scores)) if _both(abnormal) else None
+    return float(roc_auc_score(abnormal, scores)) if both_classes(abnormal) else None
 
 
 def auprc(scores: Scores, abnormal: Truth) -> float | None:
     """Average precision; None when there is one class only."""
-    return float(average_precision_score(abnormal, scores)) if _both(abnormal) else None
+    return float(average_precision_score(abnormal, scores)) if both_classes(abnormal) else None
 
 
 def at_threshold(scores: Scores, abnormal: Truth, threshold: float) -> dict[str, float | None]:
@@ -167,7 +167,7 @@ def flagged_by_class(labels: Sequence[str], scores: Scores, threshold: float) ->
 
 def best_accuracy(scores: Scores, abnormal: Truth) -> dict[str, Any] | None:
     """The SQUID protocol (Xiang et al. 2023): figures at the threshold that is best on these labels."""
-    if not _both(abnormal):
+    if not both_classes(abnormal):
         return None
     values, place = np.unique(scores, return_inverse=True)
     normals = np.bincount(place[~abnormal], minlength=len(values))
@@ -263,7 +263,7 @@ def pixel_aupro(heat: NDArray[np.float32], masks: Truth) -> float | None:
     ``heat`` and ``masks`` are ``(N, S, S)``; a region is a connected part of a mask. Small regions count as
     much as large ones. None where nothing, or everything, is marked.
     """
-    if not _both(masks):
+    if not both_classes(masks):
         return None
     clean = np.sort(heat[~masks])[::-1]
     rates = np.linspace(0, AUPRO_LIMIT, AUPRO_STEPS + 1)
@@ -278,5 +278,6 @@ def pixel_aupro(heat: NDArray[np.float32], masks: Truth) -> float | None:
     return float(np.trapezoid(np.mean(overlaps, axis=0), rates) / AUPRO_LIMIT)
 
 
-def _both(abnormal: Truth) -> bool:
+def both_classes(abnormal: Truth) -> bool:
+    """Whether there is something to tell apart."""
     return bool(abnormal.any()) and not bool(abnormal.all())

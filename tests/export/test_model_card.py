@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from keras_sranogan.audit.audit import AuditOptions, Places, audit_models
+from keras_sranogan.audit.audit import AuditOptions, audit_models
 from keras_sranogan.data.open import open_source
+from keras_sranogan.html.page import Places
 from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
 from sranogan_edge.bundle.bundle import read_bundle

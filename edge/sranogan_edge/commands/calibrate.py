@@ -31,7 +31,7 @@ from sranogan_edge.log import log_to_stderr
 from sranogan_edge.runtime.graph import BACKENDS
 from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
 from sranogan_edge.spool.lock import FolderLock
-from sranogan_edge.terminal import Version, main, run, say, shown, terminal
+from sranogan_edge.terminal import Verbose, Version, main, run, say, shown, terminal
 
 EXIT_CODES = """
 Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 no such folder, too few
@@ -79,9 +79,7 @@ def calibrate(
     presentation_only: PresentationOnly = False,
     take_empty: TakeEmpty = None,
     turn_upright: TurnUpright = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
-    ] = False,
+    verbose: Verbose = False,
     version: Version = False,
 ) -> None:
     """Refit p-values and threshold of a bundle to this scanner's own normals, without retraining.

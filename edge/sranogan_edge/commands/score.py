@@ -32,7 +32,7 @@ from sranogan_edge.settings.folders import not_inputs
 from sranogan_edge.settings.read import read_for_check, read_settings
 from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
 from sranogan_edge.spool.lock import refuse_held_results
-from sranogan_edge.terminal import Version, main, run
+from sranogan_edge.terminal import Verbose, Version, main, run
 
 EXIT_CODES = """
 Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
@@ -136,9 +136,7 @@ def score(
     json: Annotated[
         Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
     ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
-    ] = False,
+    verbose: Verbose = False,
     version: Version = False,
 ) -> None:
     """Score images with a bundle: an anomaly score, a p-value, a verdict and a heat map each.

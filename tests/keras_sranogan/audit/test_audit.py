@@ -11,10 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_sranogan.audit import audit as module
-from keras_sranogan.audit.audit import AuditOptions, Places, audit_models, audit_scorers
+from keras_sranogan.audit.audit import AuditOptions, audit_models, audit_scorers
 from keras_sranogan.cli import audit_app, evaluate_app
 from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.open import open_source
+from keras_sranogan.html.page import Places
 from keras_sranogan.progress import Silent
 from sranogan_edge.errors import DataError, ExitCode, ResultsError, RunError, SettingsError
 from sranogan_edge.image.preprocess import PreprocessSpec
