@@ -352,6 +352,17 @@ def _alarms(place: Place) -> tuple[str, ...]:
     return place.alarms.now
 
 
+def test_usual_images_are_scored_by_the_adapted_densities(
+    knowing_bundle: Path, normals: Path, tmp_path: Path
+) -> None:
+    """What the drift monitor compares with is in the unit that images are scored in."""
+    usual, out = folder_of(tmp_path / "usual", 3, first=40), tmp_path / "site.json"
+    assert run(knowing_bundle, normals, out, "--usual", str(usual)).exit_code == ExitCode.OK
+    found, own = read_calibration(out), open_detector(knowing_bundle, calibration=out)
+    expected = [own.score(file).score for file in sorted(usual.iterdir())]
+    assert list(found.usual["score"]) == pytest.approx(expected)
+
+
 def test_the_bundle_is_never_written_to(knowing_bundle: Path, site_file: Path) -> None:
     """The site file names the bundle by its digest, which is still that of the file."""
     assert read_calibration(site_file).bundle == read_bundle(knowing_bundle).sha256
