@@ -17,9 +17,9 @@ Scores of the local normals are out of fold: each by densities that were fitted 
 neighbours in the order of names, who may be the same patient. Units and threshold come from these alone.
 
 The fit is trimmed, a tenth at most. Who lies farther above the median than the farthest of n numbers usually
-does counts for no density, for a few anomalies among the normals would widen it just where they are. But
-the tails of normals are heavy, and a threshold without its highest normals would flag too many. So only who
-lies farther than the bundle's own normals reach counts for no unit and no threshold, either.
+does counts for no density and no part's unit: a few anomalies among the normals would widen both just where
+they are. But the tails of normals are heavy, and a threshold without its highest normals would flag too many.
+So only who lies farther than the bundle's own normals reach counts for no threshold, either.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Adapted:
     Attributes:
         parts: the densities, by part, in the unit of :attr:`standard`.
         unit: mean and standard deviation of the mean of the parts.
-        standard: ``(n,)`` by part, out of fold, in standard deviations of those kept.
+        standard: ``(n,)`` by part, out of fold, in standard deviations of those fitted to.
         scores: ``(n,)``, out of fold.
-        fitted: ``(n,)``, which the densities are fitted to.
-        kept: ``(n,)``, which units and threshold are of: all of these, and others.
+        fitted: ``(n,)``, which the densities are fitted to, and the units of the parts.
+        kept: ``(n,)``, which the score's unit and threshold are of: all of these, and others.
         beyond: how many lie farther off than normals reach; more than a tenth are not a few ill ones.
     """
 
@@ -121,7 +121,7 @@ def adapt(parts: Mapping[str, Gaussian], measured: Mapping[str, Array], reach: f
     for _ in range(PASSES):
         used = within
         distances = {name: _out_of_fold(part, rows[name], used.fitted) for name, part in parts.items()}
-        units = {name: _unit(found[used.kept]) for name, found in distances.items()}
+        units = {name: _unit(found[used.fitted]) for name, found in distances.items()}
         standard = {name: (found - units[name][0]) / units[name][1] for name, found in distances.items()}
         mean = np.mean(list(standard.values()), axis=0)
         within = _within(mean, reach)

@@ -7,10 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -18,19 +16,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sranogan_edge.bundle.bundle import Bundle, read_bundle
+from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.commands import calibrate as calibrate_cli
 from sranogan_edge.detector.detector import Detector, check_golden
 from sranogan_edge.detector.judge import calibrated
 from sranogan_edge.detector.open import open_detector
-from sranogan_edge.errors import CalibrationError, DataError, ExitCode
+from sranogan_edge.errors import CalibrationError, ExitCode
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.density import Gaussian
 from sranogan_edge.service.report import about
-from sranogan_edge.site.adapt import Local, adapted, told_apart
 from sranogan_edge.site.calibrate import read_calibration
 from sranogan_edge.spool.lock import FolderLock
-from tests.support.calibrated_sites import small_bundle
 from tests.support.swap_place import Place, successor
 
 SECRET = b"a secret of more than thirty-two bytes"
@@ -207,67 +203,6 @@ def test_anyway_goes_with_adapt(knowing_bundle: Path, normals: Path) -> None:
     assert (done.exit_code, "goes with --adapt" in done.output) == (ExitCode.USAGE, True)
 
 
-def local(name: str = "a", **changes: Any) -> Local:
-    """An image of a site."""
-    made = Local(name, 1, {"map": np.zeros(1, np.float32)}, "", colourful=False)
-    return replace(made, **changes)
-
-
-def images_of(count: int, **changes: Any) -> list[Local]:
-    """So many, each with another number."""
-    rng = np.random.default_rng(0)
-    return [
-        local(f"{n}", measured={"map": rng.normal(size=1).astype(np.float32)}, **changes)
-        for n in range(count)
-    ]
-
-
-def scored(*values: float) -> list[Mapping[str, float]]:
-    """Statistics of images."""
-    return [{"score": value} for value in values]
-
-
-def test_anomalies_alone_are_asked_about() -> None:
-    """Where the bundle calls most of them anomalous, they are hardly normals: refused, unless told."""
-    bundle = small_bundle(scores=tuple(np.linspace(-1, 1, 50)))
-    rows = scored(*np.linspace(0, 4, 30))
-    with pytest.raises(DataError, match=r"23 of 30 images score above the bundle's threshold of .*--anyway"):
-        adapted(images_of(30), rows, bundle, "here", lambda message: None)
-    told: list[str] = []
-    assert adapted(images_of(30), rows, bundle, "here", told.append, anyway=True).used
-    assert any("used anyway: here: 23 of 30" in message for message in told)
-
-
-def test_what_is_said_of_the_images() -> None:
-    """How many the bundle flagged, which are left out, and that colours are not seen."""
-    bundle = small_bundle(scores=tuple(np.linspace(-1, 1, 50)))
-    images = images_of(30, colourful=True)
-    images[7] = local("film7.png", measured={"map": np.array([40], np.float32)})
-    told: list[str] = []
-    found = adapted(images, scored(*np.linspace(-1, 1.6, 30)), bundle, "here", told.append)
-    assert 7 not in found.used
-    assert found.fitted == 29
-    assert any("left out: film7.png scores" in message and "nor the threshold" in message for message in told)
-    assert any("29 of 30 images are in colour" in message for message in told)
-    assert any("flags 30% of these normals, where 10% were meant" in message for message in told)
-
-
-def test_objects_of_several_frames_are_named() -> None:
-    """Densities are adapted to single images."""
-    images = [local("cine.dcm", frames=30)]
-    with pytest.raises(DataError, match=r"cine\.dcm: it has 30 frames"):
-        told_apart(images, [np.zeros((32, 32), np.float32)], small_bundle(), "here", lambda message: None)
-
-
-@pytest.mark.parametrize(("colours", "expected"), [((90, 120, 200), True), ((90, 91, 92), False)])
-def test_a_colour_is_told_from_grey_in_three_channels(colours: tuple[int, int, int], expected: bool) -> None:
-    """Grey films are often saved with three equal channels: these are no colour."""
-    frame = Frame.of(np.tile(np.array(colours, np.uint8), (64, 64, 1)))
-    made = SimpleNamespace(reconstruction=SimpleNamespace(measured={}))
-    bundle: Bundle = small_bundle()
-    assert Local.of("a", (frame,), 0, made, bundle).colourful is expected  # type: ignore[arg-type]  # a stand-in
-
-
 def test_two_at_once(knowing_bundle: Path, normals: Path, tmp_path: Path) -> None:
     """A second command for the same file is refused, and the file stays; a leftover lock hinders nobody."""
     out = tmp_path / "site.json"
@@ -350,6 +285,17 @@ def _alarms(place: Place) -> tuple[str, ...]:
 
     wait_for(lambda: bool(place.alarms.now))
     return place.alarms.now
+
+
+def test_usual_images_are_scored_by_the_adapted_densities(
+    knowing_bundle: Path, normals: Path, tmp_path: Path
+) -> None:
+    """What the drift monitor compares with is in the unit that images are scored in."""
+    usual, out = folder_of(tmp_path / "usual", 3, first=40), tmp_path / "site.json"
+    assert run(knowing_bundle, normals, out, "--usual", str(usual)).exit_code == ExitCode.OK
+    found, own = read_calibration(out), open_detector(knowing_bundle, calibration=out)
+    expected = [own.score(file).score for file in sorted(usual.iterdir())]
+    assert list(found.usual["score"]) == pytest.approx(expected)
 
 
 def test_the_bundle_is_never_written_to(knowing_bundle: Path, site_file: Path) -> None:
