@@ -51,8 +51,9 @@ class _Tensor:
 def graph_cost(model: bytes, signature: str = "serving_default") -> GraphCost | None:
     """Count the operators of ``signature`` in a ``.tflite`` file.
 
-    None where it cannot be told: the file is no TFLite model, has no such signature, or calls subgraphs in
-    loops. Convolutions, matrix products and fully connected layers count; element-wise operators do not.
+    None where it cannot be told: the file is no TFLite model, has no such signature, calls subgraphs in
+    loops, or LiteRT is not installed. Convolutions, matrix products and fully connected layers count;
+    element-wise operators do not.
     """
     try:
         from sranogan_edge.runtime.tflite_file import unpacked
@@ -60,7 +61,7 @@ def graph_cost(model: bytes, signature: str = "serving_default") -> GraphCost | 
         return _cost(unpacked(model), signature)
     except ImportError:  # LiteRT, which knows the format, is not here
         return None
-    except (struct.error, IndexError, ValueError, TypeError):  # what reading beyond the file's end raises
+    except (struct.error, LookupError, ValueError, TypeError, AttributeError):  # of a damaged file
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from sranogan_edge.bench.conv import Chain, conv_chain
 from sranogan_edge.bench.graphs import graph_cost
 from sranogan_edge.bundle.bundle import GRAPHS, read_bundle, signature
+from sranogan_edge.runtime.tflite_file import packed, unpacked
 
 tf: Any = pytest.importorskip("tensorflow", reason="TensorFlow makes the graphs that are counted")
 
@@ -110,6 +112,29 @@ def test_what_is_no_graph_has_no_count() -> None:
     assert graph_cost(whole, "steps_8") is None
     for bad in (b"", b"\0" * 64, b"\xff" * 64, whole[:40], whole[: len(whole) // 2]):
         assert graph_cost(bad) is None
+
+
+def test_a_damaged_graph_is_no_error() -> None:
+    """Whatever bytes are cut off or changed, there is a count or none."""
+    whole = conv_chain(Chain(4, 4, 1, 1), "int8")
+    rng = np.random.default_rng(0)
+    nameless = unpacked(whole)
+    nameless.signatureDefs[0].signatureKey = None
+    damaged = [packed(nameless), *(whole[:length] for length in range(0, len(whole), 16))]
+    for _ in range(1000):
+        changed = np.frombuffer(whole, np.uint8).copy()
+        changed[rng.integers(0, len(whole), rng.integers(1, 4))] = rng.integers(0, 256)
+        damaged.append(changed.tobytes())
+    found = [graph_cost(one) for one in damaged]
+    assert 0 < found.count(None) < len(found)
+
+
+def test_without_litert_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device with the older runtime alone has a bench without counts, not an error."""
+    whole = conv_chain(Chain(4, 4, 1, 1), "int8")
+    monkeypatch.delitem(sys.modules, "sranogan_edge.runtime.tflite_file")
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    assert graph_cost(whole) is None
 
 
 def test_a_bundle_counts_by_budget(tiny_bundle: Path) -> None:
