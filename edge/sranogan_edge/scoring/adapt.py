@@ -24,7 +24,6 @@ So only who lies farther than the bundle's own normals reach counts for no thres
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -45,7 +44,7 @@ FOLDS = 10
 MOST_LEFT_OUT = 0.1
 CHANCE_LEFT_OUT = 0.05  # that any of n normals is left out, were their scores normal
 PASSES = 5
-DOUBT = 3.0  # over sqrt(n): by how much more the reach of n is taken, its unit being of so few
+DOUBT = 30  # over n: the share by which normals may reach farther, the unit of a reach being of so few
 UPPER = 0.75  # quantile by which a reach is measured, above the median
 FLOOR = 1e-6
 
@@ -186,6 +185,6 @@ def _within(scores: Scores, reach: float) -> _Within:
         if now.sum() == fitted.sum():
             break
         fitted = now
-    farthest = max(usual, reach) * (1 + DOUBT / math.sqrt(count))
+    farthest = max(usual, reach) * (1 + DOUBT / count)
     beyond = scores > median + farthest * (upper - median)
     return _Within(fitted, ~(far & beyond), int(beyond.sum()))
