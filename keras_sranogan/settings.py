@@ -24,6 +24,8 @@ PresetName = Literal["demo", "standard", "paper"]
 
 SEARCH_SIDES_PX = (16, 32, 64, 128, 256)
 MAX_CONTAMINATION = 0.3
+SMALL_HEAD_PX = 64  # up to this side the head's stem halves it once, beyond it twice
+DRAWN_WIDTH = 32  # of the head whose weights are shipped
 MAX_SEED = 10_000_000  # the networks' initial weights are drawn from seeds 101 times as large, below 2**32
 
 
@@ -159,6 +161,10 @@ class HeadSettings:
         check_choice("--anomalies", self.anomalies, get_args(Anomalies))
         check_choice("sees", self.sees, get_args(Sees))
         check_choice("start", self.start, get_args(HeadStart))
+
+    def starts_drawn(self, side: int) -> bool:
+        """Whether a head that sees images of this ``side`` has the drawn weights' form, and takes them."""
+        return self.start == "drawn" and self.width == DRAWN_WIDTH and side > SMALL_HEAD_PX
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,6 +106,7 @@ def main(
     steps: Annotated[list[int] | None, typer.Option(help="Steps of training; 1500 by default.")] = None,
 ) -> None:
     """Teach heads the lesions themselves, and judge them on films of other subjects."""
+    started = time.monotonic()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         pairs = np.stack(list(pool.map(draw_pair, range(TAUGHT + JUDGED), chunksize=50)))
     taught, judged = pairs[:TAUGHT], pairs[TAUGHT:]
@@ -112,10 +114,12 @@ def main(
         str(count): judge(teach(taught, count), judged, TAUGHT) for count in steps or [1500]
     }
     result = {
+        "commands": ["python -m benchmarks.detection.ceiling --out benchmarks/results/phantom_ceiling.json"],
+        "seed": SEED,
+        "minutes": round((time.monotonic() - started) / 60, 1),
         "auroc_by_steps": found,
         "pairs": {"taught": TAUGHT, "judged": JUDGED, "a_step": PAIRS},
-        "seed": SEED,
-        "machine": machine(),
+        "provenance": {"machine": machine()},
         "finished": timestamp(),
     }
     out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ def draw(number: int) -> NDArray[np.uint8]:
 
 def make_start(results: Path) -> Path:
     """Teach a head on drawn images, save its weights, and write how that went; return where they are."""
+    started = time.monotonic()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         drawn = np.stack(list(pool.map(draw, range(CHESTS + SURFACES), chunksize=50)))
     images = drawn.astype(np.float32) / np.float32(255)
@@ -52,10 +54,13 @@ def make_start(results: Path) -> Path:
             print(f"{number + 1} of {stage.steps}: {np.mean(losses[-SHOWN_STEPS:]):.3f}", flush=True)
     save_weights(averaged.get_weights(), PATH)
     found = {
+        "commands": ["python -m benchmarks.transfer start"],
+        "seed": settings.seed,
+        "minutes": round((time.monotonic() - started) / 60, 1),
         "images": {"chests": CHESTS, "surfaces": SURFACES, "seed": SEED},
         "head": settings.to_dict()["head"],
         "image_loss": round(float(np.mean(losses[-SHOWN_STEPS:])), 4),
-        "machine": machine(),
+        "provenance": {"machine": machine()},
         "finished": timestamp(),
     }
     results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_sranogan.audit.report import markdown_section
 from keras_sranogan.evaluation.report import threshold_text
+from keras_sranogan.settings import TrainSettings
 from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.errors import SettingsError
 
@@ -27,7 +28,8 @@ and the features and the map of a small network that was trained to find self-ma
 judged by densities of held-out normals; the score is made of these.
 
 **Trained on.** {data}: {normals} normal images, and {held_out} more held out (by patient, where the source
-says who it is of) for the densities and the threshold. No abnormal image and no label was used.{copies}
+says who it is of) for the densities and the threshold. No abnormal image and no label was
+used.{start}{copies}
 
 **Threshold.** {threshold}
 
@@ -89,6 +91,7 @@ def model_card(bundle: Bundle, audit: str = "") -> str:
         data=provenance["data"],
         normals=provenance["normals_to_train"],
         held_out=provenance["normals_held_out"],
+        start=_start(bundle),
         copies=_copies(provenance),
         threshold=stated,
         expected=_expected(bundle),
@@ -109,6 +112,17 @@ def _expected(bundle: Bundle) -> str:
         f"Of 100 normals like those held out about {flagged:.0f} are flagged. Of normals of another\n"
         f"machine, place or age group more are: {FOREIGN_ALARMS} of 100 in trials with a threshold for 5.\n"
         "How many anomalies are found, labelled images alone can tell (sranogan-evaluate)."
+    )
+
+
+def _start(bundle: Bundle) -> str:
+    """Where the small network's training started, unless at random."""
+    settings = TrainSettings.from_dict(bundle.details["settings"])
+    if not settings.head.starts_drawn(settings.head_side):
+        return ""
+    return (
+        "\nThe small network's training started from weights that ship with the package: learned on drawn\n"
+        "images with self-made anomalies, no photograph or film among them."
     )
 
 

@@ -9,25 +9,24 @@ import tensorflow as tf
 
 from keras_sranogan.head.smoothing import box_mean
 from keras_sranogan.layers import DepthToSpace, SpaceToDepth
-from keras_sranogan.settings import HeadSettings
+from keras_sranogan.settings import SMALL_HEAD_PX, HeadSettings
 from sranogan_edge.scoring.head import CHANNELS, CONTRAST_FLOOR, LIMIT, neighbourhood
 
 MOMENTUM = 0.97
-SMALL_PX = 64  # up to this side the stem halves it once, beyond it twice
 
 
 def build_head(side: int, settings: HeadSettings, dtype: str = "float32") -> keras.Model:
     """Return ``(B, side, side, CHANNELS)`` to ``features``, ``map`` and ``logit``.
 
-    With s the side, or half of it beyond ``SMALL_PX``: ``features`` ``(B, s/8, s/8, 3 * width)`` are what the
-    density is fitted to, ``map`` ``(B, s/4, s/4, 1)`` are logits of an anomaly at each place, ``logit``
-    ``(B, 1)`` of one anywhere (used in training alone). ``early`` ``(B, s/2, s/2, width)`` and ``middle``
-    ``(B, s/4, s/4, 2 * width)`` are features on the way, to compare designs by.
+    With s the side, or half of it beyond ``SMALL_HEAD_PX``: ``features`` ``(B, s/8, s/8, 3 * width)`` are
+    what the density is fitted to, ``map`` ``(B, s/4, s/4, 1)`` are logits of an anomaly at each place,
+    ``logit`` ``(B, 1)`` of one anywhere (used in training alone). ``early`` ``(B, s/2, s/2, width)`` and
+    ``middle`` ``(B, s/4, s/4, 2 * width)`` are features on the way, to compare designs by.
     """
     image = keras.layers.Input((side, side, CHANNELS), dtype="float32")
     width = settings.width
     x = SpaceToDepth(dtype=dtype)(image)
-    stem = ((width, 1),) if side <= SMALL_PX else ((width // 2, 1), (width, 2))
+    stem = ((width, 1),) if side <= SMALL_HEAD_PX else ((width // 2, 1), (width, 2))
     for channels, stride in (*stem, (width, 1)):
         x = _block(x, channels, stride, dtype)
     early = x

@@ -24,9 +24,8 @@ def new_heads(side: int, settings: HeadSettings, dtype: str) -> tuple[keras.Mode
     A head of another form than the drawn ones (``width``, or an image of 64 px and less) starts at random.
     """
     head, averaged = build_head(side, settings, dtype), build_head(side, settings)
-    drawn = drawn_weights() if settings.start == "drawn" else []
-    if [one.shape for one in drawn] == [tuple(one.shape) for one in head.weights]:
-        head.set_weights(drawn)
+    if settings.starts_drawn(side):
+        head.set_weights(drawn_weights())
     averaged.set_weights(head.get_weights())
     return head, averaged
 

@@ -137,7 +137,7 @@ def test_fractions_score_like_whole_numbers(detector: Detector) -> None:
     """A film as float32 from 0 to 1 scores as its 16-bit copy does; from 0 to 255 it is an error."""
     fractions = film().astype(np.float32) / 255
     assert detector.score(fractions).score == detector.score(film().astype(np.uint16) * 257).score
-    assert detector.score(fractions).score == pytest.approx(detector.score(film()).score, abs=0.1)
+    assert detector.score(fractions).score == pytest.approx(detector.score(film()).score, rel=0.1)
     with pytest.raises(PixelsError, match="Divide by the full scale"):
         detector.score(film().astype(np.float32))
 

@@ -34,12 +34,27 @@ NEEDS: dict[str, tuple[str, str, type[SranoganError], Callable[[], object]]] = {
 
 
 def take_away(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the import of ``package`` fail as where it is not installed, in our modules too."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) if name.startswith("sranogan_edge.") else None
-        uses = file is not None and f" {package}" in Path(file).read_text(encoding="utf-8")
-        if uses or name.partition(".")[0] == package:
-            monkeypatch.delitem(sys.modules, name)
+    """Have the import of ``package`` fail as where it is not installed, also where our modules import it."""
+    files = {
+        name: Path(module.__file__).read_text(encoding="utf-8")
+        for name, module in sys.modules.items()
+        if name.startswith("sranogan_edge.") and module.__file__
+    }
+    gone, ours = {package}, set[str]()
+    while gone:  # and the modules that import those, which may have been imported before
+        found = {
+            name
+            for name, text in files.items()
+            if any(
+                f"from {one} import" in text or f"from {one}." in text or f"import {one}" in text
+                for one in gone
+            )
+        }
+        gone = found - ours
+        ours |= gone
+    theirs = {name for name in sys.modules if name.partition(".")[0] == package}
+    for name in ours | theirs:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
 
 

@@ -129,3 +129,16 @@ def test_the_card_counts_copies(tiny_bundle: Path) -> None:
     assert "equal in every pixel one was kept (7 left out); 4 are nearly the same as another one" in card
     del details["provenance"]["near_duplicates"]
     assert "nearly the same" not in model_card(replace(bundle, details=details))
+
+
+def test_the_card_says_where_the_head_started(tiny_bundle: Path) -> None:
+    """From drawn images, where it did; of a head of another form, or of an older run, nothing is said."""
+    bundle = read_bundle(tiny_bundle)
+    said = "started from weights that ship with the package"
+    assert said not in model_card(bundle)  # a narrow head
+    details = json.loads(json.dumps(dict(bundle.details)))
+    details["settings"]["head"] |= {"width": 32, "sees": "image", "start": "drawn"}
+    details["settings"]["preprocess"]["size"] = 128
+    assert said in " ".join(model_card(replace(bundle, details=details)).split())
+    del details["settings"]["head"]["start"]
+    assert said not in " ".join(model_card(replace(bundle, details=details)).split())
