@@ -17,10 +17,10 @@ import numpy as np
 from sranogan_edge.errors import SettingsError, StaleThresholdError
 from sranogan_edge.feeds.feed import FeedHealth
 from sranogan_edge.image.own_outputs import HEAT_MAPS
-from sranogan_edge.page.entry import Entry, Picture, grey, png
+from sranogan_edge.page.entry import Entry, Picture, grey, png, saved_png
 from sranogan_edge.results.line import NOT_ASKED_FOR, VERDICTS, ResultLine, scored_at_s
-from sranogan_edge.results.overlay import overlay
 from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.overlay import overlay_of
 from sranogan_edge.scoring.rule import Rule, Verdict
 from sranogan_edge.sinks.sink import SinkHealth
 
@@ -91,7 +91,7 @@ class Board:
             threshold: in force; the calibration's where left out.
             on_threshold: is called when a threshold is applied on the page, with the threshold and who did
                 (in the web server's thread); without it the slider only previews.
-            earlier: results of earlier runs, the oldest first; shown, but not counted.
+            earlier: results of earlier runs, the oldest first; shown, but not counted (:meth:`set_counts`).
             out: the folder that heat maps are in, below ``HEAT_MAPS``.
         """
         self._lock = threading.Lock()
@@ -112,8 +112,14 @@ class Board:
         self._version = _version_of(calibration, self._about)
         self._applying = threading.Lock()  # what is applied is for the calibration that was looked at
         self._live: tuple[int, Verdict] | None = None
+        self._changes = 0
         for line in earlier:
             self._show(line, scored_at_s(line))
+
+    @property
+    def changes(self) -> int:
+        """A number that is another one as soon as something to be shown has changed."""
+        return self._changes
 
     @property
     def threshold(self) -> float:
@@ -134,40 +140,57 @@ class Board:
             SettingsError: it is no number, or may not be set.
             ResultsError: it cannot be kept, and is not in force.
         """
+        with self._applying:
+            self.check_threshold(threshold, version)
+            assert self._on_threshold
+            self._on_threshold(threshold, by)
+            with self._lock:
+                self._rule = replace(self._rule, override=threshold)
+                self._changes += 1
+
+    def check_threshold(self, threshold: float, version: str | None = None) -> None:
+        """Raise what :meth:`set_threshold` would, as far as can be told."""
         if not math.isfinite(threshold):
             raise SettingsError(f"a threshold must be a finite number; received {threshold!r}")
         if self._on_threshold is None:
             raise SettingsError("this runner does not let the page set the threshold; calibrate instead")
-        with self._applying:
-            if version is not None and version != self._version:
-                raise StaleThresholdError(
-                    "another bundle or calibration has taken over since you chose, and scores mean something "
-                    "else now. Look at the new preview, and apply again."
-                )
-            self._on_threshold(threshold, by)
-            with self._lock:
-                self._rule = replace(self._rule, override=threshold)
+        if version is not None and version != self._version:
+            raise StaleThresholdError(
+                "another bundle or calibration has taken over since you chose, and scores mean something "
+                "else now. Look at the new preview, and apply again."
+            )
+        low, high = self._rule.calibration.reach
+        if not low <= threshold <= high:
+            raise SettingsError(
+                f"a threshold of {threshold:g} is out of the calibration's reach, {low:.4g} to {high:.4g}. "
+                "Choose one within it, or calibrate."
+            )
 
     def recalibrated(self, calibration: Calibration, heat_limit: float, about: Mapping[str, Any]) -> None:
         """Another bundle or calibration is in force, with its own threshold."""
         with self._applying, self._lock:
             self._rule, self._heat_limit, self._about = Rule(calibration), heat_limit, dict(about)
             self._version = _version_of(calibration, about)
+            self._changes += 1
 
-    def scored(self, line: ResultLine, verdict: Verdict | None) -> None:
-        """Show a result, as it goes to the sinks; ``verdict`` None: the image could not be judged."""
+    def scored(self, line: ResultLine, verdict: Verdict | None, result: int = 0) -> None:
+        """Show a result, as it goes to the sinks.
+
+        ``verdict`` None: the image could not be judged; ``result`` is its number in the spool.
+        """
         picture = None if verdict is None else Picture.of(verdict, self._heat_limit)
         with self._lock:
-            self._show(line, time.time(), picture)
+            self._show(line, time.time(), picture, result)
             self._counts[line.verdict] += 1
             for stage, taken in line.milliseconds.items():
                 self._latencies.setdefault(stage, deque(maxlen=LATENCIES)).append(taken)
                 self._histograms.setdefault(stage, Histogram()).add(taken)
             if verdict is not None:
                 self._live = (self._number, verdict)
+            self._changes += 1
             self._beat = time.monotonic()
 
-    def _show(self, line: ResultLine, at: float, picture: Picture | None = None) -> None:
+    def _show(self, line: ResultLine, at: float, picture: Picture | None = None, result: int = 0) -> None:
         """Put a result into the history; inside the lock."""
         if len(self._entries) >= THUMBNAILS:  # an older one gives up its picture
             place = len(self._entries) - THUMBNAILS
@@ -178,11 +201,17 @@ class Board:
                 self._before.append(oldest)
         self._number += 1
         saved = self._out / HEAT_MAPS / Path(line.heat_map).name if self._out and line.heat_map else None
-        self._entries.append(Entry(self._number, line, at, picture, saved))
+        self._entries.append(Entry(self._number, line, at, picture, saved, result))
+
+    def set_counts(self, counts: Mapping[str, int]) -> None:
+        """Show how many results there are by verdict, as the store of results counts them."""
+        with self._lock:
+            self._counts = {verdict: counts.get(verdict, 0) for verdict in VERDICTS}
 
     def set_feeds(self, feeds: Mapping[str, FeedHealth], sinks: Mapping[str, SinkHealth]) -> None:
         """Show how feeds and sinks fare, by name."""
         with self._lock:
+            self._changes += (self._feeds, self._sinks) != (feeds, sinks)
             self._feeds, self._sinks = dict(feeds), dict(sinks)
             self._beat = time.monotonic()
 
@@ -192,16 +221,19 @@ class Board:
         ``differing`` are the feeds that an alarm says so of: their normals score unlike the bundle's.
         """
         with self._lock:
+            self._changes += (self._alarms, self._differing) != (tuple(reasons), differing)
             self._alarms, self._differing = tuple(reasons), differing
 
     def set_queue(self, waiting: int) -> None:
         """Show how many objects wait to be scored."""
         with self._lock:
+            self._changes += self._queue != waiting
             self._queue = waiting
 
     def set_ready(self, ready: bool, because: str = "") -> None:
         """Answer /readyz: whether the detector is proven and the feeds are open."""
         with self._lock:
+            self._changes += (self._ready, self._because) != (ready, because)
             self._ready, self._because = ready, because
 
     def beat(self) -> None:
@@ -234,16 +266,26 @@ class Board:
                 calibration_version=self._version,
             )
 
+    def picture_of(self, result: int, heat_map: object) -> bytes | None:
+        """Return a result's picture as PNG: from memory, or the ``heat_map`` that its line names."""
+        with self._lock:
+            entries = [one for one in self._entries if one.result == result and one.picture]
+        if entries:
+            return entries[0].png()
+        if self._out is None or not isinstance(heat_map, str):
+            return None
+        return saved_png(self._out / HEAT_MAPS / Path(heat_map).name)
+
     def live_picture(self, kind: str) -> bytes | None:
         """Return the newest judged image as PNG: its ``frame``, ``reconstruction`` or ``heat`` map."""
         with self._lock:
             live, limit = self._live, self._heat_limit
         if live is None:
             return None
-        made = live[1].reconstruction
+        verdict = live[1]
         if kind == "heat":
-            return png(overlay(made.x, live[1].heat, limit))
-        return png(grey(made.x if kind == "frame" else made.resolved))
+            return png(overlay_of(verdict, limit))
+        return png(grey(verdict.picture if kind == "frame" else verdict.reconstruction.resolved))
 
 
 def _version_of(calibration: Calibration, about: Mapping[str, Any]) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.results.line import ResultLine
-from sranogan_edge.results.overlay import overlay
+from sranogan_edge.scoring.overlay import OVERLAY_SIDE_PX, overlay
 from sranogan_edge.scoring.rule import Verdict
 
-__all__ = ["FIELDS", "Entry", "Picture", "grey", "png"]
+__all__ = ["FIELDS", "Entry", "Picture", "grey", "png", "saved_png"]
 
 THUMBNAIL_SIDE_PX = 192
 FIELDS = (  # of the line: what a film says of itself, and what was done with it
@@ -24,6 +24,7 @@ FIELDS = (  # of the line: what a film says of itself, and what was done with it
     "presentation_intent_type",
     "patient_orientation",
     "turned",
+    "colour",
 )
 
 
@@ -32,23 +33,25 @@ class Picture:
     """An image with its heat map, small in memory; a PNG is made of it when somebody looks.
 
     Attributes:
-        grey: ``(S, S)`` uint8.
+        image: ``(S, S, C)`` uint8, luminance and, of a bundle that takes colour, its opponents; an image in
+            tiles is squeezed to a square.
         heat: ``(S, S)`` float16, standard deviations off the normals.
         heat_limit: of the bundle that made it.
     """
 
-    grey: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     heat: NDArray[np.float16]
     heat_limit: float
 
     @classmethod
     def of(cls, verdict: Verdict, heat_limit: float) -> Picture:
-        """Keep what ``verdict`` shows."""
-        return cls(grey(verdict.reconstruction.x), verdict.heat.astype(np.float16), heat_limit)
+        """Keep what ``verdict`` shows; of an image in tiles, no more than is drawn of it."""
+        x, heat = (_no_larger(one) if verdict.tiles else one for one in (verdict.picture, verdict.heat))
+        return cls(_bytes_of(x), heat.astype(np.float16), heat_limit)
 
     def png(self) -> bytes:
         """Draw it, ``THUMBNAIL_SIDE_PX`` a side."""
-        x = self.grey[..., None].astype(np.float32)
+        x = self.image.astype(np.float32)
         x /= 255
         whole = overlay(x, self.heat.astype(np.float32), self.heat_limit)
         side = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX)
@@ -65,6 +68,7 @@ class Entry:
         shown_at: Unix time in seconds.
         picture: of the image with its heat map; None where there is none in memory, or no longer.
         saved: file of the heat map; None where none was written. It may be gone.
+        result: number of the result in the spool; 0 where it is not known.
     """
 
     number: int
@@ -72,6 +76,7 @@ class Entry:
     shown_at: float
     picture: Picture | None = None
     saved: Path | None = None
+    result: int = 0
 
     @property
     def feed(self) -> str:
@@ -92,16 +97,14 @@ class Entry:
         """Draw or read the picture; None where there is none."""
         if self.picture:
             return self.picture.png()
-        try:
-            return self.saved.read_bytes() if self.saved else None
-        except (OSError, ValueError):  # gone, or a name that no file can have
-            return None
+        return saved_png(self.saved) if self.saved else None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         line = self.line
         return {
             "number": self.number,
+            "result": self.result,
             "file": line.file,
             "feed": self.feed,
             "verdict": line.verdict,
@@ -116,9 +119,28 @@ class Entry:
         }
 
 
+def saved_png(path: Path) -> bytes | None:
+    """Read a picture; None where it is gone."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError):  # gone, or a name that no file can have
+        return None
+
+
+def _no_larger(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``(h, w[, 1])`` squeezed into a square of at most ``OVERLAY_SIDE_PX`` a side."""
+    side = min(OVERLAY_SIDE_PX, *image.shape[:2])
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32).reshape(side, side, *image.shape[2:])
+
+
 def grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return ``image`` ``(S, S, 1)`` in [0, 1] as ``(S, S)`` uint8."""
-    return np.asarray(np.rint(image[..., 0].clip(0, 1) * 255), np.uint8)
+    return _bytes_of(image[..., 0])
+
+
+def _bytes_of(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.asarray(np.rint(image.clip(0, 1) * 255), np.uint8)
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

@@ -18,7 +18,9 @@ from prometheus_client.registry import Collector
 from sranogan_edge.device import temperatures
 from sranogan_edge.page.board import BUCKETS_MS, VERDICTS, Board, Snapshot
 
-__all__ = ["BoardCollector", "metrics_text"]
+__all__ = ["METRICS_TYPE", "BoardCollector", "metrics_text", "text_of"]
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 FEED_STATES = ("starting", "running", "waiting", "stalled", "failed", "closed")
 
@@ -26,9 +28,9 @@ FEED_STATES = ("starting", "running", "waiting", "stalled", "failed", "closed")
 class BoardCollector(Collector):
     """Reads the board when Prometheus asks: nothing is counted twice."""
 
-    def __init__(self, board: Board) -> None:
-        """Watch ``board``."""
-        self._board = board
+    def __init__(self, board: Board, wrong_tokens: int = 0, closed: int = 0) -> None:
+        """Watch ``board``; the page counted ``wrong_tokens``, and connections ``closed`` for others."""
+        self._board, self._wrong_tokens, self._closed = board, wrong_tokens, closed
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric, all of one moment."""
@@ -40,6 +42,10 @@ class BoardCollector(Collector):
         yield _gauge("sranogan_alarms", "Alarms in force.", float(len(now.alarms)))
         yield _gauge("sranogan_queue", "Objects that wait to be scored.", float(now.queue))
         yield _gauge("sranogan_loop_age_seconds", "Since the loop last gave a sign.", now.beat_age_s)
+        wrong = "Wrong tokens that the page was given."
+        yield CounterMetricFamily("sranogan_page_wrong_tokens", wrong, value=self._wrong_tokens)
+        closed = "Connections to the page that were closed because too many were open."
+        yield CounterMetricFamily("sranogan_page_connections_closed", closed, value=self._closed)
         about = {name.replace(" ", "_"): str(value) for name, value in now.about.items()}
         yield InfoMetricFamily("sranogan_bundle", "What scores.", value=about)
         heat = GaugeMetricFamily("sranogan_temperature_celsius", "Of the machine.", labels=["zone"])
@@ -71,6 +77,9 @@ def _feeds(now: Snapshot) -> Iterator[Metric]:
     state = GaugeMetricFamily("sranogan_feed_state", "1 for the state it is in.", labels=["feed", "state"])
     dropped = CounterMetricFamily("sranogan_feed_dropped", "Frames left out.", labels=["feed"])
     again = CounterMetricFamily("sranogan_feed_reconnects", "Times opened again.", labels=["feed"])
+    refused = CounterMetricFamily(
+        "sranogan_feed_refused", "Senders sent away, or that had to make room.", labels=["feed"]
+    )
     last = GaugeMetricFamily(
         "sranogan_feed_last_arrival_timestamp_seconds", "When the last image came.", labels=["feed"]
     )
@@ -79,6 +88,9 @@ def _feeds(now: Snapshot) -> Iterator[Metric]:
         "Whether its images score unlike the bundle's normals: adapt.",
         labels=["feed"],
     )
+    problem = GaugeMetricFamily(
+        "sranogan_feed_problem", "1 for why it gives no image.", labels=["feed", "reason"]
+    )
     for name in now.feeds:
         differs.add_metric([name], float(name in now.differing))
     for name, health in now.feeds.items():
@@ -86,9 +98,12 @@ def _feeds(now: Snapshot) -> Iterator[Metric]:
             state.add_metric([name, one], float(health.state == one))
         dropped.add_metric([name], health.dropped)
         again.add_metric([name], health.reconnects)
+        refused.add_metric([name], health.refused)
+        if health.reason and health.state in ("stalled", "failed"):
+            problem.add_metric([name, health.reason], 1.0)
         if health.last_arrival is not None:
             last.add_metric([name], health.last_arrival)
-    yield from (state, dropped, again, last, differs)
+    yield from (state, dropped, again, refused, last, differs, problem)
 
 
 def _sinks(now: Snapshot) -> Iterator[Metric]:
@@ -112,8 +127,17 @@ def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(name, documentation, value=value)
 
 
-def metrics_text(board: Board) -> bytes:
-    """Return the metrics in Prometheus' text format."""
+def metrics_text(board: Board, wrong_tokens: int = 0, closed: int = 0, *more: Collector) -> bytes:
+    """Return the metrics in Prometheus' text format, and ``more``.
+
+    The page counted ``wrong_tokens``, and connections ``closed`` for others.
+    """
+    return text_of(BoardCollector(board, wrong_tokens, closed), *more)
+
+
+def text_of(*collectors: Collector) -> bytes:
+    """Return what ``collectors`` tell in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(BoardCollector(board))
+    for one in collectors:
+        registry.register(one)
     return generate_latest(registry)

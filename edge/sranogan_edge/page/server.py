@@ -1,4 +1,4 @@
-"""The web server of the live page, in a thread of its own: whatever befalls it, scoring goes on."""
+"""The web server of page and uploads, in a thread of its own: whatever befalls it, scoring goes on."""
 
 from __future__ import annotations
 
@@ -7,35 +7,91 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from sranogan_edge.alarms import Alarms
+from sranogan_edge.errors import SettingsError
 from sranogan_edge.extras import needs_extra
 from sranogan_edge.page.access import Address
-from sranogan_edge.page.app import make_app
+from sranogan_edge.page.app import NO_MORE, More, make_app
 from sranogan_edge.page.board import Board
+from sranogan_edge.refusals import Refusals
 
 with needs_extra("page", "the live page"):
     import uvicorn
+    from starlette.types import ASGIApp
 
-    from sranogan_edge.page.connections import BoundedHttp
+    from sranogan_edge.page.audit import AuditTrail
+    from sranogan_edge.page.connections import TAKEN_AT_ONCE, WAITING, BoundedHttp, BoundedListener, crowd
 
-__all__ = ["serving"]
+__all__ = ["Connections", "serving", "serving_app"]
 
 RETRY_S = 5.0  # between two tries to listen
 STOP_S = 5.0
-PROXIES = ["127.0.0.1", "::1"]  # whose X-Forwarded-For is believed: a web server with TLS on this machine
+LOOK_S = 1  # between two looks for crowds
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Connections:
+    """How connections are bounded.
+
+    Attributes:
+        http: each of them.
+        waiting: in the kernel.
+        stop_s: seconds that answers in hand have at the end.
+        crowd: counts those that are closed for others.
+    """
+
+    http: type[BoundedHttp] = BoundedHttp
+    waiting: int = WAITING
+    stop_s: float = STOP_S
+    crowd: Refusals = field(default_factory=crowd)
+
+
 @contextlib.contextmanager
-def serving(board: Board, address: Address, alarms: Alarms | None = None) -> Iterator[str]:
-    """Serve the page while the block runs; gives its URL.
+def serving(
+    board: Board,
+    address: Address,
+    alarms: Alarms | None = None,
+    audit: AuditTrail | None = None,
+    more: More = NO_MORE,
+    connections: Connections | None = None,
+) -> Iterator[str]:
+    """Serve the page while the block runs; gives its URL. ``audit`` keeps who came in and changed what.
+
+    ``more`` is served beside it.
+    """
+    connections = connections or Connections()
+    app = make_app(board, address, audit, more, connections.crowd)
+    with serving_app(app, address, alarms, connections) as url:
+        try:
+            yield url
+        finally:
+            app.state.events.close()
+
+
+@contextlib.contextmanager
+def serving_app(
+    app: ASGIApp,
+    address: Address,
+    alarms: Alarms | None = None,
+    connections: Connections | None = None,
+    *,
+    name: str = "the live page",
+    must_listen: bool = False,
+) -> Iterator[str]:
+    """Serve ``app`` while the block runs; gives its URL.
 
     An address that cannot be listened on (in use, not there yet) is one of the ``alarms``, and is tried again
-    every ``RETRY_S``.
+    every ``RETRY_S``; with ``must_listen``, it is a SettingsError at the start.
     """
-    server = _Server(board, address, alarms or Alarms())
+    connections = connections or Connections()
+    if must_listen:
+        _try_to_listen(address)
+    server = _Server(app, address, alarms or Alarms(), connections, name)
     url = server.url
     thread = threading.Thread(target=server.run, name="page", daemon=True)
     thread.start()
@@ -43,17 +99,20 @@ def serving(board: Board, address: Address, alarms: Alarms | None = None) -> Ite
         yield url
     finally:
         server.stop()
-        thread.join(2 * STOP_S)
+        thread.join(2 * connections.stop_s)
 
 
 class _Server:
     """Listens from its making where it can, else as soon as it can."""
 
-    def __init__(self, board: Board, address: Address, alarms: Alarms) -> None:
-        self._app, self._address, self._alarms = make_app(board, address), address, alarms
+    def __init__(
+        self, app: ASGIApp, address: Address, alarms: Alarms, connections: Connections, name: str
+    ) -> None:
+        self._app, self._address, self._alarms = app, address, alarms
+        self._connections, self._name = connections, name
         self._stopping = threading.Event()
         self._uvicorn: uvicorn.Server | None = None
-        self._listener = self._listen()
+        self._listener: BoundedListener | None = self._listen()
 
     @property
     def url(self) -> str:
@@ -61,7 +120,8 @@ class _Server:
         host, port = self._address.host, self._address.port
         if self._listener:
             port = self._listener.getsockname()[1]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        scheme = "https" if self._address.certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def run(self) -> None:
         """Serve until stopped; after a failure, anew."""
@@ -78,32 +138,41 @@ class _Server:
         if self._uvicorn:
             self._uvicorn.should_exit = True
 
-    def _serve(self, listener: socket.socket) -> None:
+    def _serve(self, listener: BoundedListener) -> None:
+        own = self._address.certificate
+        tls: dict[str, Any] = {"ssl_certfile": own.file, "ssl_keyfile": own.key} if own else {}
+        listener.crowd = self._connections.crowd
+        http = type("Http", (self._connections.http,), {"listener": listener})
         config = uvicorn.Config(
             self._app, log_config=None, log_level="warning", access_log=False, server_header=False,
-            lifespan="off", timeout_graceful_shutdown=int(STOP_S), http=BoundedHttp, ws="none",
-            forwarded_allow_ips=PROXIES,
+            lifespan="off", timeout_graceful_shutdown=int(self._connections.stop_s), http=http, ws="none",
+            backlog=TAKEN_AT_ONCE, proxy_headers=False,
+            callback_notify=self._look, timeout_notify=LOOK_S, **tls,
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
         self._uvicorn.should_exit = self._stopping.is_set()
-        _log.info("the live page is at %s", self.url)
+        _log.info("%s is at %s", self._name, self.url)
         with listener:
             try:
                 self._uvicorn.run([listener])
             except Exception as error:
-                _log.exception("the live page failed")
-                self._alarms.note("page", f"the live page failed ({error}); it is started again")
+                _log.exception("%s failed", self._name)
+                self._alarms.note("page", f"{self._name} failed ({error}); it is started again")
 
-    def _listen(self) -> socket.socket | None:
+    async def _look(self) -> None:
+        """Renew the alarm of the crowds."""
+        self._alarms.note("page crowd", *filter(None, [self._connections.crowd.alarm]))
+
+    def _listen(self) -> BoundedListener | None:
         """Return what listens; None, with an alarm, where that cannot be."""
         asked = self._address
         try:
             listener = _listening(asked)
+            listener.waiting = self._connections.waiting  # from when the server begins to listen
         except (OSError, UnicodeError) as error:  # a name may be neither known nor well formed
-            why = getattr(error, "strerror", None) or error
             self._alarms.note(
                 "page",
-                f"nobody can see the live page: it cannot listen on {asked.host}:{asked.port} ({why}). It is "
+                f"nobody can see {self._name}: it {_cannot_listen(asked, error)}. It is "
                 f"tried again every {RETRY_S:g} s: free the address, or choose another with --serve.",
             )
             return None
@@ -111,16 +180,30 @@ class _Server:
         return listener
 
 
-def _listening(address: Address) -> socket.socket:
+def _try_to_listen(address: Address) -> None:
+    """Raise SettingsError where that cannot be."""
+    try:
+        _listening(address).close()
+    except (OSError, UnicodeError) as error:
+        cure = "Free the address, or choose another."
+        raise SettingsError(f"scoring {_cannot_listen(address, error)}. {cure}") from error
+
+
+def _cannot_listen(address: Address, error: Exception) -> str:
+    why = getattr(error, "strerror", None) or error
+    return f"cannot listen on {address.host}:{address.port} ({why})"
+
+
+def _listening(address: Address) -> BoundedListener:
     """Return a socket that listens; raises OSError."""
     family, kind, protocol, _, target = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    listener = socket.socket(family, kind, protocol)
+    listener = BoundedListener(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(target)
-        listener.listen(64)  # from now on visitors wait instead of being refused
+        listener.listen()  # from now on visitors wait instead of being refused
     except OSError:
         listener.close()
         raise

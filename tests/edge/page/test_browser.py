@@ -36,6 +36,23 @@ def test_what_is_seen(browser: Browser) -> None:
         page.close()
 
 
+def test_the_model_is_named(browser: Browser) -> None:
+    """Its name, what it learned from and when, and its digest; another one is shown once it is in force."""
+    about = {"bundle": "chest.sranogan (abc)", "model": "chest", "learned from": "films: 80 normals"}
+    about |= {"trained": "2026-11-20T08:00:00Z", "digest": "ab" * 32, "backend": "LiteRT"}
+    board = filled_board(5, about=about)
+    with serving(board, Address("127.0.0.1", 0)) as url:
+        page = opened(browser, url, PHONE)
+        until(page, "document.querySelectorAll('#model dd').length === 4")
+        assert page.locator("#model dd").all_text_contents() == [*about.values()][1:5]
+        assert page.inner_text("#about") == "backend: LiteRT"
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        calibration = board.snapshot().calibration
+        board.recalibrated(calibration, 1.0, {**about, "model": "<b>other</b>"})
+        until(page, "document.querySelector('#model dd').textContent === '<b>other</b>'")
+        page.close()
+
+
 def test_a_film_that_is_not_asked_for(browser: Browser) -> None:
     """It has its verdict, the field and its value, what it says it is, no picture; a filter finds it."""
     board = filled_board(20)

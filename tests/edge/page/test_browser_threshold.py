@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sranogan_edge.page.audit import AuditTrail
 from sranogan_edge.page.board import Board
 from sranogan_edge.scoring.conformal import Calibration
 from tests.support.page_board_fakes import filled_board, show
@@ -41,6 +43,8 @@ def test_the_threshold_is_previewed_then_applied(browser: Browser) -> None:
         assert "Would flag" in page.inner_text("#preview")
         assert (told, board.threshold) == ([], before)
         page.keyboard.press("Tab")
+        page.keyboard.type("drift")  # why
+        page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         until(page, "document.querySelector('#origin').textContent === 'set by hand'")
         assert f"The calibration's threshold is {before:.2f}" in page.inner_text("#preview")
@@ -51,6 +55,8 @@ def test_the_threshold_is_previewed_then_applied(browser: Browser) -> None:
         page.focus("#own")
         page.keyboard.press("Enter")
         assert "Would flag" in page.inner_text("#preview")
+        page.focus("#why")
+        page.keyboard.type("back")
         page.focus("#apply")
         page.keyboard.press("Enter")
         until(page, "document.querySelector('#origin').textContent === \"the calibration's\"")
@@ -85,6 +91,8 @@ def test_a_threshold_of_another_calibration_is_refused(browser: Browser) -> None
         page.keyboard.press("ArrowLeft")
         board.recalibrated(Calibration((7.0, 8.0, 9.0, 10.0), 0.3), 1.0, {"bundle": "new"})
         until(page, "document.querySelector('#bundle').textContent === 'new'")
+        page.keyboard.press("Tab")
+        page.keyboard.type("drift")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         until(page, "document.querySelector('#preview').textContent.includes('has taken over')")
@@ -138,3 +146,39 @@ def test_labels_of_the_chart_can_be_read(browser: Browser, size: tuple[int, int]
                 ]
                 assert all(beside)
         page.close()
+
+
+def test_a_viewer_and_an_operator_sign_in(browser: Browser, tmp_path: Path) -> None:
+    """By the form; a viewer may not apply, an operator says why, and both are kept."""
+    board = Board(Calibration((0.0, 0.5, 1.0, 1.5), 0.3), 1.0, on_threshold=lambda value, by: None)
+    show(board, 0, 0.4)
+    address = Address("127.0.0.1", 0, "operator-0123456789", "viewer-0123456789")
+    with serving(board, address, audit=AuditTrail(tmp_path)) as url:
+        page = browser.new_page(base_url=url)
+        problems: list[str] = []
+        page.on("console", lambda said: problems.append(said.text) if "Content" in said.text else None)
+        for role, token in (("viewer", address.viewer_token), ("operator", address.token)):
+            page.goto("/")
+            page.fill("#name", f"Ada the {role}")
+            page.fill("#token", "wrong")
+            page.keyboard.press("Enter")
+            page.get_by_text("The token is wrong.").wait_for()
+            page.fill("#name", f"Ada the {role}")
+            page.fill("#token", token)
+            page.keyboard.press("Enter")
+            page.get_by_text(f"Ada the {role} ({role})", exact=True).wait_for()
+            page.focus("#slider")
+            page.keyboard.press("ArrowLeft")
+            until(page, "document.querySelector('#preview').textContent.includes('Not applied')")
+            assert page.is_enabled("#why") == (role == "operator")
+            assert not page.is_enabled("#apply")
+            if role == "operator":
+                page.fill("#why", "more false alarms than usual")
+                page.click("#apply")
+                until(page, "document.querySelector('#audit').textContent.includes('more false alarms')")
+                assert "signed in" in page.inner_text("#audit")
+                assert page.is_hidden("#audit-broken")
+            page.click("#sign-out")
+            page.locator("#sign-in-title").wait_for()
+        page.close()
+    assert not problems

@@ -33,7 +33,7 @@ def board() -> Board:
 def test_files_and_headers(board: Board) -> None:
     """The page, its script and style come from the package, and nothing from elsewhere is allowed."""
     browser = client(board)
-    scripts = {"/page.js": "javascript", "/chart.js": "javascript"}
+    scripts = {f"/{name}.js": "javascript" for name in ("page", "chart", "audit")}
     for path, kind in {"/": "html", **scripts, "/page.css": "css", "/icon.svg": "svg"}.items():
         answer = browser.get(path)
         assert answer.status_code == 200
@@ -141,9 +141,10 @@ def test_the_threshold_is_applied(board: Board) -> None:
         Calibration((0.0, 1.0, 2.0), 0.3), 1.0, on_threshold=lambda value, by: told.append((value, by))
     )
     browser = client(board)
-    asked = {"threshold": 1.5, "calibration_version": browser.get("/api/calibration").json()["version"]}
+    version = browser.get("/api/calibration").json()["version"]
+    asked = {"threshold": 1.5, "reason": "drift", "calibration_version": version}
     assert browser.post("/api/threshold", json=asked, headers=SAME).json() == {"threshold": 1.5}
-    assert told == [(1.5, "testclient")]
+    assert told == [(1.5, "local (operator) from testclient")]
     assert board.threshold == 1.5
 
 
@@ -158,7 +159,8 @@ def test_a_threshold_of_another_calibration_is_refused(
     first = Calibration((0.0, 1.0, 2.0), 0.3)
     board = Board(first, 1.0, {"bundle": "old"}, on_threshold=lambda value, by: told.append(value))
     browser = client(board)
-    asked = {"threshold": 1.5, "calibration_version": browser.get("/api/state").json()["calibration_version"]}
+    version = browser.get("/api/state").json()["calibration_version"]
+    asked = {"threshold": 1.5, "reason": "drift", "calibration_version": version}
     board.recalibrated(Calibration(scores, 0.3), 1.0, about)
     answer = browser.post("/api/threshold", json=asked, headers=SAME)
     assert answer.status_code == 409
@@ -190,6 +192,26 @@ def test_nonsense_changes_nothing(board: Board, body: str) -> None:
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert board.threshold == before
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e308", "1" + "0" * 400, "9" * 900, "1e9", "-1e400"])
+def test_a_threshold_of_any_size_is_answered(board: Board, value: str) -> None:
+    """Numbers that normals could never reach, or that no computer number holds, change nothing."""
+    before = board.threshold
+    version = board.snapshot().calibration_version
+    body = f'{{"threshold": {value}, "calibration_version": "{version}", "reason": "x"}}'
+    answer = client(board).post("/api/threshold", content=body, headers=SAME)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert board.threshold == before
+
+
+@pytest.mark.parametrize("number", ["9" * 18, "9" * 19, "9" * 5000, "٣", "-1", "1.5", "x", ""])
+def test_a_number_of_any_length_is_answered(board: Board, number: str) -> None:
+    """Results and pictures of numbers that nobody has, or that are none."""
+    browser = client(board)
+    assert browser.get("/api/results", params={"before": number}).status_code == 200
+    assert browser.get(f"/api/picture/{number}.png").status_code == 404
 
 
 def test_too_long(board: Board) -> None:
@@ -255,18 +277,14 @@ def test_a_token_is_asked_for(board: Board) -> None:
     """Other machines see nothing without the token, but whether it runs; with it, they see all."""
     address = Address("0.0.0.0", 8080, TOKEN)
     browser = client(board, address, host="scanner-7.local")
-    for path in ("/", "/api/state", "/api/live/frame.png", "/metrics", "/page.js", "/?token=wrong"):
-        assert browser.get(path).status_code == 401
+    for path in ("/api/state", "/api/live/frame.png", "/metrics", "/page.js", "/api/audit", "/api/audit.csv"):
+        assert browser.get(path).status_code == browser.get(f"{path}?token={TOKEN}").status_code == 401
+    for path in ("/", f"/?token={TOKEN}"):
+        assert browser.get(path).headers["location"] == "./sign-in"
     assert browser.post("/api/threshold", json={"threshold": 1}, headers=SAME).status_code == 401
     assert browser.get("/healthz").status_code == browser.get("/readyz").status_code == 200
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     assert browser.get("/metrics", headers=bearer).status_code == 200
-    entered = browser.get(f"/?token={TOKEN}")
-    assert entered.status_code == 303
-    assert TOKEN not in entered.headers["location"]
-    assert "HttpOnly" in entered.headers["set-cookie"]
-    assert "SameSite=strict" in entered.headers["set-cookie"]
-    assert browser.get("/api/state").status_code == 200  # by the cookie
 
 
 def test_health_and_readiness(board: Board) -> None:

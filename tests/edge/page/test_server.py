@@ -156,21 +156,30 @@ def test_a_server_that_fails_is_started_again(board: Board, monkeypatch: pytest.
         assert not alarms.now
 
 
-@pytest.mark.parametrize(("proxy", "logged"), [("127.0.0.1", "203.0.113.7"), ("127.0.0.3", "127.0.0.3")])
-def test_who_is_behind_a_proxy(proxy: str, logged: str) -> None:
-    """A proxy on this machine's address says who applied a threshold; nobody else is believed."""
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "127.0.0.3"])
+def test_who_is_behind_a_proxy_is_not_believed(proxy: str) -> None:
+    """Whatever a header says, it is the connection's own address that stands beside a change."""
     told: list[str] = []
     board = Board(Calibration((0.0, 1.0), 0.5), 1.0, on_threshold=lambda value, by: told.append(by))
-    asked = {"threshold": 1, "calibration_version": board.snapshot().calibration_version}
-    headers = {**SAME, "X-Forwarded-For": "203.0.113.7"}
-    with serving(board, Address("127.0.0.1", 0)) as url:
-        answer(url)
+    asked = {"threshold": 1, "calibration_version": board.snapshot().calibration_version, "reason": "x"}
+    headers = {**SAME, "X-Forwarded-For": "203.0.113.7", "Authorization": f"Bearer {TOKEN}"}
+    with serving(board, Address("127.0.0.1", 0, TOKEN)) as url:
+        answer(f"{url}healthz")
         port = int(url.rstrip("/").rpartition(":")[2])
         visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=(proxy, 0))
         visitor.request("POST", "/api/threshold", json.dumps(asked), headers)
         assert visitor.getresponse().status == 200
         visitor.close()
-    assert told == [logged]
+    assert told == [f"a program (operator) from {proxy}"]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_behind_a_proxy_a_token_is_needed(board: Board, header: str) -> None:
+    """Without one, whoever the proxy lets in would be this machine's own visitor."""
+    for path in ("/", "/api/state", "/metrics"):
+        refused = client(board).get(path, headers={header: "203.0.113.7"})
+        assert (refused.status_code, "needs a token" in refused.text) == (403, True)
+    assert client(board).get("/healthz", headers={header: "203.0.113.7"}).status_code == 200
 
 
 def test_silent_visitors_hold_up_nobody(served: str) -> None:

@@ -5,9 +5,10 @@ const FIRST_ALARMS = 3; // the rest unfold: one drift may be seven
 const TAIL = 12; // characters at a name's end that are never cut
 const WORDS = { "out of domain": "not like the training data", "not asked for": "not asked for, not judged", "error": "could not be judged" };
 const FIELDS = [["modality", "Modality"], ["body_part_examined", "Body part"], ["view_position", "View"],
-  ["presentation_intent_type", "Intent"], ["patient_orientation", "Orientation"], ["turned", "Turned upright"]];
+  ["presentation_intent_type", "Intent"], ["patient_orientation", "Orientation"], ["turned", "Turned upright"], ["colour", "Colour"]];
+const MODEL = [["model", "Name"], ["learned from", "Learned from"], ["trained", "Training began"], ["digest", "SHA-256"], ["calibration", "Calibration"]];
 const unseen = (verdict) => verdict === "error" || verdict === "not asked for"; // there is no picture of it
-let state = null, calibration = null, preview = null, chosenBy = null, refused = "", shownNumber = null, before = null;
+let state = null, calibration = null, preview = null, chosenBy = null, refused = "", shownNumber = null, before = null, events = null, refreshedAt = 0;
 
 function element(tag, className, text) {
   const made = document.createElement(tag);
@@ -46,11 +47,13 @@ $("theme").addEventListener("click", () => {
   theme(kind);
 });
 
-/* once a second */
+/* what is shown: asked for when the runner says that something changed, and now and then; without word of it, once a second */
 async function refresh() {
+  refreshedAt = Date.now();
   try {
     const answer = await fetch("api/state");
-    if (!answer.ok) throw new Error(answer.status === 401 ? "this page needs its token" : `answer ${answer.status}`);
+    if (answer.status === 401) { location.assign("sign-in"); return; } // the session has ended
+    if (!answer.ok) throw new Error(`answer ${answer.status}`);
     state = await answer.json();
     if (calibration === null || calibration.version !== state.calibration_version) {
       calibration = await (await fetch("api/calibration")).json();
@@ -61,17 +64,35 @@ async function refresh() {
     document.title = "(!) SR-AnoGAN: no connection";
   }
 }
+const listening = () => events !== null && events.readyState === EventSource.OPEN;
+function listen() {
+  if (events !== null) events.close();
+  events = null;
+  if (document.hidden || !window.EventSource) return; // a tab in the background takes no listener's place
+  events = new EventSource("api/events");
+  events.addEventListener("changed", () => refresh());
+  events.addEventListener("error", () => { if (Date.now() - refreshedAt > 900) refresh(); }); // opened again, unless it was refused
+}
 async function loop() {
-  if (!document.hidden) await refresh();
+  if (!document.hidden && (!listening() || Date.now() - refreshedAt >= 5000)) await refresh();
   setTimeout(loop, 1000);
 }
-document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden) refresh(); });
+setInterval(() => { if (!document.hidden && events !== null && events.readyState === EventSource.CLOSED) listen(); }, 30000);
 
 function show() {
+  const by = state.visitor;
+  setText("visitor", by.can_sign_out ? `${by.name} (${by.role})` : "");
+  $("sign-out").hidden = !by.can_sign_out;
   showStatus(); showLive(); showFeeds(); showSinks(); showTimes(); showThreshold(); draw();
   const about = state.about;
   setText("bundle", about.bundle ? `${about.bundle}` : "");
-  setText("about", Object.entries(about).filter(([name]) => name !== "bundle").map(([n, v]) => `${n}: ${v}`).join(" · "));
+  const shownAbove = new Set(["bundle", ...MODEL.map(([key]) => key)]);
+  setText("about", Object.entries(about).filter(([name]) => !shownAbove.has(name)).map(([n, v]) => `${n}: ${v}`).join(" · "));
+  const key = JSON.stringify(about);
+  if ($("model").dataset.key === key) return;
+  $("model").dataset.key = key;
+  $("model").replaceChildren(...MODEL.filter(([name]) => about[name]).map(([name, words]) => fact(words, about[name], true)));
 }
 
 function showStatus() {
@@ -128,7 +149,8 @@ function showFeeds() {
     const details = [`newest ${ago(feed.last_arrival)}`];
     if (feed.dropped) details.push(`${feed.dropped} dropped`);
     if (feed.reconnects) details.push(`${feed.reconnects} reconnect${feed.reconnects === 1 ? "" : "s"}`);
-    if (feed.message) details.push(feed.message);
+    if (feed.refused) details.push(`${feed.refused} refused`);
+    if (feed.message || feed.alarm) details.push(feed.message || feed.alarm);
     return place(feed, kind, details);
   });
   $("feeds").replaceChildren(...(rows.length ? rows : [element("li", "quiet", "No feed yet.")]));
@@ -169,8 +191,8 @@ function showTimes() {
 function showThreshold() {
   const slider = $("slider"), [low, high] = range();
   slider.disabled = false;
-  slider.min = (Math.floor(low * 20) / 20).toFixed(2);
-  slider.max = (Math.ceil(high * 20) / 20).toFixed(2);
+  slider.min = (Math.ceil(Math.max(calibration.reach[0], Math.floor(low * 20) / 20) * 20) / 20).toFixed(2);
+  slider.max = (Math.floor(Math.min(calibration.reach[1], Math.ceil(high * 20) / 20) * 20) / 20).toFixed(2);
   if (preview === null && document.activeElement !== slider) slider.value = state.threshold === null ? slider.max : state.threshold;
   const value = preview === null ? state.threshold : preview, own = calibration.threshold;
   const byHand = state.threshold !== own && calibration.version === state.calibration_version;
@@ -179,11 +201,14 @@ function showThreshold() {
   $("own").hidden = !byHand || own === null;
   setText("own", `Choose the calibration's ${number(own)}`);
   slider.setAttribute("aria-valuetext", number(value));
-  $("apply").disabled = preview === null || !state.can_set_threshold;
+  const may = state.can_set_threshold && state.visitor.role === "operator";
+  $("why").disabled = preview === null || !may;
+  $("apply").disabled = preview === null || !may || !$("why").value.trim();
   $("discard").disabled = preview === null;
   if (preview === null) {
     setText("preview", refused || (byHand ? `Set by hand on this page. The calibration's threshold is ${own === null ? "none: too few normals" : number(own)}.`
-      : state.can_set_threshold ? "Move it to see what it would flag; nothing changes until it is applied."
+      : may ? "Move it to see what it would flag; nothing changes until it is applied."
+        : state.can_set_threshold ? "Move it to see what it would flag. Operators may apply it."
         : "Move it to see what it would flag. This runner takes its threshold from the calibration."));
     return;
   }
@@ -192,14 +217,15 @@ function showThreshold() {
   const now = judged.filter((one) => state.threshold !== null && one[1] > state.threshold).length;
   const normals = calibration.scores.filter((score) => score > preview).length / calibration.scores.length;
   setText("preview", refused || `Would flag ${flagged} of the last ${judged.length} images (now ${now}), and ${(100 * normals).toFixed(1)} % of the `
-    + `${calibration.scores.length} normals of the calibration. Not applied.`);
+    + `${calibration.scores.length} normals of the calibration. Not applied${may ? ": say why, and apply it" : ""}.`);
 }
 function choose(value) { preview = value; chosenBy = calibration.version; refused = ""; showThreshold(); draw(); }
 $("slider").addEventListener("input", () => { if (state) choose(Number($("slider").value)); });
+$("why").addEventListener("input", () => { if (state) showThreshold(); });
 $("own").addEventListener("click", () => { choose(calibration.threshold); $("slider").value = preview; });
 $("discard").addEventListener("click", () => { preview = null; refused = ""; $("slider").blur(); showThreshold(); draw(); });
 $("apply").addEventListener("click", async () => {
-  const body = JSON.stringify({ threshold: preview, calibration_version: chosenBy });
+  const body = JSON.stringify({ threshold: preview, calibration_version: chosenBy, reason: $("why").value.trim() });
   const answer = await fetch("api/threshold", { method: "POST", headers: { "X-Sranogan": "1" }, body });
   if (!answer.ok) {
     const text = await answer.text();
@@ -208,7 +234,9 @@ $("apply").addEventListener("click", async () => {
     refused = `Not applied: ${message}`; // stays until the slider is moved
   }
   if (answer.ok || answer.status === 409) preview = null; // 409: chosen by what is no longer in force
+  if (answer.ok) $("why").value = "";
   await refresh();
+  showAudit();
   $("slider").focus();
 });
 
@@ -257,6 +285,8 @@ function detail(one) {
     ...FIELDS.filter(([key]) => one[key]).map(([key, name]) => fact(name, one[key])), fact("Milliseconds", steps || "–", true));
   $("detail-reason").hidden = !one.reason;
   setText("detail-reason", one.reason);
+  $("detail-link").hidden = !one.result;
+  $("detail-link").firstElementChild.href = `results/${one.result}`;
   $("detail").showModal();
 }
 let typing = 0;
@@ -266,4 +296,5 @@ $("search").addEventListener("submit", (event) => event.preventDefault());
 $("more").addEventListener("click", () => { before = Number($("more").dataset.before); search(true); });
 
 loop();
+listen();
 search(false);
