@@ -17,7 +17,7 @@ from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS, MAX_FRAMES
 from sranogan_edge.image.raster import decode_raster
 from sranogan_edge.image.sniff import HEAD_BYTES, is_dicom
 
-__all__ = ["decode_bytes", "decode_file", "decode_file_frames", "decode_frames"]
+__all__ = ["decode_bytes", "decode_file", "decode_file_frames", "decode_frames", "decode_stream"]
 
 
 def decode_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
@@ -34,18 +34,28 @@ def decode_file_frames(
     """
     source = source or str(path)
     try:
-        kind = path.stat().st_mode
-        if stat.S_ISDIR(kind):
-            raise UnreadableImageError(f"{source}: is a folder, not an image file. Name a file inside it.")
-        if not stat.S_ISREG(kind):
-            raise UnreadableImageError(f"{source}: is not a regular file. Copy the image to a file first.")
+        check_file(path, source)
         with path.open("rb") as stream:
-            return _decode(stream, source, max_pixels, max_frames)
-    except FileNotFoundError as error:
-        raise UnreadableImageError(f"{source}: no such file. Check the path.") from error
+            return decode_stream(stream, source, max_pixels, max_frames)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-        raise UnreadableImageError(f"{source}: {why}. Check its permissions and the disk.") from error
+        raise cannot_be_read(source, error) from error
+
+
+def check_file(path: Path, source: str) -> None:
+    """Raise UnreadableImageError where ``path`` is no regular file, and OSError where that cannot be told."""
+    kind = path.stat().st_mode
+    if stat.S_ISDIR(kind):
+        raise UnreadableImageError(f"{source}: is a folder, not an image file. Name a file inside it.")
+    if not stat.S_ISREG(kind):
+        raise UnreadableImageError(f"{source}: is not a regular file. Copy the image to a file first.")
+
+
+def cannot_be_read(source: str, error: Exception) -> UnreadableImageError:
+    """Say why a file cannot be read, as an error of the image."""
+    if isinstance(error, FileNotFoundError):
+        return UnreadableImageError(f"{source}: no such file. Check the path.")
+    why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    return UnreadableImageError(f"{source}: {why}. Check its permissions and the disk.")
 
 
 def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
@@ -71,17 +81,20 @@ def decode_bytes(data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXE
         UnreadableImageError: not an image, truncated, corrupt, or of a kind named above.
         OversizedImageError: the header declares more than ``max_pixels``; nothing was decoded.
     """
-    return _decode(io.BytesIO(data), source, max_pixels, max_frames=1)[0]
+    return decode_stream(io.BytesIO(data), source, max_pixels, max_frames=1)[0]
 
 
 def decode_frames(
     data: bytes, *, source: str, max_pixels: int = DEFAULT_MAX_PIXELS, max_frames: int = MAX_FRAMES
 ) -> tuple[Frame, ...]:
     """Decode every frame of a DICOM object (``max_pixels``: of all), or the one that others have."""
-    return _decode(io.BytesIO(data), source, max_pixels, max_frames)
+    return decode_stream(io.BytesIO(data), source, max_pixels, max_frames)
 
 
-def _decode(stream: BinaryIO, source: str, max_pixels: int, max_frames: int) -> tuple[Frame, ...]:
+def decode_stream(
+    stream: BinaryIO, source: str, max_pixels: int, max_frames: int = MAX_FRAMES
+) -> tuple[Frame, ...]:
+    """Decode what an open file holds, as :func:`decode_frames` does; raises OSError, too."""
     if is_dicom(stream.read(HEAD_BYTES)):
         stream.seek(0)
         return _decode_dicom(stream, source, max_pixels, max_frames)

@@ -19,6 +19,8 @@ from pydicom.uid import (
     JPEGTransferSyntaxes,
 )
 
+from sranogan_edge.image.codestream_bounds import JPEG_2000_MOST_TILES, JPEG_2000_START, unboxed
+
 __all__ = ["Declared", "declared_size", "mended", "syntax_of"]
 
 # DHP announces frames of several sizes (hierarchical JPEG), which no scanner writes and decoders trip over.
@@ -27,9 +29,7 @@ _JPEG_HIERARCHICAL, _JPEG_SCAN = 0xDE, 0xDA
 _JPEG_SEQUENTIAL = (0xC0, 0xC1)  # baseline and extended, Huffman
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of those that stand inside a scan's data
 _WHOLE_SPECTRUM = b"\x00\x3f\x00"  # coefficients 0 to 63, in full
-_J2K_START, _J2K_SIZE, _J2K_HT = b"\xff\x4f\xff\x51", struct.Struct(">2xH8I H"), 0x4000
-_J2K_MOST_TILES = 4096  # 64 megapixels in tiles of 128 x 128
-_JP2_START = b"\x00\x00\x00\x0cjP  "
+_J2K_SIZE, _J2K_HT = struct.Struct(">2xH8I H"), 0x4000
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def mended(frame: bytes, transfer_syntax: UID) -> bytes:
     some scanners write that it ends at 0.
     """
     if _is_jpeg_2000(transfer_syntax):
-        return _unboxed(frame)
+        return unboxed(frame)
     if transfer_syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
         return _whole_spectrum(frame)
     return frame
@@ -72,8 +72,8 @@ def mended(frame: bytes, transfer_syntax: UID) -> bytes:
 
 def syntax_of(frame: bytes) -> UID | None:
     """Tell the transfer syntax of a compressed frame from its own markers; None where they do not tell."""
-    frame = _unboxed(frame)
-    if frame.startswith(_J2K_START):
+    frame = unboxed(frame)
+    if frame.startswith(JPEG_2000_START):
         (abilities,) = struct.unpack_from(">H", frame.ljust(8, b"\0"), 6)
         return HTJ2KLossless if abilities & _J2K_HT else JPEG2000Lossless
     try:
@@ -134,27 +134,14 @@ def _whole_spectrum(frame: bytes) -> bytes:
 
 def _of_jpeg_2000(frame: bytes) -> Declared:
     """The SIZ marker segment (ISO/IEC 15444-1, A.5.1)."""
-    if not frame.startswith(_J2K_START) or len(frame) < len(_J2K_START) + _J2K_SIZE.size + 1:
+    if not frame.startswith(JPEG_2000_START) or len(frame) < len(JPEG_2000_START) + _J2K_SIZE.size + 1:
         raise ValueError("a frame has no readable JPEG 2000 header")
-    _, *sizes, samples = _J2K_SIZE.unpack_from(frame, len(_J2K_START))
+    _, *sizes, samples = _J2K_SIZE.unpack_from(frame, len(JPEG_2000_START))
     right, bottom, left, top, tile_width, tile_height, _, _ = sizes
     if min(tile_width, tile_height) < 1:
         raise ValueError("a frame has JPEG 2000 tiles of no size")
     tiles = -(-right // tile_width) * -(-bottom // tile_height)
-    if tiles > _J2K_MOST_TILES:
-        raise ValueError(f"a frame has {tiles:,} JPEG 2000 tiles, more than {_J2K_MOST_TILES:,}")
-    depth = frame[len(_J2K_START) + _J2K_SIZE.size]
+    if tiles > JPEG_2000_MOST_TILES:
+        raise ValueError(f"a frame has {tiles:,} JPEG 2000 tiles, more than {JPEG_2000_MOST_TILES:,}")
+    depth = frame[len(JPEG_2000_START) + _J2K_SIZE.size]
     return Declared(bottom - top, right - left, samples, (depth & 0x7F) + 1, bool(depth & 0x80))
-
-
-def _unboxed(frame: bytes) -> bytes:
-    """The codestream inside of a JP2 file (ISO/IEC 15444-1, I.4); ``frame`` itself where there is none."""
-    at = 0
-    while frame.startswith(_JP2_START) and at + 16 <= len(frame):
-        length, kind, longer = struct.unpack_from(">I4sQ", frame, at)
-        head = 16 if length == 1 else 8
-        length = longer if length == 1 else length or len(frame) - at
-        if kind == b"jp2c":
-            return frame[at + head : at + length]
-        at += max(length, head)
-    return frame

@@ -12,7 +12,7 @@ from sranogan_edge.errors import OversizedImageError, UnreadableImageError
 from sranogan_edge.image.dicom_codestream import Declared, declared_size, mended
 from sranogan_edge.image.dicom_numbers import texts_of, whole_number
 from sranogan_edge.image.dicom_object import DEFAULT_MAX_BYTES
-from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS
+from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS, RAISE_MAX_PIXELS
 
 __all__ = ["DicomOptions", "Layout", "layout_of", "refused"]
 
@@ -111,7 +111,7 @@ def _check_budget(rows: int, columns: int, frames: int, source: str, options: Di
     raise OversizedImageError(
         f"{source}: the header declares {size} = {frames * columns * rows:,} pixels; "
         f"allowed are {options.max_frames:,} frames and {options.max_pixels:,} pixels. Send its frames "
-        "apart or smaller, or raise max_frames and max_pixels if it is genuine."
+        f"apart or smaller, or {RAISE_MAX_PIXELS}."
     )
 
 

@@ -12,8 +12,9 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
+from sranogan_edge.image.dicom_bounds import check_elements
 from sranogan_edge.image.dicom_numbers import texts_of
-from sranogan_edge.image.guard import decoders_to_ourselves
+from sranogan_edge.image.guard import decoders_to_ourselves, no_memory
 from sranogan_edge.image.sniff import HEAD_BYTES, begin_of
 from sranogan_edge.redact import what_failed
 
@@ -49,7 +50,7 @@ def read_object(
 
     Raises:
         UnreadableImageError: not DICOM, truncated or corrupt.
-        OversizedImageError: above ``max_bytes``.
+        OversizedImageError: above ``max_bytes``, or of more elements than any film has.
     """
     begin = begin_of(data[:HEAD_BYTES])
     if begin is None:
@@ -61,10 +62,15 @@ def read_object(
         raise _too_large(source, max_bytes)
     with decoders_to_ourselves():
         try:
+            check_elements(data, begin, source)
             plain = _inflated(data, begin, source, max_bytes)
+            if len(plain) > len(data):
+                check_elements(plain, HEAD_BYTES if begin == HEAD_BYTES else 0, source)
             return dcmread(io.BytesIO(plain), force=True, stop_before_pixels=not pixels)
         except ImageError:
             raise
+        except MemoryError as error:
+            raise no_memory(source) from error
         except Exception as error:  # bad bytes make pydicom raise EOFError, KeyError, struct.error ...
             raise UnreadableImageError(
                 f"{source}: the DICOM file is truncated or corrupt ({what_failed(error)}). "
@@ -108,5 +114,5 @@ def _inflated(data: bytes, begin: int, source: str, max_bytes: int) -> bytes:
 def _too_large(source: str, max_bytes: int) -> OversizedImageError:
     return OversizedImageError(
         f"{source}: the DICOM file holds more than the {max_bytes:,} bytes that are allowed, inflated where "
-        "it is deflated. Send a smaller object, or raise max_bytes if it is genuine."
+        "it is deflated. Send a smaller object, or its frames apart."
     )

@@ -14,13 +14,14 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
 from sranogan_edge.extras import missing_extra
+from sranogan_edge.image.codestream_bounds import check_codestream
 from sranogan_edge.image.dicom_codestream import declared_size, mended, syntax_of
 from sranogan_edge.image.dicom_decoders import causes, cure, decoded
 from sranogan_edge.image.dicom_grey import grey_frame
 from sranogan_edge.image.dicom_layout import DicomOptions, Layout, layout_of, refused
 from sranogan_edge.image.dicom_object import read_object
 from sranogan_edge.image.frame import Frame, Photometric
-from sranogan_edge.image.guard import decoders_to_ourselves
+from sranogan_edge.image.guard import decoders_to_ourselves, no_memory, read_up_to
 
 __all__ = ["CR", "DX", "DicomOptions", "decode_dicom", "read_bounded"]
 
@@ -54,6 +55,8 @@ def decode_dicom(data: bytes, *, source: str, options: DicomOptions | None = Non
             return tuple(_frames(dataset, source, options))
         except (ImageError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
+        except MemoryError as error:
+            raise no_memory(source) from error
         except BaseException as error:  # a panic in the RLE decoder (Rust) is no Exception
             raise UnreadableImageError(
                 f"{source}: the pixels of this DICOM object are truncated or corrupt "
@@ -63,11 +66,11 @@ def decode_dicom(data: bytes, *, source: str, options: DicomOptions | None = Non
 
 def read_bounded(stream: BinaryIO, source: str, options: DicomOptions) -> bytes:
     """Read a DICOM file whole, or raise OversizedImageError; a huge one never comes into memory."""
-    data = stream.read(options.max_bytes + 1)
+    data = read_up_to(stream, options.max_bytes + 1)
     if len(data) > options.max_bytes:
         raise OversizedImageError(
             f"{source}: larger than the {options.max_bytes:,} bytes that are allowed. Send a smaller object, "
-            "or raise max_bytes if it is genuine."
+            "or its frames apart."
         )
     return data
 
@@ -88,7 +91,7 @@ def _frames(dataset: FileDataset, source: str, options: DicomOptions) -> Iterato
     transfer_syntax = _transfer_syntax(dataset, source)
     layout = layout_of(dataset, transfer_syntax, source, options)
     layout.write_to(dataset)
-    _check_pixel_data(dataset, layout, transfer_syntax, source)
+    _check_pixel_data(dataset, layout, transfer_syntax, source, options.max_pixels)
     for number, stored in enumerate(_decoded(dataset, transfer_syntax, source)):
         name = source if layout.frames == 1 else f"{source}#{number + 1}"
         yield _frame(stored, dataset, layout, number, name)
@@ -146,7 +149,9 @@ def _told_by_data(dataset: FileDataset) -> UID:
     return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
-def _check_pixel_data(dataset: FileDataset, layout: Layout, transfer_syntax: UID, source: str) -> None:
+def _check_pixel_data(
+    dataset: FileDataset, layout: Layout, transfer_syntax: UID, source: str, max_pixels: int
+) -> None:
     """Raise where the pixel data are not what the header says; mend what decoders would not take."""
     data = dataset.PixelData
     if not transfer_syntax.is_encapsulated:
@@ -163,6 +168,7 @@ def _check_pixel_data(dataset: FileDataset, layout: Layout, transfer_syntax: UID
         )
         if declared is not None and (declared.rows, declared.columns, declared.samples) != expected:
             raise refused(source, f"frame {len(found)} declares {declared}, the header {expected}")
+        check_codestream(found[-1], source, max_pixels)
     if len(found) < layout.frames:
         raise refused(source, f"is truncated: {len(found)} of {layout.frames} frames are there")
     if not whole:

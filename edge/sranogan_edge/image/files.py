@@ -12,42 +12,47 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sranogan_edge.errors import FeedError
+from sranogan_edge.image.file_names import by_name
 from sranogan_edge.image.formats import IMAGE_SUFFIXES
 from sranogan_edge.image.image_list import ImageList, PassedOver, Reason
 from sranogan_edge.image.own_outputs import OwnOutputs, is_default_out, is_own_folder, own_names
 from sranogan_edge.image.sniff import HEAD_BYTES, is_dicom
 
-__all__ = ["begins_as_dicom", "check_place", "check_there", "entries_in", "holds_dicom", "list_images"]
+__all__ = [
+    "begins_as_dicom",
+    "check_place",
+    "check_there",
+    "entries_in",
+    "holds_dicom",
+    "list_images",
+    "look_at_file",
+    "unreadable_message",
+]
 
 _INDEX = "DICOMDIR"  # of a DICOM disc; begins as an image does and holds none
-_UNFINISHED = (".crdownload", ".filepart", ".part", ".partial", ".swp", ".tmp")  # to be renamed when complete
-_SYSTEM = frozenset(
-    {  # of Windows, macOS, Synology, QNAP, Linux; in lower case
-        *(
-            "thumbs.db",
-            "thumbs.db:encryptable",
-            "ehthumbs.db",
-            "ehthumbs_vista.db",
-            "desktop.ini",
-            "$recycle.bin",
-            "system volume information",
-            "recycler",
-        ),
-        *("__macosx", "icon\r", "network trash folder", "temporary items"),
-        *("@eadir", "#recycle", "#snapshot", "@tmp", "@recycle", "@recently-snapshot"),
-        *("lost+found",),
-    }
-)
 
 
 def check_there(path: Path) -> None:
-    """Raise FeedError where nothing is at ``path``; a link that leads nowhere is something."""
+    """Raise FeedError where nothing is at ``path``, or what may be waited for without an end (a pipe).
+
+    A link that leads nowhere is something.
+    """
     try:
         os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a zero byte
+        mode = os.stat(path).st_mode
+    except FileNotFoundError as error:
+        if os.path.lexists(path):
+            return
+        raise FeedError(f"{path}: no such file or folder. Check the path.") from error
+    except (NotADirectoryError, ValueError) as error:  # ValueError: a zero byte
         raise FeedError(f"{path}: no such file or folder. Check the path.") from error
     except OSError:  # it may be there, and is unreadable
         return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FeedError(
+            f"{path}: a pipe, a socket or a device is no feed: reading it might wait for ever. Name a file "
+            "or a folder; write to a file first what a program gives."
+        )
 
 
 def check_place(path: Path) -> None:
@@ -61,7 +66,7 @@ def check_place(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise FeedError(_message(path, error)) from error
+        raise FeedError(unreadable_message(path, error)) from error
     if is_folder and not os.access(path, os.R_OK | os.X_OK):
         raise FeedError(f"{path}: user {os.geteuid()} may not look into this folder. Give it the right.")
 
@@ -115,7 +120,7 @@ def entries_in(folder: Path) -> list[Path]:
     names = frozenset(os.listdir(folder))
     own = own_names(names)
     passed_over = (None, Reason.UNFINISHED)  # of a folder it is no reason
-    return sorted(folder / name for name in names if name not in own and _by_name(name) in passed_over)
+    return sorted(folder / name for name in names if name not in own and by_name(name) in passed_over)
 
 
 class _Walk:
@@ -197,7 +202,7 @@ class _Walk:
         own, folders = own_names(names), []
         for entry in entries:
             path = here / entry.name
-            reason = Reason.OWN if entry.name in own else _by_name(entry.name)
+            reason = Reason.OWN if entry.name in own else by_name(entry.name)
             try:
                 if reason and not (reason is Reason.UNFINISHED and entry.is_dir()):
                     self._pass_over(number, path, reason)
@@ -222,17 +227,10 @@ class _Walk:
         return entries
 
     def _is_image(self, number: int, path: Path, is_regular: bool) -> bool:
-        if not is_regular:
-            self._pass_over(number, path, Reason.NOT_IMAGE, "no regular file")
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
-            return True
-        elif path.name.upper() == _INDEX:
-            self._pass_over(number, path, Reason.NOT_IMAGE, "the index of a DICOM disc")
-        elif self._holds_dicom(path):
-            return True
-        else:
-            self._pass_over(number, path, Reason.NOT_IMAGE)
-        return False
+        passed = look_at_file(path, is_regular, self._holds_dicom)
+        if passed:
+            self.passed.append((number, path, passed))
+        return passed is None
 
     def _take_resolved(self, number: int, path: Path) -> None:
         real = Path(os.path.realpath(path))
@@ -255,22 +253,24 @@ class _Walk:
         self._unreadable(number, path, error)
 
     def _unreadable(self, number: int, path: Path, error: OSError) -> None:
-        self._pass_over(number, path, Reason.UNREADABLE, _message(path, error))
+        self._pass_over(number, path, Reason.UNREADABLE, unreadable_message(path, error))
 
 
-def _by_name(name: str) -> Reason | None:
-    """Why a file or folder of this name is never looked at; None where it may be."""
-    lower = name.lower()
-    if name.startswith("."):
-        return Reason.HIDDEN
-    if lower in _SYSTEM:
-        return Reason.SYSTEM
-    if name.startswith("~") or lower.endswith(_UNFINISHED):
-        return Reason.UNFINISHED
-    return None
+def look_at_file(
+    path: Path, is_regular: bool, holds_dicom: Callable[[Path], bool] = holds_dicom
+) -> PassedOver | None:
+    """Why the file at ``path`` is no image; None where it is one. Raises OSError where it cannot be read."""
+    if not is_regular:
+        return PassedOver(path, Reason.NOT_IMAGE, "no regular file")
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return None
+    if path.name.upper() == _INDEX:
+        return PassedOver(path, Reason.NOT_IMAGE, "the index of a DICOM disc")
+    return None if holds_dicom(path) else PassedOver(path, Reason.NOT_IMAGE)
 
 
-def _message(path: Path, error: OSError) -> str:
+def unreadable_message(path: Path, error: OSError) -> str:
+    """Say why ``path`` cannot be looked at, and the cure."""
     reason = error.strerror or str(error)
     if isinstance(error, FileNotFoundError) and os.path.islink(path):
         return f"{path}: leads nowhere: its target {os.readlink(path)} is not there. Mend or remove the link."

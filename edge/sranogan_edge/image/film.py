@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.files import OURS
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.guard import decoders_to_ourselves, read_up_to
 from sranogan_edge.image.orientation import turned_upright
 from sranogan_edge.image.sniff import HEAD_BYTES, is_dicom
 from sranogan_edge.option import Options
 
-__all__ = ["EVERY_FILM", "FilmFields", "FilmOptions", "TakenFilm", "fields_of_file", "listed"]
+__all__ = ["EVERY_FILM", "FilmFields", "FilmOptions", "TakenFilm", "fields_of", "fields_of_file", "listed"]
 
 FOR_PRESENTATION, FOR_PROCESSING = "FOR PRESENTATION", "FOR PROCESSING"
 _ORIENTATION = re.compile(r" *[LRAPHF]{1,3} *\\ *[LRAPHF]{1,3} *", re.IGNORECASE)
+_DATE = re.compile(r"\d{8}")
 _UID = re.compile(r"\d+(\.\d+)+")
 _RAW_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{kind}" for kind in ("1.1", "2.1", "3.1"))  # DX, MG, IO
 
 
 @dataclass(frozen=True)
 class FilmFields:
-    r"""What a DICOM object says of itself; no data of the patient. Empty where it says nothing.
+    r"""What a DICOM object says of itself; but for ``numbers``, no data of the patient. Empty: says nothing.
 
     Attributes:
         modality: (0008,0060).
@@ -32,6 +36,11 @@ class FilmFields:
         presentation_intent_type: (0008,0068).
         patient_orientation: (0020,0020), where the rows and the columns go: ``L\F``.
         sop_class_uid: (0008,0016).
+        acquisition_date: (0008,0022), else the date in (0008,002A), as ``YYYYMMDD``.
+        manufacturer: (0008,0070).
+        station: (0008,1010), the scanner's name.
+        numbers: of patient and examination, by the names of ``identity_of``: the spool finds results by them,
+            and they stand in no result.
     """
 
     modality: str = ""
@@ -40,6 +49,10 @@ class FilmFields:
     presentation_intent_type: str = ""
     patient_orientation: str = ""
     sop_class_uid: str = ""
+    acquisition_date: str = ""
+    manufacturer: str = ""
+    station: str = ""
+    numbers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,31 +170,48 @@ def listed(text: str) -> tuple[str, ...]:
 def fields_of_file(path: Path, source: str) -> FilmFields:
     """Read what the film at ``path`` says it is; nothing where it is no DICOM file.
 
-    Nor where it cannot be opened, or the extra ``dicom`` is not there: who decodes it tells that.
+    Nor where it may not be opened, or the extra ``dicom`` is not there: who decodes it tells that.
 
     Raises:
         ImageError: its header is truncated or corrupt; the message calls it ``source``.
+        OSError: this process may open no more files now.
     """
     try:
         with path.open("rb") as stream:
-            if not is_dicom(stream.read(HEAD_BYTES)):
-                return FilmFields()
-            stream.seek(0)
-            from sranogan_edge.image.dicom_codes import body_part_of, view_of
-            from sranogan_edge.image.dicom_object import DEFAULT_MAX_BYTES, read_object, text_of
-
-            data = stream.read(DEFAULT_MAX_BYTES + 1)
-            dataset = read_object(data, source=source, pixels=False)
-    except (OSError, ModuleNotFoundError):
+            return fields_of(stream, source)
+    except OSError as error:
+        if error.errno in OURS:  # else a good film would be one that says nothing of itself
+            raise
         return FilmFields()
+
+
+def fields_of(stream: BinaryIO, source: str) -> FilmFields:
+    """Read what the film in an open file says it is: see :func:`fields_of_file`; raises OSError, too."""
+    if not is_dicom(stream.read(HEAD_BYTES)):
+        return FilmFields()
+    stream.seek(0)
+    try:
+        from sranogan_edge.image.dicom_codes import body_part_of, view_of
+        from sranogan_edge.image.dicom_object import DEFAULT_MAX_BYTES, identity_of, read_object, text_of
+    except ModuleNotFoundError:
+        return FilmFields()
+    dataset = read_object(read_up_to(stream, DEFAULT_MAX_BYTES + 1), source=source, pixels=False)
     found = {name: text_of(dataset, keyword) for keyword, name in _READ.items()}
     found |= {"body_part_examined": body_part_of(dataset), "view_position": view_of(dataset)}
+    dated = found["acquisition_date"] or text_of(dataset, "AcquisitionDateTime")[:8]
+    found["acquisition_date"] = dated if _DATE.fullmatch(dated) else ""
     if not _ORIENTATION.fullmatch(found["patient_orientation"]):
         found["patient_orientation"] = ""  # any text could stand there, and lines are shown and sent
-    return FilmFields(**found)
+    with decoders_to_ourselves():  # pydicom's warnings quote the patient
+        numbers = identity_of(dataset)
+    return FilmFields(**found, numbers=numbers)
 
 
-_READ = {**dict(_FIELDS.values()), "PatientOrientation": "patient_orientation"}
+_READ = {
+    **dict(_FIELDS.values()),
+    **{"PatientOrientation": "patient_orientation", "AcquisitionDate": "acquisition_date"},
+    **{"Manufacturer": "manufacturer", "StationName": "station"},
+}
 
 
 def _plain(text: str) -> str:

@@ -13,27 +13,53 @@ __all__ = [
     "DEFAULT_OUT",
     "EVALUATION_PICTURES",
     "HEAT_MAPS",
+    "LEDGER",
+    "REGIONS",
     "RESULTS",
+    "SHEET",
+    "SUMMARY",
+    "TABLE",
     "OwnOutputs",
     "is_default_out",
     "is_own_folder",
+    "made_beside",
+    "may_mark",
     "own_names",
 ]
 
 DEFAULT_OUT = "scores"  # the folder of results where --out names none
 RESULTS = "results.jsonl"
 HEAT_MAPS = "heat_maps"  # the folder beside results.jsonl
+LEDGER = "_sranogan"  # the folder beside the Parquet files of an archive's scores
+TABLE, SHEET, SUMMARY = "results.csv", "contact_sheet.png", "summary.json"  # beside them, of scored files
+REGIONS = "regions.json"  # the same, where it is asked for
 
 EVALUATION_PICTURES = ("roc.png", "scores.png", "per_class.png", "panels.png")  # all of them, always
 AUDIT_PICTURES = ("audit_examples.png", "audit_controls.png", "audit_calibration.png")  # the first, always
 
 _EQUALITY = ".equality.png"  # the end of the picture that sranogan-export puts beside NAME.sranogan
+_SHEETS = re.compile(r"contact_sheet(-[^/]*)?\.png")  # kept ones, too
 _RESULT_FILES = re.compile(r"results(-[^/]*)?\.jsonl")  # rotated ones and kept ones, too
 _FOLDERS: tuple[frozenset[str], ...] = (
     frozenset({"spool.sqlite"}),
     frozenset({"objects", "incoming", "dead"}),  # a spool whose database was deleted
     frozenset({"settings.json", "provenance.json"}),  # a run folder of sranogan-train: sample pictures
+    frozenset({LEDGER}),  # an archive's scores
 )
+_MARKS = frozenset({HEAT_MAPS, *EVALUATION_PICTURES, *AUDIT_PICTURES}).union(*_FOLDERS)
+
+
+def made_beside(folder: Path) -> list[Path]:
+    """The tables, contact sheets, summaries and regions in a folder of results, of earlier runs too."""
+    places = (Path(name) for name in (TABLE, SHEET, SUMMARY, REGIONS))
+    kinds = [re.compile(rf"{one.stem}(-\d{{8}}T\d{{6}}Z(-\d+)?)?\{one.suffix}") for one in places]
+    return sorted(path for path in folder.iterdir() if any(kind.fullmatch(path.name) for kind in kinds))
+
+
+def may_mark(name: str) -> bool:
+    """Whether a file or folder of this ``name`` can make a difference to what below is told of its folder."""
+    kinds = _SHEETS.fullmatch(name) or _RESULT_FILES.fullmatch(name)
+    return bool(name in _MARKS or kinds or name.endswith((_EQUALITY, ".sranogan")))
 
 
 def is_own_folder(names: AbstractSet[str]) -> bool:
@@ -53,6 +79,7 @@ def own_names(names: AbstractSet[str]) -> frozenset[str]:
     """
     results = frozenset(name for name in names if _RESULT_FILES.fullmatch(name))
     found = set(results | {HEAT_MAPS} if results and HEAT_MAPS in names else ())
+    found |= {name for name in names if results and _SHEETS.fullmatch(name)}
     if names >= set(EVALUATION_PICTURES):
         found |= set(EVALUATION_PICTURES)
     if AUDIT_PICTURES[0] in names:

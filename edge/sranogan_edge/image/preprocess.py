@@ -11,15 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.errors import DegenerateImageError, SettingsError
+from sranogan_edge.image.colour import NEUTRAL, opponents, sampled
 from sranogan_edge.image.frame import Frame, Photometric, Window
-from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS
+from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS, MOST_PIXELS
+from sranogan_edge.image.region import Region, checked_region
 
-__all__ = ["PreprocessSpec", "as_displayed", "downscale", "enhance", "low_pass", "preprocess"]
+__all__ = [
+    "PreprocessSpec",
+    "as_displayed",
+    "downscale",
+    "enhance",
+    "fitted",
+    "low_pass",
+    "middle",
+    "preprocess",
+    "seen_at",
+]
 
 _SIZES_PX = (16, 2048)
 _CLAHE_CLIPS = (0.1, 100.0)
 _CONTRASTS = ("none", "clahe")
-_FITS = ("stretch", "pad")
+_FITS = ("stretch", "pad", "letterbox", "crop", "tile")
+_OF_TILES = ("tile_px", "tile_overlap", "region")  # fields that only tiles have
+_WHERE_TRUE = ("colour", "tile_whole")  # fields that are named where they are true, alone
+_TILE_SIDES_PX = (16, 16384)
+_OVERLAPS = (0.0, 0.75)
 _FULL_SCALE = 65535  # of 16 bits
 _FLAT_RANGE = 0.5 / 255  # less than one 8-bit step between the darkest and the brightest pixel
 
@@ -33,9 +49,17 @@ class PreprocessSpec:
         contrast: what the three stages see: ``"clahe"`` equalises local contrast, ``"none"`` keeps it.
         clahe_clip: contrast limit of CLAHE, in multiples of a flat histogram.
         clahe_tiles: CLAHE works on ``clahe_tiles`` x ``clahe_tiles`` tiles.
-        fit: ``"stretch"`` ignores the aspect ratio; ``"pad"`` keeps it, centred on black.
+        fit: ``"stretch"`` ignores the aspect ratio; ``"letterbox"`` keeps it, centred on black (``"pad"`` is
+            the same, as earlier versions called it); ``"crop"`` keeps it, and the square in the middle alone;
+            ``"tile"`` covers the image with squares, each judged at S x S
+            (:mod:`sranogan_edge.image.tiles`).
+        tile_px: side of a tile in pixels of the image; 0 is as many as ``size``.
+        tile_overlap: share of a tile's side that its neighbour covers too, at least.
+        region: corners of a polygon, as shares of width and height; of tiles, what lies outside is left out.
         max_pixels: frames are decoded up to this many pixels.
         min_side_px: a frame with a shorter side is refused.
+        colour: whether the head sees colours, too.
+        tile_whole: whether the whole image, stretched to S x S, is judged beside its tiles.
 
     Raises:
         SettingsError: a field has a value that cannot work.
@@ -45,9 +69,14 @@ class PreprocessSpec:
     contrast: Literal["none", "clahe"] = "clahe"
     clahe_clip: float = 2.0
     clahe_tiles: int = 8
-    fit: Literal["stretch", "pad"] = "stretch"
+    fit: Literal["stretch", "pad", "letterbox", "crop", "tile"] = "stretch"
+    tile_px: int = 0
+    tile_overlap: float = 0.25
+    region: Region = ()
     max_pixels: int = DEFAULT_MAX_PIXELS
     min_side_px: int = 16
+    colour: bool = False
+    tile_whole: bool = False
 
     def __post_init__(self) -> None:
         _check_int("size", self.size, *_SIZES_PX)
@@ -55,12 +84,41 @@ class PreprocessSpec:
         _check_number("clahe_clip", self.clahe_clip, *_CLAHE_CLIPS)
         _check_int("clahe_tiles", self.clahe_tiles, 1, self.size)
         _check_choice("fit", self.fit, _FITS)
-        _check_int("max_pixels", self.max_pixels, 1, None)
+        _check_int("max_pixels", self.max_pixels, 1, MOST_PIXELS)
         _check_int("min_side_px", self.min_side_px, 1, None)
+        if self.tile_px != 0:
+            _check_int("tile_px", self.tile_px, *_TILE_SIDES_PX)
+        _check_number("tile_overlap", self.tile_overlap, *_OVERLAPS)
+        object.__setattr__(self, "region", checked_region(self.region))
+        if self.region and not self.tiled:
+            raise SettingsError(f"preprocess: region goes with fit tile. Received: fit {self.fit!r}.")
+        if self.tiled:
+            _check_int("min_side_px", self.min_side_px, 1, self.tile_side_px)
+        _check_choice("colour", self.colour, (False, True))
+        _check_choice("tile_whole", self.tile_whole, (False, True))
+        if self.tile_whole and not self.tiled:
+            raise SettingsError(f"preprocess: tile_whole goes with fit tile. Received: fit {self.fit!r}.")
+
+    @property
+    def channels(self) -> int:
+        """Of x: luminance, and with colour two opponents."""
+        return 3 if self.colour else 1
+
+    @property
+    def tiled(self) -> bool:
+        """Whether an image is covered with tiles."""
+        return self.fit == "tile"
+
+    @property
+    def tile_side_px(self) -> int:
+        """Side of a tile in pixels of the image."""
+        return self.tile_px or self.size
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain values, ready for JSON."""
-        return asdict(self)
+        """The fields as plain values, ready for JSON; those of tiles and colour where they are, alone."""
+        untrue = [name for name in _WHERE_TRUE if not getattr(self, name)]
+        left_out = (*(() if self.tiled else _OF_TILES), *untrue)
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PreprocessSpec:
@@ -79,14 +137,17 @@ class PreprocessSpec:
 
 
 def preprocess(frame: Frame, spec: PreprocessSpec) -> NDArray[np.float32]:
-    """Turn one frame into ``(S, S, 1)`` float32 in [0, 1], bright is high; contrast is left as it came.
+    """Turn one frame into ``(S, S, channels)`` float32 in [0, 1]; contrast is left as it came.
+
+    First the luminance, bright is high, the same whether ``spec`` takes colour or not; then, where it does,
+    red-green and yellow-blue (:func:`sranogan_edge.image.colour.opponents`), which are 1/2 for a grey frame.
 
     Luminance (BT.601) and the resize run on the stored integers, so the full-size image is never
     held as float; window and inversion (MONOCHROME1) run on S x S pixels. Cost: one pass over the
     image, about 6 ms for 4 megapixels on one desktop core.
 
     The window follows DICOM PS3.3 C.11.2.1.2 (linear); without one, 0..2**bit_depth - 1 is
-    black..white.
+    black..white. With tiles, ``frame`` is one of them (or the whole image, to be seen at S x S).
 
     Raises:
         DegenerateImageError: a side is below ``spec.min_side_px``, or the resized image spans less
@@ -98,15 +159,17 @@ def preprocess(frame: Frame, spec: PreprocessSpec) -> NDArray[np.float32]:
             f"{frame.source}: {width} x {height} pixels is too small to judge; the shorter side must have "
             f"at least {spec.min_side_px}. Use a larger image, or lower min_side_px."
         )
-    grey = cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY) if frame.pixels.ndim == 3 else frame.pixels
-    content = _brightness(_resize(grey, *_fitted(height, width, spec)), frame)
+    pixels = middle(frame.pixels) if spec.fit == "crop" else frame.pixels
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels
+    content = _brightness(_resize(grey, *fitted(height, width, spec)), frame)
     low, high = float(content.min()), float(content.max())
     if high - low < _FLAT_RANGE:
         raise DegenerateImageError(
             f"{frame.source}: one constant brightness ({low:.3f} of 0..1) all over: nothing to judge. "
             "Check the exposure, the window and the export of this image."
         )
-    return _centred(content, spec.size)[..., np.newaxis]
+    x = _centred(content, spec.size)[..., np.newaxis]
+    return np.concatenate([x, _colours(pixels, frame, spec)], axis=-1) if spec.colour else x
 
 
 def as_displayed(frame: Frame) -> Frame:
@@ -127,12 +190,12 @@ def as_displayed(frame: Frame) -> Frame:
 
 
 def enhance(x: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.float32]:
-    """Return ``x`` ``(S, S, 1)`` with the contrast that the three stages work on; 0.1 ms at 128 px.
+    """Return the luminance of ``x`` with the contrast that the three stages work on, ``(S, S, 1)``; 0.1 ms.
 
-    CLAHE on 8 bits, or ``x`` itself where ``spec.contrast`` is ``"none"``.
+    CLAHE on 8 bits, or as it is where ``spec.contrast`` is ``"none"``.
     """
     if spec.contrast == "none":
-        return x
+        return x[..., :1]
     levels = np.rint(x[..., 0] * 255).astype(np.uint8)
     tiles = (spec.clahe_tiles, spec.clahe_tiles)
     equalised = cv2.createCLAHE(clipLimit=spec.clahe_clip, tileGridSize=tiles).apply(levels)
@@ -140,14 +203,14 @@ def enhance(x: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.float32]
 
 
 def downscale(x: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Shrink ``(S, S, 1)`` to ``(size, size, 1)`` float32 by area; a whole factor gives the block mean.
+    """Shrink ``(S, S, C)`` to ``(size, size, C)`` float32 by area; a whole factor gives the block mean.
 
     Raises:
         SettingsError: ``size`` is not in 1..S.
     """
     _check_int("size", size, 1, min(x.shape[:2]))
     shrunk = cv2.resize(x.astype(np.float32, copy=False), (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(shrunk, np.float32).reshape(size, size, 1)
+    return np.asarray(shrunk, np.float32).reshape(size, size, x.shape[2])
 
 
 def low_pass(frame: Frame, size: int = 64) -> Frame:
@@ -166,12 +229,38 @@ def low_pass(frame: Frame, size: int = 64) -> Frame:
     return replace(frame, pixels=_resize(small, height, width))
 
 
-def _fitted(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
-    """Height and width of the content inside the S x S output."""
-    if spec.fit == "stretch":
+def seen_at(frame: Frame, height: int, width: int, *, colour: bool = False) -> NDArray[np.float32]:
+    """Return ``frame`` as people see it, ``(height, width, 1)`` float32 in [0, 1], bright is high.
+
+    With ``colour`` ``(height, width, 3)``: luminance, red-green and yellow-blue, as :func:`preprocess` does.
+
+    Raises:
+        DegenerateImageError: its window shows nothing.
+    """
+    small = _resize(frame.pixels, height, width)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if small.ndim == 3 else small
+    luminance = _brightness(grey, frame)[..., np.newaxis]
+    if not colour:
+        return luminance
+    if small.ndim == 2:
+        return np.concatenate([luminance, np.full((height, width, 2), NEUTRAL, np.float32)], axis=-1)
+    return np.concatenate([luminance, opponents(_brightness(small, frame))], axis=-1)
+
+
+def fitted(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int]:
+    """Height and width of the content, of an image of ``height`` x ``width``, inside the S x S output."""
+    if spec.fit not in ("pad", "letterbox"):
         return spec.size, spec.size
     scale = spec.size / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def middle(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the square in the middle, as large as the shorter side; a view."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
 
 
 def _resize(pixels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
@@ -209,11 +298,22 @@ def _range(window: Window | None, frame: Frame) -> tuple[float, float]:
     return window.center - 0.5 - half, window.center - 0.5 + half
 
 
-def _centred(content: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    height, width = content.shape
+def _colours(pixels: NDArray[Any], frame: Frame, spec: PreprocessSpec) -> NDArray[np.float32]:
+    """Both opponents of ``pixels`` of ``frame``, ``(S, S, 2)``: of a large one means over 2 x 2."""
+    if pixels.ndim == 2:
+        return np.full((spec.size, spec.size, 2), NEUTRAL, np.float32)
+    tall, wide = pixels.shape[:2]
+    height, width = fitted(tall, wide, spec)
+    some = sampled(pixels, 2 * height, 2 * width)
+    small = _brightness(_resize(some, height, width), frame)
+    return _centred(opponents(small), spec.size, NEUTRAL)
+
+
+def _centred(content: NDArray[np.float32], size: int, around: float = 0.0) -> NDArray[np.float32]:
+    height, width = content.shape[:2]
     if (height, width) == (size, size):
         return content
-    canvas = np.zeros((size, size), np.float32)
+    canvas = np.full((size, size, *content.shape[2:]), around, np.float32)
     top, left = (size - height) // 2, (size - width) // 2
     canvas[top : top + height, left : left + width] = content
     return canvas
@@ -231,6 +331,7 @@ def _check_number(name: str, value: object, low: float, high: float) -> None:
         raise SettingsError(f"preprocess: {name} must be a number from {low} to {high}. Received: {value!r}.")
 
 
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise SettingsError(f"preprocess: {name} must be one of {', '.join(allowed)}. Received: {value!r}.")
+def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if not any(value is one or (isinstance(one, str) and value == one) for one in allowed):
+        known = ", ".join(map(str, allowed))
+        raise SettingsError(f"preprocess: {name} must be one of {known}. Received: {value!r}.")

@@ -7,7 +7,9 @@ decodes only what Pillow would cut to 8 bits (16-bit colour), after Pillow found
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import cv2
@@ -16,13 +18,17 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
+from sranogan_edge.image.codestream_bounds import check_codestream
 from sranogan_edge.image.formats import FORMATS, NAMED_FORMATS, SIGNATURE_BYTES, SIGNATURES
 from sranogan_edge.image.frame import Frame, Photometric
-from sranogan_edge.image.guard import decoders_to_ourselves
+from sranogan_edge.image.guard import RAISE_MAX_PIXELS, decoders_to_ourselves, no_memory
 
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 _PNG_HEADER_BYTES = 8
 _PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
+_NO_MEMORY = -4  # of OpenCV's error codes: StsNoMem
+_STREAM = re.compile(r" ?<_io[^>]*>")  # Pillow names the object that it read from
+_STRIPE_PIXELS = 2**20  # converted at a time: whole copies of 64 megapixels with alpha took 2 GB
 
 
 def decode_raster(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
@@ -34,6 +40,8 @@ def decode_raster(stream: BinaryIO, source: str, max_pixels: int) -> Frame:
                 return _decode_opened(image, stream, source, max_pixels)
         except ImageError:
             raise
+        except MemoryError as error:
+            raise no_memory(source) from error
         except Exception as error:  # bad bytes make Pillow raise SyntaxError, struct.error, KeyError ...
             raise UnreadableImageError(
                 f"{source}: the image is truncated or corrupt ({_reason(error)}). "
@@ -46,15 +54,19 @@ def _decode_opened(image: Image.Image, stream: BinaryIO, source: str, max_pixels
     if width * height > max_pixels:
         raise OversizedImageError(
             f"{source}: the header declares {width} x {height} = {width * height:,} pixels, above the "
-            f"budget of {max_pixels:,}. Shrink the image, or raise max_pixels if it is genuine."
+            f"budget of {max_pixels:,}. Shrink the image, or {RAISE_MAX_PIXELS}."
         )
+    if image.format in ("JPEG", "MPO", "JPEG2000"):
+        stream.seek(0)
+        check_codestream(stream.read(), source, max_pixels)
     deep_colour = _is_deep_colour(image)
     tags = dict(getattr(image, "tag_v2", {}))
     image.load()  # the whole file is checked here; a TIFF also turns upright, as in OpenCV
     if deep_colour:
-        deep = _decode_deep_colour(stream, image.format == "PNG")
+        orientation = _orientation(image)
+        deep = _decode_deep_colour(stream, image)
         if deep is not None:
-            return Frame(_upright(deep, _orientation(image)), 16, Photometric.RGB, source=source)
+            return Frame(_upright(deep, orientation), 16, Photometric.RGB, source=source)
     pixels, bit_depth = _pixels(image, source, tags)
     upright = _upright(pixels, _orientation(image))
     return Frame(upright, bit_depth, _photometric(pixels, tags, image.mode), source=source)
@@ -73,7 +85,8 @@ def _check_signature(stream: BinaryIO, source: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = _STREAM.sub("", str(error))
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _orientation(image: Image.Image) -> int:
@@ -103,20 +116,49 @@ def _is_deep_colour(image: Image.Image) -> bool:
     return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
-def _decode_deep_colour(stream: BinaryIO, is_png: bool) -> NDArray[np.uint16] | None:
-    """``(H, W, 3)`` uint16 R, G, B as stored, alpha over black; None where OpenCV cannot."""
+def _decode_deep_colour(stream: BinaryIO, image: Image.Image) -> NDArray[np.uint16] | None:
+    """``(H, W, 3)`` uint16 R, G, B as stored, alpha over black; None where OpenCV cannot.
+
+    What Pillow decoded of a PNG is let go first: OpenCV can read all that pass.
+    """
     stream.seek(0)
     data = stream.read()
-    packed = np.frombuffer(_pixel_chunks(data) if is_png else data, np.uint8)
+    if image.format == "PNG":
+        image.close()
+        data = _pixel_chunks(data)
+    packed = np.frombuffer(data, np.uint8)
     try:
         bgr = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
+    except cv2.error as error:
+        if error.code == _NO_MEMORY:
+            raise MemoryError from error
+        bgr = None
+    if bgr is None and image.format == "PNG":
+        raise OSError("OpenCV cannot decode what Pillow can")
     if bgr is None or bgr.dtype != np.uint16 or bgr.ndim != 3 or bgr.shape[2] not in (3, 4):
         return None
-    rgb = bgr[..., 2::-1]
-    rgb = _over_black(rgb, bgr[..., 3]) if bgr.shape[2] == 4 else rgb
-    return rgb.astype(np.uint16, copy=False)
+    made = np.empty((*bgr.shape[:2], 3), np.uint16)
+    for top, stripe in _rows(bgr):
+        rgb = stripe[..., 2::-1]
+        opaque = stripe.shape[2] == 3
+        made[top : top + len(stripe)] = rgb if opaque else _over_black(rgb, stripe[..., 3])
+    return made
+
+
+def _rows(pixels: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Stripes of ``pixels``, each with the number of its first row."""
+    rows = max(1, _STRIPE_PIXELS // pixels.shape[1])
+    return ((top, pixels[top : top + rows]) for top in range(0, len(pixels), rows))
+
+
+def _stripes(image: Image.Image, mode: str) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Stripes of ``image`` in ``mode``, each with the number of its first row."""
+    width, height = image.size
+    rows = max(1, _STRIPE_PIXELS // width)
+    for top in range(0, height, rows):
+        whole = rows >= height
+        part = image if whole else image.crop((0, top, width, min(top + rows, height)))
+        yield top, np.asarray(part if part.mode == mode else part.convert(mode))
 
 
 def _pixel_chunks(png: bytes) -> bytes:
@@ -146,12 +188,22 @@ def _pixels(image: Image.Image, source: str, tags: dict[int, Any]) -> tuple[NDAr
     if mode in ("1", "L"):
         return np.asarray(image.convert("L")), 8
     if mode in ("LA", "La"):
-        grey_alpha = np.asarray(image.convert("LA"))
-        return _over_black(grey_alpha[..., 0], grey_alpha[..., 1]), 8
+        return _without_alpha(image, "LA"), 8
     if mode in ("RGBA", "PA", "RGBa") or (mode == "P" and "transparency" in image.info):
-        rgba = np.asarray(image.convert("RGBA"))
-        return _over_black(rgba[..., :3], rgba[..., 3]), 8
-    return np.asarray(image.convert("RGB")), 8
+        return _without_alpha(image, "RGBA"), 8
+    made = np.empty((*image.size[::-1], 3), np.uint8)
+    for top, stripe in _stripes(image, "RGB"):
+        made[top : top + len(stripe)] = stripe
+    return made, 8
+
+
+def _without_alpha(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """``(H, W)`` of ``LA``, ``(H, W, 3)`` of ``RGBA``, over black."""
+    made = np.empty((*image.size[::-1], 3) if mode == "RGBA" else image.size[::-1], np.uint8)
+    for top, stripe in _stripes(image, mode):
+        colour = stripe[..., :3] if mode == "RGBA" else stripe[..., 0]
+        made[top : top + len(stripe)] = _over_black(colour, stripe[..., -1])
+    return made
 
 
 def _narrowed(values: NDArray[Any], source: str) -> NDArray[np.uint16]:
@@ -164,12 +216,24 @@ def _narrowed(values: NDArray[Any], source: str) -> NDArray[np.uint16]:
 
 
 def _over_black(colour: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
-    """``colour * alpha``, rounded; the colour itself, untouched, where all of it is opaque."""
-    full = int(np.iinfo(alpha.dtype).max)
-    if int(alpha.min()) == full:
+    """``colour * alpha``, rounded; the colour itself, untouched, where all of it is opaque.
+
+    In whole numbers: of products x of two numbers below 2^n the quotient x / (2^n - 1), rounded, is
+    (t + t / 2^n) / 2^n with t = x + 2^(n - 1), and t + t / 2^n has no more than 2n bits.
+    """
+    if int(alpha.min()) == np.iinfo(alpha.dtype).max:
         return colour
-    weight = alpha.astype(np.uint32).reshape(alpha.shape + (1,) * (colour.ndim - alpha.ndim))
-    return ((colour.astype(np.uint32) * weight + full // 2) // full).astype(colour.dtype)
+    made = np.empty(colour.shape, colour.dtype)
+    bits = 8 * colour.dtype.itemsize
+    wide = np.uint16 if bits == 8 else np.uint32
+    planes = colour[..., None] if colour.ndim == alpha.ndim else colour
+    for channel in range(planes.shape[-1]):
+        x = np.multiply(planes[..., channel], alpha, dtype=wide)
+        x += wide(1 << (bits - 1))
+        x += x >> bits
+        x >>= bits
+        made.reshape(planes.shape)[..., channel] = x
+    return made
 
 
 def _photometric(pixels: NDArray[Any], tags: dict[int, Any], mode: str) -> Photometric:

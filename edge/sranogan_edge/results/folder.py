@@ -7,16 +7,15 @@ import json
 import logging
 import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
 import cv2
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.image.own_outputs import HEAT_MAPS, RESULTS
+from sranogan_edge.image.own_outputs import HEAT_MAPS, REGIONS, RESULTS, SHEET, SUMMARY, TABLE
 from sranogan_edge.results.line import ResultLine
-from sranogan_edge.results.overlay import overlay
+from sranogan_edge.scoring.overlay import overlay_of
 from sranogan_edge.scoring.rule import Verdict
 from sranogan_edge.spool.lock import lock_results
 
@@ -29,7 +28,7 @@ class ResultsFolder:
     """``results.jsonl`` and ``heat_maps/`` in one folder; use as a context manager.
 
     While it is open no other runner writes there. What an earlier run left stays whole: its lines as
-    ``results-UTC.jsonl``, its heat maps under their names.
+    ``results-UTC.jsonl`` (so its table, contact sheet and summary), its heat maps under their names.
 
     Attributes:
         folder: of the results.
@@ -52,6 +51,8 @@ class ResultsFolder:
         try:
             (folder / HEAT_MAPS).mkdir(exist_ok=True)
             self.earlier = _set_aside(folder / RESULTS)
+            for name in (TABLE, SHEET, SUMMARY, REGIONS):  # of the lines that were set aside
+                _set_aside(folder / name)
             self._lines = (folder / RESULTS).open("wb", buffering=0)
         except OSError as error:
             self._lock.close()
@@ -82,7 +83,7 @@ class ResultsFolder:
         Raises:
             ResultsError: it cannot be written; the lines before it stand.
         """
-        left = memoryview((json.dumps(asdict(line), allow_nan=False) + "\n").encode())
+        left = memoryview((json.dumps(line.to_dict(), allow_nan=False) + "\n").encode())
         length = len(left)
         try:
             while left:
@@ -98,12 +99,13 @@ class ResultsFolder:
     def write_overlay(self, name: str, verdict: Verdict, heat_limit: float) -> str:
         """Save the image with its heat map as PNG; returns the path relative to the folder.
 
-        A file of that name with another picture is of an earlier run, and stays: this one gets a number.
+        An image in tiles is drawn at the size of its heat map. A file of that name with another picture is of
+        an earlier run, and stays: this one gets a number.
 
         Raises:
             ResultsError: it cannot be written; nothing of it is left.
         """
-        _, encoded = cv2.imencode(".png", overlay(verdict.reconstruction.x, verdict.heat, heat_limit))
+        _, encoded = cv2.imencode(".png", overlay_of(verdict, heat_limit))
         png = encoded.tobytes()
         try:
             relative = self._place(name, png)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import calendar
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from sranogan_edge.image.film import FilmFields
+from sranogan_edge.scoring.measurement import Tiles
 from sranogan_edge.scoring.rule import Verdict
 
 RESULT_SCHEMA_VERSION = 1
 OUT_OF_DOMAIN = "out of domain"  # the answer "not like the training data", instead of a verdict
 NOT_ASKED_FOR = "not asked for"  # a film that its feed's options leave out; it is not scored
+WHERE_THERE = ("tiles", "regions", "heat", "at_s")  # fields that not every line has
 VERDICTS = ("normal", "anomalous", OUT_OF_DOMAIN, NOT_ASKED_FOR, "error")
 
 
@@ -47,6 +50,21 @@ class ResultLine:
     presentation_intent_type: str | None = None
     patient_orientation: str | None = None
     turned: str | None = None  # how it was turned upright before it was scored; null where it was not
+    colour: str | None = None  # that it has colour and the bundle takes none, or the other way round
+    tiles: Mapping[str, Any] | None = None  # of an image that was judged in tiles; else not in the line
+    regions: Sequence[Mapping[str, Any]] | None = (
+        None  # of its heat map; not in the line of what was not judged
+    )
+    heat: Mapping[str, Any] | None = None  # by what these are told; as they
+    at_s: float | None = None  # of a video file's frame: seconds from its begin; else not in the line
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, ready for JSON; :data:`WHERE_THERE` only where there are any."""
+        values = asdict(self)
+        for name in WHERE_THERE:
+            if values[name] is None:
+                del values[name]
+        return values
 
 
 def _now() -> str:
@@ -81,7 +99,7 @@ def result_line(
     file: str, verdict: Verdict, scorer: Scorer, heat_file: str | None, *, out_of_domain: str = ""
 ) -> ResultLine:
     """Return the line of a judged image; ``out_of_domain`` says why its score means nothing."""
-    judged = "anomalous" if verdict.anomalous else "normal"
+    judged, found = "anomalous" if verdict.anomalous else "normal", verdict.regions
     return ResultLine(
         file=file,
         score=verdict.score,
@@ -93,9 +111,24 @@ def result_line(
         heat_map=heat_file,
         error=None,
         reason=out_of_domain or None,
+        colour=verdict.colour or None,
         scored_at=_now(),
+        tiles=_told_tiles(verdict.tiles) if verdict.tiles else None,
+        regions=[one.to_dict() for one in found.found] if found else None,
+        heat=found.to_dict() if found else None,
         **asdict(scorer),
     )
+
+
+def _told_tiles(tiles: Tiles) -> dict[str, Any]:
+    """Return how many there are, the worst one's box in pixels, the heat map's size, the whole's score."""
+    return {
+        "count": tiles.count,
+        "blank": tiles.blank,
+        "worst": list(tiles.worst),
+        "heat_map_scale": round(tiles.heat_scale, 4),
+        **({} if tiles.whole is None else {"whole": round(tiles.whole, 4)}),
+    }
 
 
 def error_line(file: str, error: Exception, scorer: Scorer) -> ResultLine:
@@ -113,6 +146,13 @@ def described(line: ResultLine, film: FilmFields, turned: str = "") -> ResultLin
         presentation_intent_type=film.presentation_intent_type or None,
         patient_orientation=film.patient_orientation or None,
         turned=turned or None,
+    )
+
+
+def of_video(line: ResultLine, number: int | None, at_s: float | None) -> ResultLine:
+    """Return ``line`` with the number of its frame in a video file, and its time; as it is without any."""
+    return (
+        line if number is None else replace(line, frame=number, at_s=None if at_s is None else round(at_s, 3))
     )
 
 
@@ -138,3 +178,11 @@ def _line_without_score(
         scored_at=_now(),
         **asdict(scorer),
     )
+
+
+def scored_before(line: Mapping[str, Any], moment_s: float) -> bool:
+    """Whether ``line``, ready for JSON, was scored before ``moment_s`` (Unix); no where it does not say."""
+    try:
+        return calendar.timegm(time.strptime(str(line.get("scored_at")), "%Y-%m-%dT%H:%M:%SZ")) < moment_s
+    except ValueError:
+        return False

@@ -20,6 +20,11 @@ The fit is trimmed, a tenth at most. Who lies farther above the median than the 
 does counts for no density and no part's unit: a few anomalies among the normals would widen both just where
 they are. But the tails of normals are heavy, and a threshold without its highest normals would flag too many.
 So only who lies farther than the bundle's own normals reach counts for no threshold, either.
+
+Of images in tiles the rows are tiles, and the tiles of one image are alike: n is the number of images all the
+same. What is there by chance is told by how images differ: the mean's by the scatter of the images' means,
+and the covariance's by ``sum_i |S_i - S|^2 / n^2``, S_i the scatter of one image's tiles, which for single
+rows is the same as above. Folds are of images, and the score of one is the highest of its tiles'.
 """
 
 from __future__ import annotations
@@ -51,12 +56,12 @@ FLOOR = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """What n local normals make of a bundle's densities.
+    """What n local normals make of a bundle's densities: images, each of one row or of its tiles.
 
     Attributes:
         parts: the densities, by part, in the unit of :attr:`standard`.
         unit: mean and standard deviation of the mean of the parts.
-        standard: ``(n,)`` by part, out of fold, in standard deviations of those fitted to.
+        standard: ``(n,)`` by part, out of fold, in standard deviations of those fitted to; of the worst tile.
         scores: ``(n,)``, out of fold.
         fitted: ``(n,)``, which the densities are fitted to, and the units of the parts.
         kept: ``(n,)``, which the score's unit and threshold are of: all of these, and others.
@@ -78,13 +83,19 @@ def reach_of(scores: Sequence[float] | Scores) -> float:
     return float((np.max(scores) - median) / (upper - median)) if upper > median else 0.0
 
 
-def moved(own: Gaussian, rows: Array) -> Gaussian:
-    """Return the density ``own`` moved towards local normals ``(n, D)``; its unit stays."""
-    count, whitening = len(rows), own.whitening.astype(np.float64)
+def moved(own: Gaussian, rows: Array, image: NDArray[np.int64] | None = None) -> Gaussian:
+    """Return the density ``own`` moved towards local normals ``(N, D)``; its unit stays.
+
+    ``image`` ``(N,)`` says which image each is a tile of; None where each is one.
+    """
+    whitening = own.whitening.astype(np.float64)
     center, mean = own.center.astype(np.float64), rows.mean(axis=0, dtype=np.float64)
     white = (rows - mean) @ whitening
-    scatter = white.T @ white / count
-    weight, way = _weight(white, scatter), _way((mean - center) @ whitening, scatter, count)
+    scatter, off = white.T @ white / len(rows), (mean - center) @ whitening
+    if image is None:
+        weight, way = _weight(white, scatter), _way(off, scatter, len(rows))
+    else:
+        weight, way = _of_tiles(white, scatter, off, image)
     lower = np.linalg.cholesky((1 - weight) * np.eye(len(scatter)) + weight * scatter)
     return replace(
         own,
@@ -107,32 +118,79 @@ def _weight(white: NDArray[np.float64], scatter: NDArray[np.float64]) -> float:
     return min(max(0.0, 1 - by_chance / off), count / (count + COUNTS)) if off > 0 else 0.0
 
 
-def adapt(parts: Mapping[str, Gaussian], measured: Mapping[str, Array], reach: float) -> Adapted:
+def adapt(
+    parts: Mapping[str, Gaussian],
+    measured: Mapping[str, Array],
+    reach: float,
+    image: NDArray[np.int64] | None = None,
+) -> Adapted:
     """Adapt densities to a site's normals.
 
     Args:
         parts: of the bundle.
-        measured: ``(n, D)`` by part, in the order of their names; longer rows than a density's are cut.
+        measured: ``(N, D)`` by part, in the order of their names; longer rows than a density's are cut.
         reach: of the bundle's normals (:func:`reach_of`).
+        image: ``(N,)``, ascending from 0 without gaps, which image each row is a tile of; None: each is one.
     """
     rows = {name: measured[name][:, : len(part.center)] for name, part in parts.items()}
-    within = rough = _within(_rough_scores(parts, rows), reach)
+    rough_scores = _rough_scores(parts, rows)
+    number = np.arange(len(rough_scores)) if image is None else image
+    within = rough = _within(rough_scores[_worst(rough_scores, number)], reach)
     for _ in range(PASSES):
         used = within
-        distances = {name: _out_of_fold(part, rows[name], used.fitted) for name, part in parts.items()}
-        units = {name: _unit(found[used.fitted]) for name, found in distances.items()}
-        standard = {name: (found - units[name][0]) / units[name][1] for name, found in distances.items()}
-        mean = np.mean(list(standard.values()), axis=0)
+        of_fitted = used.fitted[number]
+        distances = {name: _out_of_fold(part, rows[name], used.fitted, image) for name, part in parts.items()}
+        units = {name: _unit(found[of_fitted]) for name, found in distances.items()}
+        of_rows = {name: (found - units[name][0]) / units[name][1] for name, found in distances.items()}
+        means = np.mean(list(of_rows.values()), axis=0)
+        worst = _worst(means, number)
+        mean, standard = means[worst], {name: found[worst] for name, found in of_rows.items()}
         within = _within(mean, reach)
         if np.array_equal(used.fitted, within.fitted) and np.array_equal(used.kept, within.kept):
             break
     unit = _unit(mean[used.kept])
     found = {
-        name: replace(moved(part, rows[name][used.fitted]), usual=units[name][0], spread=units[name][1])
+        name: replace(
+            moved(part, rows[name][of_fitted], None if image is None else image[of_fitted]),
+            usual=units[name][0],
+            spread=units[name][1],
+        )
         for name, part in parts.items()
     }
     beyond = max(rough.beyond, used.beyond)  # many of one kind hide each other, once they are fitted to
     return Adapted(found, unit, standard, (mean - unit[0]) / unit[1], used.fitted, used.kept, beyond)
+
+
+def _of_tiles(
+    white: NDArray[np.float64],
+    scatter: NDArray[np.float64],
+    off: NDArray[np.float64],
+    image: NDArray[np.int64],
+) -> tuple[float, float]:
+    """Return w, and the share of the way that the mean goes, of ``white`` ``(N, K)``, tiles of images."""
+    parts = [white[image == number] for number in np.unique(image)]
+    count, share = len(parts), len(parts) / len(white)
+    if count < 2:
+        return 0.0, 0.0
+    means = np.stack([share * part.sum(axis=0) for part in parts])  # weighed, so that theirs is the mean
+    way = _way(off, means.T @ means / count, count)
+    squares = [float(np.square(_gram(part)).sum()) * share**2 for part in parts]
+    by_chance = (float(np.mean(squares)) - float(np.square(scatter).sum())) / count
+    apart = float(np.square(scatter - np.eye(len(scatter))).sum())
+    weight = min(max(0.0, 1 - by_chance / apart), count / (count + COUNTS)) if apart > 0 else 0.0
+    return weight, way
+
+
+def _gram(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the smaller of two matrices with the same squares in all: of the columns, or of the rows."""
+    return np.asarray(rows @ rows.T if len(rows) < rows.shape[1] else rows.T @ rows)
+
+
+def _worst(values: Scores, image: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of the row with the highest of ``values`` ``(N,)`` of each image, in their order."""
+    order = np.lexsort((values, image))
+    last = np.flatnonzero(np.diff(image[order], append=-1))
+    return np.asarray(order[last], np.int64)
 
 
 def _unit(values: Scores) -> tuple[float, float]:
@@ -149,13 +207,19 @@ def _rough_scores(parts: Mapping[str, Gaussian], rows: Mapping[str, Array]) -> S
     return np.asarray(np.mean(found, axis=0))
 
 
-def _out_of_fold(part: Gaussian, rows: Array, fitted: NDArray[np.bool_]) -> Scores:
-    """Return ``(n,)`` distances, each by a density of the rows ``fitted`` of the other folds."""
-    fold = np.arange(len(rows)) * FOLDS // len(rows)
+def _out_of_fold(
+    part: Gaussian, rows: Array, fitted: NDArray[np.bool_], image: NDArray[np.int64] | None = None
+) -> Scores:
+    """Return ``(N,)`` distances, each by a density of the images ``fitted`` ``(n,)`` of the other folds."""
+    fold, taken = np.arange(len(fitted)) * FOLDS // len(fitted), fitted
+    if image is not None:
+        fold, taken = fold[image], fitted[image]
     found = np.empty(len(rows))
     for number in np.unique(fold):
         inside = fold == number
-        found[inside] = _distances(moved(part, rows[fitted & ~inside]), rows[inside])
+        others = taken & ~inside
+        density = moved(part, rows[others], None if image is None else image[others])
+        found[inside] = _distances(density, rows[inside])
     return found
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sranogan_edge.errors import SettingsError
 
+REACH_SD = 10.0  # least distance from the normals' scores that a threshold may have
 RANK_ROUNDING = 1e-9  # (n + 1) * (1 - rate) is a whole number for the usual n and rates, give or take this
 
 
@@ -54,6 +55,16 @@ class Calibration:
         share = (len(self.scores) + 1) * (1 - self.false_alarm_rate)
         rank = max(1, math.ceil(share - RANK_ROUNDING))
         return self.scores[rank - 1] if rank <= len(self.scores) else math.inf
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Where a threshold may lie: as far from the normals' scores as these are apart, or 10.
+
+        Below, all is anomalous; above, nothing that normals could teach about.
+        """
+        low, high = self.scores[0], self.scores[-1]
+        margin = max(REACH_SD, high - low)
+        return low - margin, high + margin
 
     def p_value(self, score: float) -> float:
         """Share of normals at least as anomalous: (1 + #{held-out >= score}) / (n + 1), in (0, 1]."""

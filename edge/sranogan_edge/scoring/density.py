@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 from sranogan_edge.scoring.heat import HEAT_SHAPE, enlarged, standard_heat
+from sranogan_edge.scoring.usual_regions import UsualRegions
 
 Array = NDArray[np.float32]
 
 
 PARTS = ("residual", "head", "map")
+_WHOLE = ("whole", "whole_unit")  # of a density of tiles beside which the whole is judged
+_OF_REGIONS = ("heat_thresholds", "heat_areas")  # of a density that knows how large regions of normals are
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,8 @@ class Density:
             displayed; display is scaled by it.
         unit: mean and standard deviation of the mean of the parts, over held-out normals as they came.
             Bundles of earlier versions go without it.
+        usual_regions: how large hot regions of held-out normals are; None where nobody looked.
+        whole: of a density of tiles, what normals measure as a whole; None where tiles alone are judged.
     """
 
     parts: Mapping[str, Gaussian]
@@ -81,6 +86,8 @@ class Density:
     heat_scale: Array
     heat_limit: float
     unit: tuple[float, float] = (0.0, 1.0)
+    usual_regions: UsualRegions | None = None
+    whole: Whole | None = None
 
     def to_bytes(self) -> bytes:
         """Return the density as an ``.npz`` file."""
@@ -91,6 +98,11 @@ class Density:
             arrays[f"{name}_distance"] = np.array([part.usual, part.spread], np.float64)
         heat = {"heat_center": self.heat_center, "heat_scale": self.heat_scale}
         numbers = {"heat_limit": np.array(self.heat_limit), "unit": np.array(self.unit, np.float64)}
+        if self.usual_regions:
+            heat |= {"heat_thresholds": self.usual_regions.thresholds, "heat_areas": self.usual_regions.areas}
+        if self.whole:
+            arrays["whole"] = np.frombuffer(self.whole.density.to_bytes(), np.uint8)
+            arrays["whole_unit"] = np.array(self.whole.unit, np.float64)
         return arrays_to_bytes({**arrays, **heat, **numbers})
 
     @classmethod
@@ -102,10 +114,12 @@ class Density:
         names = [name for name, present in zip(PARTS, used, strict=True) if present]
         fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
         heat = ("heat_center", "heat_scale", "heat_limit")
-        arrays = arrays_from_bytes(data, [*fields, *heat], optional=["unit"])
+        arrays = arrays_from_bytes(data, [*fields, *heat], optional=["unit", *_OF_REGIONS, *_WHOLE])
         parts = {name: _gaussian(arrays, name) for name in names}
         unit = _unit(arrays["unit"]) if "unit" in arrays else (0.0, 1.0)
-        density = cls(parts, arrays["heat_center"], arrays["heat_scale"], float(arrays["heat_limit"]), unit)
+        limit, usual = float(arrays["heat_limit"]), _usual_regions(arrays)
+        heat_of = arrays["heat_center"], arrays["heat_scale"]
+        density = cls(parts, *heat_of, limit, unit, usual, _whole(arrays))
         density._check()
         return density
 
@@ -131,6 +145,8 @@ class Density:
             raise ValueError("a heat scale that is not positive")
         if not (math.isfinite(self.unit[0]) and 0 < self.unit[1] < math.inf):
             raise ValueError(f"scores of normals at {self.unit[0]} with a spread of {self.unit[1]}")
+        if self.usual_regions:
+            self.usual_regions.check()
 
     def standard(self, measured: Mapping[str, Array]) -> dict[str, float]:
         """Return each part of an image's measurements in standard deviations off the normals.
@@ -154,10 +170,51 @@ class Density:
         return enlarged(standard_heat(heat, self.heat_center, self.heat_scale), size)
 
 
+def _whole(arrays: Mapping[str, NDArray[Any]]) -> Whole | None:
+    there = [arrays[name] for name in _WHOLE if name in arrays]
+    if not there:
+        return None
+    if len(there) == 1 or there[0].dtype != np.uint8:
+        raise ValueError(f"one of {' and '.join(_WHOLE)} alone, or another type")
+    density = Density.from_bytes(there[0].tobytes())
+    if density.whole:
+        raise ValueError("a whole of a whole")
+    unit = _unit(there[1])
+    if not (math.isfinite(unit[0]) and 0 < unit[1] < math.inf):
+        raise ValueError(f"images of tiles and whole at {unit[0]} with a spread of {unit[1]}")
+    return Whole(density, unit)
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """What normals measure as a whole, where they are judged in tiles, too.
+
+    Attributes:
+        density: of whole images, each stretched to the square that is judged.
+        unit: mean and standard deviation, over held-out normals, of the higher of two scores: that of the
+            tiles and that of the whole, each in its own standard deviations.
+    """
+
+    density: Density
+    unit: tuple[float, float]
+
+    def score(self, tiles: float, whole: float | None) -> float:
+        """The score of an image of these two; of one whose whole cannot be judged, by its tiles."""
+        usual, spread = self.unit
+        return ((tiles if whole is None else max(tiles, whole)) - usual) / spread
+
+
 def _unit(stored: NDArray[Any]) -> tuple[float, float]:
     if stored.shape != (2,):
         raise ValueError(f"scores of normals {stored.shape}, not a mean and a spread")
     return float(stored[0]), float(stored[1])
+
+
+def _usual_regions(arrays: Mapping[str, NDArray[Any]]) -> UsualRegions | None:
+    there = [arrays[name] for name in _OF_REGIONS if name in arrays]
+    if len(there) == 1:
+        raise ValueError(f"one of {' and '.join(_OF_REGIONS)} alone")
+    return UsualRegions(*there) if there else None
 
 
 def _gaussian(arrays: Mapping[str, NDArray[Any]], name: str) -> Gaussian:

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from sranogan_edge.bundle.bundle import Bundle
     from sranogan_edge.bundle.site_calibration import SiteCalibration
 
-
-__all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule", "foreign_of", "own_rule"]
+__all__ = ["ALLOWANCES", "DomainAnswer", "DomainRule", "foreign_of", "own_rule", "told_by"]
 
 Foreign: TypeAlias = Callable[[Frame, Measurement], str]
 DEFAULT_RATE = 0.01
@@ -164,6 +163,19 @@ def own_rule(bundle: Bundle, rate: float = DEFAULT_RATE) -> DomainRule | None:
     if bundle.signs is None:
         return None
     return DomainRule.of_signs(bundle.signs, rate, normals=len(bundle.calibration.scores))
+
+
+def told_by(bundle: Bundle, rate: float | None = DEFAULT_RATE) -> str:
+    """Say by what a bundle tells foreign images, or, beginning with ``off:``, why it tells none."""
+    if rate is None:
+        return "off: switched off"
+    rule = own_rule(bundle, rate)
+    if rule is None:
+        return (
+            f"off: the bundle lacks its normals' signs (of fewer than {FEWEST} held-out normals, or without "
+            "jittered copies); calibrate with normals of this place: sranogan-calibrate"
+        )
+    return f"by the bundle's {rule.normals} held-out normals{'; ' * bool(rule.note)}{rule.note}"
 
 
 def foreign_of(bundle: Bundle, rate: float | None = DEFAULT_RATE) -> Foreign | None:

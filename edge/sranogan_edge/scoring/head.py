@@ -2,7 +2,7 @@
 
 The head is a small network that was trained to tell normals from normals with synthetic anomalies
 pasted in. It sees the image without its exposure: standardised as a whole, and in each
-neighbourhood.
+neighbourhood. Where a bundle takes colour, it sees both opponents in the same way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Array = NDArray[np.float32]
 NEIGHBOURHOOD_SHARE = 0.26  # of the side: 17 of 64 pixels
 CONTRAST_FLOOR = 0.03  # standard deviation, in full scales, below which contrast is not amplified
 LIMIT = 4.0  # standard deviations; what lies beyond is clipped, so that int8 has a fixed range
-CHANNELS = 2
+CHANNELS = 2  # of each channel of x: standardised as a whole, and in each neighbourhood
 POOLED_CELLS = 2  # features are averaged over 2x2 cells
 FLOOR = 1e-3
 OUTPUTS = ("features", "map")
@@ -32,14 +32,21 @@ def neighbourhood(side: int) -> int:
 
 
 def head_input(x: Array, side: int) -> Array:
-    """Return ``(side, side, CHANNELS)`` float32 in -LIMIT..LIMIT from ``x`` ``(S, S, 1)`` in [0, 1]."""
-    small = downscale(x, side)[..., 0]
-    window = (neighbourhood(side), neighbourhood(side))
+    """Return ``(side, side, CHANNELS * C)`` float32 in -LIMIT..LIMIT from ``x`` ``(S, S, C)`` in [0, 1]."""
+    small = downscale(x, side)
+    seen = [plane for number in range(x.shape[2]) for plane in _standardised(small[..., number])]
+    return np.asarray(np.clip(cv2.merge(seen), -LIMIT, LIMIT), dtype=np.float32)
+
+
+def _standardised(plane: Array) -> tuple[Array, Array]:
+    """Return ``plane`` ``(side, side)`` standardised as a whole, and in each neighbourhood."""
+    small = np.ascontiguousarray(plane)
+    window = (neighbourhood(len(small)), neighbourhood(len(small)))
     mean = cv2.blur(small, window, borderType=cv2.BORDER_REFLECT)
     variance = cv2.blur(small * small, window, borderType=cv2.BORDER_REFLECT) - mean * mean
     local = (small - mean) / (np.sqrt(np.maximum(variance, 0)) + np.float32(CONTRAST_FLOOR))
     whole = (small - small.mean()) / (small.std() + np.float32(CONTRAST_FLOOR))
-    return np.asarray(np.clip(np.stack([whole, local], axis=-1), -LIMIT, LIMIT), dtype=np.float32)
+    return whole, np.asarray(local, np.float32)
 
 
 def head_measurements(said: Mapping[str, Array]) -> dict[str, Array]:

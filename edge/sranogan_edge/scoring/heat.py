@@ -23,7 +23,7 @@ def heat_planes(difference: Image, plain: Image, head_map: NDArray[np.float32]) 
 
     Args:
         difference: of :class:`Residual`, ``(HEAT_GRID, HEAT_GRID)``.
-        plain: ``(S, S, 1)`` float32 in [0, 1], the image before its contrast is enhanced.
+        plain: ``(S, S, C)`` float32 in [0, 1], luminance first, before its contrast is enhanced.
         head_map: the head's logits ``(h, w)``.
     """
     head = cv2.resize(head_map, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)

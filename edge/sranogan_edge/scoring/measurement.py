@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from sranogan_edge.scoring.head import head_input, head_measurements
 from sranogan_edge.scoring.heat import heat_planes
 from sranogan_edge.scoring.residual import raw_distance, residual
 
-__all__ = ["Clock", "Measurement", "Reconstruction", "RunsGraph", "head_side", "measure"]
+__all__ = ["Clock", "Measurement", "Reconstruction", "RunsGraph", "Tiles", "head_side", "measure"]
 
 Image = NDArray[np.float32]
 Array = NDArray[np.float32]
@@ -46,7 +46,8 @@ class Reconstruction:
         heat: ``HEAT_SHAPE``, not yet calibrated.
         anogan_score: plain AnoGAN's sum|x - g(x)| at the search size (0-255 scale).
         milliseconds: by step.
-        plain: ``x`` before its contrast was enhanced; None where nobody kept it.
+        plain: ``x`` before its contrast was enhanced, with its opponents where the bundle takes colour; None
+            where nobody kept it.
     """
 
     x: Image
@@ -59,17 +60,55 @@ class Reconstruction:
     milliseconds: Mapping[str, float]
     plain: Image | None = None
 
+    @property
+    def shown(self) -> Image:
+        """What people see of it: ``x``, with the opponents where there are any."""
+        return self.x if self.plain is None else np.concatenate([self.x, self.plain[..., 1:]], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """What is measured of an image that was covered with tiles, beside its worst one.
+
+    Attributes:
+        count: how many cover it.
+        blank: those of one constant brightness, in which there was nothing to judge.
+        worst: left, top, width and height of the one with the highest score, in pixels of the image; of
+            all of it where that is the whole.
+        heat_scale: side of the heat map, in sides of the image.
+        picture: ``(h, w, C)`` float32 in [0, 1], the image at the size of its heat map.
+        grid: ``(32, 32)`` float32, the whole image, its exposure and contrast taken out.
+        signs: means over the tiles of what tells foreign images (``fingerprint.SIGNS``).
+        whole: score of the whole image, in its own standard deviations of normals; None where it was not
+            judged beside them.
+    """
+
+    count: int
+    blank: int
+    worst: Sequence[int]
+    heat_scale: float
+    picture: Image
+    grid: Array
+    signs: Mapping[str, float]
+    whole: float | None = None
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
     """What is measured of one image, whatever the threshold.
 
+    With tiles, score, parts and reconstruction are those of the worst one, and the heat map is of the image.
+
     Attributes:
         score: anomaly score, in standard deviations of normals; about 0 for a normal.
         parts: what each part says, in standard deviations of normals; the score is made of these.
-        heat: ``(S, S)`` float32, standard deviations off the normals, at least 0; about 1 is usual.
+        heat: ``(S, S)`` float32, standard deviations off the normals, at least 0; about 1 is usual. With
+            tiles ``(h, w)``, of the image's own size up to 4 million pixels.
         reconstruction: what it rests on.
         milliseconds: by step.
+        tiles: of the image; None where it was judged as a whole.
+        colour: where the frame has colour and the bundle takes none, or the other way round; else empty.
+        heat_limit: what the heat of normals hardly ever exceeds; 0 where nobody said.
     """
 
     score: float
@@ -77,6 +116,9 @@ class Measurement:
     heat: Image
     reconstruction: Reconstruction
     milliseconds: Mapping[str, float]
+    tiles: Tiles | None = None
+    colour: str = ""
+    heat_limit: float = 0.0
 
 
 class Clock:
@@ -97,7 +139,7 @@ class Clock:
 def measure(
     plain: Image, spec: PreprocessSpec, search_size: int, graphs: Mapping[str, RunsGraph]
 ) -> Reconstruction:
-    """Search, refine, super-resolve, compare, ask the head; ``plain`` is ``(S, S, 1)`` in [0, 1]."""
+    """Search, refine, super-resolve, compare, ask the head; ``plain`` is ``(S, S, C)`` in [0, 1]."""
     clock = Clock()
     x = enhance(plain, spec)
     x_low = downscale(x, search_size)

@@ -10,7 +10,9 @@ from typing import Protocol, TypeVar
 from sranogan_edge.errors import ImageError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
-from sranogan_edge.scoring.measurement import Image, Measurement, Reconstruction
+from sranogan_edge.scoring.measurement import Image, Measurement, Reconstruction, Tiles
+from sranogan_edge.scoring.notebook import verdict_html, verdict_png
+from sranogan_edge.scoring.regions import Finder, Regions
 
 __all__ = ["Rule", "Verdict", "highest"]
 
@@ -34,11 +36,19 @@ class Verdict:
         p_value: share of held-out normals that look at least as anomalous, in (0, 1].
         anomalous: whether the score is above the threshold.
         threshold: the normals-only threshold in force.
-        heat: ``(S, S)`` float32, standard deviations off the normals, at least 0; about 1 is usual.
+        heat: ``(S, S)`` float32, standard deviations off the normals, at least 0; about 1 is usual. With
+            tiles ``(h, w)``, of the image's own size up to 4 million pixels.
         reconstruction: what it rests on.
         milliseconds: by step, with ``total``.
         out_of_domain: why the score means nothing, the image being unlike the training data; empty where it
             does.
+        tiles: of the image; None where it was judged as a whole.
+        colour: where the frame has colour and the bundle takes none, or the other way round; else empty.
+        regions: where the heat is above its own threshold; None where nobody looked.
+        heat_limit: what the heat of normals hardly ever exceeds, which pictures are scaled by; 0 where nobody
+            said, and no picture is drawn.
+
+    In a notebook it shows itself: the image with its heat, and what was found.
     """
 
     score: float
@@ -50,6 +60,21 @@ class Verdict:
     reconstruction: Reconstruction
     milliseconds: Mapping[str, float]
     out_of_domain: str = ""
+    colour: str = ""
+    tiles: Tiles | None = None
+    regions: Regions | None = None
+    heat_limit: float = 0.0
+
+    def _repr_html_(self) -> str:
+        return verdict_html(self)
+
+    def _repr_png_(self) -> bytes | None:
+        return verdict_png(self)
+
+    @property
+    def picture(self) -> Image:
+        """What the heat map is laid over: ``(S, S, C)`` as it was judged; of tiles all, ``(h, w, C)``."""
+        return self.tiles.picture if self.tiles else self.reconstruction.shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +85,13 @@ class Rule:
         calibration: p-values, and the threshold where there is no override.
         override: the threshold in force instead of the calibration's, however many frames an image has.
         foreign: says of a measured frame why it is not like the training data; empty where it is.
+        regions: finds the hot regions of a measured frame.
     """
 
     calibration: Calibration
     override: float | None = None
     foreign: Callable[[Frame, Measurement], str] | None = None
+    regions: Finder | None = None
 
     @property
     def threshold(self) -> float:
@@ -80,7 +107,7 @@ class Rule:
 
         Args:
             made: of one image.
-            frame: that it was measured of; without it nothing is called foreign.
+            frame: that it was measured of; without it nothing is called foreign, and no region is found.
             frames: how many it is the highest score of; p-value and threshold are of so many.
         """
         own, limit = self.calibration, self.threshold_of(frames)
@@ -94,6 +121,10 @@ class Rule:
             reconstruction=made.reconstruction,
             milliseconds=made.milliseconds,
             out_of_domain=self.foreign(frame, made) if self.foreign and frame is not None else "",
+            tiles=made.tiles,
+            colour=made.colour,
+            regions=self.regions(frame, made) if self.regions and frame is not None else None,
+            heat_limit=made.heat_limit,
         )
 
     def again(self, verdict: Verdict) -> Verdict:

@@ -40,7 +40,7 @@ _FLOOR = 1e-12
 
 
 def input_statistics(x: NDArray[np.float32]) -> dict[str, float]:
-    """Return brightness, contrast and sharpness of ``(S, S, 1)`` in [0, 1], contrast not yet enhanced.
+    """Return brightness, contrast and sharpness of ``(S, S, C)`` in [0, 1], contrast not yet enhanced.
 
     Brightness is the mean, contrast the standard deviation. Sharpness is the logarithm of the mean squared
     difference of neighbours over the variance: about -2 for a film, above 0 for noise, and the same
@@ -57,9 +57,15 @@ def input_statistics(x: NDArray[np.float32]) -> dict[str, float]:
 
 
 def statistics_of(frame: Frame, made: Measured, density: Density, spec: PreprocessSpec) -> dict[str, float]:
-    """Return the :data:`STATISTICS` of a scored frame; parts that the bundle goes without are left out."""
-    plain = made.reconstruction.plain
-    signs = signs_of(preprocess(frame, spec) if plain is None else plain, grid_of(made), density)
+    """Return the :data:`STATISTICS` of a scored frame; parts that the bundle goes without are left out.
+
+    Of an image in tiles, brightness to likeness are means over them, and parts and score the worst one's.
+    """
+    if made.tiles:
+        signs = dict(made.tiles.signs)
+    else:
+        plain = made.reconstruction.plain
+        signs = signs_of(preprocess(frame, spec) if plain is None else plain, grid_of(made), density)
     parts = {name: float(made.parts[name]) for name in ("residual", "head") if name in made.parts}
     return {**signs, **parts, "score": float(made.score)}
 
@@ -71,7 +77,7 @@ def signs_of(plain: NDArray[np.float32], grid: NDArray[np.float32], density: Den
     bundle was fitted to: it tells a film that is inverted, turned or none, and illness changes it little.
 
     Args:
-        plain: ``(S, S, 1)`` in [0, 1], its contrast not yet enhanced.
+        plain: ``(S, S, C)`` in [0, 1], its contrast not yet enhanced.
         grid: ``(32, 32)``, the same, its exposure and contrast taken out (:func:`grid_of`).
         density: of the bundle; its mean normal image counts.
     """
@@ -80,7 +86,7 @@ def signs_of(plain: NDArray[np.float32], grid: NDArray[np.float32], density: Den
 
 def grid_of(made: Measured) -> NDArray[np.float32]:
     """Return the scored image at 32 x 32 pixels, float32, its exposure and contrast taken out."""
-    return np.asarray(made.reconstruction.heat[BRIGHTNESS], np.float32)
+    return np.asarray(made.tiles.grid if made.tiles else made.reconstruction.heat[BRIGHTNESS], np.float32)
 
 
 def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -100,11 +100,20 @@ def test_training(tree: Path) -> None:
         source.frame(items["share"])
 
 
-def test_the_watched_folder(tree: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_watched_folder(
+    tree: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Images go on arriving, and the share is named in the log once."""
     caplog.set_level("DEBUG", "sranogan_edge")
     feed = WatchFeedSettings(f"watch:{tree}", settle_s=0.2, poll_s=0.05).open()
     arrived: list[Arrival] = []
+    looks, complete = [0], feed._complete
+
+    def counted() -> list[Path]:
+        looks[0] += 1
+        return complete()
+
+    monkeypatch.setattr(feed, "_complete", counted)
 
     def told() -> int:
         return sum(GONE in record.getMessage() for record in caplog.records)
@@ -113,7 +122,9 @@ def test_the_watched_folder(tree: Path, caplog: pytest.LogCaptureFixture) -> Non
         until = time.monotonic() + 60
         while time.monotonic() < until and not (len(arrived) >= IMAGES and told()):
             time.sleep(0.05)
-        time.sleep(0.5)  # ten more looks, none of which says it again
+        more = looks[0] + 10  # none of which says it again
+        while time.monotonic() < until and looks[0] < more:
+            time.sleep(0.02)
         feed.close()
 
     closer = threading.Thread(target=close_when_all_is_told)
@@ -123,4 +134,5 @@ def test_the_watched_folder(tree: Path, caplog: pytest.LogCaptureFixture) -> Non
         arrival.settle(True)
     closer.join()
     assert len(arrived) == IMAGES
+    assert looks[0] > 10
     assert told() == 1

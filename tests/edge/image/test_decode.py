@@ -117,6 +117,19 @@ def test_opaque_alpha_changes_nothing_and_transparent_is_black(mode: str) -> Non
         np.testing.assert_allclose(first, GREY * factor, atol=0.5)
 
 
+def test_every_colour_under_every_alpha_is_rounded_to_the_nearest() -> None:
+    """All 65,536 pairs of 8 bits; of 16 bits those near the ends and halves, by 64-bit division."""
+    colour, alpha = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    pixels = decode_bytes(
+        encoded(Image.merge("LA", [*map(Image.fromarray, (colour, alpha))]), "PNG"), source="x"
+    )
+    np.testing.assert_array_equal(pixels.pixels, np.rint(colour * (alpha / 255)))
+    ends = np.array([0, 1, 2, 127, 128, 255, 256, 257, 21845, 32767, 32768, 43690, 65533, 65534, 65535])
+    c, a = (plane.astype(np.uint64) for plane in np.meshgrid(ends, ends))
+    deep = decode_bytes(by_opencv(".png", np.dstack([c, c, c, a]).astype(np.uint16)), source="x").pixels
+    np.testing.assert_array_equal(deep[..., 0], (2 * c * a + 65535) // (2 * 65535))
+
+
 def test_16_bit_alpha_keeps_16_bits() -> None:
     """16-bit RGBA is composited in 16 bits."""
     half = np.dstack([COLOUR_16, np.full((40, 60), 32768, np.uint16)])

@@ -18,6 +18,7 @@ from PIL import Image
 from sranogan_edge.errors import ImageError, OversizedImageError, UnreadableImageError
 from sranogan_edge.image.decode import decode_bytes, decode_file
 from tests.support.encoded_images import COLOUR, COLOUR_16, GREY, RNG, by_opencv, chunk, encoded, smooth
+from tests.support.fuzz import examples
 
 
 def huge_png(side: int) -> bytes:
@@ -128,7 +129,7 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     seed=st.sampled_from(SEEDS),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),

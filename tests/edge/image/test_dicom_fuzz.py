@@ -20,6 +20,7 @@ import pydicom
 from sranogan_edge.errors import ImageError
 from sranogan_edge.image.dicom_pixels import DicomOptions, decode_dicom
 from tests.support.dicom_objects import table, without_meta, without_preamble
+from tests.support.fuzz import DATABASE, FUZZING, examples
 
 MEMORY_KIB = 300 * 1024  # above the start: decoders, pydicom's tables, a few copies of a budgeted image
 HANG_S = 20.0  # one case; the machine may be busy
@@ -124,8 +125,8 @@ def fuzz(seeds: Seeds, cases: int) -> None:
     @settings(
         max_examples=cases,
         deadline=timedelta(seconds=HANG_S),
-        database=None,
-        derandomize=True,
+        database=DATABASE,
+        derandomize=not FUZZING,
         suppress_health_check=list(HealthCheck),
     )
     @given(st.integers(0, len(seeds) - 1), mutations())
@@ -147,7 +148,7 @@ def test_seeds_decode(seeds: Seeds) -> None:
 
 def test_mutated_files_are_refused_or_decoded(seeds: Seeds) -> None:
     """300 damaged files, the same each time."""
-    fuzz(seeds, 300)
+    fuzz(seeds, examples(300))
 
 
 @pytest.mark.slow

@@ -86,6 +86,31 @@ def test_one_window_in_three_places_is_one_picture(name: str) -> None:
     assert [frame.window for frame in frames] == [Window(1512, 1024)] * 2
 
 
+@pytest.mark.parametrize("voi", ["window", "VOILUTSequence", "SIGMOID"])
+def test_a_rescale_beside_a_modality_table_is_passed_over(make_dicom: Make, voi: str) -> None:
+    """The table says what stored values mean; what comes after it is in its values, rescaled by nothing."""
+    means = [3000 - 10 * i for i in range(256)]
+    ways: dict[str, dict[str, Any]] = {
+        "window": {"WindowCenter": 1700, "WindowWidth": 2000},
+        "VOILUTSequence": {"VOILUTSequence": table(450, list(range(2551)), 12)},
+        "SIGMOID": {"WindowCenter": 1700, "WindowWidth": 2000, "VOILUTFunction": "SIGMOID"},
+    }
+    frame = one(
+        make_dicom(
+            GREY_8, ModalityLUTSequence=table(0, means, 12), RescaleSlope=3, RescaleIntercept=-40, **ways[voi]
+        )
+    )
+    expected = 3000.0 - 10 * GREY_8.astype(int)
+    if voi == "window":
+        np.testing.assert_array_equal(frame.pixels, expected)
+        assert frame.window == Window(1700, 2000)
+    elif voi == "SIGMOID":
+        curve = 65535 / (1 + np.exp(-4 * (expected - 1700) / 2000))
+        np.testing.assert_allclose(frame.pixels, curve, atol=1)
+    else:
+        np.testing.assert_array_equal(frame.pixels, expected - 450)
+
+
 @pytest.mark.parametrize("entries", [100, 101])
 @pytest.mark.parametrize("sequence", ["VOILUTSequence", "ModalityLUTSequence"])
 @pytest.mark.parametrize("syntax", ["ExplicitVRLittleEndian", "ImplicitVRLittleEndian"])

@@ -88,7 +88,8 @@ def test_an_empty_field_is_taken_where_take_empty_names_its_option(
     option: str, asked: Any, field: str, keyword: str
 ) -> None:
     """By default only the presentation intent may be empty; take_empty says it for each option."""
-    film = dataclasses.replace(FILM, **{field: ""})
+    empty: dict[str, Any] = {field: ""}
+    film = dataclasses.replace(FILM, **empty)
     by_default = FilmOptions(**{option: asked}).refusal(film)
     refused = FilmOptions(**{option: asked}, take_empty=()).refusal(film)
     assert refused.startswith(f"{keyword} is empty; asked for: ")
@@ -100,10 +101,11 @@ def test_what_is_for_processing_says_so_by_its_kind_too() -> None:
     """Presentation only: refused by the intent, or by the SOP class where the intent is left out."""
     options = FilmOptions(presentation_only=True)
     told = "PresentationIntentType is 'FOR PROCESSING'; asked for: FOR PRESENTATION"
-    for changes in (
+    kinds: tuple[dict[str, Any], ...] = (
         {"presentation_intent_type": "FOR PROCESSING"},
         {"presentation_intent_type": "", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.1.1"},
-    ):
+    )
+    for changes in kinds:
         assert options.refusal(dataclasses.replace(FILM, **changes)) == told
 
 

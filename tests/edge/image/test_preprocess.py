@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def noise(height: int, width: int, *channels: int) -> NDArray[Any]:
 
 @pytest.mark.parametrize("shape", [(16, 16), (17, 300), (300, 17), (128, 128), (223, 501, 3), (16, 16, 3)])
 @pytest.mark.parametrize("contrast", ["none", "clahe"])
-@pytest.mark.parametrize("fit", ["stretch", "pad"])
+@pytest.mark.parametrize("fit", ["stretch", "pad", "letterbox", "crop", "tile"])
 def test_output_contract(shape: tuple[int, ...], contrast: Any, fit: Any) -> None:
     """Any frame gives (S, S, 1) float32 in [0, 1], contiguous, before its contrast is enhanced and after."""
     photometric = Photometric.RGB if len(shape) == 3 else Photometric.MONOCHROME2
@@ -140,6 +141,25 @@ def test_no_enhancement_is_the_image_itself() -> None:
     np.testing.assert_array_equal(enhance(x, PLAIN), x)
 
 
+@pytest.mark.parametrize("shape", [(30, 90), (90, 30), (64, 64, 3), (17, 200)])
+def test_letterbox_is_what_pad_was(shape: tuple[int, ...]) -> None:
+    """Bundles of earlier versions say pad; their images come out as ever."""
+    frame = Frame.of(noise(*shape))
+    pad, letterbox = (preprocess(frame, PreprocessSpec(size=64, fit=fit)) for fit in ("pad", "letterbox"))
+    assert np.array_equal(pad, letterbox)
+
+
+@pytest.mark.parametrize("shape", [(40, 81), (81, 40), (64, 64), (40, 90, 3)])
+def test_crop_is_the_square_in_the_middle(shape: tuple[int, ...]) -> None:
+    """What lies beside it changes nothing; what is inside keeps its shape."""
+    pixels = noise(*shape)
+    side = min(shape[:2])
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+    middle = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    cropped = preprocess(Frame.of(pixels), PreprocessSpec(size=32, fit="crop"))
+    assert np.array_equal(cropped, preprocess(Frame.of(middle), PreprocessSpec(size=32)))
+
+
 def test_pad_keeps_the_aspect_ratio_and_leaves_black() -> None:
     """A 2:1 image fills half of the square, centred, with exact zeros outside."""
     pixels = noise(64, 128) // 2 + 100
@@ -206,7 +226,8 @@ def test_low_pass_keeps_shape_dtype_and_mean(shape: tuple[int, ...], dtype: Any)
 def test_spec_survives_json() -> None:
     """to_dict and from_dict are inverse, through JSON."""
     spec = PreprocessSpec(size=64, contrast="none", fit="pad", clahe_clip=3.5, clahe_tiles=4, min_side_px=20)
-    assert PreprocessSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    for one in (spec, replace(spec, colour=True)):
+        assert PreprocessSpec.from_dict(json.loads(json.dumps(one.to_dict()))) == one
     assert PreprocessSpec.from_dict({}) == PreprocessSpec()
 
 
@@ -215,7 +236,8 @@ def test_spec_survives_json() -> None:
     [
         ("size", 8), ("size", 4096), ("size", True), ("size", 128.0), ("size", "128"),
         ("contrast", "hist"), ("clahe_clip", 0), ("clahe_clip", float("nan")), ("clahe_tiles", 0),
-        ("clahe_tiles", 129), ("fit", "crop"), ("max_pixels", 0), ("min_side_px", 0),
+        ("clahe_tiles", 129), ("fit", "zoom"), ("max_pixels", 0), ("min_side_px", 0),
+        ("colour", 1), ("colour", "on"),
     ],
 )  # fmt: skip
 def test_spec_names_the_bad_field(field: str, value: Any) -> None:

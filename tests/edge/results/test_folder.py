@@ -27,6 +27,7 @@ from sranogan_edge.scoring.measurement import Reconstruction
 from sranogan_edge.scoring.rule import Verdict
 from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.spool.lock import FolderLock, holder_of, lock_results
+from tests.support.disks import synced_by
 from tests.support.remote_results import wait_until
 from tests.support.result_lines import line
 
@@ -286,3 +287,13 @@ def test_a_file_system_without_locks_is_no_other_runner(
         FolderLock(tmp_path, "")
     assert not isinstance(refused.value, SpoolInUseError)
     assert holder_of(tmp_path) == ""
+
+
+def test_results_are_on_the_disk_when_the_folder_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after the command has ended takes none of them."""
+    with ResultsFolder(tmp_path) as results:
+        results.write(line(1))
+        synced = synced_by(monkeypatch)
+    assert "results.jsonl" in synced

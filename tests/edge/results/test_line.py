@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from sranogan_edge.errors import ResultsError, UnreadableImageError
 from sranogan_edge.results.folder import ResultsFolder
-from sranogan_edge.results.line import Scorer, error_line
-from sranogan_edge.results.overlay import overlay
+from sranogan_edge.results.line import Scorer, error_line, result_line, scored_at_s, scored_before
 from sranogan_edge.results.summary import summarise, write_summary
+from sranogan_edge.scoring.measurement import Reconstruction
+from sranogan_edge.scoring.overlay import overlay
+from sranogan_edge.scoring.rule import Verdict
 from tests.support.cli_runs import lines_in
 from tests.support.result_lines import line
 
 SCORER = Scorer("ab", 4, "LiteRT", "the GPU hangs")
+
+
+OF_VERSION_1 = {
+    "file",
+    "score",
+    "p_value",
+    "verdict",
+    "threshold",
+    "anogan_score",
+    "milliseconds",
+    "heat_map",
+    "error",
+    "bundle",
+    "steps",
+    "backend",
+    "backend_fallback",
+    "scored_at",
+    "schema_version",
+    "calibration",
+    "reason",
+    "feed",
+    "frames",
+    "frame",
+    "modality",
+    "body_part_examined",
+    "view_position",
+    "presentation_intent_type",
+    "patient_orientation",
+    "turned",
+}
+
+
+def test_no_field_of_version_1_goes_away() -> None:
+    """Whoever reads lines of schema version 1 finds each of its fields in those of today."""
+    assert set(asdict(line(1))) >= OF_VERSION_1
+    assert line(1).schema_version == 1
 
 
 def test_lines_stand_as_soon_as_written(tmp_path: Path) -> None:
@@ -131,3 +173,107 @@ def test_overlay_tints_heat_and_nothing_else() -> None:
     hot = overlay(x, heat, heat_limit=1.0)
     assert (np.ptp(hot[:72, :72].astype(int), axis=-1) > 50).all()
     assert (hot[150:] == 127).all()
+
+
+def verdict_of(score: float, threshold: float, *, anomalous: bool) -> Verdict:
+    """A verdict of an image of one grey."""
+    flat = np.zeros((8, 8), np.float32)
+    made = Reconstruction(np.zeros((8, 8, 1), np.float32), flat, flat, flat, {}, flat, 12.5, {})
+    return Verdict(score, {}, 0.25, anomalous, threshold, flat, made, {"search": 1.23456, "total": 2.0})
+
+
+@pytest.mark.parametrize("failing", [None, KeyError("of the run")])
+def test_a_disk_that_fails_at_the_end_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: Exception | None
+) -> None:
+    """The run did not end well then; what ended it before is told instead. The next run is let in."""
+
+    def refuse(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    def run() -> None:
+        with ResultsFolder(tmp_path) as results:
+            results.write(line(1))
+            monkeypatch.setattr(os, "fsync", refuse)
+            if failing:
+                raise failing
+
+    with pytest.raises(
+        KeyError if failing else ResultsError, match="of the run" if failing else "Input/output"
+    ):
+        run()
+    monkeypatch.undo()
+    with ResultsFolder(tmp_path) as results:
+        assert results.earlier is not None
+
+
+def test_the_line_of_a_judged_image() -> None:
+    """Each number of the verdict has its place; an infinite threshold, which JSON does not know, is null."""
+    made = result_line("x.png", verdict_of(1.5, 2.0, anomalous=False), SCORER, "heat_maps/x.png")
+    found = (
+        made.file,
+        made.score,
+        made.p_value,
+        made.threshold,
+        made.anogan_score,
+        made.heat_map,
+        made.error,
+    )
+    assert found == ("x.png", 1.5, 0.25, 2.0, 12.5, "heat_maps/x.png", None)
+    assert (made.verdict, made.reason, dict(made.milliseconds)) == (
+        "normal",
+        None,
+        {"search": 1.235, "total": 2.0},
+    )
+    assert (made.bundle, made.steps, made.backend, made.backend_fallback) == (
+        "ab",
+        4,
+        "LiteRT",
+        "the GPU hangs",
+    )
+    few = result_line("x.png", verdict_of(1.5, math.inf, anomalous=False), SCORER, None)
+    assert (few.threshold, few.verdict) == (None, "normal")
+    json.dumps(asdict(few), allow_nan=False)
+    high = verdict_of(1.5, 2.0, anomalous=True)  # by a threshold of several frames
+    assert result_line("x.png", high, SCORER, None).verdict == "anomalous"
+    foreign = result_line("x.png", high, SCORER, None, out_of_domain="inverted")
+    assert (foreign.verdict, foreign.reason, foreign.score) == ("out of domain", "inverted", 1.5)
+
+
+def test_when_a_line_was_scored() -> None:
+    """In UTC, to the second; a line of that very second was not scored before it, nor one without a time."""
+    noon = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+    assert scored_at_s(line()) == noon
+    stated = asdict(line())
+    assert [scored_before(stated, noon + later) for later in (-1, 0, 1)] == [False, False, True]
+    assert not scored_before({}, noon)
+    assert not scored_before({**stated, "scored_at": "yesterday"}, noon)
+
+
+def test_a_score_of_nothing_counts() -> None:
+    """An image that scores 0.0 was judged: its times are in the mean."""
+    lines = [
+        line(0, score=0.0),
+        line(2),
+        line(3, score=None, verdict="error"),
+        line(4, verdict="not asked for"),
+    ]
+    made = summarise(lines, threshold=2.0, scorer=SCORER, results=Path("out"))
+    assert made.mean_milliseconds == {"search": pytest.approx((2 + 4 + 6) / 3, abs=1e-3), "total": 4.0}
+    counts = (made.images, made.normal, made.anomalous, made.failed, made.not_asked_for, made.out_of_domain)
+    assert counts == (4, 2, 0, 1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("heat", "level"),
+    [(0.0, 0.0), (1.2, 0.0), (2.1, 0.5), (3.0, 1.0), (9.0, 1.0)],
+)
+def test_how_much_is_tinted(heat: float, level: float) -> None:
+    """Of a limit of 2: nothing up to 1.2, all from 3 on; half way the colour of the middle, at 35 %."""
+    x = np.full((8, 8, 1), 0.5, np.float32)
+    colour = cv2.applyColorMap(np.full((1, 1), int(90 + 165 * level), np.uint8), cv2.COLORMAP_INFERNO)[0, 0]
+    expected = 127.5 * (1 - 0.7 * level) + colour * 0.7 * level
+    found = overlay(x, np.full((8, 8), heat, np.float32), 2.0)
+    assert found.shape == (384, 384, 3)
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(found[100, 100], expected, atol=2)

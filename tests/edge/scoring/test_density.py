@@ -9,13 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
-from sranogan_edge.errors import SettingsError
-from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import PARTS, Density, Gaussian
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 
@@ -218,106 +214,25 @@ def test_density_refuses_what_cannot_score(
         Density.from_bytes(replace(density, parts=parts).to_bytes())
 
 
-scores_lists = st.lists(st.floats(-5, 10, allow_nan=False), min_size=1, max_size=60).map(sorted)
-rates = st.floats(0.001, 0.999)
-
-
-@given(scores=scores_lists, score=st.floats(-6, 12))
-def test_p_value_is_the_share_at_least_as_anomalous(scores: list[float], score: float) -> None:
-    """The p-value equals its definition counted out, and lies in [1 / (n + 1), 1]."""
-    found = Calibration(tuple(scores), 0.05).p_value(score)
-    assert found == (1 + sum(s >= score for s in scores)) / (len(scores) + 1)
-    assert 1 / (len(scores) + 1) <= found <= 1
-
-
-@given(scores=scores_lists, pair=st.tuples(st.floats(-6, 12), st.floats(-6, 12)))
-def test_p_value_falls_as_the_score_rises(scores: list[float], pair: tuple[float, float]) -> None:
-    """A higher score never has a higher p-value."""
-    calibration = Calibration(tuple(scores), 0.05)
-    assert calibration.p_value(max(pair)) <= calibration.p_value(min(pair))
-
-
-@given(scores=scores_lists, rate=rates, score=st.floats(-6, 12))
-def test_flagged_means_p_value_within_the_rate(scores: list[float], rate: float, score: float) -> None:
-    """Above the threshold is the same as a p-value of at most the false-alarm rate."""
-    calibration = Calibration(tuple(scores), rate)
-    assert (score > calibration.threshold) == (calibration.p_value(score) <= rate + 1e-9)
-
-
-@given(
-    count=st.integers(1, 400), rate=st.sampled_from([0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.6, 0.7])
-)
-def test_threshold_is_the_conformal_quantile(count: int, rate: float) -> None:
-    """The threshold is the ceil((n + 1)(1 - rate))-th score, in exact arithmetic, else infinite."""
-    calibration = Calibration(tuple(float(k) for k in range(1, count + 1)), rate)
-    rank = -((-(count + 1) * (100 - round(100 * rate))) // 100)  # ceil, in whole numbers
-    assert calibration.threshold == (rank if rank <= count else math.inf)
-
-
-@settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 2**32), count=st.integers(20, 300), rate=st.sampled_from([0.05, 0.1, 0.25, 0.5]))
-def test_false_alarms_keep_to_the_rate(seed: int, count: int, rate: float) -> None:
-    """Of exchangeable normals, at most the stated share is flagged, averaged over calibrations."""
-    rng = np.random.default_rng(seed)
-    draws = np.sort(rng.lognormal(size=(400, count)), axis=1)
-    new = rng.lognormal(size=(400, 50))
-    thresholds = np.array([Calibration(tuple(row), rate).threshold for row in draws.tolist()])
-    flagged = (new > thresholds[:, None]).mean(axis=1)
-    assert flagged.mean() <= rate + 5 * flagged.std() / math.sqrt(len(flagged)) + 1e-9
-
-
-@pytest.mark.parametrize("alike", [0.0, 0.9])
-@pytest.mark.parametrize(("own", "frames"), [(1, 1), (1, 7), (4, 4), (4, 3), (4, 9)])
-def test_false_alarms_of_objects_keep_to_the_rate(alike: float, own: int, frames: int) -> None:
-    """However many frames an object has, or a normal, and however alike they are; without waste for one."""
-    rng = np.random.default_rng(0)
-
-    def highest(objects: int, of: int) -> NDArray[np.float64]:
-        frame = rng.normal(0, math.sqrt(1 - alike), (2000, objects, of))
-        return (rng.normal(0, math.sqrt(alike), (2000, objects, 1)) + frame).max(axis=2)
-
-    calibrations = [Calibration(tuple(row), 0.1, own) for row in np.sort(highest(120, own)).tolist()]
-    new = highest(1, frames)[:, 0].tolist()
-    flagged = [
-        score > calibration.threshold_of(frames) for score, calibration in zip(new, calibrations, strict=True)
-    ]
-    assert np.mean(flagged) <= 0.1 + 3 * math.sqrt(0.09 / 2000)
-    if frames % own == 0 and (alike == 0 or frames == own):  # then the p-value is exact
-        limit = calibrations[0].threshold_of(frames)
-        lowest = calibrations[0].p_value_of(frames, math.nextafter(limit, math.inf))
-        assert np.mean(flagged) == pytest.approx(lowest, abs=3 * math.sqrt(0.09 / 2000))
-
-
-@given(scores=scores_lists, rate=rates, score=st.floats(-6, 12), frames=st.integers(1, 40))
-def test_an_object_is_flagged_where_its_p_value_is_within_the_rate(
-    scores: list[float], rate: float, score: float, frames: int
-) -> None:
-    """One frame is an image; more frames have no lower p-value; normals that suffice do, one fewer do not."""
-    calibration = Calibration(tuple(scores), rate)
-    assert calibration.p_value_of(1, score) == pytest.approx(calibration.p_value(score))
-    assert calibration.p_value_of(frames, score) >= calibration.p_value_of(1, score) - 1e-12
-    flagged = score > calibration.threshold_of(frames)
-    assert flagged == (calibration.p_value_of(frames, score) <= rate + 1e-9)
-    needed = calibration.normals_needed(frames)
-    enough = [
-        math.isfinite(Calibration(tuple(range(count)), rate).threshold_of(frames))
-        for count in (needed - 1, needed)
-        if count > 0
-    ]
-    assert enough in ([False, True], [True])
-
-
-@pytest.mark.parametrize(("count", "finite"), [(18, False), (19, True)])
-def test_threshold_needs_enough_normals(count: int, finite: bool) -> None:
-    """A rate of 5 % needs 19 held-out normals; with fewer nothing is ever flagged."""
-    assert math.isfinite(Calibration(tuple(map(float, range(count))), 0.05).threshold) is finite
-
-
 @pytest.mark.parametrize(
-    ("scores", "rate"),
-    [((), 0.05), ((2.0, 1.0), 0.05), ((math.nan,), 0.05), ((math.inf,), 0.05), ((1.0,), 0.0), ((1.0,), 1.0)],
+    ("broken", "message"),
+    [
+        ({"heat_center": np.zeros((3, 3), np.float32)}, r"^heat on \(3, 3\) and .*, not on \("),
+        ({"heat_scale": np.ones(4, np.float32)}, r"^heat on .* and \(4,\), not on \("),
+        ({"heat_center": np.full(HEAT_SHAPE, np.nan, np.float32)}, "^a heat that is not finite$"),
+        ({"heat_scale": np.full(HEAT_SHAPE, np.inf, np.float32)}, "^a heat that is not finite$"),
+        ({"heat_scale": np.zeros(HEAT_SHAPE, np.float32)}, "^a heat scale that is not positive$"),
+        ({"heat_limit": 0.0}, "^a heat scale that is not positive$"),
+        ({"heat_limit": math.inf}, "^a heat scale that is not positive$"),
+        ({"unit": (3.0, 0.0)}, r"^scores of normals at 3\.0 with a spread of 0\.0$"),
+    ],
 )
-def test_calibration_that_cannot_be(scores: tuple[float, ...], rate: float) -> None:
-    """Scores or rates from which no threshold can follow are refused at once."""
-    with pytest.raises(SettingsError):
-        Calibration(scores, rate)
+def test_density_refuses_heat_that_cannot_be_shown(broken: dict[str, Any], message: str) -> None:
+    """Each of the heat's numbers alone, where it is wrong, is refused when read, and named."""
+    with pytest.raises(ValueError, match=message):
+        Density.from_bytes(replace(known_density(), **broken).to_bytes())
+
+
+def test_a_small_limit_of_heat_is_one() -> None:
+    """Above 0 is enough."""
+    assert Density.from_bytes(replace(known_density(), heat_limit=0.25).to_bytes()).heat_limit == 0.25

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from numpy.typing import NDArray
 
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.scoring.extremes import chance_beyond
+from sranogan_edge.scoring.extremes import chance_beyond, widening
 from sranogan_edge.scoring.fingerprint import SIGNS
-from sranogan_edge.scoring.foreign import ALLOWANCES, DomainRule
+from sranogan_edge.scoring.foreign import ALLOWANCES, DomainRule, foreign_of, own_rule
 from sranogan_edge.scoring.statistics import correlation, input_statistics
+from tests.support.calibrated_sites import small_bundle
 
 NORMAL = {  # mean and spread of a chest model's normals
     "brightness": (0.5, 0.05),
@@ -62,6 +65,45 @@ def called_foreign(tails: str, count: int, copies: int = 1) -> float:
 def test_few_normals_are_called_so(tails: str, count: int) -> None:
     """At most 1 % of new normals are out of domain by however few; 5 to 9 % of these were by 20."""
     assert called_foreign(tails, count) <= 0.01
+
+
+def test_the_rate_is_shared_by_all_signs() -> None:
+    """1 % of 2,000 normals and seven sides: each takes the 1,999th for its quantile, not the 1,981st.
+
+    The limits are the allowances' multiples of its distance of 998.5 from the median.
+    """
+    rng = np.random.default_rng(0)
+    signs = {name: rng.permutation(np.arange(1.0, 2001.0)) for name in SIGNS}
+    found = {sign: limit for sign, (_, limit) in DomainRule.of_signs(signs, 0.01).limits.items()}
+    assert found == pytest.approx(
+        {
+            ("likeness", -1): 1000.5 - 1.25 * 998.5,
+            ("brightness", -1): 1000.5 - 1.5 * 998.5,
+            ("brightness", 1): 1000.5 + 1.5 * 998.5,
+            ("contrast", -1): 1000.5 - 2 * 998.5,
+            ("contrast", 1): 1000.5 + 2 * 998.5,
+            ("sharpness", -1): 1000.5 - 2 * 998.5,
+            ("sharpness", 1): 1000.5 + 2 * 998.5,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "count", "rate"),
+    [
+        ((1.5, 1.5, 2.0, 2.0), 20, 0.001),
+        ((1.5, 1.5, 2.0, 2.0), 300, 0.001),
+        ((1.01, 1.02, 1.03, 1.04), 800, 0.02),
+    ],
+)
+def test_allowances_are_widened_for_all_sides_together(
+    asked: tuple[float, ...], count: int, rate: float
+) -> None:
+    """The chances of the sides, of exponential tails, add up to three quarters of the rate."""
+    factor, rank = widening(asked, count, rate), min(count, math.ceil((count + 1) * (1 - rate / 4)))
+    total = sum(chance_beyond(factor * one, count, rank) for one in asked)
+    assert factor > 1
+    assert total == pytest.approx(0.75 * rate, rel=1e-6)
 
 
 @pytest.mark.parametrize("count", [20, 30, 50, 100])
@@ -191,3 +233,57 @@ def test_correlation() -> None:
     assert correlation(image, image) == pytest.approx(1, abs=1e-6)
     assert correlation(image, 1 - image) == pytest.approx(-1, abs=1e-6)
     assert correlation(image, np.ones_like(image)) == 0
+
+
+def test_the_end_of_an_allowance_is_inside() -> None:
+    """Exactly there the reach is 1, and beyond it the answer names value, side, limit and what is usual."""
+    rule = DomainRule({("brightness", -1): (0.5, 0.25), ("contrast", 1): (0.25, 0.75)}, 0.01, 100, 1.0)
+    edge = rule.judge({"brightness": 0.25, "contrast": 0.25})
+    assert (edge.inside, edge.reach, edge.reasons) == (True, 1.0, ())
+    beyond = rule.judge({"brightness": 0.0, "contrast": 1.0})
+    assert (beyond.inside, beyond.reach) == (False, 2.0)
+    assert beyond.reasons == (
+        "mean brightness 0, below 0.25 (usual 0.5)",
+        "contrast 1, above 0.75 (usual 0.25)",
+    )
+    assert rule.judge({"brightness": 0.75, "contrast": 0.0}).reach == -0.5  # the nearer of -1 and -0.5
+
+
+def test_twenty_normals_are_enough() -> None:
+    """And their number is the one that counts, not that of other statistics."""
+    rule = DomainRule.of(site(20))
+    assert (rule.normals, rule.rate) == (20, 0.01)
+    assert rule.widened > 1
+
+
+@pytest.mark.parametrize(("normals", "counted"), [(None, 250), (50, 50), (400, 250), (5, 20)])
+def test_how_many_normals_count(normals: int | None, counted: int) -> None:
+    """So many as are independent, no more than there are, and never fewer than the fewest."""
+    signs = {name: np.random.default_rng(0).normal(size=250) for name in SIGNS}
+    assert DomainRule.of_signs(signs, normals=normals).normals == counted
+
+
+def test_a_bundle_counts_its_normals_and_not_their_copies() -> None:
+    """Fifty scores of a calibration and 250 rows of signs are fifty normals."""
+    bundle = small_bundle(scores=tuple(np.linspace(-1, 1, 50)))
+    assert (own_rule(bundle), foreign_of(bundle), foreign_of(bundle, None)) == (None, None, None)
+    signs = {name: np.random.default_rng(0).normal(size=250) for name in SIGNS}
+    budgets = {steps: replace(budget, signs=signs) for steps, budget in bundle.budgets.items()}
+    rule = own_rule(replace(bundle, budgets=budgets))
+    assert rule is not None
+    assert rule == DomainRule.of_signs(signs, 0.01, normals=50)
+    assert foreign_of(replace(bundle, budgets=budgets), None) is None
+    assert foreign_of(replace(bundle, budgets=budgets)) is not None
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_signs_that_mirror_each_other_have_limits_that_do(sign: str) -> None:
+    """The limit below of some values is the one above of their negatives: 21 of them, 0 to 20 squared."""
+    values = np.arange(21.0) ** 2
+    below = DomainRule.of_signs({sign: -values}).limits[sign, -1]
+    assert below[0] == -100.0
+    factor = widening([allowed for (name, _), allowed in ALLOWANCES.items() if name == sign], 21, 0.01)
+    assert below[1] == pytest.approx(-100 - factor * ALLOWANCES[sign, -1] * (400 - 100))
+    if (sign, 1) in ALLOWANCES:
+        above = DomainRule.of_signs({sign: values}).limits[sign, 1]
+        assert above == pytest.approx((-below[0], -below[1]))

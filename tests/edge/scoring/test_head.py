@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from sranogan_edge.scoring.head import (
     CHANNELS,
-    CONTRAST_FLOOR,
-    FLOOR,
-    LIMIT,
     head_input,
     neighbourhood,
     pooled,
@@ -45,8 +42,8 @@ def test_head_input_is_two_standardised_images(side: int) -> None:
     plain = x[..., 0].astype(np.float64)
     mirrored = np.pad(plain, reach, mode="symmetric")
     around = np.lib.stride_tricks.sliding_window_view(mirrored, (2 * reach + 1, 2 * reach + 1))
-    whole = (plain - plain.mean()) / (plain.std() + CONTRAST_FLOOR)
-    local = (plain - around.mean(axis=(2, 3))) / (around.std(axis=(2, 3)) + CONTRAST_FLOOR)
+    whole = (plain - plain.mean()) / (plain.std() + 0.03)
+    local = (plain - around.mean(axis=(2, 3))) / (around.std(axis=(2, 3)) + 0.03)
     found = head_input(x, side)
     assert found.shape == (side, side, CHANNELS)
     assert found.dtype == np.float32
@@ -84,8 +81,8 @@ def test_head_input_keeps_to_its_limits() -> None:
     spot = np.zeros((64, 64, 1), np.float32)
     spot[30, 30] = 1.0
     found = head_input(spot, 64)
-    assert found.max() == LIMIT
-    assert found.min() >= -LIMIT
+    assert found.max() == 4
+    assert found.min() >= -4
     assert np.isfinite(found).all()
 
 
@@ -104,8 +101,13 @@ def test_total_evidence_is_the_log_of_the_mean_softplus() -> None:
     """It equals its definition, and rises with each place's logit."""
     logits = np.array([[-2.0, 0.0], [1.0, 3.0]], np.float32)
     mean = sum(math.log1p(math.exp(logit)) for logit in logits.ravel().tolist()) / 4
-    assert total_evidence(logits) == pytest.approx(math.log(mean + FLOOR), rel=1e-5)
+    assert total_evidence(logits) == pytest.approx(math.log(mean + 0.001), rel=1e-5)
     assert total_evidence(logits) < total_evidence(logits + np.eye(2, dtype=np.float32)[1])
+
+
+def test_evidence_of_a_silent_map_ends_at_the_floor() -> None:
+    """A head that finds nothing anywhere says log 0.001, however sure it is of it."""
+    assert total_evidence(np.full((16, 16), -50.0, np.float32)) == pytest.approx(math.log(1e-3), rel=1e-6)
 
 
 @pytest.mark.parametrize("logit", [-1e4, -50.0, 50.0, 1e4])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sranogan_edge.scoring.heat import HEAT_SHAPE, HEAT_WEIGHTS, heat_planes, standard_heat
+from sranogan_edge.scoring.heat import HEAT_SHAPE, heat_planes, standard_heat
 from sranogan_edge.scoring.residual import (
     BAND_SIGMAS_SHARE,
     FEATURES,
@@ -62,6 +62,17 @@ def test_log_energy_of_a_silent_band_is_zero() -> None:
     assert not log_energy(silent).any()
     loud = log_energy(silent + 10) - log_energy(silent + 1)
     np.testing.assert_allclose(loud, math.log(100), rtol=1e-4)
+
+
+def test_floors_by_hand() -> None:
+    """A band's energy of 1e-5, and features 1e-6 apart on average, are log 2; contrast's floor is 0.03."""
+    quiet = np.full((4, 64, 64), 1e-5**0.5, np.float32)
+    np.testing.assert_allclose(log_energy(quiet), math.log(2), rtol=1e-4)
+    x, f = textured()[..., None], np.zeros((16, 16, 6), np.float32)
+    apart = residual(x, x, f, f + np.float32(1e-3)).features
+    assert apart[np.flatnonzero(apart)] == pytest.approx([math.log(2)], rel=1e-4)
+    steps = np.tile(np.array([0.47, 0.53], np.float32), (64, 32))  # spread 0.03
+    np.testing.assert_allclose(np.abs(standardise(steps)), 0.5, rtol=1e-4)
 
 
 def test_standardise_does_not_amplify_noise() -> None:
@@ -171,7 +182,7 @@ def test_heat_planes() -> None:
 def test_standard_heat_counts_deviations(sign: int) -> None:
     """Brightness counts whichever way it is off; the other planes add, or take away, down to nothing."""
     center, scale = np.full(HEAT_SHAPE, 2.0, np.float32), np.full(HEAT_SHAPE, 0.5, np.float32)
-    for number, weight in enumerate(HEAT_WEIGHTS):
+    for number, weight in enumerate((1.5, 0.7, 1.0)):
         heat = center.copy()
         heat[number] += sign * 2 * scale[number]
         expected = 2 * weight if sign > 0 or number == 1 else 0
@@ -185,3 +196,16 @@ def test_raw_distance() -> None:
     """Plain AnoGAN's score is the sum of absolute differences on the 0-255 scale."""
     x = np.zeros((4, 4, 1), np.float32)
     assert raw_distance(x, x + np.float32(0.5)) == 16 * 127.5
+
+
+def test_detail_that_a_reconstruction_lacks_counts_up() -> None:
+    """The first 64 features are energies of x less those of its reconstruction, by band, finest first."""
+    rng = np.random.default_rng(3)
+    smooth = textured()
+    rough = np.clip(smooth + rng.normal(0, 0.1, smooth.shape), 0, 1).astype(np.float32)
+    f = np.zeros((8, 8, 4), np.float32)
+    more = residual(rough[..., None], smooth[..., None], f, f).features[:64].reshape(4, 16)
+    less = residual(smooth[..., None], rough[..., None], f, f).features[:64].reshape(4, 16)
+    np.testing.assert_allclose(less, -more, atol=1e-5)
+    assert more[0].min() > 0.2
+    assert more[0].mean() > more[3].mean()

@@ -1,0 +1,54 @@
+"""Who of a site's normals counts for what: folds, the farthest tenth, and the unit of scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sranogan_edge.scoring.adapt import _out_of_fold, _within, adapt
+from sranogan_edge.scoring.density import Gaussian
+
+
+def plain(size: int) -> Gaussian:
+    """A density that is its own whitening."""
+    return Gaussian(np.zeros(size, np.float32), np.eye(size, dtype=np.float32))
+
+
+def test_neighbours_in_the_order_of_names_are_left_out_together() -> None:
+    """Of 40 in 10 folds four that follow each other may be of one patient: none judges another of them."""
+    normals = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    everyone = np.ones(40, np.bool_)
+    before = _out_of_fold(plain(3), normals, everyone)
+    for changed in range(1, 8):
+        other = normals.copy()
+        other[changed] += 50
+        after = _out_of_fold(plain(3), other, everyone)
+        assert bool(after[0] == before[0]) is (changed < 4)
+
+
+def test_at_most_a_tenth_is_left_out() -> None:
+    """Of 20 with three far off two are left out, and all three are counted."""
+    scores = np.concatenate([np.linspace(-1, 1, 17), [100.0, 101.0, 102.0]])
+    found = _within(scores, 0.0)
+    assert found.beyond == 3
+    assert np.flatnonzero(~found.kept).tolist() == np.flatnonzero(~found.fitted).tolist() == [18, 19]
+
+
+@pytest.mark.parametrize(("score", "kept"), [(2.0, True), (6.5, True), (8.7, True), (8.8, False)])
+def test_how_far_normals_may_reach(score: float, kept: bool) -> None:
+    """Of 39 in -1..1 the upper quartile is 0.5; ten times that, and 30 / 40 more for so few: 8.75."""
+    found = _within(np.concatenate([np.linspace(-1, 1, 39), [score]]), 10.0)
+    assert (bool(found.kept[39]), found.beyond) == (kept, int(not kept))
+    assert bool(found.fitted[39]) is (score < 2.24)  # 4.48 times: what the farthest of 40 usually reaches
+
+
+def test_the_unit_of_scores_is_of_all_that_are_kept() -> None:
+    """One that the densities are not fitted to still counts for threshold and unit: tails are heavy."""
+    rng = np.random.default_rng(1)
+    normals = rng.normal(size=(40, 4)).astype(np.float32)
+    normals[17] *= 6 / np.linalg.norm(normals[17])
+    found = adapt({"residual": plain(4)}, {"residual": normals}, reach=1000.0)
+    assert np.flatnonzero(~found.fitted).tolist() == [17]
+    assert found.kept.all()
+    assert found.scores.mean() == pytest.approx(0, abs=1e-9)
+    assert found.scores.std() == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,84 @@
+"""What a notebook shows of a verdict: a picture, the figures, and nothing that a name could smuggle in."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from sranogan_edge.scoring.measurement import Reconstruction, Tiles
+from sranogan_edge.scoring.rule import Verdict
+
+FLAT = np.full((32, 32, 1), 0.5, np.float32)
+EVIL = '<script>alert("x")</script>&'
+
+
+def verdict(**changes: object) -> Verdict:
+    """Give one of a flat image with a hot corner."""
+    heat = np.zeros((32, 32), np.float32)
+    heat[:8, :8] = 9.0
+    made = Reconstruction(FLAT, FLAT, FLAT, FLAT, {}, FLAT, 0.0, {})
+    found = Verdict(2.5, {"head": 1.25}, 0.02, True, 1.5, heat, made, {"total": 7.25}, heat_limit=3.0)
+    return replace(found, **changes)  # type: ignore[arg-type]  # names of its fields
+
+
+def test_figures_and_picture_are_shown() -> None:
+    """Verdict, score with its threshold, p-value, parts and time, beside a PNG that is embedded."""
+    page = verdict()._repr_html_()
+    for text in ("anomalous", "2.500 (threshold 1.500)", "0.02", "score of head", "1.250", "7.2 ms"):
+        assert text in page
+    embedded = re.search(r'src="data:image/png;base64,([^"]+)"', page)
+    assert embedded is not None
+    assert base64.b64decode(embedded[1]) == verdict()._repr_png_()
+    assert "http" not in page
+
+
+def test_the_picture_is_the_overlay() -> None:
+    """The hot corner is tinted, the rest is grey."""
+    png = verdict()._repr_png_()
+    assert png is not None
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert picture.shape == (384, 384, 3)
+    assert np.ptp(picture[20, 20].astype(int)) > 50
+    assert np.ptp(picture[300, 300].astype(int)) == 0
+
+
+def test_all_text_is_escaped() -> None:
+    """Whatever a part or a reason is called, no markup of it reaches the page."""
+    page = verdict(out_of_domain=EVIL, colour=f"{EVIL}2", parts={EVIL: 1.0})._repr_html_()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;") == 3
+    assert "not like the training data" in page
+
+
+@pytest.mark.parametrize("threshold", [math.inf, math.nan])
+def test_no_threshold_is_said(threshold: float) -> None:
+    """Too few held-out normals are no number."""
+    assert "(threshold none)" in verdict(threshold=threshold, anomalous=False)._repr_html_()
+
+
+def test_without_a_scale_there_is_no_picture() -> None:
+    """A verdict of somebody's own shows its figures alone."""
+    page = verdict(heat_limit=0.0)._repr_html_()
+    assert "<img" not in page
+    assert verdict(heat_limit=0.0)._repr_png_() is None
+    assert "2.500" in page
+
+
+def test_a_large_image_in_tiles_is_shown_small() -> None:
+    """Its picture keeps its shape and has 384 pixels at most, and the worst tile is named."""
+    heat = np.zeros((500, 1000), np.float32)
+    tiles = Tiles(40, 1, [64, 32, 128, 128], 1.0, np.full((500, 1000, 1), 0.5, np.float32), FLAT, {})
+    found = verdict(heat=heat, tiles=tiles)
+    png = found._repr_png_()
+    assert png is not None
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert picture.shape == (192, 384, 3)
+    assert "40, the worst 128 x 128 at 64, 32" in found._repr_html_()

@@ -1,0 +1,74 @@
+"""Tiles and whole, joined: the higher score speaks, and one map has the heat of both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sranogan_edge.image.preprocess import PreprocessSpec
+from sranogan_edge.scoring.density import Density, Gaussian, Whole
+from sranogan_edge.scoring.heat import HEAT_SHAPE
+from sranogan_edge.scoring.measurement import Measurement, Reconstruction, Tiles
+from sranogan_edge.scoring.whole import join
+
+SPEC = PreprocessSpec(size=32, fit="tile", tile_px=64, tile_whole=True)
+ONE = Gaussian(np.zeros(1, np.float32), np.ones((1, 1), np.float32))
+OF_WHOLE = Density({"map": ONE}, np.zeros(HEAT_SHAPE, np.float32), np.ones(HEAT_SHAPE, np.float32), 1.0)
+BOTH = replace(OF_WHOLE, heat_limit=4.0, whole=Whole(OF_WHOLE, (0.5, 2.0)))
+IMAGE = (96, 160)
+
+
+def seen(score: float, heat: float = 0.0) -> Reconstruction:
+    """A whole that scores so, and is as hot in its lower half."""
+    x, planes = np.zeros((32, 32, 1), np.float32), np.zeros(HEAT_SHAPE, np.float32)
+    planes[2, 16:] = heat
+    return Reconstruction(x, x, x, x, {"map": np.array([score], np.float32)}, planes, 0.0, {})
+
+
+def tiles(score: float, heat: NDArray[np.float32] | None = None) -> Measurement:
+    """An image whose worst tile scores so."""
+    picture, grid = np.zeros((*IMAGE, 1), np.float32), np.zeros((32, 32), np.float32)
+    made = Tiles(15, 0, [64, 0, 64, 64], 1.0, picture, grid, {})
+    heat = np.zeros(IMAGE, np.float32) if heat is None else heat
+    return Measurement(score, {"map": score}, heat, seen(0.0), {"total": 1.0}, made)
+
+
+@pytest.mark.parametrize(("of_tiles", "of_whole"), [(3.0, 1.0), (1.0, 3.0), (2.0, 2.0)])
+def test_the_higher_score_speaks(of_tiles: float, of_whole: float) -> None:
+    """The score is the higher one in the unit of both; parts and box are of who has it."""
+    made = join(tiles(of_tiles), seen(of_whole), BOTH, IMAGE, SPEC)
+    assert made.score == pytest.approx((max(of_tiles, of_whole) - 0.5) / 2)
+    assert made.parts["map"] == max(of_tiles, of_whole)
+    assert made.tiles is not None
+    assert made.tiles.whole == of_whole
+    assert list(made.tiles.worst) == ([0, 0, 160, 96] if of_whole > of_tiles else [64, 0, 64, 64])
+
+
+def test_a_whole_that_shows_nothing_is_left_out() -> None:
+    """The tiles' score counts, in the unit of both, and nothing is said of the whole."""
+    made = join(tiles(3.0), None, BOTH, IMAGE, SPEC)
+    assert made.score == 1.25
+    assert made.tiles is not None
+    assert made.tiles.whole is None
+
+
+def test_the_map_has_the_heat_of_both_each_by_its_own_limit() -> None:
+    """Heat of the whole at its limit is at the limit of the map; where tiles are hotter it adds nothing."""
+    heat = np.zeros(IMAGE, np.float32)
+    heat[:, :40] = 100.0
+    made = join(tiles(0.0, heat.copy()), seen(0.0, heat=2.0), BOTH, IMAGE, SPEC)
+    assert made.heat.shape == IMAGE
+    np.testing.assert_array_equal(made.heat[:, :40], 100)
+    np.testing.assert_allclose(made.heat[60:, 50:], 2.0 * 4.0, rtol=1e-4)
+    assert made.heat[:30, 50:].max() < 0.1
+
+
+def test_outside_the_region_the_whole_is_not_hot() -> None:
+    """What it shows beside the region counts for no heat."""
+    spec = replace(SPEC, region=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
+    made = join(tiles(0.0), seen(0.0, heat=2.0), BOTH, IMAGE, spec)
+    assert made.heat[60:, :70].min() > 5
+    assert not made.heat[:, 90:].any()
