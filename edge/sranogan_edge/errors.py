@@ -58,6 +58,10 @@ class OversizedImageError(ImageError):
     """The header declares more pixels than the budget allows; nothing was decoded."""
 
 
+class DecodingError(ImageError):
+    """An image ended the process that decodes, or took longer in it than is allowed."""
+
+
 class DegenerateImageError(ImageError):
     """The image decodes but carries nothing to judge (too small, or one constant value)."""
 
@@ -96,8 +100,18 @@ class GoldenMismatchError(BundleError):
     """The backend in use does not reproduce the golden scores."""
 
 
+class BundleCrashError(BundleError):
+    """A bundle's graphs ended the process in which they were proven, or took too much in it."""
+
+
 class CalibrationError(BundleError):
     """A site's calibration is refused: damaged, not signed with the key, or of another bundle or budget."""
+
+
+class DecoderMissingError(SranoganError):
+    """The process that decodes cannot be started; no image is at fault, and nothing is scored meanwhile."""
+
+    exit_code = ExitCode.NO_BACKEND
 
 
 class BackendError(SranoganError):
@@ -120,12 +134,40 @@ class MissingExtraError(SettingsError):
     """A part of the runner needs a package that is not installed; the message names the pip command."""
 
 
+class UploadError(SranoganError):
+    """What a program sent is not taken; nothing of it was scored but what the answer says."""
+
+
+class TooLargeError(UploadError):
+    """A request, or an image in it, is larger than is taken, or has too many."""
+
+
+class MalformedUploadError(UploadError):
+    """A request is not what it says it is: no image, no form, cut off, or too slow."""
+
+
+class UploadTypeError(UploadError):
+    """A request is of a type that is not taken."""
+
+
+class TooBusyError(UploadError):
+    """As much waits as may; the message says when to come again."""
+
+
+class NotReadyError(UploadError):
+    """Nothing is scored now; the message says why."""
+
+
 class SpoolError(ResultsError):
     """The spool cannot be read or written, or was damaged."""
 
 
 class SpoolFullError(SpoolError):
     """No room for one more object, or for a result; goes on once space is freed."""
+
+
+class OutOfHandlesError(SpoolFullError):
+    """This process may open no more files, or has no memory for them; goes on once it may."""
 
 
 class SpoolInUseError(SpoolError):

@@ -16,8 +16,8 @@ from sranogan_edge.errors import MissingExtraError, SranoganError
 
 __all__ = ["how_to_install", "installed", "missing_extra", "needs_extra"]
 
-Folder = Literal["edge", "export"]
-_DISTRIBUTIONS = {"edge": "sranogan_edge", "export": "sranogan_export"}
+Folder = Literal[".", "edge", "export"]
+_DISTRIBUTIONS = {".": "keras_sranogan", "edge": "sranogan_edge", "export": "sranogan_export"}
 
 
 def installed(distributions: Iterable[str]) -> dict[str, str]:
@@ -31,10 +31,10 @@ def installed(distributions: Iterable[str]) -> dict[str, str]:
 
 def how_to_install(*extras: str, folder: Folder = "edge") -> str:
     """Return what installs ``extras`` of the distribution in ``folder``, to stand behind "Run: "."""
-    listed = ",".join(extras)
+    listed, place = ",".join(extras), folder if folder == "." else f"./{folder}"
     wheel = f"{_DISTRIBUTIONS[folder]}-{__version__}-py3-none-any.whl"
     return (
-        f'pip install "./{folder}[{listed}]" (in a clone of keras-sranogan; from its wheel: '
+        f'pip install "{place}[{listed}]" (in a clone of keras-sranogan; from its wheel: '
         f'pip install "{wheel}[{listed}]")'
     )
 

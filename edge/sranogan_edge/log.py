@@ -10,22 +10,74 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
-from sranogan_edge.redact import WithoutValues
+from sranogan_edge.redact import WithoutValues, on_one_line, traceback_of
 
-__all__ = ["JsonLines", "LogSettings", "log_to_stderr", "logging_to_stderr"]
+__all__ = ["Bounded", "JsonLines", "LogSettings", "TextLines", "facts", "log_to_stderr", "logging_to_stderr"]
 
 _MARK, _OURS, _LIBRARIES = "sranogan", "sranogan_edge", "stderr"
+_FACTS = "sranogan_facts"  # of a record
 _STDERR = 2
 _LEAVING_S = 2.0
 _LONGEST_LINE = 64 * 1024
+_OF_ONE_KIND, _WHILE_S = 100, 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Bounded(logging.Filter):
+    """Of the lines that one place of the code writes, 100 a minute: who floods a port floods no log."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now, self._since, self._lock = now, now(), threading.Lock()
+        self._written: Counter[tuple[str, int]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` is written; the first one that is not is told."""
+        if record.levelno < logging.INFO:  # asked for by a person
+            return True
+        place = record.pathname, record.lineno
+        with self._lock:
+            if self._now() - self._since >= _WHILE_S:
+                self._written.clear()
+                self._since = self._now()
+            self._written[place] += 1
+            written = self._written[place]
+        if written == _OF_ONE_KIND + 1:
+            text = "%d lines like the last one within a minute (%s): others are left out until it is over"
+            _log.log(record.levelno, text, _OF_ONE_KIND, record.name)
+        return written <= _OF_ONE_KIND
+
+
+class TextLines(logging.Formatter):
+    """One line a record, whatever stands in it; the lines of a traceback are indented: none is a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return ``record`` as text."""
+        shown = logging.makeLogRecord(record.__dict__)
+        shown.msg, shown.args, shown.exc_info, shown.exc_text = (
+            on_one_line(record.getMessage()),
+            (),
+            None,
+            None,
+        )
+        line = super().format(shown)
+        if record.exc_info:
+            traced = traceback_of(record.exc_info[1]).split("\n")
+            line = "\n".join([line, *(f"  {on_one_line(one)}" for one in traced)])
+        return line
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: ``time`` (UTC), ``level``, ``logger``, ``thread``, ``message``, and ``error``."""
+    """One object a line: ``time`` (UTC), ``level``, ``logger``, ``thread``, ``message``, and ``error``.
+
+    A line about an object or a result has its ``facts``, too: see :func:`facts`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return ``record`` as JSON."""
@@ -37,9 +89,15 @@ class JsonLines(logging.Formatter):
             "thread": record.threadName,
             "message": record.getMessage(),
         }
+        line |= getattr(record, _FACTS, {})
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = traceback_of(record.exc_info[1])
         return json.dumps(line)
+
+
+def facts(**values: str | float | None) -> dict[str, dict[str, str | float | None]]:
+    """What a line says, each fact by its name, as ``extra`` of a call of ``logging``."""
+    return {_FACTS: values}
 
 
 def log_to_stderr(
@@ -58,8 +116,9 @@ def log_to_stderr(
     settings = settings or LogSettings()
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.set_name(_MARK)
-    handler.setFormatter(JsonLines() if settings.format == "json" else logging.Formatter(text))
+    handler.setFormatter(JsonLines() if settings.format == "json" else TextLines(text))
     handler.addFilter(WithoutValues())
+    handler.addFilter(Bounded())
     root = logging.getLogger()
     for old in [one for one in root.handlers if one.get_name() == _MARK]:
         root.removeHandler(old)

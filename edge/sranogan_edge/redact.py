@@ -1,6 +1,7 @@
 """What may not be told: what libraries quote of an image, and passwords in addresses.
 
-Libraries may quote a patient: of their words, only the place is kept.
+Libraries may quote a patient, in a warning, a line of their log or an error: of their words, only the place
+is kept. And what stands in a name or header is text, never a second line or a code that a terminal obeys.
 """
 
 from __future__ import annotations
@@ -10,15 +11,27 @@ import re
 import traceback
 from pathlib import Path
 
-__all__ = ["WithoutValues", "holds_password", "what_failed", "without_credentials", "without_password"]
+__all__ = [
+    "WithoutValues",
+    "holds_password",
+    "on_one_line",
+    "traceback_of",
+    "what_failed",
+    "without_credentials",
+    "without_password",
+    "words_of",
+]
 
-_LIBRARIES = ("pydicom", "pynetdicom", "highdicom", "pylibjpeg", "libjpeg", "openjpeg", "jpeg_ls")
-_SPEAKING_OF_IMAGES = {*_LIBRARIES, "sranogan_edge", "keras_sranogan"}  # a library may warn in our name
+_OURS = ("sranogan_edge", "keras_sranogan", "sranogan_export")
+_SPEAKERS = {*_OURS, "stderr", "uvicorn", "asyncio", "tensorflow", "absl", "keras"}  # no words of an image
+_OF_IMAGES = frozenset(
+    {"pydicom", "pynetdicom", "highdicom", "pylibjpeg", "libjpeg", "openjpeg", "jpeg_ls", "rle", "PIL", "cv2"}
+)
 _WARNING = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): ")
 
 
 class WithoutValues(logging.Filter):
-    """Keeps the words of libraries that read images out of a log; a warning's place stays, once."""
+    """Keeps the words of libraries out of a log, and of all warnings; the place stays, once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,16 +39,20 @@ class WithoutValues(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` may be told; a warning's text is taken out of it."""
-        if record.name.partition(".")[0] in _LIBRARIES:
+        if record.name.partition(".")[0] in _SPEAKERS:
+            return True
+        if record.name.partition(".")[0] in _OF_IMAGES:
             return False
+        kind, where = f"{record.name} says something", f"{_short(record.pathname)}:{record.lineno}"
         if record.name == "py.warnings":
             found = _WARNING.match(record.getMessage())
-            if found and (found["file"] == "sys" or _speaks_of_images(found["file"])):
-                where = f"{_short(found['file'])}:{found['line']}"
-                if where in self._told:
-                    return False
-                self._told.add(where)
-                record.msg, record.args = "%s at %s; its words are left out", (found["kind"], where)
+            kind = found["kind"] if found else "a warning"
+            where = f"{_short(found['file'])}:{found['line']}" if found else "an unknown place"
+        if where in self._told:
+            return False
+        self._told.add(where)
+        record.msg, record.args = "%s at %s; its words are left out", (kind, where)
+        record.exc_info = record.exc_text = record.stack_info = None
         return True
 
 
@@ -46,8 +63,28 @@ def what_failed(error: BaseException) -> str:
     return f"{type(error).__name__}{where}"
 
 
-def _speaks_of_images(file: str) -> bool:
-    return not _SPEAKING_OF_IMAGES.isdisjoint(Path(file).parts)
+def words_of(error: BaseException) -> str:
+    """Return the kind of ``error`` and its words; of what a library of images raised, the place instead."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if any(not _OF_IMAGES.isdisjoint(Path(file).parts) for file in files):
+        return what_failed(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def traceback_of(error: BaseException | None) -> str:
+    """Return where ``error`` arose, and those that it arose from, with :func:`words_of` each."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + words_of(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nwhich arose from:\n".join(parts)
+
+
+def on_one_line(text: str) -> str:
+    """Return ``text`` with all that cannot be printed, line breaks too, written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _short(file: str) -> str:

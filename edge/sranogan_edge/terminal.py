@@ -7,16 +7,29 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, NoReturn, TextIO
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from sranogan_edge import __version__
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.extras import installed
+from sranogan_edge.text import meant
 
-__all__ = ["Verbose", "Version", "counted", "leave_with", "main", "run", "say", "shown", "terminal"]
+__all__ = [
+    "Command",
+    "Verbose",
+    "Version",
+    "counted",
+    "leave_with",
+    "main",
+    "run",
+    "say",
+    "shown",
+    "terminal",
+]
 
 DISTRIBUTIONS = ("sranogan-edge", "keras-sranogan", "sranogan-export")
 
@@ -36,6 +49,29 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", help="Name each file and folder that is passed over, and why.")
 ]
 """The option of every command that looks through folders."""
+
+
+class Command(TyperCommand):
+    """A command that names the nearest option where there is none of a name; for ``app.command(cls=...)``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line; an unknown option is a usage error of one sentence."""
+        line = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # Click's NoSuchOption, or that of the Click inside of Typer
+            name = getattr(error, "option_name", None)
+            if name and type(error).__name__ == "NoSuchOption":
+                self._tell_nearest(error, name, line)
+            raise
+
+    def _tell_nearest(self, error: Any, name: str, line: Sequence[str]) -> None:
+        """``-preset`` is read as ``-p`` and more: the word on the line is what was meant."""
+        word = next((one for one in line if one.startswith(name)), name).partition("=")[0]
+        known = [one for parameter in self.params for one in parameter.opts if one.startswith("--")]
+        error.possibilities = None
+        near = meant(f"--{word.lstrip('-')}", [*known, "--help"])
+        error.message = f"no such option: {word}{near}; see --help"
 
 
 def main(app: typer.Typer, name: str) -> NoReturn:

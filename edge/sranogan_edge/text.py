@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from sranogan_edge.errors import SettingsError
 
-__all__ = ["decode_text", "is_escape_trouble"]
+__all__ = ["decode_text", "is_escape_trouble", "meant"]
+
+_ALIKE = 0.6  # from which of difflib's ratios on a word may have been meant
 
 _MARKS = (  # the longer ones first: UTF-16's is how UTF-32's begins
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -51,6 +55,13 @@ def decode_text(data: bytes, path: Path) -> str:
 def is_escape_trouble(line: str) -> bool:
     r"""Whether ``line`` of TOML has a backslash in double quotes, as in ``"C:\data"``."""
     return any("\\" in (found["basic"] or "") or found[0].endswith("\\") for found in _STRINGS.finditer(line))
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'standard'?)`` where one of ``known`` is near ``word``, else nothing."""
+    folded = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=_ALIKE)
+    return f" (did you mean {folded[near[0]]!r}?)" if near else ""
 
 
 def _foreign(path: Path, encoding: str, name: str) -> SettingsError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import zipfile
 
 import numpy as np
 import pytest
 
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
+from tests.support.arrays import claims_a_terabyte
 
 ARRAYS = {
     "grey": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -78,11 +78,5 @@ def test_bytes_that_are_no_arrays(data: bytes) -> None:
 
 def test_array_that_claims_more_than_there_is() -> None:
     """A header that claims a terabyte is refused for want of its data."""
-    header = io.BytesIO()
-    claim = {"descr": "<f4", "fortran_order": False, "shape": (2**18, 2**20)}
-    np.lib.format.write_array_header_1_0(header, claim)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("x.npy", header.getvalue())
     with pytest.raises(ValueError, match=r"damaged arrays|cannot reshape|EOF"):
-        arrays_from_bytes(buffer.getvalue(), ["x"])
+        arrays_from_bytes(claims_a_terabyte(), ["x"])

@@ -93,7 +93,7 @@ def test_the_commented_examples_hold(tmp_path: Path) -> None:
 
 
 def test_memory_and_folders_fit_the_unit(example: Settings) -> None:
-    """What scanners may send at once fits MemoryMax, and every folder may be written to."""
+    """What scanners may send at once fits MemoryMax beside a decode, and every folder may be written to."""
     keys = unit()
     (limit,) = keys["MemoryMax"]
     assert limit.endswith("G")
@@ -102,7 +102,11 @@ def test_memory_and_folders_fit_the_unit(example: Settings) -> None:
         for feed in example.feeds
         if isinstance(feed, DicomFeedSettings)
     )
-    assert sent + BESIDE_OBJECTS_BYTES < float(limit[:-1]) * 2**30
+    taken = sent + example.decoding.memory_bytes + BESIDE_OBJECTS_BYTES
+    assert taken < float(limit[:-1]) * 2**30
+    yaml = pytest.importorskip("yaml")
+    container = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["sranogan"]
+    assert container["mem_limit"] == limit.lower()
     writable = (f"/var/lib/{keys['StateDirectory'][0]}/", keys["ReadWritePaths"][0].lstrip("-"))
     watched = [Path(feed.uri.partition(":")[2]) for feed in example.feeds if feed.uri.startswith("watch:")]
     for folder in (example.out, example.spool_folder, *watched):
@@ -112,9 +116,9 @@ def test_memory_and_folders_fit_the_unit(example: Settings) -> None:
 def test_the_threads_fit_the_unit_and_the_container(example: Settings) -> None:
     """Connections that scanners leave waiting leave threads for all else."""
     yaml = pytest.importorskip("yaml")
-    receiver = pytest.importorskip("sranogan_edge.feeds.dicom_receiver")
+    doors = pytest.importorskip("sranogan_edge.feeds.dicom_doors")
     waiting = sum(
-        THREADS_A_CONNECTION * (feed.max_associations + receiver._SPARE_CONNECTIONS)
+        THREADS_A_CONNECTION * (feed.max_associations + doors.BEGINNING)
         for feed in example.feeds
         if isinstance(feed, DicomFeedSettings)
     )

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from sranogan_edge.files import check_target, sync_folder, write_whole, writing_whole
+from sranogan_edge.files import (
+    check_target,
+    close_to_others,
+    private_files,
+    sync_folder,
+    write_whole,
+    writing_whole,
+)
 
 
 def test_content_and_name_are_forced_to_disk_in_this_order(
@@ -75,3 +83,38 @@ def test_a_target_is_tried(tmp_path: Path) -> None:
         check_target(tmp_path)
     with pytest.raises(FileNotFoundError):
         check_target(tmp_path / "nowhere" / "a.json")
+
+
+def test_what_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    """Files are 0600 and folders 0700 in the block, and as before behind it, also where it fails."""
+
+    def made(name: str) -> list[int]:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "file").touch()
+        return [stat.S_IMODE(one.stat().st_mode) for one in (folder, folder / "file")]
+
+    def fail() -> None:
+        with private_files():
+            assert made("private") == [0o700, 0o600]
+            raise KeyError
+
+    before = os.umask(0o022)
+    try:
+        with pytest.raises(KeyError):
+            fail()
+        assert made("open") == [0o755, 0o644]
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("mode", "closed"), [(0o644, 0o600), (0o640, 0o600), (0o604, 0o600), (0o755, 0o700), (0o400, 0o400)]
+)
+def test_what_others_may_is_taken_away(tmp_path: Path, mode: int, closed: int) -> None:
+    """From the group and from all others, and nothing from the owner; what is not there is passed over."""
+    path = tmp_path / "file"
+    path.touch(mode)
+    path.chmod(mode)
+    close_to_others(tmp_path / "none", path)
+    assert stat.S_IMODE(path.stat().st_mode) == closed

@@ -7,10 +7,11 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from sranogan_edge.log import JsonLines, LogSettings, log_to_stderr
+from sranogan_edge.log import Bounded, JsonLines, LogSettings, log_to_stderr
 from sranogan_edge.redact import what_failed
 
 SCRIPT = """
@@ -55,7 +56,7 @@ def test_every_line_is_an_object() -> None:
     told = {(one["logger"], one["level"]): one for one in found}
     assert told["sranogan_edge.x", "info"]["message"] == "first\nsecond"
     assert {one["message"] for one in found if one["logger"] == "stderr"} == {"a library", "a child"}
-    assert "a warning" in told["py.warnings", "warning"]["message"]
+    assert told["py.warnings", "warning"]["message"] == "UserWarning at <string>:13; its words are left out"
     assert "ZeroDivisionError" in told["sranogan_edge.x", "error"]["error"]
     assert len(found) == 5
     assert all(one["time"].endswith("Z") and one["thread"] for one in found)
@@ -104,13 +105,47 @@ def test_what_libraries_say_of_an_image_is_left_out() -> None:
         "WARNING py.warnings: UserWarning at dicom/write.py:3; its words are left out",
     ]
     assert [each.partition(": ")[2] for each in told[2:]] == [
-        *(
-            f"/site-packages/another/module.py:3: UserWarning: another/module.py says Geheim {n}"
-            for n in range(3)
-        ),
-        "another says Geheim",
+        "UserWarning at another/module.py:3; its words are left out",
+        "another says something at <string>:13; its words are left out",
     ]
-    assert done.stderr.count("Geheim") == 4
+    assert "Geheim" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "said", ["\n<0>emergency: forged", "\x1b[2Jgone", "\r\nERROR x: forged", "\u2028a\u202eb"]
+)
+@pytest.mark.parametrize("as_error", [False, True])
+def test_a_name_forges_no_line(capsys: pytest.CaptureFixture[str], said: str, as_error: bool) -> None:
+    """What stands in a name or a header is one text: no second record, nothing that a terminal obeys."""
+    log_to_stderr(LogSettings())
+    try:
+        raise ValueError(said)
+    except ValueError:
+        logging.getLogger("sranogan_edge.y").error("%s.png", said, exc_info=as_error)
+    told = capsys.readouterr().err
+    first, *others = told.rstrip("\n").split("\n")
+    assert first.startswith("ERROR sranogan_edge.y: \\")
+    assert all(line.startswith("  ") for line in others)
+    assert bool(others) is as_error
+    assert all(c.isprintable() for c in told.replace("\n", ""))
+
+
+def test_an_error_of_a_library_keeps_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may quote a patient: its kind and place are told, and of errors that are not theirs the words."""
+    log_to_stderr(LogSettings())
+    place: dict[str, Any] = {}
+    exec(compile("def read():\n    raise KeyError('Geheim')\n", "/site-packages/pydicom/x.py", "exec"), place)
+    try:
+        try:
+            place["read"]()
+        except KeyError as error:
+            raise RuntimeError("our own words") from error
+    except RuntimeError:
+        logging.getLogger("sranogan_edge.y").exception("a fault")
+    told = capsys.readouterr().err
+    assert "Geheim" not in told
+    assert "KeyError at pydicom/x.py:2" in told
+    assert "RuntimeError: our own words" in told
 
 
 def test_an_error_is_told_by_its_kind_and_place() -> None:
@@ -121,3 +156,28 @@ def test_an_error_is_told_by_its_kind_and_place() -> None:
         told = what_failed(error)
     assert told.startswith("ValueError at edge/test_log.py:")
     assert what_failed(KeyError("Geheim")) == "KeyError"
+
+
+def test_lines_of_one_place_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever makes the runner write the same line in a loop fills no log, and hides no other line."""
+    clock = [0.0]
+    log_to_stderr(LogSettings())
+    (handler,) = [one for one in logging.getLogger().handlers if one.get_name() == "sranogan"]
+    handler.filters = [
+        Bounded(lambda: clock[0]) if isinstance(one, Bounded) else one for one in handler.filters
+    ]
+    logger = logging.getLogger("sranogan_edge.test")
+
+    def told(times: int) -> list[str]:
+        for number in range(times):
+            logger.warning("a peer says nonsense, number %d", number)
+        logger.warning("something else")
+        return capsys.readouterr().err.splitlines()
+
+    first = told(1000)
+    assert sum("nonsense" in line for line in first) == 100
+    assert sum("100 lines like the last one" in line for line in first) == 1
+    assert first[-1].endswith("something else")
+    assert [line.rpartition(": ")[2] for line in told(1000)] == ["something else"]
+    clock[0] = 60.0
+    assert sum("nonsense" in line for line in told(5)) == 5

@@ -49,12 +49,19 @@ class BenchSettings:
     Attributes:
         repeats: frames that are timed, in each configuration.
         warm_up: frames before them that are not.
-        frame_side: of the square 8-bit frames, in pixels.
+        frame_side: height of the 8-bit frames, in pixels.
+        frame_width: None is as wide as high.
     """
 
     repeats: int = 200
     warm_up: int = 20
     frame_side: int = 1024
+    frame_width: int | None = None
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width of the frames, in pixels."""
+        return self.frame_side, self.frame_width or self.frame_side
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def measure_configuration(
         "steps": configuration.steps,
         "repeats": settings.repeats,
         "warm_up": settings.warm_up,
-        "frame_side": settings.frame_side,
+        "frame": settings.frame,
     }
     try:
         return Measured(configuration, Samples(**run_task(task, configuration.threads, advance)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sranogan_edge.bench.graphs import GraphCost, graph_cost
-from sranogan_edge.bench.measure import BenchSettings, Configuration, Measured
+from sranogan_edge.bench.measure import BenchSettings, Configuration, Distribution, Measured
 from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.device import DeviceFacts
@@ -63,7 +63,10 @@ def report(bench: Bench) -> Report:
             {"backend": backend, "threads": threads, **asdict(peak)}
             for (backend, threads), peak in bench.peaks.items()
         ],
-        "configurations": [_configuration(one, costs, bench.peaks) for one in bench.measured],
+        "configurations": [
+            {**_configuration(one, costs, bench.peaks), **_speed_up(one, bench.measured)}
+            for one in bench.measured
+        ],
     }
 
 
@@ -141,6 +144,7 @@ def _configuration(one: Measured, costs: Costs, peaks: Peaks) -> dict[str, Any]:
         "fallback_reason": samples.fallback_reason,
         "frames": frames,
         "milliseconds": {stage: asdict(times) for stage, times in milliseconds.items()},
+        **_tiles(samples.tiles, milliseconds["total"]),
         "frames_per_second": round(frames / samples.seconds, 2),
         "cpu_milliseconds": round(1000 * samples.cpu_seconds / frames, 3),
         "startup_milliseconds": {
@@ -154,16 +158,39 @@ def _configuration(one: Measured, costs: Costs, peaks: Peaks) -> dict[str, Any]:
     }
 
 
+def _tiles(count: int, whole: Distribution) -> dict[str, Any]:
+    """Return how many tiles a frame has, and the median milliseconds of one; nothing of a whole."""
+    return {} if count == 1 else {"tiles": {"count": count, "milliseconds_each": round(whole.p50 / count, 4)}}
+
+
+def _speed_up(one: Measured, measured: Sequence[Measured]) -> dict[str, Any]:
+    """Return how many times as fast as fewer threads it is: the fewest of the same backend and steps."""
+    asked = one.configuration
+    others = [
+        other
+        for other in measured
+        if other.samples and replace(other.configuration, threads=asked.threads) == asked
+    ]
+    least = min(others, key=lambda other: other.configuration.threads, default=one)
+    if one.samples is None or least.configuration.threads == asked.threads:
+        return {}
+    times = least.milliseconds()["total"].p50 / one.milliseconds()["total"].p50
+    return {"speed_up": {"times": round(times, 3), "of_threads": least.configuration.threads}}
+
+
 def arithmetic(one: Measured, costs: Costs, peak: Peak | None) -> dict[str, Any]:
     """Return multiplications, achieved rate, and share of the peak: of the whole frame and of each graph.
 
     Rates are over the median of the stage (for the frame: from x in memory on), whatever else it does.
     """
     steps, times = one.configuration.steps, one.milliseconds()
-    found = {"frame": _rate(macs_per_frame(costs, steps), times["from_x"].p50, peak)}
+    tiles = one.samples.tiles if one.samples else 1
+    whole = macs_per_frame(costs, steps)
+    macs = {kind: tiles * count for kind, count in whole.items()} if whole else None
+    found = {"frame": _rate(macs, times["from_x"].p50, peak)}
     for name, runs in RUNS.items():
         cost = costs[name, steps]
-        macs = {kind: runs * count for kind, count in cost.macs.items()} if cost else None
+        macs = {kind: tiles * runs * count for kind, count in cost.macs.items()} if cost else None
         found[name] = _rate(macs, times[name].p50, peak)
     return found
 

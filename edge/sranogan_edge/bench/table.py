@@ -167,12 +167,22 @@ def _notes(report: Report) -> list[str]:
             f"memory {_number(peak['memory'], '.1f')} GB/s{why}"
         )
     settings = report["settings"]
-    side = settings["frame_side"]
+    high = settings["frame_side"]
+    wide = settings.get("frame_width") or high
     notes.append(
-        f"{counted(settings['repeats'], 'frame')} of {side}x{side} pixels after {settings['warm_up']} to "
+        f"{counted(settings['repeats'], 'frame')} of {wide}x{high} pixels after {settings['warm_up']} to "
         "warm up; each row in a process of its own"
     )
-    return notes
+    tiles = [one["tiles"] for one in report["configurations"] if "tiles" in one]
+    if tiles:
+        each = ", ".join(f"{one['milliseconds_each']:.2f}" for one in tiles)
+        notes.append(f"a frame is covered with {tiles[0]['count']} tiles; p50 ms of one, by row: {each}")
+    return notes + [
+        f"{one['backend']}, {counted(one['steps'], 'step')}: {counted(one['threads'], 'thread')} are "
+        f"{one['speed_up']['times']:.2f} times as fast as {one['speed_up']['of_threads']}"
+        for one in report["configurations"]
+        if one.get("speed_up")
+    ]
 
 
 def _number(value: float | None, form: str) -> str:

@@ -27,12 +27,15 @@ from sranogan_edge.detector.backend import choose_backend
 from sranogan_edge.detector.detector import Detector, check_golden
 from sranogan_edge.device import load_average, temperatures
 from sranogan_edge.errors import SranoganError
+from sranogan_edge.image.colour import as_rgb
 from sranogan_edge.image.frame import Frame, Photometric
+from sranogan_edge.image.tiles import plan_tiles
 from sranogan_edge.runtime.graphs import open_graphs
 from sranogan_edge.scoring.measurement import Clock
 
 Tell = Callable[[dict[str, Any]], None]
 EVERY_S = 0.2  # between two messages of progress
+MOST_FRAME_PIXELS = 2**26  # of all frames together, one at least: more golden inputs are left out
 STATUS = Path("/proc/self/status")
 
 
@@ -52,6 +55,7 @@ class Samples:
         memory_mib: resident memory after the imports, when ready, and the highest of all.
         load: load average at the end.
         temperatures: degrees Celsius by sensor, at the end.
+        tiles: that a frame is covered with; 1 where it is judged as a whole.
     """
 
     backend: str
@@ -64,6 +68,7 @@ class Samples:
     memory_mib: dict[str, float]
     load: float | None
     temperatures: dict[str, float]
+    tiles: int = 1
 
 
 def measure(task: dict[str, Any], tell: Tell, started: float) -> Samples:
@@ -81,7 +86,7 @@ def measure(task: dict[str, Any], tell: Tell, started: float) -> Samples:
     check_golden(detector, bundle.golden)
     clock.lap("prove")
     memory["ready"] = resident_mib("VmRSS")
-    frames = make_frames(bundle, task["frame_side"])
+    frames = make_frames(bundle, *task["frame"])
     for number in range(task["warm_up"]):
         detector.score(frames[number % len(frames)])
     laps, seconds, cpu_seconds = score_all(detector, frames, task["repeats"], tell)
@@ -96,7 +101,16 @@ def measure(task: dict[str, Any], tell: Tell, started: float) -> Samples:
         memory_mib={**memory, "peak": peak_mib()},
         load=load_average(),
         temperatures=temperatures(),
+        tiles=tiles_of(bundle, *task["frame"]),
     )
+
+
+def tiles_of(bundle: Bundle, height: int, width: int | None = None) -> int:
+    """Return how many squares of a frame are judged: its tiles, the whole beside them; or the whole alone."""
+    spec = bundle.preprocess
+    if not spec.tiled:
+        return 1
+    return len(plan_tiles(height, width or height, spec, "the frame (--frame)")) + spec.tile_whole
 
 
 def score_all(
@@ -114,14 +128,18 @@ def score_all(
     return laps, time.perf_counter() - started, time.process_time() - cpu
 
 
-def make_frames(bundle: Bundle, side: int) -> list[Frame]:
-    """Enlarge the bundle's synthetic golden inputs to 8-bit frames of ``side`` pixels."""
+def make_frames(bundle: Bundle, height: int, width: int | None = None) -> list[Frame]:
+    """Enlarge the bundle's synthetic golden inputs to 8-bit frames, grey or colour."""
+    colour = bundle.preprocess.colour
+    photometric = Photometric.RGB if colour else Photometric.MONOCHROME2
 
     def pixels(x: NDArray[np.float32]) -> NDArray[np.uint8]:
-        large = cv2.resize(x[..., 0], (side, side), interpolation=cv2.INTER_CUBIC)
+        image = as_rgb(x) if colour else x[..., 0]
+        large = cv2.resize(image, (width or height, height), interpolation=cv2.INTER_CUBIC)
         return np.asarray((large * 255).clip(0, 255), dtype=np.uint8)
 
-    return [Frame(pixels(x), 8, Photometric.MONOCHROME2, source="a golden input") for x in bundle.golden_x]
+    few = max(1, MOST_FRAME_PIXELS // (height * (width or height)))
+    return [Frame(pixels(x), 8, photometric, source="a golden input") for x in bundle.golden_x[:few]]
 
 
 def peak_mib() -> float:

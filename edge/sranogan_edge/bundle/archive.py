@@ -7,9 +7,12 @@ signature, where there is one, is of the manifest, and so of every hash in it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import stat
+import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +33,9 @@ SCHEMA_VERSION = 3
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 MAX_MEMBER_BYTES = 64 * 2**20
 MAX_BUNDLE_BYTES = 8 * MAX_MEMBER_BYTES
+# Of a zip file (APPNOTE 4.3), without name and extra: before a member, its entry in the list, the end.
+_LOCAL_BYTES, _LISTED_BYTES, _END_BYTES = 30, 46, 22
+_NAME_AND_EXTRA, _NAME_AND_EXTRA_AT = struct.Struct("<HH"), 26
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that equal contents give equal files
 
 Manifest = dict[str, Any]
@@ -119,6 +125,7 @@ def read_archive(
         names += tuple(name for name in extra if name in listed)
         members = {name: _member(archive, name, manifest, path) for name in names}
     _check_no_more(present, manifest, members, path)
+    _check_no_bytes_between(data, archive, path)
     rest = {name: value for name, value in manifest.items() if name not in ("members", "schema_version")}
     return rest, members, hashlib.sha256(data).hexdigest()
 
@@ -141,18 +148,28 @@ def _verify(archive: zipfile.ZipFile, key: Path, path: Path) -> None:
 
 def _bytes_of(path: Path) -> bytes:
     try:
+        found = path.stat()
+        if found.st_size > MAX_BUNDLE_BYTES:
+            raise too_large(path)
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+            raise OSError(errno.EINVAL, "it is no regular file")
         with path.open("rb") as file:
-            data = file.read(MAX_BUNDLE_BYTES + 1)
+            data = file.read(min(found.st_size, MAX_BUNDLE_BYTES) + 1)
     except OSError as error:
         raise BundleFormatError(
             f"cannot read the bundle {path}: {error.strerror or error}. "
             "Name the file that sranogan-export wrote."
         ) from error
     if len(data) > MAX_BUNDLE_BYTES:
-        raise BundleLimitError(
-            f"{path} is larger than {MAX_BUNDLE_BYTES:,} bytes. This is not a bundle of sranogan-export."
-        )
+        raise too_large(path)
     return data
+
+
+def too_large(path: Path) -> BundleLimitError:
+    """Say that a file is larger than any bundle; nothing of it needs to be read for that."""
+    return BundleLimitError(
+        f"{path} is larger than {MAX_BUNDLE_BYTES:,} bytes. This is not a bundle of sranogan-export."
+    )
 
 
 def _check_no_more(present: list[str], manifest: Manifest, members: Mapping[str, bytes], path: Path) -> None:
@@ -169,6 +186,24 @@ def _check_no_more(present: list[str], manifest: Manifest, members: Mapping[str,
         raise BundleFormatError(
             f"{path}: member {twice[0]} is there twice. Use the file as sranogan-export wrote it."
         )
+
+
+def _check_no_bytes_between(data: bytes, archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse what stands before, between or after the members, where no hash and no signature looks."""
+    at = listed = 0
+    for entry in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        name = len(entry.filename.encode())
+        local = _NAME_AND_EXTRA.unpack_from(data.ljust(at + _LOCAL_BYTES, b"\0"), at + _NAME_AND_EXTRA_AT)
+        if entry.header_offset != at or local != (name, 0) or entry.extra or entry.comment:
+            break
+        at += _LOCAL_BYTES + name + entry.file_size
+        listed += _LISTED_BYTES + name
+    else:
+        if at + listed + _END_BYTES == len(data) and not archive.comment:
+            return
+    raise BundleIntegrityError(
+        f"{path}: holds bytes that belong to no member. Use the file as sranogan-export wrote it."
+    )
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:

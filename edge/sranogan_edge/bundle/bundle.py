@@ -6,7 +6,8 @@
   SHA-256 of every other member;
 - ``search.tflite``, with one signature ``steps_K`` for each step budget K, and ``reconstruct.tflite``,
   ``features.tflite``, ``head.tflite``;
-- ``density_K.npz`` for each budget: the densities of :class:`sranogan_edge.scoring.density.Density`;
+- ``density_K.npz`` for each budget: the densities of :class:`sranogan_edge.scoring.density.Density`,
+  of tiles and of whole images where ``preprocess.tile_whole`` says that both are judged;
 - ``domain_K.npz``, where enough normals were held out: their signs
   (:mod:`sranogan_edge.scoring.fingerprint`), by which an image is "not like the training data" where no
   site's calibration says so;
@@ -72,7 +73,7 @@ class Golden:
     """Inputs with known scores.
 
     Attributes:
-        x: ``(N, S, S, 1)`` float32 in [0, 1], synthetic: made by the model itself, never a patient's image.
+        x: ``(N, S, S, channels)`` float32 in [0, 1], synthetic: made by the model itself, no patient's image.
         scores: ``(N,)`` float64, what the exporting machine scored.
         tolerance: largest accepted absolute difference of a score.
     """
@@ -111,7 +112,7 @@ class Bundle:
         graphs: TFLite models by name (:data:`GRAPHS`).
         steps: the search steps in use; one of ``budgets``.
         budgets: all that the bundle can be set to, by number of steps.
-        golden_x: ``(N, S, S, 1)`` float32, inputs of the proof cases.
+        golden_x: ``(N, S, S, channels)`` float32, inputs of the proof cases.
         model_card: Markdown.
         details: the rest of the manifest: ``search`` (its ``steps`` and ``budgets`` are written from the
             fields above), ``recipe``, ``provenance``, ``operators``.
@@ -272,13 +273,14 @@ def _assemble(manifest: Manifest, members: Mapping[str, bytes], sha256: str) -> 
         sha256=sha256,
     )
     for steps in numbers:
-        _check_golden_cases(bundle.with_steps(steps).golden, preprocess.size)
+        _check_golden_cases(bundle.with_steps(steps).golden, preprocess)
     return bundle
 
 
-def _check_golden_cases(golden: Golden, size: int) -> None:
+def _check_golden_cases(golden: Golden, spec: PreprocessSpec) -> None:
     x, scores = golden.x, golden.scores
-    if not len(x) or x.shape != (len(x), size, size, 1) or x.dtype != np.float32 or scores.shape != (len(x),):
+    shape = (len(x), spec.size, spec.size, spec.channels)
+    if not len(x) or x.shape != shape or x.dtype != np.float32 or scores.shape != (len(x),):
         raise ValueError(f"golden inputs {x.dtype}{x.shape} with scores {scores.shape}")
     if not 0 <= golden.tolerance < math.inf:
         raise ValueError(f"golden_tolerance must be finite, from 0 up; received {golden.tolerance}")

@@ -22,16 +22,17 @@ from sranogan_edge.bench.report import Bench, Report, report
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.device import read_device
-from sranogan_edge.errors import ExitCode, ResultsError
+from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 from sranogan_edge.files import check_target, write_json
 from sranogan_edge.runtime.graph import BACKENDS, check_backend
-from sranogan_edge.terminal import Version, main, run, shown, terminal
+from sranogan_edge.terminal import Command, Version, main, run, shown, terminal
 
 EXIT_CODES = """
 Exit codes: 0 everything was measured; 4 some configurations could not be measured (the report says
 why); 5 the bundle was refused; 6 the JSON cannot be written; 8 no backend that was asked for works
 here; 2 wrong usage; 130 interrupted (what was measured until then is reported).
 """
+LEAST_SIDE_PX, MOST_SIDE_PX = 16, 8192  # of a frame
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
@@ -44,6 +45,8 @@ def bench_bundle(
     json_file: Path | None = None,
 ) -> ExitCode:
     """Measure every combination, one after another; print the report and write it to ``json_file``."""
+    for name in backends:
+        check_backend(name)
     bundle = read_bundle(path)
     chosen = configurations(bundle, backends, threads, steps)
     if json_file:
@@ -115,10 +118,27 @@ def write_figures(path: Path, figures: Report | None) -> None:
         ) from error
 
 
+def frame_of(said: str) -> tuple[int, int]:
+    """Return height and width of ``said``: a side, or WIDTHxHEIGHT.
+
+    Raises:
+        SettingsError: it is neither, or a side is not from 16 to 8192.
+    """
+    sides = said.lower().split("x")
+    if len(sides) <= 2 and all(one.strip().isdecimal() for one in sides):
+        width, height = int(sides[0]), int(sides[-1])
+        if all(LEAST_SIDE_PX <= side <= MOST_SIDE_PX for side in (width, height)):
+            return height, width
+    raise SettingsError(
+        f"--frame takes a side from {LEAST_SIDE_PX} to {MOST_SIDE_PX} pixels, or WIDTHxHEIGHT, such as "
+        f"4000x3000; received {said!r}"
+    )
+
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Command, epilog=EXIT_CODES)
 def bench(
     bundle: Annotated[Path, typer.Argument(help="The bundle that sranogan-export wrote (NAME.sranogan).")],
     backend: Annotated[
@@ -138,8 +158,8 @@ def bench(
         int, typer.Option(min=0, help="Frames before them that are not timed.")
     ] = BenchSettings.warm_up,
     frame: Annotated[
-        int, typer.Option(min=16, max=8192, help="Side in pixels of the frames.")
-    ] = BenchSettings.frame_side,
+        str, typer.Option(help="Side in pixels of the frames, or WIDTHxHEIGHT, such as 4000x3000.")
+    ] = str(BenchSettings.frame_side),
     json: Annotated[Path | None, typer.Option(help="Write all that was measured to this file.")] = None,
     version: Version = False,
 ) -> None:
@@ -149,15 +169,12 @@ def bench(
     and milliseconds of each stage from a frame in memory to score, p-value and heat map. What the graphs
     multiply a second stands beside the peak of this machine, measured with plain convolutions.
     """
-    run(
-        bench_bundle,
-        path=bundle,
-        backends=backend or ["auto"],
-        threads=threads or [1],
-        steps=steps,
-        settings=BenchSettings(repeat, warm_up, frame),
-        json_file=json,
-    )
+
+    def call() -> ExitCode:
+        settings = BenchSettings(repeat, warm_up, *frame_of(frame))
+        return bench_bundle(bundle, backend or ["auto"], threads or [1], steps, settings, json)
+
+    run(call)
 
 
 def bench_main() -> None:

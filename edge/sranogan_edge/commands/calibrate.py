@@ -22,16 +22,22 @@ from sranogan_edge.commands.film_options import (
     film_settings,
 )
 from sranogan_edge.commands.score_files import find_images
+from sranogan_edge.commands.scoring_options import (
+    Backend,
+    MaxPixels,
+    Steps,
+    Threads,
+)
 from sranogan_edge.detector.load import Loader, ScoringSettings
 from sranogan_edge.errors import DataError, ImageError, SettingsError, SpoolError, SpoolInUseError
+from sranogan_edge.files import check_named
 from sranogan_edge.image.film import FilmOptions, fields_of_file
 from sranogan_edge.image.image_list import ImageList, told
 from sranogan_edge.image.reading import read_frames
 from sranogan_edge.log import log_to_stderr
-from sranogan_edge.runtime.graph import BACKENDS
 from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
 from sranogan_edge.spool.lock import FolderLock
-from sranogan_edge.terminal import Verbose, Version, main, run, say, shown, terminal
+from sranogan_edge.terminal import Command, Verbose, Version, main, run, say, shown, terminal
 
 EXIT_CODES = """
 Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 no such folder, too few
@@ -42,7 +48,7 @@ refused; 6 the file cannot be written; 8 the backend is missing or fails; 130 in
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Command, epilog=EXIT_CODES)
 def calibrate(
     context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="The bundle (NAME.sranogan).")],
@@ -67,11 +73,10 @@ def calibrate(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="With --adapt: even where they do not look like normals.")
     ] = False,
-    backend: Annotated[str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}.")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    steps: Annotated[
-        int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
-    ] = None,
+    backend: Backend = "auto",
+    threads: Threads = 1,
+    steps: Steps = None,
+    max_pixels: MaxPixels = None,
     modalities: Modalities = None,
     body_parts: BodyParts = None,
     views: Views = None,
@@ -91,8 +96,9 @@ def calibrate(
     """
 
     def call() -> None:
+        check_named(sign=sign)
         target = out or bundle.with_suffix(".calibration.json")
-        options = ScoringSettings(backend, threads, steps)
+        options = ScoringSettings(backend, threads, steps, max_pixels=max_pixels)
         films = FilmOptions(**film_settings(context.params))
         if anyway and not adapt:
             raise SettingsError("--anyway goes with --adapt")
@@ -158,7 +164,7 @@ def _calibrate(
             say(f"not used: {one}")
         raise DataError(too_few(_usable(found.taken, films), false_alarm_rate, str(normals)))
     log_to_stderr(text="%(message)s")
-    detector = Loader(options).detector(bundle)
+    detector = Loader(options).proven(bundle)
     site = fit(
         detector,
         found.taken,

@@ -56,7 +56,7 @@ def _models(context: _Context) -> Iterator[Finding]:
     settings = context.settings
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     try:
-        detector = loader.detector(settings.bundle)
+        detector = loader.proven(settings.bundle)
     except SranoganError as error:
         yield Finding("bundle", str(settings.bundle), "error", str(error))
         return
@@ -65,6 +65,14 @@ def _models(context: _Context) -> Iterator[Finding]:
     signed = "signed; " if settings.scoring.bundle_key_file else ""
     golden = f"{signed}{len(bundle.golden.scores)} golden cases hold"
     yield Finding("bundle", value, "ok", f"{golden}; {bundle.steps} search steps on {backend.label}")
+    if not settings.scoring.bundle_key_file:
+        yield Finding(
+            "bundle_key_file",
+            "none",
+            "warning",
+            "any bundle is taken: whoever may write to its folder decides what scores here. Sign bundles "
+            "(sranogan-export --sign), and name the public key as scoring.bundle_key_file.",
+        )
     if backend.fallback_reason:
         yield Finding("backend", settings.scoring.backend, "warning", backend.fallback_reason)
     file = settings.calibration.file
@@ -180,6 +188,10 @@ def _page(context: _Context) -> Iterator[Finding]:
     problem = port_problem(address.host, address.port)
     state: State = "ok" if not problem else "note" if context.holder else "error"
     who = f"{problem} (by process {context.holder}, perhaps)" if problem and context.holder else problem
-    token = "with a token" if address.token else "no token: for this machine alone"
+    token = "with a token" if address.has_token else "no token: for this machine alone"
+    if not address.certificate and not address.is_local:
+        state, plain = "warning", "plain HTTP: whoever is on the way reads the token. Name tls_certificate"
+        yield Finding("page", f"{address.host}:{address.port}", state, plain)
+        state = "ok" if not problem else "note" if context.holder else "error"
     yield Finding("page", f"{address.host}:{address.port}", state, who or token)
     yield from secret_findings(page)

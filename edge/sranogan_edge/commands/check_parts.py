@@ -151,6 +151,8 @@ def look_at_sink(sink: SinkSettings, environ: Mapping[str, str] | None) -> Findi
         lacks_password = isinstance(sink, MqttSinkSettings) and sink.user and not sink.password(environ)
     except SranoganError as error:
         return Finding("sink", shown, "error", str(error))
+    if isinstance(sink, MqttSinkSettings) and (why := sink.open_password(environ)):
+        return Finding("sink", shown, "warning", why)
     if lacks_password:
         cure = "Name password_file, or set SRANOGAN_MQTT_PASSWORD."
         return Finding("sink", shown, "warning", f"a user without a password. {cure}")

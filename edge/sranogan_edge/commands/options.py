@@ -1,35 +1,49 @@
-"""From a command line to settings, and what ``--check-config`` prints of them."""
+"""From a command line to settings."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from sranogan_edge.commands.check import check_settings
-from sranogan_edge.errors import ExitCode, SettingsError
+from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.feed import FeedSettings, FilmFeedSettings
 from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.feeds.video import VideoFeedSettings
 from sranogan_edge.place import Place, repeated
 from sranogan_edge.redact import without_password
-from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.sink import SinkSettings
-from sranogan_edge.terminal import counted, shown, terminal
 
-__all__ = ["feeds_of", "print_check", "sinks_of"]
+__all__ = ["feeds_of", "named_bundle", "refuse_beside_config", "sinks_of"]
 
-_STYLES = {"ok": "green", "note": "", "warning": "yellow", "error": "red"}
+_AS_COMMANDS = ("status", "doctor", "check-config")
+_BESIDE_CONFIG = {
+    "config",
+    "check_config",
+    "status",
+    "doctor",
+    "bundle",
+    "feeds",
+    "forget",
+    "older_than",
+    "probe",
+}
 
 
 def feeds_of(
-    uris: Sequence[str], fps: float | None, roi: str | None, films: Mapping[str, Any] | None = None
+    uris: Sequence[str],
+    fps: float | None,
+    roi: str | None,
+    films: Mapping[str, Any] | None = None,
+    every: int | None = None,
+    *,
+    videos_in_folders: bool = False,
 ) -> tuple[FeedSettings, ...]:
-    """Return the feeds of a command line; ``fps`` and ``roi`` hold for those that are video.
+    """Return the feeds of a command line; ``fps``, ``roi`` and ``every`` hold for those that are video.
 
     ``films`` are settings of all those that bring films, by name.
 
@@ -48,13 +62,14 @@ def feeds_of(
         feeds = tuple(
             replace(feed, **films) if isinstance(feed, FilmFeedSettings) else feed for feed in feeds
         )
-    if fps is None and roi is None:
+    if fps is None and roi is None and every is None:
         return feeds
-    if not any(isinstance(feed, VideoFeedSettings) for feed in feeds):
-        raise SettingsError("--fps and --roi are for cameras, streams and videos, and none is named")
-    region = _region(roi)
+    if not videos_in_folders and not any(isinstance(feed, VideoFeedSettings) for feed in feeds):
+        asked = "--fps, --every and --roi"
+        raise SettingsError(f"{asked} are for cameras, streams and videos, and none is named")
+    region, every = _region(roi), every or 1
     return tuple(
-        replace(feed, fps=fps, region=region) if isinstance(feed, VideoFeedSettings) else feed
+        replace(feed, fps=fps, region=region, every=every) if isinstance(feed, VideoFeedSettings) else feed
         for feed in feeds
     )
 
@@ -71,35 +86,33 @@ def sinks_of(uris: Sequence[str]) -> tuple[SinkSettings, ...]:
     return tuple(found)
 
 
-def print_check(settings: Settings, problems: Sequence[str] = (), left_out: Collection[str] = ()) -> ExitCode:
-    """Print what would run as a table; USAGE where it would not run.
+def named_bundle(bundle: Path | None, *, any_will_do: bool) -> Path:
+    """Return the bundle that was named; ``any_will_do`` where it is not looked at.
 
-    Args:
-        settings: of what would run.
-        problems: that reading the settings had.
-        left_out: parts not to show.
+    Raises:
+        SettingsError: none was, and one is needed.
     """
-    console = terminal()
-    table = Table(title="what would run")
-    for column in ("part", "setting", "state", "what was found"):
-        table.add_column(column, overflow="fold")
-    findings = [one for one in check_settings(settings) if one.what not in left_out]
-    for one in findings:
-        message = "see below" if one.state in ("warning", "error") else one.message
-        what, value, found = (Text(shown(text)) for text in (one.what, one.value, message))
-        table.add_row(what, value, Text(one.state, style=_STYLES[one.state]), found)
-    console.print(table)
-    for one in findings:  # whole lines: a cure can be copied from them
-        if one.state in ("warning", "error"):
-            part = f"{one.what} {one.value}".rstrip()
-            text = shown(f"{one.state}: {part}: {one.message.removeprefix(f'{one.what}: ')}")
-            console.print(text, style=_STYLES[one.state], soft_wrap=True)
-    for problem in problems:
-        console.print(shown(f"error: {problem}"), style=_STYLES["error"], soft_wrap=True)
-    errors, warnings = (sum(one.state == state for one in findings) for state in ("error", "warning"))
-    errors += len(problems)
-    console.print(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}; nothing was started")
-    return ExitCode.USAGE if errors else ExitCode.OK
+    if bundle and str(bundle) in _AS_COMMANDS and not bundle.exists():
+        raise SettingsError(f"{bundle} is an option here: --{bundle}, with --config FILE or --spool FOLDER")
+    if bundle is None and not any_will_do:
+        raise SettingsError("name a BUNDLE and one or more FEEDs, or --config FILE; see --help")
+    return bundle or Path()
+
+
+def refuse_beside_config(context: typer.Context) -> None:
+    """Raise SettingsError where the line says what the file says: two places could contradict each other."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    on_the_line = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    options = set(on_the_line) - _BESIDE_CONFIG
+    places = [context.params["bundle"], *(context.params["feeds"] or [])]
+    given = [str(place) for place in places if place is not None]
+    given += [f"--{name.replace('_', '-')}" for name in on_the_line if name in options]
+    if given:
+        names = ", ".join(given)
+        raise SettingsError(
+            f"{names}: the file of --config says that. Change it there, or override it for once by "
+            "environment variable: SRANOGAN_SECTION__KEY=VALUE"
+        )
 
 
 def _refuse_repeated(places: Sequence[Place]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from sranogan_edge.commands.archive_options import Address, Engine, Heat, PartImages, Workers
 from sranogan_edge.commands.film_options import (
     BodyParts,
     Modalities,
@@ -18,30 +19,55 @@ from sranogan_edge.commands.film_options import (
     Views,
     film_settings,
 )
-from sranogan_edge.commands.options import feeds_of, print_check, sinks_of
-from sranogan_edge.commands.score_files import find_images, score_files
+from sranogan_edge.commands.forget import forget_what
+from sranogan_edge.commands.kept_options import Anomalous, Coco, Json, Masks, Overlays, Report
+from sranogan_edge.commands.options import feeds_of, named_bundle, refuse_beside_config, sinks_of
+from sranogan_edge.commands.print_findings import print_check, print_status
+from sranogan_edge.commands.probe import configured, probe_feed
+from sranogan_edge.commands.score_archive import refuse_without_engine, score_archive_to
+from sranogan_edge.commands.score_clips import Clips, clips_of
+from sranogan_edge.commands.score_files import check_places, find_images, refuse_of_files, score_files
+from sranogan_edge.commands.scoring_options import (
+    Backend,
+    BudgetMs,
+    BundleKey,
+    CalibrationFile,
+    CalibrationKey,
+    Domain,
+    HeatThreshold,
+    MaxPixels,
+    Steps,
+    Threads,
+)
+from sranogan_edge.commands.video_options import Every, Fps, Probe, Roi, Videos
+from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
-from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
+from sranogan_edge.errors import ExitCode, SranoganError
 from sranogan_edge.feeds.files import FilesFeedSettings
-from sranogan_edge.feeds.kinds import is_feed_uri
+from sranogan_edge.feeds.kinds import feed_kind
+from sranogan_edge.files import check_named, private_files
 from sranogan_edge.image.film import EVERY_FILM
+from sranogan_edge.image.image_list import ImageList
 from sranogan_edge.image.own_outputs import DEFAULT_OUT
 from sranogan_edge.log import LogSettings, log_to_stderr, logging_to_stderr
-from sranogan_edge.runtime.graph import BACKENDS
+from sranogan_edge.results.coco import CocoRegions, check_regions
+from sranogan_edge.results.kept_apart import KeptApart
 from sranogan_edge.settings.folders import not_inputs
 from sranogan_edge.settings.read import read_for_check, read_settings
-from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
+from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings, SwapSettings
 from sranogan_edge.spool.lock import refuse_held_results
-from sranogan_edge.terminal import Verbose, Version, main, run
+from sranogan_edge.terminal import Command, Verbose, Version, main, run, say
 
 EXIT_CODES = """
-Exit codes: 0 all images were scored, the service was told to stop, or --check-config found no
-error; 1 something unexpected: an error of ours, with a traceback; 2 wrong usage or settings; 3 there
-was nothing to score, or a feed, file or folder cannot be opened; 4 some images could not be scored
-(each has its line with the error), or one feed of several ended with an error; 5 the bundle or the
-calibration was refused: damaged, of another version, or its golden cases score otherwise here; 6
-results, the spool or standard output cannot be written, or another runner holds them; 8 the backend
-that was asked for is missing or fails, or no step budget is fast enough on it now; 130 interrupted.
+Exit codes: 0 all images were scored, the service was told to stop, --check-config or --doctor found no
+error, --status found a runner at work and nothing to look at, or --probe saw a frame; 1 something
+unexpected: an error of ours, with a traceback; 2 wrong usage or settings; 3 there was nothing to score, or
+a feed, file or folder cannot be opened; 4 some images could not be scored (each has its line with the
+error), one feed of several ended with an error, --status found something to look at, or --doctor an error
+in other places than the settings; 5 the bundle or the calibration was refused: damaged, of another version,
+or its golden cases score otherwise here; 6 results, the spool or standard output cannot be written, or
+another runner holds them; 8 the backend that was asked for is missing or fails, or no step budget is fast
+enough on it now; 130 interrupted.
 """
 
 _log = logging.getLogger("sranogan_edge.commands.score")
@@ -49,7 +75,7 @@ _log = logging.getLogger("sranogan_edge.commands.score")
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Command, epilog=EXIT_CODES)
 def score(
     context: typer.Context,
     bundle: Annotated[
@@ -69,38 +95,30 @@ def score(
     check_config: Annotated[
         bool, typer.Option("--check-config", help="Look at all that would run, start nothing.")
     ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Tell how the runner fares, from its spool; change nothing.")
+    ] = False,
+    doctor: Annotated[
+        bool, typer.Option("--doctor", help="--check-config, --status, and whether all peers answer.")
+    ] = False,
+    probe: Probe = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for results.jsonl and heat_maps/, of one run at a time.")
+        Path,
+        typer.Option(help="Folder for results.jsonl, heat_maps/ and more, of one run at a time."),
     ] = Path(DEFAULT_OUT),
-    backend: Annotated[
-        str, typer.Option(help=f"What runs the graphs: {', '.join(BACKENDS)}. See docs/guide/backends.md.")
-    ] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    steps: Annotated[
-        int | None, typer.Option(min=0, help="Search steps; one of the bundle's budgets [default: its own].")
-    ] = None,
-    budget_ms: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            help="Take the most search steps that keep an image within these milliseconds (p95, without "
-            "reading and writing files), measured at start-up.",
-        ),
-    ] = None,
-    bundle_key: Annotated[Path | None, typer.Option(help="The key that must have signed the bundle.")] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(help="This site's calibration, from sranogan-calibrate.")
-    ] = None,
-    calibration_key: Annotated[
-        Path | None, typer.Option(help="The key that must have signed the calibration.")
-    ] = None,
-    domain: Annotated[
-        bool,
-        typer.Option(
-            help='Answer "not like the training data" to foreign images, by the calibration\'s normals or, '
-            "without one, the bundle's own."
-        ),
-    ] = True,
+    backend: Backend = "auto",
+    threads: Threads = 1,
+    steps: Steps = None,
+    budget_ms: BudgetMs = None,
+    bundle_key: BundleKey = None,
+    calibration: CalibrationFile = None,
+    calibration_key: CalibrationKey = None,
+    max_pixels: MaxPixels = None,
+    heat_threshold: HeatThreshold = None,
+    other_input: Annotated[
+        bool, typer.Option("--other-input", help="Let a bundle for other images replace the one in use.")
+    ] = False,
+    domain: Domain = True,
     spool: Annotated[
         Path | None,
         typer.Option(
@@ -118,10 +136,14 @@ def score(
     serve: Annotated[
         str | None, typer.Option(help="HOST:PORT of the live page, /metrics and /healthz.")
     ] = None,
-    fps: Annotated[float | None, typer.Option(help="Most frames a second to take of each camera.")] = None,
-    roi: Annotated[
-        str | None, typer.Option(help="x,y,width,height in pixels: the part of each camera's picture.")
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM file of the page's certificate: HTTPS, with --tls-key.")
     ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    fps: Fps = None,
+    every: Every = None,
+    videos: Videos = False,
+    roi: Roi = None,
     modalities: Modalities = None,
     body_parts: BodyParts = None,
     views: Views = None,
@@ -133,9 +155,33 @@ def score(
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="The least that is logged.")
     ] = "info",
-    json: Annotated[
-        Path | None, typer.Option(help="Write the figures (counts, mean milliseconds, bundle) to this file.")
+    forget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATIENT_ID",
+            help="Take all of this patient out of spool, results, heat maps, sinks on this machine and "
+            "watched folders, and tell what went; the runner is stopped meanwhile.",
+        ),
     ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="DAYS",
+            help="Take out what ended before so many days, with --forget the patient's.",
+        ),
+    ] = None,
+    json: Json = None,
+    report: Report = None,
+    masks: Masks = None,
+    overlays: Overlays = None,
+    anomalous: Anomalous = None,
+    regions: Coco = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    address: Address = None,
+    heat: Heat = False,
+    part_images: PartImages = None,
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
@@ -146,74 +192,127 @@ def score(
 
     The bundle proves itself first: its hashes are checked and its golden inputs re-scored on this machine.
     """
+    forgets = forget is not None or older_than is not None
 
     def call() -> ExitCode:
+        check_regions(regions)
+        check_named(
+            bundle_key=bundle_key,
+            calibration=calibration,
+            calibration_key=calibration_key if calibration else None,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+        )
+        scoring = ScoringSettings(backend, threads, steps, budget_ms, bundle_key, max_pixels, heat_threshold)
+        site = CalibrationSettings(calibration, calibration_key)
+        unlike = DomainSettings() if domain else None
+        log = LogSettings(log_format, "debug" if verbose else log_level)
+        if engine:
+            loader = Loader(scoring, site, unlike)
+            named = named_bundle(bundle, any_will_do=False)
+            return score_archive_to(context, named, feeds or [], out, loader, log)
+        refuse_without_engine(context)
         if config:
-            _refuse_beside_config(context)
-            if check_config:
+            refuse_beside_config(context)
+            if check_config or doctor:
                 read = read_for_check(config)
-                return print_check(read.settings, read.problems, read.unusable)
+                return print_check(read.settings, read.problems, read.unusable, doctor=doctor)
             settings = read_settings(config)
+            if probe is not None:
+                return probe_feed(configured(settings, probe))
+        elif probe is not None:
+            return probe_feed(feeds_of([probe], fps, roi, every=every)[0])
         else:
             settings = Settings(
-                bundle=_named(bundle),
-                feeds=feeds_of(feeds or [], fps, roi, film_settings(context.params)),
+                bundle=named_bundle(bundle, any_will_do=forgets or status),
+                feeds=()
+                if (forgets or status) and not feeds
+                else feeds_of(
+                    feeds or [], fps, roi, film_settings(context.params), every, videos_in_folders=videos
+                ),
                 out=out,
                 sinks=sinks_of(sink or []),
-                scoring=ScoringSettings(backend, threads, steps, budget_ms, bundle_key),
-                calibration=CalibrationSettings(calibration, calibration_key),
-                domain=DomainSettings() if domain else None,
+                scoring=scoring,
+                calibration=site,
+                domain=unlike,
                 spool=SpoolSettings(folder=spool),
-                page=PageSettings(serve),
-                log=LogSettings(log_format, "debug" if verbose else log_level),
+                swap=SwapSettings(other_input=other_input),
+                page=PageSettings(serve, tls_certificate=tls_cert, tls_key=tls_key),
+                log=log,
             )
-        goes_on = spool or sink or serve or config or any(is_feed_uri(feed) for feed in feeds or [])
-        if check_config:
-            return print_check(settings, left_out=() if goes_on else ("spool", "swap of the bundle"))
-        return _serve(settings, json) if goes_on else _score_files(settings, json, verbose)
+        if forgets:
+            return forget_what(settings, forget, older_than)
+        ends = all(feed_kind(feed) in ("files", "video") for feed in feeds or [])
+        goes_on = spool or sink or serve or config or not ends
+        if status:
+            return print_status(settings)
+        if check_config or doctor:
+            left_out = () if goes_on else ("spool", "swap of the bundle")
+            return print_check(settings, left_out=left_out, doctor=doctor)
+        apart = KeptApart(masks, overlays, anomalous)
+        if goes_on:
+            refuse_of_files(
+                json=json,
+                report=report,
+                masks=masks,
+                overlays=overlays,
+                anomalous=anomalous,
+                regions=regions,
+                videos=Path() if videos else None,
+            )
+            return _serve(settings)
+        found = clips_of(settings, in_folders=videos, fps=fps, roi=roi, every=every)
+        return _score_files(settings, found, json, report, apart, verbose, regions is not None)
 
     run(call)
 
 
-def _named(bundle: Path | None) -> Path:
-    if bundle is None:
-        raise SettingsError("name a BUNDLE and one or more FEEDs, or --config FILE; see --help")
-    return bundle
-
-
-def _refuse_beside_config(context: typer.Context) -> None:
-    """Two places that say the same could contradict each other."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    on_the_line = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    options = set(on_the_line) - {"config", "check_config", "bundle", "feeds"}
-    places = [context.params["bundle"], *(context.params["feeds"] or [])]
-    given = [str(place) for place in places if place is not None]
-    given += [f"--{name.replace('_', '-')}" for name in on_the_line if name in options]
-    if given:
-        names = ", ".join(given)
-        raise SettingsError(
-            f"{names}: the file of --config says that. Change it there, or override it for once by "
-            "environment variable: SRANOGAN_SECTION__KEY=VALUE"
-        )
-
-
-def _score_files(settings: Settings, json: Path | None, verbose: bool) -> ExitCode:
+def _score_files(
+    settings: Settings,
+    clips: Clips,
+    json: Path | None,
+    report: Path | None,
+    apart: KeptApart,
+    verbose: bool,
+    regions: bool,
+) -> ExitCode:
+    check_places(settings.out, json=json, report=report)
     refuse_held_results(settings.out)  # before the bundle takes its time to load
-    found = find_images([Path(feed.uri) for feed in settings.feeds], without=not_inputs(settings))
+    named = [feed for feed in settings.feeds if isinstance(feed, FilesFeedSettings)]
+    images, without = [Path(feed.uri) for feed in named], (*not_inputs(settings), *apart.folders)
+    apart.check(settings.out, images)
+    found = find_images(images, without, beside=bool(clips.taken)) if images else ImageList()
+    if clips.taken and (apart.folders or regions):
+        say("masks, overlays, copies and regions are kept of images; frames of videos have heat maps alone")
     log_to_stderr(settings.log, text="%(message)s")
+    say(*clips.told())
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
-    judge = loader.judge(loader.detector(settings.bundle))
-    feed = settings.feeds[0]  # what is asked for holds for all of the call
-    films = feed.films if isinstance(feed, FilesFeedSettings) else EVERY_FILM
-    return score_files(judge, found, settings.out, json, films, verbose=verbose)
-
-
-def _serve(settings: Settings, json: Path | None) -> ExitCode:
-    if json:
-        raise SettingsError(
-            "--json sums up files that end; it does not go with --spool, --sink, --serve, --config or a feed "
-            "that goes on"
+    judge = loader.judge(loader.proven(settings.bundle))
+    films = named[0].films if named else EVERY_FILM  # what is asked for holds for all of the call
+    with private_files():
+        return score_files(
+            judge,
+            found,
+            settings.out,
+            json,
+            films,
+            report=report,
+            apart=apart,
+            regions=_regions(judge, settings) if regions else None,
+            decoding=settings.decoding,
+            verbose=verbose,
+            clips=clips.taken,
         )
+
+
+def _regions(judge: Judge, settings: Settings) -> CocoRegions:
+    """Gather regions, names told below the folder that was named, where it is one."""
+    places = [Path(feed.uri) for feed in settings.feeds]
+    root = places[0] if len(places) == 1 and places[0].is_dir() else None
+    return CocoRegions(root, {"bundle": judge.scorer.bundle, "root": str(root or "")})
+
+
+def _serve(settings: Settings) -> ExitCode:
     from sranogan_edge.service.run import serve_settings
 
     with logging_to_stderr(settings.log):

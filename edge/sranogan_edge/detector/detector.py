@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.bundle.bundle import Bundle, Golden
+from sranogan_edge.detector.data_frame import FrameT, scored_frame
 from sranogan_edge.detector.graph_fit import check_fit
 from sranogan_edge.errors import DegenerateImageError, GoldenMismatchError, ImageError, SettingsError
+from sranogan_edge.image.colour import colour_note
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import preprocess
 from sranogan_edge.image.reading import Image, read_frames
+from sranogan_edge.image.tiles import whole
+from sranogan_edge.results.line import Scorer
 from sranogan_edge.runtime.graphs import BackendInUse, OpenGraphs
 from sranogan_edge.scoring.density import Density
 from sranogan_edge.scoring.measurement import Clock, Measurement, measure
 from sranogan_edge.scoring.rule import Rule, Verdict, highest
+from sranogan_edge.scoring.tiled import measure_tiles
+from sranogan_edge.scoring.whole import join
 
 __all__ = ["Detector", "check_golden"]
 
@@ -101,6 +107,20 @@ class Detector:
             )
         return map(self._verdict_or_error, images)
 
+    def score_frame(self, frame: FrameT, *, column: str | None = None) -> FrameT:
+        """Judge the images that a ``pandas.DataFrame`` names; return it with the columns of a result.
+
+        The column ``file`` or ``path`` has the files, or the one that ``column`` names. Index, order and
+        other columns are kept; an image that cannot be scored has its reason in ``error``.
+
+        Raises:
+            MissingExtraError: pandas is not installed (the extra ``pandas``).
+            SettingsError: no DataFrame, no such column, or one that a result has is there already.
+        """
+        used = self.backend
+        scorer = Scorer(self.bundle.sha256, self.bundle.steps, used.label, used.fallback_reason)
+        return scored_frame(frame, column, self.score, scorer)
+
     def _verdict_or_error(self, image: Image) -> Verdict | ImageError:
         try:
             return self.score(image)
@@ -108,11 +128,54 @@ class Detector:
             return error
 
     def score_x(self, x: NDArray[np.float32]) -> Verdict:
-        """Judge ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it."""
+        """Judge ``x`` ``(S, S, C)`` float32 in [0, 1], as :func:`preprocess` gives it; of tiles, one."""
         return self.rule.decide(self.measure_x(x))
 
-    def measure(self, frame: Frame) -> Measurement:
-        """Measure one frame, whatever the threshold; raises ImageError when it cannot be used."""
+    def measure(
+        self,
+        frame: Frame,
+        pulse: Callable[[], object] = lambda: None,
+        keep: Callable[[Measurement], object] = lambda made: None,
+    ) -> Measurement:
+        """Measure one frame, whatever the threshold; raises ImageError when it cannot be used.
+
+        ``pulse`` is called after each of its tiles, where it has any, and ``keep`` with what each measured.
+        """
+        if self.bundle.preprocess.tiled:
+            spec, own = self.bundle.preprocess, self.bundle.density
+
+            def tile(x: NDArray[np.float32]) -> Measurement:
+                found = self.measure_x(x)
+                keep(found)
+                return found
+
+            made = measure_tiles(frame, spec, own, tile, pulse)
+            if self.density.whole:
+                made = self._with_whole(frame, made)
+                pulse()
+        else:
+            made = self._measure_whole(frame)
+        if not all(map(math.isfinite, (made.score, *made.parts.values()))):
+            raise DegenerateImageError(
+                f"{frame.source}: its score is {made.score}: the image is beyond what the graphs can "
+                "compute on. Check its exposure and its export."
+            )
+        return replace(made, colour=colour_note(frame, self.bundle.preprocess.colour))
+
+    def _with_whole(self, frame: Frame, tiles: Measurement) -> Measurement:
+        """Return what was measured of ``tiles``, and of the whole beside them."""
+        clock, spec = Clock(), self.bundle.preprocess
+        try:
+            made = self.measure_x(whole(frame, spec)).reconstruction
+        except DegenerateImageError:  # its detail is too fine to be seen so small
+            made = None
+        joined = join(tiles, made, self.density, frame.pixels.shape[:2], spec)
+        clock.lap("whole")
+        laps = dict(joined.milliseconds)
+        total = laps.pop("total") + clock.laps["whole"]
+        return replace(joined, milliseconds={**laps, **clock.laps, "total": total})
+
+    def _measure_whole(self, frame: Frame) -> Measurement:
         clock = Clock()
         x = preprocess(frame, self.bundle.preprocess)
         clock.lap("preprocess")
@@ -120,15 +183,10 @@ class Detector:
         clock.lap("total")
         total = clock.laps["preprocess"] + clock.laps["total"]
         laps = {"preprocess": clock.laps["preprocess"], **made.milliseconds, "total": total}
-        if not all(map(math.isfinite, (made.score, *made.parts.values()))):
-            raise DegenerateImageError(
-                f"{frame.source}: its score is {made.score}: the image is beyond what the graphs can "
-                "compute on. Check its exposure and its export."
-            )
         return replace(made, milliseconds=laps)
 
     def measure_x(self, x: NDArray[np.float32], density: Density | None = None) -> Measurement:
-        """Measure ``x`` ``(S, S, 1)`` float32 in [0, 1], as :func:`preprocess` gives it.
+        """Measure ``x`` ``(S, S, C)`` float32 in [0, 1], as :func:`preprocess` gives it.
 
         ``density`` scores it in the place of the one in use.
         """
@@ -139,7 +197,8 @@ class Detector:
         score = density.score_of(parts)
         heat = density.heat_map(made.heat, bundle.size)
         clock.lap("score")
-        return Measurement(score, parts, heat, made, {**made.milliseconds, **clock.laps})
+        laps = {**made.milliseconds, **clock.laps}
+        return Measurement(score, parts, heat, made, laps, heat_limit=bundle.density.heat_limit)
 
 
 def check_golden(detector: Detector, golden: Golden) -> list[float]:

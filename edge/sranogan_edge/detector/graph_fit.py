@@ -17,12 +17,12 @@ def check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
     """Raise BundleFormatError unless the graphs take and give what manifest and densities need."""
     low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
     side = _side_of_head(graphs["head"], bundle.size)
-    said = graphs["head"].outputs
+    said, channels = graphs["head"].outputs, CHANNELS * bundle.preprocess.channels
     expected: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = {
         "search": ({"x": low}, {"generated": low}),
         "reconstruct": ({"generated": low}, {"refined": low, "resolved": high}),
         "features": ({"image": high}, {"features": graphs["features"].outputs.get("features", ())}),
-        "head": ({"image": (1, side, side, CHANNELS)}, {name: said.get(name, ()) for name in OUTPUTS}),
+        "head": ({"image": (1, side, side, channels)}, {name: said.get(name, ()) for name in OUTPUTS}),
     }
     for name, (inputs, outputs) in expected.items():
         found = graphs[name].inputs, graphs[name].outputs
@@ -33,7 +33,14 @@ def check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
             )
     pooled = POOLED_CELLS**2 * said["features"][-1]
     made = {"residual": (FEATURES, FIRST_FEATURES), "head": (pooled,), "map": (1,)}
-    for name, part in bundle.density.parts.items():
+    whole = bundle.density.whole
+    if (whole is not None) is not bundle.preprocess.tile_whole:
+        raise BundleFormatError(
+            f"preprocess.tile_whole is {bundle.preprocess.tile_whole}, and the density of whole images is "
+            f"{'there' if whole else 'not there'}. Export the bundle again."
+        )
+    parts = [*bundle.density.parts.items(), *(whole.density.parts.items() if whole else ())]
+    for name, part in parts:
         if len(part.center) not in made[name]:
             raise BundleFormatError(
                 f"the density of part {name!r} has {len(part.center)} features, this runner makes "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -11,12 +11,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.bundle.origin import Origin, origin_of
 from sranogan_edge.bundle.site_calibration import calibration_for
 from sranogan_edge.detector.detector import Detector, check_golden
-from sranogan_edge.detector.in_force import Site
+from sranogan_edge.detector.in_force import Site, with_regions
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.results.line import ResultLine, Scorer, result_line
-from sranogan_edge.scoring.foreign import DEFAULT_RATE, foreign_of
+from sranogan_edge.scoring.foreign import DEFAULT_RATE, foreign_of, told_by
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.rule import Rule, Verdict, highest
 from sranogan_edge.scoring.statistics import grid_of
@@ -27,8 +28,11 @@ __all__ = ["Answer", "Judge", "MeasuresFrames", "Site", "calibrated"]
 class MeasuresFrames(Protocol):
     """What measures a frame (:class:`sranogan_edge.detector.detector.Detector`)."""
 
-    def measure(self, frame: Frame) -> Measurement:
-        """Measure one frame, whatever the threshold; raises ImageError when it cannot be used."""
+    def measure(self, frame: Frame, pulse: Callable[[], object] = ...) -> Measurement:
+        """Measure one frame, whatever the threshold; raises ImageError when it cannot be used.
+
+        ``pulse`` is a sign of life, to be called on the way where that takes long.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,9 @@ class Judge:
         rule: p-values, threshold, and what is not like the training data.
         site: where the rule is a site's.
         prove: raises where the detector does not score the bundle's golden cases as it should.
+        foreign_by: by what images that are not like the training data are told, or, beginning with ``off:``,
+            why none is.
+        origin: what the model learned from, and when.
     """
 
     detector: MeasuresFrames
@@ -85,10 +92,16 @@ class Judge:
     rule: Rule
     site: Site | None = None
     prove: Callable[[], object] = lambda: None
+    foreign_by: str = ""
+    origin: Origin = field(default_factory=Origin)
 
     @classmethod
     def of(
-        cls, detector: Detector, site: Site | None = None, domain_rate: float | None = DEFAULT_RATE
+        cls,
+        detector: Detector,
+        site: Site | None = None,
+        domain_rate: float | None = DEFAULT_RATE,
+        heat_threshold: float | None = None,
     ) -> Judge:
         """Describe a loaded bundle.
 
@@ -97,14 +110,18 @@ class Judge:
             site: whose calibration is in force (:func:`calibrated`).
             domain_rate: without a site, the share of the bundle's own normals that may be answered "not like
                 the training data"; None never does.
+            heat_threshold: of the heat map's regions, and the scale of heat maps; None is the bundle's own.
         """
         bundle, used = detector.bundle, detector.backend
         digest = site.digest if site else None
         scorer = Scorer(bundle.sha256, bundle.steps, used.label, used.fallback_reason, digest)
-        limit = bundle.density.heat_limit
+        limit = bundle.density.heat_limit if heat_threshold is None else heat_threshold
         prove = partial(check_golden, detector, bundle.golden)
         rule = site.rule if site else Rule(bundle.calibration, foreign=foreign_of(bundle, domain_rate))
-        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, rule, site, prove)
+        rule = with_regions(rule, bundle, heat_threshold)
+        told = site.told_by if site else told_by(bundle, domain_rate)
+        origin = origin_of(bundle.details)
+        return cls(detector, scorer, bundle.preprocess.max_pixels, limit, rule, site, prove, told, origin)
 
     def answer(
         self,
@@ -119,12 +136,12 @@ class Judge:
         Args:
             frames: at least one.
             threshold: in force instead of the calibration's, however many frames there are.
-            pulse: is called after each frame, as a sign of life.
+            pulse: is called after each frame and each tile, as a sign of life.
 
         Raises:
             ImageError: none of the frames can be judged.
         """
-        number, made, failed = highest(self.detector.measure, frames, pulse)
+        number, made, failed = highest(partial(self.detector.measure, pulse=pulse), frames, pulse)
         rule = self.rule if threshold is None else replace(self.rule, override=threshold)
         judged = len(frames) - len(failed)
         notes = [f"{len(failed)} of {len(frames)} frames could not be judged: {failed[0]}"] if failed else []
@@ -141,7 +158,11 @@ class Judge:
 
 
 def calibrated(
-    detector: Detector, path: Path, key: Path | None = None, domain_rate: float | None = DEFAULT_RATE
+    detector: Detector,
+    path: Path,
+    key: Path | None = None,
+    domain_rate: float | None = DEFAULT_RATE,
+    heat_threshold: float | None = None,
 ) -> Judge:
     """Put the calibration at ``path`` in force.
 
@@ -150,9 +171,11 @@ def calibrated(
         path: what ``sranogan-calibrate`` wrote.
         key: that must have signed it; None takes any.
         domain_rate: share of normals that may be answered "not like the training data"; None never does.
+        heat_threshold: as of :meth:`Judge.of`.
 
     Raises:
         CalibrationError: damaged, not signed with the key, or of another bundle or number of steps.
     """
     site = calibration_for(detector.bundle, path, key)
-    return Judge.of(detector.scoring_by(site.density), Site.of(site, detector.bundle, domain_rate))
+    in_force = Site.of(site, detector.bundle, domain_rate)
+    return Judge.of(detector.scoring_by(site.density), in_force, heat_threshold=heat_threshold)

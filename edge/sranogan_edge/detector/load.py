@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -13,8 +13,11 @@ from sranogan_edge.detector.budget import largest_within, table_of
 from sranogan_edge.detector.detector import Detector
 from sranogan_edge.detector.judge import Judge, calibrated
 from sranogan_edge.detector.open import open_detector
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.detector.trial import Trial, tried
+from sranogan_edge.errors import BundleIntegrityError, SettingsError
+from sranogan_edge.image.guard import MOST_PIXELS
 from sranogan_edge.option import Options, option
+from sranogan_edge.runtime.graph import check_backend
 
 __all__ = ["CalibrationSettings", "DomainSettings", "Loader", "ScoringSettings"]
 
@@ -26,13 +29,18 @@ class ScoringSettings(Options):
     """How an image is scored.
 
     Attributes:
-        backend: what runs the graphs: auto, xnnpack, gpu, tflite-runtime, delegate:PATH, onnx.
+        backend: what runs the graphs: auto, xnnpack, gpu, tflite-runtime, delegate:PATH, onnx, onnx:PROVIDER,
+            tensorrt.
         threads: of the CPU.
         steps: of the search, one of the bundle's budgets; none takes its default.
         budget_ms: the most milliseconds that an image may take, in 95 of 100; the largest step budget that
             keeps to it, measured at start-up, is taken.
         bundle_key_file: the key that must have signed the bundle: an Ed25519 public key in PEM, or a secret;
             none takes any.
+        max_pixels: width x height, of all frames together, above which an image is refused unread; none takes
+            the bundle's own limit.
+        heat_threshold: heat above which a place is a region of its image, in standard deviations; none takes
+            the bundle's own.
     """
 
     backend: str = "auto"
@@ -40,12 +48,15 @@ class ScoringSettings(Options):
     steps: int | None = option(None, least=0)
     budget_ms: float | None = option(None, least=0)
     bundle_key_file: Path | None = None
+    max_pixels: int | None = option(None, least=1, most=MOST_PIXELS)
+    heat_threshold: float | None = option(None, above=0, below=1e6)
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.budget_ms is not None:
             raise SettingsError(
                 "steps and budget_ms both choose the number of search steps; give one of them"
             )
+        check_backend(self.backend)
         super().__post_init__()
 
 
@@ -91,13 +102,29 @@ class Loader:
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
     domain: DomainSettings | None = field(default_factory=DomainSettings)
 
-    def detector(self, bundle: Path, steps_in_use: int | None = None) -> Detector:
+    def tried(self, bundle: Path) -> str:
+        """Prove ``bundle`` in a process of its own, which it may crash; return its SHA-256.
+
+        Raises:
+            BundleError: refused.
+            BackendError: the backend is missing or fails, or no process can be had.
+        """
+        scoring = self.scoring
+        key, every = scoring.bundle_key_file, scoring.budget_ms is not None
+        return tried(Trial(bundle, key, scoring.backend, scoring.threads, scoring.steps, every))
+
+    def proven(self, bundle: Path) -> Detector:
+        """Prove ``bundle`` in a process of its own, then read and prove it here; raises as both do."""
+        return self.detector(bundle, sha256=self.tried(bundle))
+
+    def detector(self, bundle: Path, steps_in_use: int | None = None, *, sha256: str = "") -> Detector:
         """Read and prove ``bundle`` on the backend that is asked for.
 
         Args:
             bundle: the file.
             steps_in_use: the step budget that a ``budget_ms`` led to; kept where the bundle has it, for a
                 measurement beside a runner that scores says too much.
+            sha256: that it has to have, as :meth:`tried` gave it; empty takes any.
 
         Raises:
             BundleError: refused.
@@ -105,6 +132,10 @@ class Loader:
         """
         scoring = self.scoring
         loaded = read_bundle(bundle, scoring.bundle_key_file)
+        if sha256 and loaded.sha256 != sha256:
+            raise BundleIntegrityError(f"{bundle}: it was changed while it was proven. Copy it again.")
+        if scoring.max_pixels is not None:
+            loaded = replace(loaded, preprocess=replace(loaded.preprocess, max_pixels=scoring.max_pixels))
         if scoring.steps is not None:
             loaded = loaded.with_steps(scoring.steps)
         keeps = scoring.budget_ms is not None and steps_in_use in loaded.budgets
@@ -120,7 +151,8 @@ class Loader:
 
     def uncalibrated(self, detector: Detector) -> Judge:
         """Return what judges by the bundle's own calibration, and by its own normals what is foreign."""
-        return Judge.of(detector, domain_rate=self._domain_rate)
+        limit = self.scoring.heat_threshold
+        return Judge.of(detector, domain_rate=self._domain_rate, heat_threshold=limit)
 
     def judge(self, detector: Detector, calibration: Path | None = None) -> Judge:
         """Put the site's calibration into ``detector``, or the copy of it at ``calibration``.
@@ -131,7 +163,8 @@ class Loader:
         file = calibration or self.calibration.file
         if file is None:
             return self.uncalibrated(detector)
-        return calibrated(detector, file, self.calibration.key_file, self._domain_rate)
+        key, limit = self.calibration.key_file, self.scoring.heat_threshold
+        return calibrated(detector, file, key, self._domain_rate, limit)
 
     @property
     def _domain_rate(self) -> float | None:

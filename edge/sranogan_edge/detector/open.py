@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.bundle.site_calibration import calibration_for
 from sranogan_edge.detector.backend import choose_backend
 from sranogan_edge.detector.detector import Detector, check_golden
-from sranogan_edge.detector.in_force import Site
+from sranogan_edge.detector.in_force import Site, with_regions
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.runtime.graphs import open_graphs
 from sranogan_edge.scoring.foreign import foreign_of
@@ -27,6 +28,7 @@ def open_detector(
     key: str | os.PathLike[str] | None = None,
     calibration: str | os.PathLike[str] | None = None,
     calibration_key: str | os.PathLike[str] | None = None,
+    heat_threshold: float | None = None,
 ) -> Detector:
     """Read a bundle, choose what runs it, and prove it: its golden inputs are scored again on this machine.
 
@@ -38,16 +40,20 @@ def open_detector(
         key: that must have signed the file.
         calibration: what ``sranogan-calibrate`` wrote for this site, to be judged by not by the bundle's own.
         calibration_key: that must have signed it.
+        heat_threshold: of the heat map's regions, in standard deviations; None is the bundle's own.
 
     Raises:
         BundleError: the bundle or the calibration is refused, or its golden scores are not reproduced here.
         BackendError: the backend is missing or fails.
-        SettingsError: no such backend or step budget, or something that names no bundle.
+        SettingsError: no such backend or step budget, something that names no bundle, or a threshold of heat
+            that is not above 0.
     """
     if not isinstance(bundle, (Bundle, str, os.PathLike)):
         raise SettingsError(f"name the bundle's file, or give a Bundle; received {type(bundle).__name__}")
     if threads < 1:
         raise SettingsError(f"threads must be a whole number from 1 up; received {threads!r}")
+    if heat_threshold is not None and not 0 < heat_threshold < math.inf:
+        raise SettingsError(f"heat_threshold must be above 0, and finite; received {heat_threshold!r}")
     opened = bundle if isinstance(bundle, Bundle) else read_bundle(Path(bundle), _path(key))
     if steps is not None:
         opened = opened.with_steps(steps)
@@ -55,6 +61,7 @@ def open_detector(
     if calibration is not None:
         site = calibration_for(opened, Path(calibration), _path(calibration_key))
         rule, density = Site.of(site, opened).rule, site.density
+    rule = with_regions(rule, opened, heat_threshold)
     name, fallback_reason = choose_backend(opened, backend, threads)
     return proven(Detector(opened, open_graphs(opened, name, threads, fallback_reason), rule, density))
 
@@ -69,7 +76,8 @@ def with_steps(detector: Detector, steps: int) -> Detector:
     bundle, graphs = detector.bundle.with_steps(steps), detector.graphs
     own = graphs.backend
     opened = open_graphs(bundle, own.name, graphs.threads, own.fallback_reason)
-    return proven(Detector(bundle, opened, Rule(bundle.calibration, foreign=foreign_of(bundle))))
+    rule = with_regions(Rule(bundle.calibration, foreign=foreign_of(bundle)), bundle)
+    return proven(Detector(bundle, opened, rule))
 
 
 def proven(detector: Detector) -> Detector:

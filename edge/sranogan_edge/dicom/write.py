@@ -35,7 +35,7 @@ def heat_map_object(source: Dataset, overlay: NDArray[np.uint8], line: ResultLin
 
     Args:
         source: the data set that was judged; only what :func:`study_of` needs is read of it.
-        overlay: ``(H, W, 3)`` uint8 in B, G, R order, as :func:`sranogan_edge.results.overlay.overlay` gives
+        overlay: ``(H, W, 3)`` uint8 in B, G, R order, as :func:`sranogan_edge.scoring.overlay.overlay` gives
             it.
         line: its result. The same result gives the same UIDs: sent twice, it is there once.
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sranogan_edge.errors import FeedError, ObjectRefusedError
@@ -94,24 +92,18 @@ class DicomFeed:
     @property
     def health(self) -> FeedHealth:
         """How it fares."""
-        return self._health
+        refusals = self.receiver.refusals
+        return replace(self._health, refused=refusals.total, alarm=refusals.alarm)
 
     def __iter__(self) -> Iterator[Arrival]:
-        """Yield each object, its bytes in a file that is there until the next one is asked for."""
-        with tempfile.TemporaryDirectory(prefix="sranogan-dicom-") as folder:
-            path = Path(folder) / "object.dcm"
-            while not self._closed.is_set():
-                waiting = self._waiting.get(_LOOK_S)
-                if waiting is None:
-                    continue
-                try:
-                    path.write_bytes(waiting.data)
-                except OSError as error:  # no Success is sent: the scanner tries again
-                    self._health = replace(self._health, state="stalled", message=f"{folder}: {error}")
-                    continue
-                arrival = self._arrival(waiting, path)
-                waiting.data = b""  # they are in the file
-                yield arrival
+        """Yield each object with its bytes: on the disk they are in the spool alone."""
+        while not self._closed.is_set():
+            waiting = self._waiting.get(_LOOK_S)
+            if waiting is None:
+                continue
+            arrival = self._arrival(waiting)
+            waiting.data = b""  # the arrival has them
+            yield arrival
 
     def close(self) -> None:
         """Stop listening; objects that are not acknowledged by now stay with their senders."""
@@ -119,13 +111,13 @@ class DicomFeed:
         self.receiver.close()
         self._health = replace(self._health, state="closed")
 
-    def _arrival(self, waiting: _Waiting, path: Path) -> Arrival:
+    def _arrival(self, waiting: _Waiting) -> Arrival:
         uid = waiting.identity.get("instance_uid", "")
         self._health = FeedHealth("running", waiting.received_at)
         return Arrival(
             frame_source=f"{self.name}/{uid}",
             received_at=waiting.received_at,
-            path=path,
+            data=waiting.data,
             identity=waiting.identity,
             acknowledge=waiting.answered.set,
             refuse=waiting.refuse,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import threading
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
@@ -23,12 +22,23 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # Verification
     uid_to_service_class,
 )
 
-from sranogan_edge.errors import FeedError, ObjectRefusedError, ObjectTooLargeError, SettingsError
+from sranogan_edge.errors import (
+    FeedError,
+    ObjectRefusedError,
+    ObjectTooLargeError,
+    OversizedImageError,
+    SettingsError,
+)
+from sranogan_edge.feeds.dicom_doors import Doors
+from sranogan_edge.feeds.dicom_seats import Seats
 from sranogan_edge.feeds.dicom_server import BoundedServer, TransportLimits
+from sranogan_edge.image.dicom_bounds import check_elements
 from sranogan_edge.image.dicom_decoders import decodable
 from sranogan_edge.image.dicom_object import identity_of
 from sranogan_edge.image.dicom_pixels import CR, DX
+from sranogan_edge.image.sniff import HEAD_BYTES
 from sranogan_edge.redact import what_failed
+from sranogan_edge.refusals import Refusals
 
 if TYPE_CHECKING:
     from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
@@ -36,11 +46,13 @@ if TYPE_CHECKING:
 __all__ = ["DicomReceiver", "Store"]
 
 SUCCESS, INVALID_UID, OUT_OF_RESOURCES, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0x0117, 0xA700, 0xA900, 0xC000
+NOT_SUPPORTED = 0x0122  # a kind of object that is not taken: PS3.4, B.2.3
 REFUSED = 0xC001  # failures of ours: PS3.4, B.2.3, leaves 0xCxxx to the receiver
 _LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)  # rejected for now, by the provider: PS3.8, 9.3.4
 _PDU_BYTES = 2**16
 _OVERHEAD_BYTES = 2**20  # PDU and command headers of an object
-_SPARE_CONNECTIONS = 248  # wait, or are told that we are busy
+_SPARE_CONNECTIONS = 216  # wait, or are told that we are busy
+_LEAVING_S = 5.0
 _KINDS_TOLD = 3
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
@@ -70,20 +82,25 @@ class DicomReceiver:
             SettingsError: a port, an option, an AE title or a file that cannot be.
         """
         self.options = options = options.checked()
+        self._kinds = (CR, DX) if options.sop_classes is None else options.sop_classes
         self._store = store
-        self._open: dict[Association, float] = {}
+        self.refusals = Refusals("DICOM", "senders are refused, all places are taken")
+        self._doors = Doors(options.max_associations + _SPARE_CONNECTIONS, self.refusals)
+        most, per_address = options.max_associations, options.max_per_address
+        self._seats = Seats(most, per_address or (most + 1) // 2, options.idle_s)
         self._silent: WeakSet[Association] = WeakSet()  # those that have asked for nothing yet
-        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._closing = threading.Event()
         limits = TransportLimits(
             options.max_object_bytes + _OVERHEAD_BYTES,
             options.pdu_s,
-            options.max_associations + _SPARE_CONNECTIONS,
+            options.handshake_s,
         )
         tls = options.tls()
         self._ae = self._entity()
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_REJECTED, _on_rejected),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_DATA_SENT, lambda event: self._doors.answered(event.assoc)),
             (evt.EVT_CONN_CLOSE, self._on_closed),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
@@ -94,6 +111,7 @@ class DicomReceiver:
                 evt_handlers=handlers,
                 server_class=BoundedServer,
                 limits=limits,
+                doors=self._doors,
                 tls=tls,
             )
         except OSError as error:
@@ -105,6 +123,7 @@ class DicomReceiver:
             threading.Thread(
                 target=self._server.serve_forever, args=(0.1,), name="dicom-accept", daemon=True
             ),
+            threading.Thread(target=self._look_at_the_door, name="dicom-door", daemon=True),
             threading.Thread(target=self._end_the_endless, name="dicom-watch", daemon=True),
         ]
         for thread in self._threads:
@@ -124,9 +143,7 @@ class DicomReceiver:
     @property
     def associations(self) -> int:
         """How many are open."""
-        with self._lock:
-            self._forget_dead()
-            return len(self._open)
+        return len(self._seats.taken())
 
     def close(self) -> None:
         """Stop listening and abort what is open; may be called twice."""
@@ -134,13 +151,12 @@ class DicomReceiver:
             return
         self._closing.set()
         self._server.shutdown()
-        with self._lock:
-            left = list(self._open)
-        for association in left:
+        for association in self._seats.taken():
             if association.is_alive():
                 association.abort()
         for thread in self._threads:
             thread.join(timeout=5)
+        self._doors.close()
 
     def _entity(self) -> AE:
         options, entity = self.options, AE(ae_title=self.options.called)
@@ -151,7 +167,7 @@ class DicomReceiver:
         entity.acse_timeout, entity.dimse_timeout = options.handshake_s, options.idle_s
         entity.network_timeout = options.idle_s
         entity.add_supported_context(Verification)
-        for sop_class in (CR, DX) if options.sop_classes is None else options.sop_classes:
+        for sop_class in self._kinds:
             _as_storage(sop_class)
             entity.add_supported_context(sop_class, list(decodable()))
         return entity
@@ -159,13 +175,20 @@ class DicomReceiver:
     def _on_requested(self, event: Event) -> None:
         """Refuse one association too many, politely; pynetdicom has refused titles that are blank."""
         association: Any = event.assoc
-        with self._lock:
-            self._forget_dead()
-            busy = len(self._open) >= self.options.max_associations or self._closing.is_set()
-            if not busy:
-                self._open[association] = time.monotonic()
-                self._silent.add(association)
+        address = str(association.requestor.address_info.address)
+        if self._closing.is_set():
+            busy, idle = "we are closing", None
+        else:
+            busy, idle = self._seats.take(association, address)
+        if not busy:
+            self._doors.granted(association)
+            self._silent.add(association)
+        if idle is not None:
+            text = f"stored nothing for {self.options.idle_s:g} s: its association was aborted, others wait"
+            self.refusals.note(str(idle.requestor.address_info.address), text)
+            idle.abort()
         if busy:
+            self.refusals.note(address, f"an association was refused: {busy}")
             association.acse.send_reject(*_LOCAL_LIMIT_EXCEEDED)
             association.kill()  # returns when it was sent, and the peer or a timer closed the connection
 
@@ -179,9 +202,10 @@ class DicomReceiver:
         try:
             data = event.encoded_dataset()
             self._check_size(len(data))
+            check_elements(data, HEAD_BYTES, "the object")  # before anything is made of them here
             header = dcmread(io.BytesIO(data), stop_before_pixels=True)
-            status, reason = _judge(event.request, header)
-        except ObjectRefusedError as error:
+            status, reason = self._judge(event, header)
+        except (ObjectRefusedError, OversizedImageError) as error:
             status, reason = REFUSED, str(error)
         except Exception as error:  # bytes from outside: whatever they make pydicom raise
             status, reason = NOT_UNDERSTOOD, what_failed(error)
@@ -189,6 +213,7 @@ class DicomReceiver:
             sender = {"calling_ae": str(peer.ae_title).strip(), "address": str(peer.address_info.address)}
             try:
                 self._store(data, {**identity_of(header), **sender})
+                self._seats.worked(event.assoc)
             except ObjectRefusedError as error:
                 status, reason = REFUSED, str(error)
             except Exception as error:  # whatever the reason, the sender keeps the object and tries again
@@ -196,6 +221,24 @@ class DicomReceiver:
         if status != SUCCESS:
             _log.warning("DICOM: an object of %r was answered 0x%04X: %s", peer.ae_title, status, reason)
         return status
+
+    def _judge(self, event: Event, header: FileDataset) -> tuple[int, str]:
+        """The status that the header of an object deserves, and why."""
+        for keyword in _UIDS:
+            value = str(header.get(keyword, ""))
+            if not UID(value).is_valid:
+                return INVALID_UID, f"{keyword} is {value[:80]!r}"
+        request: Any = event.request  # of all kinds, for the types
+        agreed = str(event.context.abstract_syntax)
+        named = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
+        if named[0] not in self._kinds or named[0] != agreed:
+            return (
+                NOT_SUPPORTED,
+                f"an object of {named[0]} over a context of {agreed}; not its own",
+            )
+        if named != (str(header.SOPClassUID), str(header.SOPInstanceUID)):
+            return MISMATCH, f"the command names {named}, the object says otherwise"
+        return SUCCESS, ""
 
     def _check_size(self, size: int) -> None:
         """The connection's limit has room for headers, which a small object leaves unused."""
@@ -209,6 +252,13 @@ class DicomReceiver:
         if socket is not None:
             socket.unanswered = 0
 
+    def _on_rejected(self, event: Event) -> None:
+        """Tell whose title is not on the lists: the person who sets a scanner up looks for it here."""
+        peer: Any = event.assoc.requestor
+        called = getattr(peer.primitive, "called_ae_title", None)
+        text = f"port {peer.port}, titled {peer.ae_title!r}, asked for {called!r}: rejected by our lists"
+        self.refusals.tell(str(peer.address_info.address), text)
+
     def _on_closed(self, event: Event) -> None:
         """Tell of a sender that went without a word: it had kinds of object that are not taken."""
         association: Any = event.assoc
@@ -221,18 +271,17 @@ class DicomReceiver:
             text = "DICOM: %r sent nothing; it offered kinds that sop_classes does not name: %s%s"
             _log.warning(text, association.requestor.ae_title, named, more)
 
-    def _forget_dead(self) -> None:
-        for association in [known for known in self._open if not known.is_alive()]:
-            del self._open[association]
+    def _look_at_the_door(self) -> None:
+        while not self._closing.is_set():
+            self._server.look()  # type: ignore[attr-defined]  # of our class
 
     def _end_the_endless(self) -> None:
-        """Abort associations that go on for ever."""
-        while not self._closing.wait(min(1.0, self.options.max_association_s / 4)):
-            with self._lock:
-                self._forget_dead()
-                limit = time.monotonic() - self.options.max_association_s
-                endless = [association for association, begun in self._open.items() if begun < limit]
-            for association in endless:
+        """Abort associations that go on for ever, and close connections that never get to one."""
+        options = self.options
+        slow_s = options.handshake_s + options.pdu_s + _LEAVING_S
+        while not self._closing.wait(min(1.0, options.max_association_s / 4)):
+            self._doors.sweep(options.handshake_s, slow_s)
+            for association in self._seats.taken(options.max_association_s):
                 _log.warning("DICOM: an association was aborted after %g s", self.options.max_association_s)
                 association.abort()
 
@@ -250,23 +299,3 @@ def _as_storage(sop_class: str) -> None:
         )
     if uid_to_service_class(sop_class) is not StorageServiceClass:
         register_uid(sop_class, f"Storage_{sop_class.replace('.', '_')}", StorageServiceClass)
-
-
-def _on_rejected(event: Event) -> None:
-    """Tell whose title is not on the lists: the person who sets a scanner up looks for it here."""
-    peer: Any = event.assoc.requestor
-    called = getattr(peer.primitive, "called_ae_title", None)
-    where = f"{peer.address}:{peer.port}"
-    _log.warning("DICOM: %s, titled %r, asked for %r: rejected by our lists", where, peer.ae_title, called)
-
-
-def _judge(request: Any, header: FileDataset) -> tuple[int, str]:
-    """The status that the header of an object deserves, and why."""
-    for keyword in _UIDS:
-        value = str(header.get(keyword, ""))
-        if not UID(value).is_valid:
-            return INVALID_UID, f"{keyword} is {value[:80]!r}"
-    named = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
-    if named != (str(header.SOPClassUID), str(header.SOPInstanceUID)):
-        return MISMATCH, f"the command names {named}, the object says otherwise"
-    return SUCCESS, ""

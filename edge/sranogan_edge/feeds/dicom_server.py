@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from sranogan_edge.feeds.dicom_doors import Doors
 
 __all__ = ["MAX_PDU_BYTES", "BoundedServer", "BoundedSocket", "TransportLimits"]
 
@@ -32,13 +34,13 @@ class TransportLimits:
 
     Attributes:
         unanswered_bytes: that a peer may send before it waits for an answer.
-        pdu_s: seconds in which a PDU that has begun must be complete, and a TLS handshake done.
-        connections: TCP connections at once; the rest are closed as they come.
+        pdu_s: seconds in which a PDU that has begun must be complete.
+        handshake_s: seconds in which TLS must be on.
     """
 
     unanswered_bytes: int
     pdu_s: float
-    connections: int
+    handshake_s: float
 
 
 class BoundedSocket(AssociationSocket):
@@ -49,6 +51,21 @@ class BoundedSocket(AssociationSocket):
         super().__init__(assoc, client_socket=client)
         self.unanswered = 0
         self._limits = limits
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read: by ``poll``, for ``select`` knows no handle above 1023."""
+        client = self.socket
+        if client is None or not self._is_connected:
+            return False
+        try:
+            waiting = select.poll()
+            waiting.register(client, select.POLLIN)
+            found = bool(waiting.poll(0))
+        except (OSError, ValueError):  # closed meanwhile
+            self.event_queue.put("Evt17")
+            return False
+        return found or (isinstance(client, ssl.SSLSocket) and bool(client.pending()))
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read ``nr_bytes``; fewer where the peer closed; OSError (ends the association) where refused."""
@@ -70,6 +87,11 @@ class BoundedSocket(AssociationSocket):
                 break
             received += part
         return received
+
+    def close(self) -> None:
+        """Close, and wake a thread that waits for a request: it would until its time is over."""
+        super().close()
+        self.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # what a wait that timed out gives
 
     def _refusal(self, what: str) -> OSError:
         """Answer A-ABORT, and return the error that closes the connection."""
@@ -119,6 +141,7 @@ class _Handler(RequestHandler):
         association.dul.event_queue.queue.clear()  # the first socket's "connected": the next says it again
         association.dul.socket = BoundedSocket(association, self.request, self.server.limits)
         _end_where_it_fails(association)
+        self.server.doors.associated(self.client_address, association)
         return association
 
 
@@ -138,11 +161,11 @@ class BoundedServer(ThreadedAssociationServer):
         *,
         evt_handlers: list[Any],
         limits: TransportLimits,
+        doors: Doors,
         tls: ssl.SSLContext | None,
     ) -> None:
         """Bind and listen; the handshake of ``tls`` is ours, pynetdicom's ``ssl_context`` stays None."""
-        self.limits, self._tls = limits, tls
-        self._begun, self._lock = 0, threading.Lock()  # connections before their association, and their lock
+        self.limits, self.doors, self._tls = limits, doors, tls
         super().__init__(ae, address, ae_title, contexts, None, evt_handlers, _Handler)
 
     def shutdown(self) -> None:
@@ -152,38 +175,33 @@ class BoundedServer(ThreadedAssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether one more connection may stay."""
-        if len(self.active_associations) + self._begun < self.limits.connections:
-            return True
-        _log.warning("DICOM: %s closed: %d connections are open", client_address, self.limits.connections)
-        return False
+        return self.doors.enter(client_address, request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin a thread for the connection, which counts from here on."""
-        self._count(1)
-        try:
-            super().process_request(request, client_address)
-        except BaseException:  # no thread to be had
-            self._count(-1)
-            raise
+        """Leave it at the door until it says something: see :meth:`look`."""
 
-    def _count(self, more: int) -> None:
-        with self._lock:
-            self._begun += more
+    def look(self) -> None:
+        """Begin with those that said something; to be called again and again."""
+        self.doors.look(super().process_request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Shake hands where TLS is on, and start the association; the connection ends where that fails."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.doors.left_alone(client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands where TLS is on, and start the association."""
-        try:
-            self._associate(request, client_address)
-        finally:
-            self._count(-1)
-
-    def _associate(self, request: Any, client_address: Any) -> None:
-        request.settimeout(self.limits.pdu_s)
         if self._tls is not None:
+            request = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+            self.doors.became(client_address, request)
+            request.settimeout(self.limits.handshake_s)  # each read's; all of it is the watch's
             try:
-                request = self._tls.wrap_socket(request, server_side=True)
-            except OSError as error:  # ssl.SSLError too
-                _log.warning("DICOM: %s closed: no TLS (%s)", client_address, error)
+                request.do_handshake()
+            except (OSError, ValueError) as error:  # ssl.SSLError too
+                self.doors.refusals.tell(client_address[0], f"closed: no TLS ({error})")
                 request.close()
                 return
+        request.settimeout(self.limits.pdu_s)
         super().finish_request(request, client_address)

@@ -40,7 +40,9 @@ class DicomFeedSettings(FilmFeedSettings):
         calling: AE titles that may send; all others are rejected.
         any_caller: lets every AE title send; then calling stays empty.
         sop_classes: UIDs of the kinds of object that are taken; none takes CR and DX.
-        max_associations: at once; more are rejected for now, and may try again.
+        max_associations: at once; one more is rejected for now, and may try again. Where another one stored
+            nothing for idle_s, that one is aborted instead.
+        max_per_address: associations of one address at once; none is half of max_associations.
         max_object_bytes: of one object, best not above the spool's; a larger one is refused for good.
         idle_s: seconds without a byte, after which an association is aborted.
         handshake_s: seconds in which a connection must ask for an association.
@@ -56,6 +58,7 @@ class DicomFeedSettings(FilmFeedSettings):
     calling: tuple[str, ...] = ()
     any_caller: bool = False
     max_associations: int = option(8, above=0)
+    max_per_address: int | None = option(None, above=0)
     max_object_bytes: int = option(128 * 2**20, above=0)
     idle_s: float = option(60.0, above=0)
     handshake_s: float = option(10.0, above=0)

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from sranogan_edge.image.film import FilmOptions
 from sranogan_edge.image.frame import Frame
@@ -49,6 +49,10 @@ class Arrival:
         origin: a file that stays where it is until ``settle`` moves it; while it is there, the spool keeps
             the key, so that finding it again after a crash does not score it again.
         failure: why what is at ``path`` cannot be read; it has a result line with this error.
+        data: its bytes, for feeds that have no file of them.
+        opened: opens the bytes where the path alone may lead elsewhere by then: others write to its folders.
+        number: of a video file's frame, from 1.
+        at_s: the same, in seconds from the begin of the file.
     """
 
     frame_source: str
@@ -64,6 +68,10 @@ class Arrival:
     settle: Callable[[bool], None] = lambda scored: None
     origin: Path | None = None
     failure: str = ""
+    data: bytes = b""
+    opened: Callable[[], BinaryIO] | None = None
+    number: int | None = None
+    at_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,9 @@ class FeedHealth:
         dropped: frames left out because newer ones were there.
         reconnects: how often the source was opened again.
         message: why the state is what it is; empty where all is well.
+        refused: senders that were sent away, or had to make room, since it was opened.
+        alarm: what is wrong though it goes on; empty where nothing is.
+        reason: of which kind the trouble is (``REASONS`` of why_not.py); empty where all is well.
     """
 
     state: FeedState = "starting"
@@ -83,6 +94,9 @@ class FeedHealth:
     dropped: int = 0
     reconnects: int = 0
     message: str = ""
+    refused: int = 0
+    alarm: str = ""
+    reason: str = ""
 
 
 class Feed(Protocol):

@@ -15,6 +15,7 @@ from sranogan_edge.feeds.files import FilesFeedSettings
 from sranogan_edge.feeds.video import VideoFeedSettings
 from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.formats import IMAGE_SUFFIXES
+from sranogan_edge.text import meant
 
 __all__ = ["FEEDS", "feed_kind", "feed_of", "is_feed_uri"]
 
@@ -88,7 +89,7 @@ def feed_kind(uri: str) -> str:
     is_file = suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES and name not in FEEDS and not rest.startswith("//")
     if _SCHEME.match(uri) and not is_file and not os.path.lexists(uri):
         raise SettingsError(
-            f"no feed has the scheme {scheme!r}. There are: {', '.join(_EXAMPLES.values())}. Nor is there a "
-            "file of this name; put ./ before one"
+            f"no feed has the scheme {scheme!r}{meant(name, FEEDS)}. There are: "
+            f"{', '.join(_EXAMPLES.values())}. Nor is there a file of this name; put ./ before one"
         )
     return "video" if suffix in VIDEO_SUFFIXES else "files"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth, FeedSettings, FeedState
 from sranogan_edge.feeds.still import StillLimits, StillWatch
+from sranogan_edge.feeds.video_counts import VideoCounts
 from sranogan_edge.feeds.video_process import WORKER, VideoProcess, WorkerGone
 from sranogan_edge.feeds.video_source import LIVE_SOURCES, VideoSource, source_of
 from sranogan_edge.option import option
@@ -29,6 +31,7 @@ __all__ = ["VideoCounts", "VideoFeed", "VideoFeedSettings"]
 
 TICK_S = 0.2  # how soon a closed feed ends, at the latest
 BYTES_PER_PIXEL = 6  # 16-bit colour
+GIVE_UP_OPENING = 0.75  # of open_s: after that the decoder tells why, before it counts as hanging
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class VideoFeedSettings(FeedSettings):
         uri: camera:/dev/video0, rtsp://[USER@]HOST/PATH, gst:PIPELINE, or FILE.mp4.
         password_file: file with the password of the USER in an rtsp address.
         fps: most frames a second to take; none takes all. Those left out are thinned, not dropped.
+        every: takes the first frame, and each so many after it.
         region: x, y, width, height in pixels of the source; none takes the whole picture.
         size: width, height that a camera is asked for; it may give another.
         real_time: play a file at its own speed, as a camera would give it.
@@ -52,6 +56,7 @@ class VideoFeedSettings(FeedSettings):
 
     password_file: Path | None = option(None, secret=True)
     fps: float | None = option(None, above=0, most=1000)
+    every: int = option(1, least=1)
     region: tuple[int, int, int, int] | None = option(None, least=0)
     size: tuple[int, int] | None = option(None, above=0)
     real_time: bool = False
@@ -88,23 +93,6 @@ class VideoFeedSettings(FeedSettings):
         return VideoFeed(source_of(self.address()), self)
 
 
-@dataclass(frozen=True)
-class VideoCounts:
-    """Where the frames went: once a feed has ended, ``read = given + thinned + dropped``.
-
-    Attributes:
-        read: by the decoder.
-        given: to the runner.
-        thinned: left out because ``fps`` is lower than the source's rate.
-        dropped: left out because newer ones were there, or lost with a decoder that was killed.
-    """
-
-    read: int = 0
-    given: int = 0
-    thinned: int = 0
-    dropped: int = 0
-
-
 class VideoFeed:
     """A camera, a stream or a video file as a :class:`~sranogan_edge.feeds.feed.Feed`."""
 
@@ -120,7 +108,8 @@ class VideoFeed:
         self._backoff = Backoff(*self.options.retry_s)
         self._still = StillWatch(self.options.still)
         self._state: FeedState = "starting"
-        self._message = ""
+        self._message = self._reason = ""
+        self.opened: dict[str, Any] = {}  # what the source says of itself
         self._last_arrival: float | None = None
         self._opened = 0
         self._given = 0  # by the present decoder
@@ -144,7 +133,8 @@ class VideoFeed:
     def health(self) -> FeedHealth:
         """How it fares; a black or frozen picture counts as stalled."""
         reconnects = max(0, self._opened - 1)
-        return FeedHealth(self._state, self._last_arrival, self.counts.dropped, reconnects, self._message)
+        health = FeedHealth(self._state, self._last_arrival, self.counts.dropped, reconnects, self._message)
+        return replace(health, reason=self._reason)
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield frames; raises FeedError where a file cannot be read to its end."""
@@ -156,10 +146,20 @@ class VideoFeed:
                 except WorkerGone as gone:
                     if self._closing.is_set():
                         break
-                    self._lost(str(gone))
+                    self._lost(gone)
         finally:
             if self._state != "failed":
                 self._state = "closed"
+
+    def first(self) -> Arrival:
+        """Open the source once and return its first frame; raises FeedError where it gives none."""
+        with closing(self._from_one_decoder()) as frames:
+            try:
+                return next(frames)
+            except StopIteration:
+                raise FeedError(f"{self.name}: it has no frame") from None
+            except WorkerGone as gone:
+                raise FeedError(f"{self.name}: {gone}") from gone
 
     def close(self) -> None:
         """End the iteration soon."""
@@ -172,13 +172,13 @@ class VideoFeed:
     def _may_drop(self) -> bool:
         return self.source.live or self.options.real_time
 
-    def _from_one_decoder(self) -> Iterator[Arrival]:
+    def _from_one_decoder(self) -> Generator[Arrival, None, None]:
         self._given = 0
         process = VideoProcess(self._task(), self.options.max_pixels * BYTES_PER_PIXEL, self._command)
         self._process = process
         self.decoder_starts += 1
         try:
-            self._answer(process, self.options.open_s)
+            self.opened = self._answer(process, self.options.open_s).get("opened", {})
             self._opened += 1
             self._still.restart()
             started = time.monotonic()
@@ -201,8 +201,10 @@ class VideoFeed:
             "live": self.source.live,
             "real_time": options.real_time and not self.source.live,
             "fps": options.fps,
+            "every": options.every,
             "region": options.region,
             "size": options.size,
+            "open_by": time.monotonic() + GIVE_UP_OPENING * options.open_s,  # one clock for all processes
         }
 
     def _answer(self, process: VideoProcess, patience_s: float) -> dict[str, Any]:
@@ -211,7 +213,7 @@ class VideoFeed:
         while not self._closing.is_set():
             message = process.answer(min(TICK_S, patience_s))
             if message is not None and "failed" in message:
-                raise WorkerGone(str(message["failed"]))
+                raise WorkerGone(str(message["failed"]), str(message.get("reason", "decoder")))
             if message is not None:
                 return message
             now = time.monotonic()
@@ -219,7 +221,7 @@ class VideoFeed:
                 read, progress = process.counters.read, now
             elif now - progress >= patience_s:
                 process.kill()
-                raise WorkerGone(f"no frame for {patience_s:g} s, so its decoder was stopped")
+                raise WorkerGone(f"no frame for {patience_s:g} s, so its decoder was stopped", "silent")
         raise WorkerGone("closed")
 
     def _arrival(self, process: VideoProcess, stated: dict[str, Any]) -> Arrival:
@@ -229,7 +231,7 @@ class VideoFeed:
         self._given += 1
         self._last_arrival = at
         finding = self._still.look(frame.pixels, time.monotonic() if self.source.live else 0.0)
-        self._state = "stalled" if finding else "running"
+        self._state, self._reason = ("stalled", "picture") if finding else ("running", "")
         self._message = (
             f"the picture is {finding}: check the lens, the light and the camera" if finding else ""
         )
@@ -237,13 +239,14 @@ class VideoFeed:
             old, new = (f"{s[1]} x {s[0]}" for s in (self._shape, frame.pixels.shape))
             self._message = f"the picture's size changed from {old} to {new} pixels"
         self._shape = frame.pixels.shape[:2]
-        if not self._may_drop:
-            return Arrival(name, at, frame=frame)
         number, counters = int(stated["number"]), process.counters
-        return Arrival(
-            name,
-            at,
-            frame=frame,
+        arrival = Arrival(name, at, frame=frame)
+        if not self.source.live:
+            arrival = replace(arrival, number=number, at_s=float(stated.get("at_s", 0.0)))
+        if not self._may_drop:
+            return arrival
+        return replace(
+            arrival,
             outdated=lambda: counters.newest > number,
             leave_out=self._left_out,
         )
@@ -258,8 +261,9 @@ class VideoFeed:
         moment = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")
         return f"{self.name}@{moment.replace('+00:00', 'Z')}"
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, gone: WorkerGone) -> None:
         """Wait before the source is opened again; raises FeedError for a file."""
+        reason, self._reason = str(gone), gone.reason
         if not self.source.live:
             self._state, self._message = "failed", reason
             raise FeedError(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.feeds.video_worker import HEADER_BYTES, Counters
+from sranogan_edge.feeds.video_counts import HEADER_BYTES, Counters
 from sranogan_edge.image.frame import Frame, Photometric
 
 __all__ = ["WORKER", "VideoProcess", "WorkerGone"]
@@ -24,10 +24,15 @@ __all__ = ["WORKER", "VideoProcess", "WorkerGone"]
 WORKER = (sys.executable, "-m", "sranogan_edge.feeds.video_worker")
 REAPING_S = 5.0  # a process that hangs inside a driver may not even die
 CHUNK_BYTES = 65536
+_TALKATIVE = {"OPENCV_FFMPEG_DEBUG": "1", "OPENCV_FFMPEG_LOGLEVEL": "24"}  # warnings: why it cannot be opened
 
 
 class WorkerGone(Exception):  # noqa: N818 - the feed starts another one; users never meet it
-    """The process ended, or answered that it cannot go on; the message says why."""
+    """The process ended, or answered that it cannot go on; the message says why, ``reason`` of which kind."""
+
+    def __init__(self, message: str, reason: str = "decoder") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class VideoProcess:
@@ -50,6 +55,7 @@ class VideoProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(descriptor,),
+                env={**os.environ, **_TALKATIVE},
             )
         finally:
             os.close(descriptor)

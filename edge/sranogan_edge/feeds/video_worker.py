@@ -14,11 +14,13 @@ when this process is killed.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import mmap
 import os
 import queue
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -28,55 +30,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEADER_BYTES", "Counters", "main"]
+from sranogan_edge.feeds.video_counts import HEADER_BYTES, Counters
+from sranogan_edge.feeds.why_not import WhyNot, why_not_opened
 
-HEADER_BYTES = 4096  # of the shared memory: counters; the pixels follow, aligned to a page
+__all__ = ["main"]
+
 LATE_SHARE = 0.25  # of a period that a frame may come early and still count as the one that is due
-GIVE_UP_OPENING_MS = 15_000
+LEAST_S = 0.5  # to open a stream in, however long this process took to start
+MOST_LOGGED = 64 << 10  # bytes
+MOST_FPS = 100_000.0  # a stream that says more does not know
 Pixels = NDArray[Any]
-
-
-class Counters:
-    """Three 64-bit numbers at the start of the shared memory, each written whole."""
-
-    def __init__(self, memory: mmap.mmap) -> None:
-        self._counts = np.frombuffer(memory, np.uint64, count=3)
-
-    @property
-    def read(self) -> int:
-        """Frames that the source gave."""
-        return int(self._counts[0])
-
-    @property
-    def thinned(self) -> int:
-        """Of these, those left out because the wanted rate is lower."""
-        return int(self._counts[1])
-
-    @property
-    def newest(self) -> int:
-        """Number of the newest frame that was there to be given."""
-        return int(self._counts[2])
-
-    def set_newest(self, number: int) -> None:
-        """Say that frame ``number`` may be asked for."""
-        self._counts[2] = np.uint64(number)
-
-    def add_read(self) -> None:
-        """Count a frame that was read."""
-        self._counts[0] += np.uint64(1)
-
-    def add_thinned(self) -> None:
-        """Count a frame that was left out to keep to the rate."""
-        self._counts[1] += np.uint64(1)
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One frame as OpenCV gave it, its number in this source from 1, and when it was read (Unix s)."""
+    """One frame as OpenCV gave it.
+
+    ``number`` is its own in this source, from 1; ``read_at`` when it was read (Unix s); ``at_s`` where a file
+    has it, in seconds from its begin.
+    """
 
     pixels: Pixels
     number: int
     read_at: float
+    at_s: float
 
 
 class Rate:
@@ -103,7 +80,7 @@ class Grabber(threading.Thread):
         super().__init__(daemon=True)
         self._capture, self._counters = capture, counters
         self._live, self._paced = bool(task["live"]), bool(task["real_time"])
-        self._rate = Rate(task["fps"])
+        self._rate, self._every = Rate(task["fps"]), int(task["every"])
         self._change = threading.Condition()
         self._newest: Picture | None = None
         self._over = ""
@@ -143,13 +120,13 @@ class Grabber(threading.Thread):
             at = time.monotonic() if self._live else self._film_time_s(number)
             if self._paced:
                 time.sleep(max(0.0, started + at - time.monotonic()))
-            if not self._rate.takes(at):
+            if (number - 1) % self._every or not self._rate.takes(at):
                 self._counters.add_thinned()
                 continue
             with self._change:
                 if not self._live and not self._paced:  # a file's frames are all wanted
                     self._change.wait_for(lambda: self._newest is None)
-                self._newest = Picture(pixels, number, time.time())
+                self._newest = Picture(pixels, number, time.time(), at)
                 self._counters.set_newest(number)
                 self._change.notify_all()
 
@@ -174,7 +151,8 @@ def open_capture(task: dict[str, Any]) -> cv2.VideoCapture:
     if kind == "camera":
         return _open_camera(target, task["size"], task["fps"])
     if kind == "rtsp":
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, GIVE_UP_OPENING_MS]
+        patience_s = max(LEAST_S, task["open_by"] - time.monotonic())
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1000 * patience_s)]
         return cv2.VideoCapture(target, cv2.CAP_FFMPEG, limits)
     return cv2.VideoCapture(target)
 
@@ -226,6 +204,7 @@ def place(picture: Picture, region: list[int] | None, memory: mmap.mmap) -> dict
         "dtype": str(wanted.dtype),
         "number": picture.number,
         "read_at": picture.read_at,
+        "at_s": picture.at_s,
     }
     return {"frame": stated}
 
@@ -244,6 +223,37 @@ class Wishes(threading.Thread):
         os._exit(0)
 
 
+def opened_or_why(task: dict[str, Any]) -> tuple[cv2.VideoCapture, WhyNot | None]:
+    """Open what the task names, or tell why that cannot be: from what is logged on the way."""
+    with tempfile.TemporaryFile() as logged:
+        quiet = os.dup(2)
+        for stream in (1, 2):  # OpenCV prints what FFmpeg says, and logs the rest
+            os.dup2(logged.fileno(), stream)
+        try:
+            capture = open_capture(task)
+        finally:
+            ctypes.CDLL(None).fflush(None)  # what was printed may be in C's own buffer
+            for stream in (1, 2):  # what is said of pictures goes nowhere: there is no end to it
+                os.dup2(quiet, stream)
+            os.close(quiet)
+        if capture.isOpened():
+            return capture, None
+        logged.seek(max(0, logged.seek(0, os.SEEK_END) - MOST_LOGGED))
+        return capture, why_not_opened(task["kind"], task["target"], logged.read())
+
+
+def what_it_is(capture: cv2.VideoCapture) -> dict[str, Any]:
+    """What an open source says of itself: frames a second, codec; 0 and empty where it does not."""
+    code, rate = int(capture.get(cv2.CAP_PROP_FOURCC)), float(capture.get(cv2.CAP_PROP_FPS))
+    letters = code.to_bytes(4, "little").decode("ascii", "replace") if code > 0 else ""
+    return {
+        "backend": capture.getBackendName(),
+        "codec": letters.strip("\0 ") if letters.isprintable() else "",
+        "fps": rate if 0 < rate < MOST_FPS else 0.0,
+        "frames": max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))),
+    }
+
+
 def serve(task: dict[str, Any], memory: mmap.mmap, messages: Any) -> None:
     """Open the source and answer wishes until it ends or fails."""
 
@@ -252,10 +262,10 @@ def serve(task: dict[str, Any], memory: mmap.mmap, messages: Any) -> None:
 
     wishes = Wishes()
     wishes.start()
-    capture = open_capture(task)
-    if not capture.isOpened():
-        return tell({"failed": "it cannot be opened"})
-    tell({"opened": {"backend": capture.getBackendName()}})
+    capture, why = opened_or_why(task)
+    if why:
+        return tell({"failed": f"it cannot be opened: {why.text}", "reason": why.reason})
+    tell({"opened": what_it_is(capture)})
     grabber = Grabber(capture, task, Counters(memory))
     grabber.start()
     while True:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import threading
 import time
 import uuid
@@ -18,21 +17,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from sranogan_edge.errors import FeedError
 from sranogan_edge.feeds.feed import Arrival, FeedHealth, FilmFeedSettings
 from sranogan_edge.feeds.files import file_key
-from sranogan_edge.feeds.watch_names import free_name, remove_empty, remove_empty_tree
-from sranogan_edge.files import sync_folder
-from sranogan_edge.image.files import holds_dicom, list_images
+from sranogan_edge.feeds.watch_folder import CLAIMS, DONE, FAILED, OWN, DropFolder
+from sranogan_edge.feeds.watch_keep import SettledFiles
+from sranogan_edge.feeds.watch_look import Look, begins_as_dicom, look_at
+from sranogan_edge.files import OURS
+from sranogan_edge.image.files import list_images
 from sranogan_edge.image.image_list import PassedOver, Reason, told_counts
 from sranogan_edge.option import option
 from sranogan_edge.spool.lock import FolderLock
 
-__all__ = ["WatchFeed", "WatchFeedSettings"]
-
-CLAIMS, DONE, FAILED = ".sranogan", "done", "failed"
-_OWN = (CLAIMS, DONE, FAILED)
+__all__ = ["CLAIMS", "WatchFeed", "WatchFeedSettings"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,10 +44,12 @@ class WatchFeedSettings(FilmFeedSettings):
         uri: watch:DIR.
         settle_s: seconds without change after which a file is complete.
         poll_s: seconds between two looks at the folder.
+        keep_s: seconds that files stay in done/ and failed/, by this machine's clock; none keeps all.
     """
 
     settle_s: float = option(2.0, above=0)
     poll_s: float = option(0.5, above=0)
+    keep_s: float | None = option(None, above=0)
 
     @property
     def path(self) -> Path:
@@ -58,15 +59,6 @@ class WatchFeedSettings(FilmFeedSettings):
     def open(self, without: Sequence[Path] = ()) -> WatchFeed:
         """Watch the folder: see :class:`WatchFeed`."""
         return WatchFeed(self, without)
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What a file looked like: while this changes, somebody writes."""
-
-    size: int
-    changed_ns: int
-    inode: int
 
 
 class WatchFeed:
@@ -91,29 +83,31 @@ class WatchFeed:
         self.folder, self.name, self.films = folder, f"watch:{folder}", settings.films
         self.health = FeedHealth()
         self._settle_s, self._poll_s = settings.settle_s, settings.poll_s
-        self._claims = folder / CLAIMS
+        self._drop = DropFolder(folder)
         self._without = (*without, folder / DONE, folder / FAILED)
-        self._seen: dict[Path, tuple[_Look, float]] = {}  # and since when, monotonic seconds
+        self._seen: dict[Path, tuple[Look, float]] = {}  # and since when, monotonic seconds
         self._linked: frozenset[Path] = frozenset()
-        self._given: dict[Path, _Look] = {}  # of the linked ones, which stay
+        self._given: dict[Path, Look] = {}  # of the linked ones, which stay
         self._passed: dict[PassedOver, float] = {}  # since when, monotonic seconds
         self._told: set[PassedOver] = set()
-        self._content: dict[Path, tuple[_Look, bool]] = {}  # whether it begins as DICOM files do
+        self._content: dict[Path, tuple[Look, bool]] = {}  # whether it begins as DICOM files do
         self._taken = 0
-        self._begun = False
+        self._begun, self._settled = False, SettledFiles(self._drop, settings.keep_s)
         self._closed = threading.Event()
+        cure = "two would score twice. Stop that one, or let this one watch another folder."
         try:
-            self._claims.mkdir(exist_ok=True)
-            for name in (DONE, FAILED):
-                (folder / name).mkdir(exist_ok=True)
-            sync_folder(folder)
+            self._drop.prepare()
+            place = self._drop.lock_place()
         except OSError as error:
             raise FeedError(
                 f"{self.name}: may not be written to ({error.strerror or error}); scored files are moved to "
-                f"{DONE}/ and {FAILED}/ inside it. Give this user the right to write, or copy the files."
+                f"{DONE}/ and {FAILED}/ inside it, which are this user's own folders and no links. Give this "
+                "user the right to write, or copy the files."
             ) from error
-        cure = "two would score twice. Stop that one, or let this one watch another folder."
-        self._lock = FolderLock(self._claims, cure)
+        try:
+            self._lock = FolderLock(folder / CLAIMS, cure, within=place)
+        finally:
+            os.close(place)
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield what an earlier run took and did not settle, then files as they become complete."""
@@ -131,6 +125,7 @@ class WatchFeed:
                     for arrival in self._take(path):
                         found += 1
                         yield arrival
+                self._settled.prune()
                 if not found:
                     self._closed.wait(self._poll_s)
         finally:
@@ -143,12 +138,12 @@ class WatchFeed:
         if not self._begun:
             self._lock.close()
 
-    def _left_claims(self) -> list[Path] | None:
+    def _left_claims(self) -> list[str] | None:
         """What an earlier run took; None where the folder cannot be read now."""
         try:
-            return sorted(path for path in self._claims.iterdir() if path.is_dir())
+            return self._drop.claims()
         except OSError as error:
-            self._stalled(f"{self._claims}: cannot be read ({error.strerror or error})")
+            self._stalled(f"{self.folder / CLAIMS}: cannot be read ({error.strerror or error})")
             return [] if self._closed.is_set() else None
 
     def _stalled(self, message: str) -> None:
@@ -174,8 +169,8 @@ class WatchFeed:
         self.health = replace(self.health, state="running" if settled else "waiting", message=message)
         return sorted(settled, key=lambda path: (looks[path].changed_ns, str(path)))
 
-    def _looks(self) -> dict[Path, _Look] | None:
-        looks: dict[Path, _Look] = {}
+    def _looks(self) -> dict[Path, Look] | None:
+        looks: dict[Path, Look] = {}
         try:
             os.scandir(self.folder).close()
         except OSError as error:  # an unplugged share: it may come back
@@ -184,7 +179,7 @@ class WatchFeed:
         found = list_images([self.folder], self._without, holds_dicom=self._holds_dicom)
         self._linked = found.linked
         for path in found.taken:
-            if look := _look(path):
+            if look := look_at(path):
                 looks[path] = look
         self._given = {path: look for path, look in self._given.items() if path in looks}
         self._tell(found.passed_over)
@@ -192,10 +187,10 @@ class WatchFeed:
 
     def _holds_dicom(self, path: Path) -> bool:
         """Whether it begins as DICOM files do; read again only after a change."""
-        look = _look(path)
+        look = look_at(path)
         known = self._content.get(path)
         if look is None or known is None or known[0] != look:
-            begins = holds_dicom(path)
+            begins = begins_as_dicom(path)
             if look is None:
                 return begins
             known = self._content[path] = (look, begins)
@@ -203,7 +198,7 @@ class WatchFeed:
 
     def _tell(self, passed_over: Sequence[PassedOver]) -> None:
         """Log what is passed over, once, when it has been there as long as a file needs to be complete."""
-        now, own = time.monotonic(), {self.folder / name for name in _OWN}
+        now, own = time.monotonic(), {self.folder / name for name in OWN}
         self._passed = {one: self._passed.get(one, now) for one in passed_over if one.path not in own}
         new = [
             one
@@ -228,17 +223,13 @@ class WatchFeed:
             yield from self._take_in_place(path)
             return
         self._taken += 1
-        claim = self._claims / f"{self._taken:08d}-{uuid.uuid4().hex}"
-        target = claim / path.relative_to(self.folder)
+        claim = f"{self._taken:08d}-{uuid.uuid4().hex}"
         look, _ = self._seen.pop(path)
-        if _look(path) != look:
+        if look_at(path) != look:
             return
         try:
-            target.parent.mkdir(parents=True)
-            path.rename(target)
-            sync_folder(target.parent)
+            self._drop.take(path.relative_to(self.folder), claim)
         except OSError as error:
-            remove_empty(target.parent, self._claims)
             if path.exists():  # else another took it
                 self._stalled(f"{path}: cannot be taken ({error.strerror or error})")
             return
@@ -248,44 +239,50 @@ class WatchFeed:
         """Yield a file that belongs to another folder: it is not moved, and the spool knows its key."""
         self._given[path], _ = self._seen[path]
         try:
+            self._drop.open_linked(path).close()
             key = file_key(path)
-        except OSError:  # it went
+        except PermissionError as error:
+            _log.warning("feed %s: %s: passed over: %s", self.name, path, error.strerror)
             return
-        yield replace(self._arrival(path, path, key, lambda scored: None), origin=None)
+        except OSError:  # it went, or nothing more can be opened now: it is looked at again
+            self._given.pop(path, None)
+            return
+        opened = partial(self._drop.open_linked, path)
+        yield replace(self._arrival(path, path, key, lambda scored: None, opened), origin=None)
 
-    def _claimed(self, claim: Path) -> Iterator[Arrival]:
-        files = [path for path in claim.rglob("*") if path.is_file()]
-        if not files:
-            remove_empty_tree(claim)
-        for file in files:  # one, unless somebody put more there
-            inside = file.relative_to(claim)
-            settle = partial(self._settle, claim, inside)
-            yield self._arrival(self.folder / inside, file, f"{claim.name}/{inside}", settle)
+    def _claimed(self, claim: str) -> Iterator[Arrival]:
+        while True:
+            try:
+                files = self._drop.claimed(claim)
+                break
+            except OSError as error:
+                self._stalled(f"{self.folder / CLAIMS / claim}: cannot be read ({error.strerror or error})")
+                if error.errno not in OURS or self._closed.wait(self._poll_s):
+                    return
+        for inside in files:
+            settle, opened = (
+                partial(self._settle, claim, inside),
+                partial(self._drop.open_claimed, claim, inside),
+            )
+            file = self.folder / CLAIMS / claim / inside
+            yield self._arrival(self.folder / inside, file, f"{claim}/{inside}", settle, opened)
 
-    def _arrival(self, source: Path, file: Path, key: str, settle: Callable[[bool], None]) -> Arrival:
+    def _arrival(
+        self,
+        source: Path,
+        file: Path,
+        key: str,
+        settle: Callable[[bool], None],
+        opened: Callable[[], BinaryIO],
+    ) -> Arrival:
         now = time.time()
         self.health = replace(self.health, state="running", last_arrival=now)
-        return Arrival(str(source), now, path=file, key=key, settle=settle, origin=file)
+        return Arrival(str(source), now, path=file, key=key, settle=settle, origin=file, opened=opened)
 
-    def _settle(self, claim: Path, inside: Path, scored: bool) -> None:
+    def _settle(self, claim: str, inside: Path, scored: bool) -> None:
         """Move a file that has its result; where that fails it stays claimed until the next start."""
         try:
-            target = free_name(self.folder / (DONE if scored else FAILED) / inside)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (claim / inside).rename(target)
-            sync_folder(target.parent)
+            self._drop.settle(claim, inside, DONE if scored else FAILED)
         except OSError as error:
             message = f"{inside}: is scored but cannot be moved ({error.strerror or error})"
             self.health = replace(self.health, message=message)
-            return
-        remove_empty((claim / inside).parent, self._claims)
-
-
-def _look(path: Path) -> _Look | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return _Look(found.st_size, found.st_mtime_ns, found.st_ino)

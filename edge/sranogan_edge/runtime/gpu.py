@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,7 @@ STDERR = 2
 ADAPTER = re.compile(r"Selected adapter: ([^,\n]+)")
 REASON = re.compile(r"Warning: |ERROR: ")  # of Dawn, and of LiteRT; its own WARNINGs are about plug-ins
 SHOWN_CHARACTERS = 400  # of the runtime's own log, in an error
+_LET_THROUGH: ContextVar[bool] = ContextVar("log let through", default=False)
 
 
 class GpuGraph(Ported):
@@ -134,8 +136,21 @@ def _runner(model: bytes, signature: str) -> Any:
 
 
 @contextmanager
+def raw_log() -> Iterator[None]:
+    """Let all that native code writes to standard error through, for whoever looks for a driver's fault."""
+    before = _LET_THROUGH.set(True)
+    try:
+        yield
+    finally:
+        _LET_THROUGH.reset(before)
+
+
+@contextmanager
 def _standard_error_kept() -> Iterator[Callable[[], str]]:
     """Keep what native code writes to it, thirty lines a graph; gives a function to read that."""
+    if _LET_THROUGH.get():
+        yield lambda: ""
+        return
     sys.stderr.flush()
     terminal = os.dup(STDERR)
     with tempfile.TemporaryFile() as file:

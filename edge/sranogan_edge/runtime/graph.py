@@ -9,11 +9,25 @@ from typing import Protocol
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.runtime.litert import Graph, backend_name
 from sranogan_edge.runtime.ports import Array
+from sranogan_edge.runtime.providers import PROVIDERS
+from sranogan_edge.text import meant
 
-__all__ = ["BACKENDS", "Array", "Graph", "LoadedGraph", "backend_name", "check_backend", "open_graph"]
+__all__ = [
+    "BACKENDS",
+    "Array",
+    "Graph",
+    "LoadedGraph",
+    "backend_name",
+    "check_backend",
+    "open_graph",
+    "reads_onnx",
+]
 
-BACKENDS = ("auto", "xnnpack", "gpu", "tflite-runtime", "delegate:PATH", "onnx")
-DELEGATE = "delegate:"
+DELEGATE, ONNX, TENSORRT = "delegate:", "onnx", "tensorrt"
+BACKENDS = (
+    *("auto", "xnnpack", "gpu", "tflite-runtime", "delegate:PATH"),
+    *(ONNX, *(f"{ONNX}:{provider}" for provider in PROVIDERS), TENSORRT),
+)
 
 
 class LoadedGraph(Protocol):
@@ -40,8 +54,14 @@ class LoadedGraph(Protocol):
 
 def check_backend(name: str) -> None:
     """Raise SettingsError unless ``name`` is a backend's."""
-    if name not in BACKENDS[:-2] + BACKENDS[-1:] and not (name.startswith(DELEGATE) and name != DELEGATE):
-        raise SettingsError(f"there is no backend {name!r}; choose one of {', '.join(BACKENDS)}")
+    if name not in set(BACKENDS) - {"delegate:PATH"} and not (name.startswith(DELEGATE) and name != DELEGATE):
+        near = meant(name, BACKENDS)
+        raise SettingsError(f"there is no backend {name!r}{near}; choose one of {', '.join(BACKENDS)}")
+
+
+def reads_onnx(backend: str) -> bool:
+    """Whether a backend takes a bundle's ONNX graphs, not its TFLite graphs."""
+    return backend == TENSORRT or backend.partition(":")[0] == ONNX
 
 
 def open_graph(
@@ -51,16 +71,18 @@ def open_graph(
     signature: str = "serving_default",
     backend: str = "xnnpack",
     threads: int = 1,
+    origin: str = "",
 ) -> LoadedGraph:
     """Load one signature of a model on one backend, and no other.
 
     Args:
-        model: a ``.tflite`` file's bytes; for the backend ``onnx`` an ``.onnx`` file's.
+        model: a ``.tflite`` file's bytes; an ``.onnx`` file's where the backend :func:`reads_onnx`.
         name: of the graph, for messages.
         signature: which one to run; an ONNX model has just one.
         backend: any of :data:`BACKENDS` but ``auto``, which is a choice over whole bundles
             (:mod:`sranogan_edge.detector.backend`).
         threads: of the CPU.
+        origin: SHA-256 of the bundle that the graph is of, where what is built of it is kept.
 
     Raises:
         BackendError: it is not installed, or cannot load the graph.
@@ -78,8 +100,12 @@ def open_graph(
         from sranogan_edge.runtime.gpu import GpuGraph
 
         return GpuGraph(model, name=name, signature=signature)
-    if backend == "onnx":
+    if backend == TENSORRT:
+        from sranogan_edge.runtime.tensorrt import TensorRtGraph
+
+        return TensorRtGraph(model, name=name, origin=origin)
+    if reads_onnx(backend):
         from sranogan_edge.runtime.onnx import OnnxGraph
 
-        return OnnxGraph(model, name=name, threads=threads)
+        return OnnxGraph(model, name=name, threads=threads, provider=backend.partition(":")[2] or "cpu")
     raise SettingsError(f"the backend {backend!r} is chosen for a whole bundle, not for graph {name!r}")

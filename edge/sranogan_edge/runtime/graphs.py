@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.errors import BackendError
-from sranogan_edge.runtime.graph import LoadedGraph, open_graph
+from sranogan_edge.runtime.graph import TENSORRT, LoadedGraph, open_graph, reads_onnx
 
-__all__ = ["BackendInUse", "OpenGraphs", "open_graphs"]
+__all__ = ["BackendInUse", "OpenGraphs", "open_bundle_graph", "open_graphs"]
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,20 @@ def open_graphs(
         BackendError: it cannot load a graph, or the bundle has none for it.
         SettingsError: no such backend.
     """
-    opened = {name: _open(bundle, name, backend, threads) for name in GRAPHS}
-    return OpenGraphs(opened, BackendInUse(backend, opened[GRAPHS[0]].backend, fallback_reason), threads)
+    opened = {name: open_bundle_graph(bundle, name, backend, threads) for name in GRAPHS}
+    label = "; ".join(dict.fromkeys(graph.backend for graph in opened.values()))
+    return OpenGraphs(opened, BackendInUse(backend, label, fallback_reason), threads)
 
 
-def _open(bundle: Bundle, name: str, backend: str, threads: int) -> LoadedGraph:
+def open_bundle_graph(bundle: Bundle, name: str, backend: str = "xnnpack", threads: int = 1) -> LoadedGraph:
+    """Load one graph of the bundle, set to its steps, on a backend that is not ``auto``.
+
+    Raises:
+        BackendError: it cannot load the graph, or the bundle has none for it.
+        SettingsError: no such backend.
+    """
     called = signature(name, bundle.steps)
-    if backend != "onnx":
+    if not reads_onnx(backend):
         return open_graph(bundle.graphs[name], name=name, signature=called, backend=backend, threads=threads)
     key = f"search_{called}" if name == "search" else name
     if key not in bundle.onnx:
@@ -67,4 +74,10 @@ def _open(bundle: Bundle, name: str, backend: str, threads: int) -> LoadedGraph:
             f"this bundle has no ONNX graph {key!r}; export it with `sranogan-export --onnx`, or use "
             "--backend xnnpack."
         )
-    return open_graph(bundle.onnx[key], name=name, backend=backend, threads=threads)
+    refused = bundle.details.get("tensorrt", {}).get("refused", {}) if backend == TENSORRT else {}
+    if key in refused:
+        raise BackendError(
+            f"TensorRT would refuse this bundle's graph {key!r}: {refused[key]}. Export it with "
+            "`sranogan-export --int8 --symmetric --onnx`, --float16 --onnx or --float32 --onnx."
+        )
+    return open_graph(bundle.onnx[key], name=key, backend=backend, threads=threads, origin=bundle.sha256)

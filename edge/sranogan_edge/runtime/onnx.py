@@ -10,32 +10,32 @@ import numpy as np
 from sranogan_edge.errors import BackendError
 from sranogan_edge.extras import needs_extra
 from sranogan_edge.runtime.ports import Array
-
-PROVIDER = "CPUExecutionProvider"
-ERRORS_ONLY = 3  # of ONNX Runtime's log
+from sranogan_edge.runtime.providers import open_session, provider_of
 
 
 class OnnxGraph:
     """A loaded ONNX graph of batch 1, channels last outside. Not safe to share between threads."""
 
-    def __init__(self, model: bytes, *, name: str, threads: int = 1) -> None:
-        """Load ``model`` (an ``.onnx`` file's bytes) on the CPU with ``threads`` threads.
+    def __init__(self, model: bytes, *, name: str, threads: int = 1, provider: str = "cpu") -> None:
+        """Load ``model`` (an ``.onnx`` file's bytes) with ``threads`` threads of the CPU.
+
+        ``provider`` is one of :data:`sranogan_edge.runtime.providers.PROVIDERS`.
 
         Raises:
-            BackendError: ONNX Runtime is not installed, or it cannot load the graph.
+            BackendError: ONNX Runtime or the provider is not installed, or it cannot load the graph.
+            SettingsError: no such provider.
         """
-        runtime = _runtime()
+        chosen, runtime = provider_of(provider), _runtime()
         self.name = name
-        self.backend = f"onnxruntime {runtime.__version__} (CPU)"
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = ERRORS_ONLY
         try:
-            self._session = runtime.InferenceSession(model, options, providers=[PROVIDER])
+            self._session, self.backend = open_session(runtime, model, chosen, threads)
+        except BackendError:
+            raise
         except Exception as error:  # ONNX Runtime's errors have no class of their own in common
             raise BackendError(
-                f"graph {name!r} cannot be loaded by {self.backend}: {error}. Update it with "
-                "`pip install --upgrade onnxruntime`, or export the bundle again."
+                f"graph {name!r} cannot be loaded by onnxruntime {runtime.__version__} ({chosen.label}): "
+                f"{error}. Update it with `pip install --upgrade {chosen.package}`, or export the bundle "
+                "again."
             ) from error
         self._inputs = _shapes(self._session.get_inputs())
         self._outputs = _shapes(self._session.get_outputs())

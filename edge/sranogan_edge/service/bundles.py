@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
-import shutil
 from pathlib import Path
 
-from sranogan_edge.errors import SpoolError, SpoolFullError
+from sranogan_edge.bundle.archive import MAX_BUNDLE_BYTES
+from sranogan_edge.errors import BundleCrashError, SpoolError, SpoolFullError
 from sranogan_edge.files import sync_folder, write_whole
 
 __all__ = ["KeptBundles", "digest_of"]
+
+_PART_BYTES = 2**20
+_MOST_ATTEMPTS = 2
 
 
 class KeptBundles:
@@ -28,6 +32,7 @@ class KeptBundles:
         self.staged = self._folder / "incoming"
         self._calibrations = spool / "calibration"
         self._void = self._folder / "calibration_void"
+        self._proving = self._folder / "proving"
 
     def stage(self) -> Path:
         """Copy the original, to be proven; returns the copy.
@@ -38,9 +43,13 @@ class KeptBundles:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._original, self.staged)
-            with self.staged.open("rb") as file:
-                os.fsync(file.fileno())
+            with self._original.open("rb") as file, self.staged.open("wb") as copy:
+                left = MAX_BUNDLE_BYTES + 1  # it may grow meanwhile
+                while left and (part := file.read(min(_PART_BYTES, left))):
+                    copy.write(part)
+                    left -= len(part)
+                copy.flush()
+                os.fsync(copy.fileno())
         except OSError as error:
             with contextlib.suppress(OSError):
                 self.staged.unlink(missing_ok=True)
@@ -88,6 +97,36 @@ class KeptBundles:
         self._calibrations.mkdir(parents=True, exist_ok=True)
         write_whole(kept, content)
 
+    def begin_proof(self, bundle: str) -> None:
+        """Remember that this bundle (its SHA-256) is being proven in this process, until :meth:`end_proof`.
+
+        Raises:
+            BundleCrashError: that was begun before, and ended the runner each time.
+        """
+        if bundle == digest_of(self.in_use):  # it was proven here before
+            return
+        attempts = self._attempts(bundle)
+        if attempts >= _MOST_ATTEMPTS:
+            raise BundleCrashError(
+                f"{self._original}: it ended the runner {attempts} times while it was proven. Put another "
+                f"bundle there; to have this one tried again, remove {self._proving}."
+            )
+        with contextlib.suppress(OSError):  # then a crash is not remembered
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self._proving, json.dumps([bundle, attempts + 1]).encode())
+
+    def end_proof(self) -> None:
+        """The proof ended, well or not, and the runner is still there."""
+        with contextlib.suppress(OSError):
+            self._proving.unlink(missing_ok=True)
+
+    def _attempts(self, bundle: str) -> int:
+        try:
+            of, attempts = json.loads(self._proving.read_text(encoding="utf-8"))
+            return int(attempts) if of == bundle else 0
+        except (OSError, ValueError, TypeError):
+            return 0
+
     def note_void(self, bundle: str) -> None:
         """Remember over restarts that this bundle (its SHA-256) took over without a calibration."""
         with contextlib.suppress(OSError):  # then the next start refuses, and says why
@@ -103,7 +142,11 @@ class KeptBundles:
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file; empty where it cannot be read."""
+    digest = hashlib.sha256()
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            while part := file.read(_PART_BYTES):
+                digest.update(part)
     except OSError:
         return ""
+    return digest.hexdigest()

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from sranogan_edge.errors import ResultsError
+from sranogan_edge.results.line import scored_before
 from sranogan_edge.service.sink_reader import SinkReader
 from sranogan_edge.sinks.jsonl_files import JsonlFiles, Rotation
 from sranogan_edge.sinks.sink import Sink, SinkHealth
@@ -24,6 +26,7 @@ __all__ = ["Delivery", "Reader", "ResultsLog", "Sink", "SinkReader"]
 
 _log = logging.getLogger(__name__)
 _BATCH = 100
+_PRUNE_EVERY_S, _DAY_S = 600.0, 86_400.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 
 
@@ -51,7 +54,8 @@ class ResultsLog:
     ) -> None:
         """Try that ``path`` can be written to; raises ResultsError where it must and is not."""
         self.path, self._rotation = path, rotation or Rotation()
-        self._files = JsonlFiles(path, self._rotation.keep)
+        self._files = JsonlFiles(path, self._rotation.keep, keep_s=self._rotation.keep_s)
+        self._pruned_at = float("-inf")
         try:
             if must_be_writable:
                 self._files.prepare()
@@ -87,11 +91,24 @@ class ResultsLog:
         """Nothing is held open."""
 
     def _place(self, at: Cursor, number: int) -> int:
+        if time.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
+            self._pruned_at = time.monotonic()
+            self._files.prune()
         place = self._files.place(at.offset, lambda line: _number_in(line) == number)
-        if place < self._rotation.max_bytes:
+        if place < self._rotation.max_bytes and not (place and self._is_old()):
             return place
         self._files.turn()
         return 0
+
+    def _is_old(self) -> bool:
+        """Whether the first line was written more than a day ago, where closed files go after a time."""
+        if self._rotation.keep_s is None:
+            return False
+        with self.path.open("rb") as file:
+            try:
+                return scored_before(json.loads(file.readline()), time.time() - _DAY_S)
+            except (ValueError, AttributeError):
+                return False
 
     def _failed(self, error: OSError) -> ResultsError:
         return ResultsError(
@@ -135,8 +152,11 @@ class Delivery:
             thread.start()
 
     def _registered(self, name: str, reader: Reader) -> Cursor:
-        known = self._outbox.cursor(_cursor_of(name, reader))
-        at = known or (reader.begin() if isinstance(reader, ResultsLog) else Cursor())
+        at = self._outbox.cursor(_cursor_of(name, reader))
+        if at is None and isinstance(reader, ResultsLog):
+            at = reader.begin()
+        elif at is None:
+            at = reader.begin(self._outbox) if isinstance(reader, SinkReader) else Cursor()
         self._advance(name, reader, at)
         return at
 

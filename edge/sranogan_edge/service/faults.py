@@ -5,7 +5,8 @@ golden cases tell which. Where they are scored as they should be, the object is 
 and the last of its attempts (:class:`sranogan_edge.spool.spool.SpoolLimits`) dead-letters it. Where they are
 not, the device is: all that waits goes on waiting and loses no attempt, and the pauses grow. Only the object
 in hand when the device began to fail has its attempt counted, for it may be what broke it: else it would do
-so again after each restart, for ever.
+so again after each restart, for ever. What this process lacks (file handles, memory for them) is nobody's
+fault: no attempt counts, and no golden case is asked.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import time
 from sranogan_edge.alarms import Alarms
 from sranogan_edge.backoff import Backoff
 from sranogan_edge.detector.judge import Judge
+from sranogan_edge.errors import DecoderMissingError
+from sranogan_edge.files import OURS
+from sranogan_edge.redact import words_of
 
 __all__ = ["Faults"]
 
@@ -44,16 +48,23 @@ class Faults:
 
     def failed(self, what: str, error: Exception, judge: Judge) -> bool:
         """Begin a pause, and raise an alarm; returns whether the attempt counts against ``what``."""
+        if isinstance(error, OSError) and error.errno in OURS:
+            self._wait(f"{what} waits: this process lacks what it needs ({error.strerror})")
+            return False
         _log.error("%s: scoring failed", what, exc_info=error)
-        began, self.device = not self.device, _why_it_fails(judge)
+        missing = str(error) if isinstance(error, DecoderMissingError) else ""
+        began, self.device = not self.device, missing or _why_it_fails(judge)
         if not self.device:
             self._backoff.reset()
+        why = f"{what} cannot be scored ({words_of(error)})"
+        whose = f"nor can the bundle's golden cases: {self.device}" if self.device else "but the device works"
+        self._wait(why if missing else f"{why}, {whose}")
+        return began or not self.device
+
+    def _wait(self, why: str) -> None:
         pause_s = self._backoff.next_s()
         self._again_at = time.monotonic() + pause_s
-        why = f"{what} cannot be scored ({_words(error)})"
-        whose = f"nor can the bundle's golden cases: {self.device}" if self.device else "but the device works"
-        self._alarms.note("device", f"{why}, {whose}. It is tried again in {pause_s:.1f} s.")
-        return began or not self.device
+        self._alarms.note("device", f"{why}. It is tried again in {pause_s:.1f} s.")
 
     def over(self) -> None:
         """Something was scored, or given up: what was wrong is over."""
@@ -67,9 +78,5 @@ def _why_it_fails(judge: Judge) -> str:
     try:
         judge.prove()
     except Exception as error:  # whatever it is, scores cannot be had now
-        return _words(error)
+        return words_of(error)
     return ""
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

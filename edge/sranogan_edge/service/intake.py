@@ -8,10 +8,11 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolFullError, UnreadableImageError
 from sranogan_edge.feeds.feed import Arrival, Feed
+from sranogan_edge.log import facts
 from sranogan_edge.results.line import Scorer, error_line
 from sranogan_edge.service.frames import Frames
 from sranogan_edge.service.scoring import Result
@@ -106,7 +107,7 @@ class Intake:
             self.wake.set()
 
     def _store(self, feed: str, arrival: Arrival) -> None:
-        if arrival.path is None:
+        if arrival.path is None and not arrival.data:
             raise FeedError(f"{arrival.frame_source}: arrived without bytes and without a frame.")
         while True:
             try:
@@ -125,21 +126,29 @@ class Intake:
         if entry.path is None:
             arrival.refuse(entry.reason)
         else:
+            if entry.state == "received" and not entry.attempts:
+                said = facts(event="received", object=entry.sequence, feed=feed, bytes=entry.size)
+                _log.info(
+                    "object %d received from %s: %d bytes", entry.sequence, feed, entry.size, extra=said
+                )
             arrival.acknowledge()
         self._pending[entry.sequence] = arrival.settle
-        now = self._spool.entry(entry.sequence)  # it may have ended before, or just now
-        if now.ended:
+        now = self._spool.kept(entry.sequence)  # it may have ended before, or just now
+        if now is None:  # and be gone already, where little is kept
+            self.settle(entry if entry.ended else replace(entry, state="done"))
+        elif now.ended:
             self.settle(now)
         self.wake.set()
 
     def _put(self, feed: str, arrival: Arrival) -> Entry | None:
         """Store an arrival, or its refusal; None where its file went meanwhile."""
-        assert arrival.path is not None
         if arrival.failure:
             return self._refuse(feed, arrival, UnreadableImageError(arrival.failure), "")
         try:
+            bytes_of = arrival.data or arrival.opened or arrival.path
+            assert bytes_of
             return self._spool.put(
-                arrival.path,
+                bytes_of,
                 arrival.identity,
                 key=arrival.key,
                 source=arrival.frame_source,
@@ -161,7 +170,7 @@ class Intake:
         line = replace(error_line(source, error, self.scorer), feed=feed)
         entry, number = self._spool.refuse(
             str(error),
-            asdict(line),
+            line.to_dict(),
             arrival.identity,
             key=key or uuid.uuid4().hex,
             source=source,

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sranogan_edge.alarms import Alarms
+from sranogan_edge.decoding.decoder import Decoder
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.errors import ExitCode, SettingsError, SpoolFullError
 from sranogan_edge.feeds.feed import BringsFilms, Feed
 from sranogan_edge.image.film import FilmOptions
+from sranogan_edge.page.audit import AuditTrail
 from sranogan_edge.page.board import Board
+from sranogan_edge.service.changes import note_change
 from sranogan_edge.service.delivery import Delivery, Reader
 from sranogan_edge.service.intake import Intake
 from sranogan_edge.service.report import Report
@@ -22,9 +25,11 @@ from sranogan_edge.service.scoring import Scoring
 from sranogan_edge.service.signals import stopped_by_signals
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
+from sranogan_edge.service.uploading import Uploading
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.spool.retention import Pruner, Retention
 from sranogan_edge.spool.spool import Spool
+from sranogan_edge.uploads.waiting import Uploads
 
 __all__ = ["Service", "ServiceSettings", "stopped_by_signals"]
 
@@ -67,20 +72,25 @@ class Service:
         board: Board | None = None,
         alarms: Alarms | None = None,
         swap: Swap | None = None,
+        audit: AuditTrail | None = None,
+        decoder: Decoder | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
         """Connect the parts; nothing runs yet. The caller closes the spool.
 
         ``readers`` take the results, by name; ``swap`` brings judges that take over from ``judge``;
-        ``threshold`` None takes up what is in the spool's folder.
+        ``threshold`` None takes up what is in the spool's folder; ``audit`` has what judges, and from when;
+        ``decoder`` None is one of our own; ``uploads`` are scored between the images of the feeds.
 
         Raises:
             SettingsError: two feeds of one name ask for different films.
         """
         self.settings = settings or ServiceSettings()
         self.spool, self.feeds, self._readers, self._swap = spool, feeds, readers, swap
+        self._audit = audit
         self.scored = self.failed = 0  # by this run
         self.alarms = alarms or Alarms()
-        self._threshold = threshold or AppliedThreshold(spool.folder, judge.scorer)
+        self._threshold = threshold or AppliedThreshold(spool.folder, judge.scorer, judge.rule.calibration)
         self._report = Report(
             judge,
             spool,
@@ -90,6 +100,7 @@ class Service:
             board=board,
             bundle=self.settings.bundle,
         )
+        self._own_decoder = None if decoder else Decoder()
         self._scoring = Scoring(
             spool,
             judge,
@@ -98,13 +109,19 @@ class Service:
             self.alarms,
             self._report.alive,
             _films_of(feeds),
+            decoder or self._own_decoder,
         )
+        self._uploading = Uploading(uploads, self._scoring, self._report.alive)
         self._intake = Intake(spool, feeds, judge.scorer)
         self._delivery: Delivery | None = None
         self._stop = threading.Event()
         self._pruner = Pruner(spool, self.settings.retention, self.settings.out)
         self._pruned_at = float("-inf")
         self._full = ""  # why nothing can be written
+
+    def wake(self) -> None:
+        """Something waits to be scored; may be called from any thread."""
+        self._intake.wake.set()
 
     def stop(self) -> None:
         """Finish the object in hand and end; may be called from any thread."""
@@ -128,6 +145,7 @@ class Service:
         delivery = self._delivery = self._delivering()
         if delivery is None:
             return ExitCode.OK
+        note_change(self._audit, self._scoring.judge, self._threshold.value, None)
         try:
             self._intake.start()
             if self._swap:
@@ -138,9 +156,12 @@ class Service:
         finally:
             self._report.notifier.stopping()
             self._report.ready("it is stopping")
+            self._uploading.close()
             if self._swap:
                 self._swap.close()
             self._intake.close()
+            if self._own_decoder:
+                self._own_decoder.close()
             delivery.close()
             self._report.sinks(delivery.health)
         if self._stop.is_set():
@@ -185,7 +206,8 @@ class Service:
         before = self._scoring.judge.scorer
         self._scoring.judge, self._intake.scorer = judge, judge.scorer
         self._report.judging(judge)  # first: from now on the page takes no threshold for the scorer before
-        self._threshold.judging(judge.scorer)
+        self._threshold.judging(judge.scorer, judge.rule.calibration)
+        note_change(self._audit, judge, self._threshold.value, before)
         _log.warning(
             "bundle %s, calibration %s took over from bundle %s, calibration %s",
             judge.scorer.bundle[:12],
@@ -214,7 +236,7 @@ class Service:
             self._report.result(result)
             if result.entry:
                 self._intake.settle(result.entry)
-        return bool(results)
+        return self._uploading.turn() or bool(results)
 
     def _kept(self, store: Callable[[], int]) -> int:
         """Store a result, as often as the disk is full; raises SpoolFullError when told to stop meanwhile."""
@@ -228,6 +250,7 @@ class Service:
 
     def _wait_for_room(self, error: SpoolFullError) -> None:
         self._full = str(error)
+        self._uploading.stand_still(self._full)
         self._report.alive()
         self._tell()
         self._report.notifier.status(str(error))

@@ -52,4 +52,4 @@ class Notifier:
         ):
             channel.settimeout(_PATIENCE_S)
             channel.connect(self._address)
-            channel.send(message.encode())
+            channel.send(message.encode(errors="backslashreplace"))

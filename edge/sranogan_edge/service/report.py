@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from sranogan_edge.alarms import NEWEST, Alarms
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.feeds.feed import Feed
+from sranogan_edge.log import facts
 from sranogan_edge.page.board import Board
 from sranogan_edge.service.drift_feeds import DRIFT, SHIFT, FeedsDrift
 from sranogan_edge.service.notify import Notifier
@@ -20,6 +22,7 @@ from sranogan_edge.spool.spool import Spool
 
 __all__ = ["Report", "about"]
 
+_log = logging.getLogger(__name__)
 EVERY_S = 1.0
 _ALARMING = ("stalled", "failed")
 
@@ -31,6 +34,10 @@ def about(judge: Judge, bundle: Path) -> dict[str, str]:
         "bundle": f"{bundle.name} ({scorer.bundle[:12]}, {scorer.steps} search steps)",
         "backend": scorer.backend,
         "calibration": "the bundle's own",
+        "model": bundle.stem,
+        "learned from": judge.origin.data,
+        "trained": judge.origin.trained,
+        "digest": scorer.bundle,
     }
     if site:
         made = site.calibration
@@ -60,6 +67,8 @@ class Report:
         self._spool, self._feeds, self._settings = spool, feeds, drift
         self._alarms, self._board, self._bundle = alarms, board, bundle
         self._drift = FeedsDrift(judge, drift)
+        if board:
+            board.set_counts(spool.outbox.tally())
         self._told_at = float("-inf")
         self._why_not = "starting"
 
@@ -87,12 +96,14 @@ class Report:
 
     def result(self, result: Result) -> None:
         """Take in one result."""
+        _log_of(result)
         answer, feed = result.answer, result.line.feed or ""
         if answer:
             reasons = self._drift.add(feed, answer, of_camera=result.entry is None)
             self._alarms.note(f"{self._drift.about} {feed}", *reasons)
         if self._board:
-            self._board.scored(result.line, answer.verdict if answer else None)
+            self._board.scored(result.line, answer.verdict if answer else None, result.number)
+            self._board.set_counts(self._spool.outbox.tally())
 
     def tell(
         self,
@@ -121,7 +132,8 @@ class Report:
                 health[name] = replace(health[name], state="failed", message=str(error))
         for name, found in health.items():
             bad = found.state in _ALARMING
-            self._alarms.note(f"feed {name}", *([f"{name}: {found.message or found.state}"] if bad else []))
+            whys = [found.message or found.state] if bad else [found.alarm] if found.alarm else []
+            self._alarms.note(f"feed {name}", *(f"{name}: {why}" for why in whys))
         self.sinks(sinks)
         self._alarms.note("disk", *filter(None, [disk]))
         if self._board:
@@ -143,6 +155,29 @@ class Report:
         more = f"; {len(alarms)} alarms, the first: {alarms[0]}" if alarms else ""
         waiting = self._spool.waiting()
         self.notifier.status(f"{scored} scored, {failed} failed, {waiting} wait{more}")
+
+
+def _log_of(result: Result) -> None:
+    """Log that there is one: by numbers and feed alone, for names and messages may hold a patient's.
+
+    A camera's frames are many: they are for those who look for a fault.
+    """
+    line, entry = result.line, result.entry
+    what = f"object {entry.sequence}" if entry else "a frame"
+    score, taken_ms = line.score, line.milliseconds.get("total")
+    more = "" if score is None else f", score {score:.2f}"
+    more += "" if taken_ms is None else f", {taken_ms:.1f} ms"
+    said = facts(
+        event="scored",
+        result=result.number,
+        object=entry.sequence if entry else None,
+        feed=line.feed,
+        verdict=line.verdict,
+        score=score,
+        milliseconds=taken_ms,
+    )
+    told = (result.number, what, line.feed or "a feed that is not known", line.verdict, more)
+    _log.log(logging.INFO if entry else logging.DEBUG, "result %d: %s from %s: %s%s", *told, extra=said)
 
 
 def _wrong(sink: SinkHealth) -> Iterator[str]:

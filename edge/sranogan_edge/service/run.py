@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sranogan_edge.alarms import Alarms
+from sranogan_edge.decoding.decoder import Decoder
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import ExitCode, ResultsError, SpoolError, SpoolInUseError
 from sranogan_edge.feeds.feed import Feed
+from sranogan_edge.files import private_files
 from sranogan_edge.log import log_to_stderr
+from sranogan_edge.page.audit import AuditTrail
 from sranogan_edge.page.board import Board
 from sranogan_edge.page.recall import recalled
 from sranogan_edge.redact import without_credentials
@@ -27,7 +31,12 @@ from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.lock import lock_results
+from sranogan_edge.spool.search import Search
 from sranogan_edge.spool.spool import Spool
+from sranogan_edge.uploads.waiting import Uploads
+
+if TYPE_CHECKING:
+    from sranogan_edge.page.access import Address
 
 __all__ = ["log_to_stderr", "serve_settings"]
 
@@ -54,11 +63,15 @@ def serve_settings(
     refuse_what_would_be_moved(settings)
     address = settings.page.address(environ)
     with ExitStack() as parts:
+        parts.enter_context(private_files())
         folder, out = settings.spool_folder, settings.out
         spool = Spool(folder, settings.spool)
         parts.callback(spool.close)
         log = _results(out, spool, settings.results)
         _own(out, parts)
+        decoder = Decoder(settings.decoding)
+        parts.callback(decoder.close)
+        decoder.warm()  # while the bundle is proven
         alarms = Alarms()
         swap = None
         if judge is None:
@@ -66,18 +79,56 @@ def serve_settings(
             judge = swap.first()
         readers = {_RESULTS: log, **_sinks(settings, parts, environ)}
         feeds = _feeds(settings, parts)
-        threshold = AppliedThreshold(folder, judge.scorer)
+        threshold = AppliedThreshold(folder, judge.scorer, judge.rule.calibration)
         board = _board(judge, settings, threshold) if address else None
         how = ServiceSettings(out, settings.retention, drift=settings.drift, bundle=settings.bundle)
+        audit = AuditTrail(folder)
+        uploads = Uploads(settings.uploads) if address and settings.uploads else None
         service = Service(
-            judge, spool, feeds, readers, how, threshold=threshold, board=board, alarms=alarms, swap=swap
+            judge,
+            spool,
+            feeds,
+            readers,
+            how,
+            threshold=threshold,
+            board=board,
+            alarms=alarms,
+            swap=swap,
+            audit=audit,
+            decoder=decoder,
+            uploads=uploads,
         )
         if board and address:
-            from sranogan_edge.page.server import serving
-
-            parts.enter_context(serving(board, address, alarms))
+            if uploads:
+                uploads.wake = service.wake
+            page = _page(board, address, alarms, audit, uploads, settings.bundle.stem, folder)
+            parts.enter_context(page)
         with stopped_by_signals(service):
             return service.run()
+
+
+def _page(
+    board: Board,
+    address: Address,
+    alarms: Alarms,
+    audit: AuditTrail,
+    uploads: Uploads | None,
+    model: str,
+    spool: Path,
+) -> AbstractContextManager[str]:
+    from sranogan_edge.page.app import More
+    from sranogan_edge.page.results_page import search_routes
+    from sranogan_edge.page.server import serving
+
+    found = tuple(search_routes(Search(spool), board))
+    if uploads is None:
+        return serving(board, address, alarms, audit, More(found))
+    from sranogan_edge.uploads.connections import upload_connections
+    from sranogan_edge.uploads.metrics import UploadsCollector
+    from sranogan_edge.uploads.routes import routes_of
+
+    more = More((*found, *routes_of(uploads, model)), (UploadsCollector(uploads),))
+    return serving(board, address, alarms, audit, more, upload_connections())
 
 
 def _results(out: Path, spool: Spool, rotation: Rotation | None = None) -> ResultsLog:
@@ -118,7 +169,7 @@ def _sinks(settings: Settings, parts: ExitStack, environ: Mapping[str, str] | No
     for sink in settings.sinks:
         opened = sink.open(context)
         parts.callback(opened.close)
-        readers[_name(sink.uri, readers)] = SinkReader(opened, sink.key)
+        readers[_name(sink.uri, readers)] = SinkReader(opened, sink.key, sink.choice)
     return readers
 
 
@@ -143,7 +194,8 @@ def _feeds(settings: Settings, parts: ExitStack) -> list[Feed]:
 def _swap(settings: Settings, spool: Path, alarms: Alarms) -> Swap:
     loader = Loader(settings.scoring, settings.calibration, settings.domain)
     kept = KeptBundles(spool, settings.bundle, settings.swap.keep)
-    return Swap(settings.bundle, loader, kept, alarms, every_s=settings.swap.every_s)
+    how = settings.swap
+    return Swap(settings.bundle, loader, kept, alarms, every_s=how.every_s, other_input=how.other_input)
 
 
 def _board(judge: Judge, settings: Settings, threshold: AppliedThreshold) -> Board:

@@ -6,22 +6,23 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 
 from sranogan_edge.alarms import Alarms
+from sranogan_edge.decoding.decoder import Decoder
+from sranogan_edge.decoding.film import Wanted
 from sranogan_edge.detector.judge import Answer, Judge, MeasuresFrames
-from sranogan_edge.errors import ImageError
+from sranogan_edge.errors import DecoderMissingError, ImageError
 from sranogan_edge.feeds.feed import Arrival
-from sranogan_edge.image.film import EVERY_FILM, FilmFields, FilmOptions, fields_of_file
+from sranogan_edge.image.film import EVERY_FILM, FilmFields, FilmOptions
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.own_outputs import HEAT_MAPS
-from sranogan_edge.image.reading import read_frames
-from sranogan_edge.results.line import ResultLine, described, error_line, not_asked_for_line
-from sranogan_edge.results.overlay import overlay
+from sranogan_edge.redact import words_of
+from sranogan_edge.results.line import ResultLine, described, error_line, not_asked_for_line, of_video
+from sranogan_edge.scoring.overlay import overlay_of
 from sranogan_edge.scoring.rule import Verdict
 from sranogan_edge.service.faults import Faults
 from sranogan_edge.service.threshold import AppliedThreshold
@@ -61,6 +62,7 @@ class Scoring:
     Attributes:
         judge: may be replaced between two objects.
         faults: of the device, or of an object that it cannot bear.
+        decoder: reads the objects, in another process.
     """
 
     def __init__(
@@ -72,11 +74,14 @@ class Scoring:
         alarms: Alarms,
         pulse: Callable[[], None] = lambda: None,
         films: Mapping[str, FilmOptions] | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         """Score with ``judge`` by ``threshold``; heat maps go below ``out``; ``pulse`` is a sign of life.
 
         ``films`` says by the name of a feed which of its films are scored; of other feeds all are.
+        ``decoder`` None is one of the default bounds.
         """
+        self.decoder = decoder or Decoder()
         self.judge = judge
         self._spool, self._out, self._films = spool, out, films or {}
         self._threshold, self._alarms, self._pulse = threshold, alarms, pulse
@@ -93,7 +98,7 @@ class Scoring:
             for entry in self._spool.exhausted():
                 return self._bury(entry, keep)
             self._any_exhausted = False
-        if self.faults.pause_s:
+        if self.faults.pause_s or not self._decoder_is_ready():
             return None
         begun = self._spool.next()
         if begun is None:
@@ -101,15 +106,17 @@ class Scoring:
         assert begun.path is not None
         film, options = FilmFields(), self._films.get(begun.feed, EVERY_FILM)
         try:
-            film = fields_of_file(begun.path, begun.source)
-            taken = options.taken(film, partial(self._decoded, begun))
+            wanted = Wanted(begun.source, options, self.judge.max_pixels)
+            read = self.decoder.read(begun.path, wanted, self._pulse)
+            film = read.film
+            taken = read.or_raise()
             answer = None if taken.refusal else self._answer(taken.frames)
         except ImageError as error:
             _log.warning("not scored, its bytes are in the spool's dead/: %s", error)
             line = described(self._error_line(begun.source, error, begun.feed), film)
-            return self._ended(begun, line, None, keep, dead=str(error))
+            return self._ended(begun, line, None, keep, film.numbers, dead=str(error))
         except Exception as error:  # of the device, the runtime, or ours: tried again
-            failure = f"{type(error).__name__}: {error}"
+            failure = words_of(error)
             counts = self.faults.failed(begun.source, error, self.judge)
             keep(lambda: self._spool.give_back(begun, failure, counts=counts))
             self._any_exhausted = counts and begun.attempts >= self._spool.limits.max_attempts
@@ -119,7 +126,7 @@ class Scoring:
         self.faults.over()
         heat = self._heat_map(begun, answer.verdict)
         line = answer.line(begun.source, self.judge.scorer, heat, begun.feed)
-        return self._ended(begun, described(line, film, taken.turned), answer, keep)
+        return self._ended(begun, described(line, film, taken.turned), answer, keep, film.numbers)
 
     def frame(self, feed: str, arrival: Arrival, keep: Callable[[Callable[[], int]], int]) -> Result:
         """Score a camera's frame; it is not tried again. During a pause after a fault, let it go instead."""
@@ -134,15 +141,28 @@ class Scoring:
         except Exception as error:  # as with objects, but the next frame is as good
             self.faults.failed(arrival.frame_source, error, self.judge)
             line = self._error_line(arrival.frame_source, error, feed)
-        number = keep(lambda: self._spool.outbox.record(asdict(line), arrival.identity))
+        line = of_video(line, arrival.number, arrival.at_s)
+        number = keep(lambda: self._spool.outbox.record(line.to_dict(), arrival.identity))
         return Result(number, line, answer, None)
+
+    @property
+    def threshold(self) -> float | None:
+        """In force instead of the calibration's; None where that is."""
+        return self._threshold.value
+
+    def _decoder_is_ready(self) -> bool:
+        """Have the decoder ready before an object is in hand, whose attempt counts if the runner ends."""
+        if self.decoder.is_ready or not self._spool.waiting():
+            return True
+        try:
+            self.decoder.make_ready(self._pulse)
+        except DecoderMissingError as error:
+            self.faults.failed("the next film", error, self.judge)
+            return False
+        return True
 
     def _answer(self, frames: tuple[Frame, ...]) -> Answer:
         return self.judge.answer(frames, self._threshold.value, self._pulse)
-
-    def _decoded(self, entry: Entry) -> tuple[Frame, ...]:
-        assert entry.path is not None
-        return read_frames(entry.path.read_bytes(), source=entry.source, max_pixels=self.judge.max_pixels)
 
     def _left_out(
         self, entry: Entry, film: FilmFields, refusal: str, keep: Callable[[Callable[[], int]], int]
@@ -150,7 +170,8 @@ class Scoring:
         """End an object that the options of its feed do not ask for."""
         _log.info("%s: not asked for: %s", entry.source, refusal)
         made = not_asked_for_line(entry.source, refusal, self.judge.scorer)
-        return self._ended(entry, described(replace(made, feed=entry.feed or None), film), None, keep)
+        line = described(replace(made, feed=entry.feed or None), film)
+        return self._ended(entry, line, None, keep, film.numbers)
 
     def _bury(self, entry: Entry, keep: Callable[[Callable[[], int]], int]) -> Result:
         reason = (
@@ -160,7 +181,7 @@ class Scoring:
         _log.error("%s", reason)
         self.faults.over()
         line = self._error_line(entry.source, ImageError(reason), entry.feed)
-        return self._ended(entry, line, None, keep, dead=reason)
+        return self._ended(entry, line, None, keep, {}, dead=reason)
 
     def _error_line(self, source: str, error: Exception, feed: str) -> ResultLine:
         return replace(error_line(source, error, self.judge.scorer), feed=feed or None)
@@ -171,9 +192,10 @@ class Scoring:
         line: ResultLine,
         answer: Answer | None,
         keep: Callable[[Callable[[], int]], int],
+        numbers: Mapping[str, str],
         dead: str | None = None,
     ) -> Result:
-        number = keep(lambda: self._spool.finish(entry, asdict(line), dead=dead))
+        number = keep(lambda: self._spool.finish(entry, line.to_dict(), dead=dead, numbers=numbers))
         return Result(number, line, answer, self._spool.entry(entry.sequence))
 
     def _heat_map(self, entry: Entry, verdict: Verdict) -> str | None:
@@ -182,7 +204,7 @@ class Scoring:
             return None
         stem = re.sub(r"[^\w.-]", "_", Path(entry.source).stem)[:_STEM_CHARACTERS]
         relative = f"{HEAT_MAPS}/{entry.sequence:08d}-{stem}.png"
-        picture = overlay(verdict.reconstruction.x, verdict.heat, self.judge.heat_limit)
+        picture = overlay_of(verdict, self.judge.heat_limit)
         try:
             (self._out / HEAT_MAPS).mkdir(exist_ok=True)
             (self._out / relative).write_bytes(cv2.imencode(".png", picture)[1].tobytes())

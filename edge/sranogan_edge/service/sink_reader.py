@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from sranogan_edge.errors import DicomUnreachableError
 from sranogan_edge.results.line import ResultLine
+from sranogan_edge.sinks.choice import NOW, Choice, start_of
 from sranogan_edge.sinks.sink import CarefulSink, ObjectSink, Sink, SinkHealth
+from sranogan_edge.spool.queue import Outbox
 from sranogan_edge.spool.spool import Cursor, StoredResult
 
 __all__ = ["SinkReader"]
@@ -17,9 +19,9 @@ _PATIENCE = 5  # attempts at one result, until it is asked whether the sink take
 class SinkReader:
     """Hands results to a sink, each at least once; after a crash the last few may come again."""
 
-    def __init__(self, sink: Sink, cursor: str = "") -> None:
-        """Take ``sink``; its place is kept under ``cursor``, or else under its name."""
-        self._sink, self.cursor = sink, cursor
+    def __init__(self, sink: Sink, cursor: str = "", choice: Choice | None = None) -> None:
+        """Take ``sink``; its place is kept under ``cursor``, or else its name. ``choice`` None is all."""
+        self._sink, self.cursor, self._choice = sink, cursor, choice or Choice()
         self._stuck, self._attempts = 0, 0  # the number of the result that fails, and how often it did
         self._ahead: set[int] = set()  # results that were handed over before their turn
 
@@ -28,6 +30,13 @@ class SinkReader:
         """How the sink says that it fares; all well where it says nothing."""
         health = getattr(self._sink, "health", None)
         return health if isinstance(health, SinkHealth) else SinkHealth()
+
+    def begin(self, outbox: Outbox) -> Cursor:
+        """Where a sink begins that ``outbox`` does not know: before what it is to have of what is there."""
+        if self._choice.since == NOW:
+            return Cursor(outbox.newest())
+        start = start_of(self._choice.since)
+        return Cursor(outbox.before(start) if start else 0)
 
     def take(self, results: Sequence[StoredResult], at: Cursor) -> tuple[Cursor, Exception | None]:
         """Write one by one; what the sink alone fails at is set apart."""
@@ -51,6 +60,8 @@ class SinkReader:
         return None
 
     def _handed(self, result: StoredResult) -> Exception | None:
+        if not self._choice.takes(result.line):
+            return None
         try:
             self._write(result)
         except Exception as error:  # whatever a sink raises is its own trouble

@@ -1,8 +1,8 @@
 """Another bundle, or calibration, in place of the one in use: proven beside it, then it takes over.
 
 The file that the runner was started with is watched. What replaces it is copied, read, its digests checked,
-and its golden cases scored on the backend in use, all in a thread of its own while the other one goes on
-scoring. It takes over between two objects. What is refused changes nothing, but raises an alarm.
+and its golden cases scored on the backend in use, in a process of its own first, while the other one goes
+on scoring. It takes over between two objects. What is refused changes nothing, but raises an alarm.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import time
 from pathlib import Path
 
 from sranogan_edge.alarms import Alarms
-from sranogan_edge.bundle.archive import MAX_BUNDLE_BYTES
+from sranogan_edge.bundle.archive import MAX_BUNDLE_BYTES, too_large
+from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.detector.detector import Detector
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import BundleError, CalibrationError, SpoolError, SranoganError
 from sranogan_edge.service.bundles import KeptBundles, digest_of
+from sranogan_edge.service.same_input import refuse_other_input
 
 __all__ = ["Swap"]
 
@@ -39,6 +41,7 @@ class Swap:
         *,
         every_s: float | None = 10.0,
         settle_s: float = _SETTLE_S,
+        other_input: bool = False,
     ) -> None:
         """Watch ``bundle`` and the calibration of ``loader``; nothing is read yet.
 
@@ -49,9 +52,10 @@ class Swap:
             alarms: is told what is refused.
             every_s: seconds between two looks; None looks when :meth:`look` is called only.
             settle_s: a file that did not change for so long is complete.
+            other_input: whether a bundle may take over that is for other images than the one before.
         """
         self._bundle, self._loader, self._kept, self._alarms = bundle, loader, kept, alarms
-        self._every_s, self._settle_s = every_s, settle_s
+        self._every_s, self._settle_s, self._other_input = every_s, settle_s, other_input
         self._detector: Detector | None = None  # of the bundle in use, without a site's calibration
         self._known: _Look = ()
         self._asked, self._closing = threading.Event(), threading.Event()
@@ -72,7 +76,7 @@ class Swap:
         self._known = self._look()
         try:
             return self._proven(at_start=True)
-        except BundleError as error:
+        except SranoganError as error:
             self._kept.discard()
             try:
                 judge = self._go_on()
@@ -82,7 +86,7 @@ class Swap:
             return judge
 
     def _go_on(self) -> Judge:
-        detector = self._loader.detector(self._kept.in_use)
+        detector = self._opened(self._kept.in_use)
         void = self._kept.is_void(detector.bundle.sha256)
         judge = self._judge(detector, may_be_void=void, may_be_kept=True)
         self._detector = detector
@@ -141,6 +145,7 @@ class Swap:
         before = self._detector
         detector = self._read(before)
         sha256 = detector.bundle.sha256
+        self._refuse_other_input(before.bundle if before else self._in_use_last(), detector.bundle)
         is_new = before is None or sha256 != before.bundle.sha256
         void = (is_new and not at_start) or self._kept.is_void(sha256)
         judge = self._judge(detector, may_be_void=void, may_be_kept=at_start)
@@ -148,6 +153,20 @@ class Swap:
         if is_new:
             self._keep()
         return judge
+
+    def _in_use_last(self) -> Bundle | None:
+        """The bundle that this spool's runner had in use when it ended; None where it keeps none."""
+        if not self._kept.in_use.is_file():
+            return None
+        try:
+            return read_bundle(self._kept.in_use)
+        except (OSError, BundleError) as error:
+            _log.warning("%s: cannot be compared with the new bundle (%s)", self._kept.in_use, error)
+            return None
+
+    def _refuse_other_input(self, before: Bundle | None, after: Bundle) -> None:
+        if before is not None and not self._other_input:
+            refuse_other_input(before, after)
 
     def _judge(self, detector: Detector, *, may_be_void: bool, may_be_kept: bool) -> Judge:
         """Put the site's calibration in force.
@@ -196,7 +215,9 @@ class Swap:
     def _read(self, before: Detector | None) -> Detector:
         """Return the proven detector of the file that is there; the one in use where it is the same."""
         path = self._bundle
-        if path.is_file() and path.stat().st_size <= MAX_BUNDLE_BYTES:
+        if path.is_file():
+            if path.stat().st_size > MAX_BUNDLE_BYTES:
+                raise too_large(path)
             try:
                 path = self._kept.stage()
             except SpoolError as error:
@@ -207,9 +228,18 @@ class Swap:
             self._kept.discard()
             return before
         try:
-            return self._loader.detector(path, before.bundle.steps if before else None)
+            return self._opened(path, before.bundle.steps if before else None)
         except SranoganError as error:  # people know the file by its own name
             raise type(error)(str(error).replace(str(self._kept.staged), str(self._bundle))) from error
+
+    def _opened(self, path: Path, steps_in_use: int | None = None) -> Detector:
+        """Prove a bundle in a process of its own, then in this one."""
+        sha256 = self._loader.tried(path)
+        self._kept.begin_proof(sha256)
+        try:
+            return self._loader.detector(path, steps_in_use, sha256=sha256)
+        finally:
+            self._kept.end_proof()
 
     def _keep(self) -> None:
         try:

@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -143,6 +144,8 @@ def _plain(hint: Any, value: object, path: KeyPath, reading: Reading) -> Any:
     found = _text(value) if hint in (str, Path) else _parsed(value)
     if hint is float and type(found) is int:
         found = float(found)
+    if hint is str and isinstance(found, date):  # TOML has times without quotes, datetimes among them
+        found = found.isoformat()
     wanted = str if hint is Path else hint
     if type(found) is not wanted:
         return reading.note(path, value, f"must be {_NAMES[hint]}")

@@ -29,7 +29,13 @@ __all__ = ["PREFIX", "ReadSettings", "read_for_check", "read_settings"]
 
 PREFIX = "SRANOGAN_"
 MAX_BYTES = 2**20
-_TOP_LEVEL = {"bundle", "out", "domain", "drift"}  # the only variables without a section that are settings
+_TOP_LEVEL = {
+    "bundle",
+    "out",
+    "domain",
+    "drift",
+    "uploads",
+}  # the only variables without a section that are settings
 
 
 @dataclass(frozen=True)

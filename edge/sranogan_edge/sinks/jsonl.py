@@ -19,6 +19,7 @@ from sranogan_edge.spool.lock import lock_results
 __all__ = ["JsonlSink", "JsonlSinkSettings"]
 
 CURRENT = "results.jsonl"
+PRUNE_EVERY_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class JsonlSinkSettings(SinkSettings):
         max_bytes: a line that would make the file larger opens the next one.
         max_age_s: a file that is so many seconds old is closed at the next line.
         keep: number of closed files to keep, the newest; none keeps all.
+        keep_s: seconds that a closed file stays, by this machine's clock; none sets no limit.
         sync: whether each line is on the disk before the next; false spares an SD card.
     """
 
     max_bytes: int = option(64 * 2**20, above=0)
     max_age_s: float = option(86_400.0, above=0)
     keep: int | None = option(None, least=0)
+    keep_s: float | None = option(None, above=0)
     sync: bool = True
 
     @property
@@ -73,9 +76,11 @@ class JsonlSink:
         self.folder = folder = settings.path
         self.path = settings.file
         self._max_bytes, self._max_age_s = settings.max_bytes, settings.max_age_s
-        self._sync, self._now = settings.sync, now
+        self._sync, self._now, self._pruned_at = settings.sync, now, float("-inf")
         try:
-            self._files = JsonlFiles(self.path, settings.keep, sync=settings.sync, now=now)
+            self._files = JsonlFiles(
+                self.path, settings.keep, keep_s=settings.keep_s, sync=settings.sync, now=now
+            )
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock_results(folder, "")
         except OSError as error:
@@ -101,8 +106,14 @@ class JsonlSink:
             if not whole:
                 self._begun = self._now()
             self._whole = self._files.append(data)
+            self._prune()
         except OSError as error:
             raise self._failed(error) from error
+
+    def _prune(self) -> None:
+        if abs(self._now() - self._pruned_at) >= PRUNE_EVERY_S:
+            self._pruned_at = self._now()
+            self._files.prune()
 
     def close(self) -> None:
         """Have all lines on the disk, without ``sync`` too, and let others in; raises ResultsError."""

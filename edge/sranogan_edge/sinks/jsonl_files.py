@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import os
 import re
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sranogan_edge.files import sync_folder
+from sranogan_edge.files import close_to_others, sync_folder
 from sranogan_edge.option import Options, option
 
 __all__ = ["JsonlFiles", "Rotation"]
@@ -25,10 +26,13 @@ class Rotation(Options):
     Attributes:
         max_bytes: a file so large is closed, and the next one begun.
         keep: number of closed files to keep, the newest; none keeps all.
+        keep_s: seconds that a closed file stays, by this machine's clock; none sets no limit. With one, a
+            file is closed a day after its first line, too.
     """
 
     max_bytes: int = option(64 * 2**20, above=0)
     keep: int | None = option(15, least=0)
+    keep_s: float | None = option(None, above=0)
 
 
 class JsonlFiles:
@@ -40,23 +44,31 @@ class JsonlFiles:
     """
 
     def __init__(
-        self, path: Path, keep: int | None, *, sync: bool = True, now: Callable[[], float] = time.time
+        self,
+        path: Path,
+        keep: int | None,
+        *,
+        keep_s: float | None = None,
+        sync: bool = True,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is looked at yet.
 
         Args:
             path: of the file that is written.
             keep: number of closed files that stay, the newest; None keeps all.
+            keep_s: seconds that they stay after they were closed.
             sync: False leaves it to the system when lines reach the disk.
             now: Unix seconds, for names.
         """
         self.path = path
-        self._keep, self._sync, self._now = keep, sync, now
+        self._keep, self._keep_s, self._sync, self._now = keep, keep_s, sync, now
 
     def prepare(self) -> None:
         """Make the folder and the file, so that a place that cannot be written to is known now."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.open("ab").close()
+        close_to_others(self.path, *self.closed())  # those of an earlier version
         sync_folder(self.path.parent)
 
     def end(self) -> int:
@@ -131,6 +143,15 @@ class JsonlFiles:
         sync_folder(self.path.parent)
         for old in closed[: max(0, len(closed) - self._keep)] if self._keep is not None else ():
             old.unlink(missing_ok=True)
+
+    def prune(self) -> None:
+        """Let go what was closed too long ago."""
+        if self._keep_s is None:
+            return
+        for old in self.closed():
+            stamp = old.stem.rsplit("-", 1)[1]
+            if calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ")) < self._now() - self._keep_s:
+                old.unlink(missing_ok=True)
 
     def closed(self) -> list[Path]:
         """Return the closed files, oldest first."""

@@ -12,6 +12,7 @@ from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
 from sranogan_edge.sinks.sink import SinkSettings
 from sranogan_edge.sinks.sqlite import SqliteSinkSettings
 from sranogan_edge.sinks.webhook_settings import WebhookSinkSettings
+from sranogan_edge.text import meant
 
 __all__ = ["SINKS", "sink_of", "sink_settings"]
 
@@ -32,8 +33,9 @@ def sink_settings(uri: str) -> type[SinkSettings]:
     """Return the class of settings that the sink ``uri`` has; raises SettingsError where there is none."""
     scheme, _, rest = uri.partition(":")
     if scheme not in SINKS or not rest or (scheme in _ADDRESSES and not rest.startswith("//")):
+        near = "" if scheme in SINKS else meant(scheme, SINKS)
         raise SettingsError(
-            "no such sink. There are jsonl:FOLDER, sqlite:FILE, mqtt://[USER@]HOST[:PORT][/TOPIC], "
+            f"no such sink{near}. There are jsonl:FOLDER, sqlite:FILE, mqtt://[USER@]HOST[:PORT][/TOPIC], "
             "mqtts://HOST, https://HOST/PATH, dicom://[OUR_AE@]HOST:PORT/CALLED_AE, "
             "dicoms://HOST:PORT/CALLED_AE"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import secrets
 import socket
@@ -22,6 +23,8 @@ from sranogan_edge.sinks.sink import SinkContext, SinkSettings
 __all__ = ["MQTT_PASSWORD", "MqttSinkSettings"]
 
 MQTT_PASSWORD = "SRANOGAN_MQTT_PASSWORD"
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_log = logging.getLogger(__name__)
 _EXAMPLE = "mqtt://[USER@]HOST[:PORT][/TOPIC], or mqtts:// with TLS"
 
 
@@ -87,6 +90,12 @@ class MqttSinkSettings(SinkSettings):
         """Return the user's password; empty without one. Raises SettingsError where it cannot be read."""
         return read_secret(self.password_file, MQTT_PASSWORD, environ)
 
+    def open_password(self, environ: Mapping[str, str] | None = None) -> str:
+        """Why the password can be read by whoever is on the way to the broker; empty where it cannot."""
+        if self.tls or not self.password(environ) or self.address[0] in _THIS_MACHINE:
+            return ""
+        return "the password goes without TLS, and anybody on the way can read it. Write mqtts://"
+
     def check(self) -> None:
         """Raise SettingsError where the address cannot be, or a file is missing."""
         try:
@@ -112,6 +121,8 @@ class MqttSinkSettings(SinkSettings):
         with needs_extra("mqtt", "MQTT"):
             from sranogan_edge.sinks.mqtt import MqttTransport
         self.check()
+        if why := self.open_password(context.environ):
+            _log.warning("%s: %s", self, why)
         outbox = self.outbox(context)
         transport = MqttTransport(self, self.password(context.environ), _client_of(outbox))
         return Courier(transport, Outbox(outbox, self.max_waiting))

@@ -11,12 +11,13 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from sranogan_edge.place import Place
 from sranogan_edge.results.line import ResultLine
+from sranogan_edge.sinks.choice import Choice, Only
 
 __all__ = [
     "CarefulSink",
@@ -26,6 +27,7 @@ __all__ = [
     "SinkHealth",
     "SinkSettings",
     "SinkState",
+    "key_of",
     "record_key",
     "record_of",
 ]
@@ -89,12 +91,18 @@ class CarefulSink(ObjectSink, Protocol):
 
 def record_key(line: ResultLine) -> str:
     """One key for one result: the same line again is a repeat; a new file of an old name is none."""
-    return hashlib.sha256(json.dumps(asdict(line), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(line.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def key_of(line: Mapping[str, Any]) -> str:
+    """Return the key of a line that is ready for JSON, whatever stands beside the fields of a result."""
+    names = {one.name for one in fields(ResultLine)}
+    return record_key(ResultLine(**{name: value for name, value in line.items() if name in names}))
 
 
 def record_of(line: ResultLine) -> dict[str, Any]:
     """Return ``line`` and its key, ready for JSON."""
-    return {"key": record_key(line), **asdict(line)}
+    return {"key": record_key(line), **line.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,22 @@ class SinkSettings(Place):
 
     Attributes:
         uri: see docs/guide/sinks.md; a password in it is refused.
+        since: what a sink that is new gets of the results that are there: now (none, only what comes), all,
+            or those since a time such as 2026-01-31T08:00:00Z. Later starts go on where it was.
+        only: anomalous or normal hands it the results of this verdict alone; all, those without one, too.
     """
+
+    since: str = "now"
+    only: Only = "all"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.choice  # noqa: B018 - which refuses what cannot be
+
+    @property
+    def choice(self) -> Choice:
+        """Which results it gets; raises SettingsError where ``since`` or ``only`` cannot be."""
+        return Choice(self.since, self.only)
 
     @property
     def key(self) -> str:

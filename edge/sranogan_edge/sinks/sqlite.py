@@ -7,19 +7,22 @@ import io
 import json
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sranogan_edge.errors import ResultsError
-from sranogan_edge.files import writing_whole
+from sranogan_edge.files import close_to_others, writing_whole
+from sranogan_edge.option import option
 from sranogan_edge.results.line import ResultLine
+from sranogan_edge.results.table import harmless, plain_text
 from sranogan_edge.sinks.sink import SinkContext, SinkSettings, record_of
 
 __all__ = ["COLUMNS", "SqliteSink", "SqliteSinkSettings", "export_csv"]
 
 COLUMNS = tuple(one.name for one in fields(ResultLine) if one.name != "milliseconds")  # that one is JSON
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute such a cell
 PATIENCE_S = 10.0  # for another program that reads or exports
+PRUNE_EVERY_S = 600.0
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS results (
@@ -38,7 +41,10 @@ class SqliteSinkSettings(SinkSettings):
 
     Attributes:
         uri: sqlite:FILE.
+        keep_s: seconds that a result stays, by this machine's clock; none keeps it for ever.
     """
+
+    keep_s: float | None = option(None, above=0)
 
     @property
     def path(self) -> Path:
@@ -47,7 +53,7 @@ class SqliteSinkSettings(SinkSettings):
 
     def open(self, context: SinkContext) -> SqliteSink:
         """Open the file: see :class:`SqliteSink`."""
-        return SqliteSink(self.path)
+        return SqliteSink(self.path, self.keep_s)
 
 
 class SqliteSink:
@@ -57,28 +63,31 @@ class SqliteSink:
     stands in it once.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open ``path``, made where it is missing.
+    def __init__(self, path: Path, keep_s: float | None = None) -> None:
+        """Open ``path``, made where it is missing; a row goes after ``keep_s`` seconds.
 
         Raises:
             ResultsError: it cannot be opened, or is no SQLite file.
         """
         self.path = path
         self._lock = threading.Lock()
+        self._keep_s, self._pruned_at = keep_s, float("-inf")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=PATIENCE_S, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute("PRAGMA secure_delete=ON")
             self._database.executescript(_SCHEMA)
             self._add_columns()
+            close_to_others(path)
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
 
     def write(self, line: ResultLine) -> None:
         """Add one row, on the disk before this returns; raises ResultsError where it cannot."""
         record = record_of(line)
-        values = [_text(record[name]) for name in COLUMNS]
+        values = [plain_text(record.get(name)) for name in COLUMNS]
         marks = ", ".join("?" * (len(COLUMNS) + 2))
         statement = (
             f"INSERT INTO results (key, {', '.join(COLUMNS)}, milliseconds) VALUES ({marks}) "
@@ -86,6 +95,7 @@ class SqliteSink:
         )
         try:
             with self._lock, self._database:
+                self._prune()
                 self._database.execute(
                     statement, [record["key"], *values, json.dumps(record["milliseconds"])]
                 )
@@ -96,6 +106,13 @@ class SqliteSink:
         """Close the file."""
         with self._lock:
             self._database.close()
+
+    def _prune(self) -> None:
+        if self._keep_s is None or time.monotonic() - self._pruned_at < PRUNE_EVERY_S:
+            return
+        self._pruned_at = time.monotonic()
+        oldest = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - self._keep_s))
+        self._database.execute("DELETE FROM results WHERE scored_at < ?", (oldest,))
 
     def _add_columns(self) -> None:
         """Give a table of an earlier version the columns that came since."""
@@ -129,7 +146,7 @@ def export_csv(database: Path, path: Path) -> int:
                 table = csv.writer(text)
                 table.writerow(COLUMNS)
                 for rows, row in enumerate(source.execute(query), start=1):  # noqa: B007 - counts them
-                    table.writerow([_harmless(value) for value in row])
+                    table.writerow([harmless(value) for value in row])
                 text.detach()  # which flushes, and leaves the file open
         finally:
             source.close()
@@ -139,12 +156,3 @@ def export_csv(database: Path, path: Path) -> int:
             "room for the table."
         ) from error
     return rows
-
-
-def _text(value: object) -> object:
-    """Text that SQLite takes: bytes of a file name that are no text become escapes."""
-    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

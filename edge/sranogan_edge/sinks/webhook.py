@@ -17,6 +17,7 @@ from urllib.parse import unquote_plus, urlsplit
 import urllib3
 
 from sranogan_edge.sinks.courier import RefusedError, UnreachableError
+from sranogan_edge.sinks.deadline import Deadline
 
 if TYPE_CHECKING:
     from sranogan_edge.sinks.webhook_settings import WebhookSinkSettings
@@ -59,6 +60,8 @@ class WebhookTransport:
             timeout=urllib3.Timeout(connect=settings.connect_s, read=settings.answer_s),
             retries=False,
         )
+        self._total_s, self._deadline = settings.total_s, Deadline()
+        self._deadline.watch(self._pool)
 
     def send(self, key: str, body: bytes) -> None:
         """Post one result; raises RefusedError or UnreachableError."""
@@ -71,13 +74,19 @@ class WebhookTransport:
             "X-Sranogan-Signature": sign(self._secret, timestamp, body),
         }
         try:
-            answer = self._pool.request(
-                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            longest = ANSWER_BYTES + max(map(len, self._hidden), default=0)  # no value is cut in two
-            text = self._masked(answer.read(longest).decode(errors="replace"))[:ANSWER_BYTES]
-            answer.close()
+            with self._deadline.within(self._total_s):
+                answer = self._pool.request(
+                    "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
+                )
+                longest = ANSWER_BYTES + max(map(len, self._hidden), default=0)  # no value is cut in two
+                text = self._masked(answer.read(longest).decode(errors="replace"))[:ANSWER_BYTES]
+                answer.close()
+            if self._deadline.passed:  # what was cut off may look like an answer
+                raise TimeoutError
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            if self._deadline.passed:
+                why = f"{self._name}: all of a request took longer than {self._total_s:g} s (total_s)"
+                raise UnreachableError(why) from error
             raise UnreachableError(f"{self._name} cannot be reached: {self._masked(str(error))}") from error
         self._judge(answer.status, text, answer.headers.get("Retry-After", ""))
 

@@ -31,6 +31,7 @@ class WebhookSinkSettings(SinkSettings):
         ca_file: of the certificate authority, where it is not one of the system's.
         connect_s: longest time to reach the server.
         answer_s: longest time without a byte of its answer.
+        total_s: longest time of all of a request, name to answer; a server that trickles ends there.
         allow_http: plain http:// to other machines too: anybody on the way can read the results.
         max_waiting: results that wait in the outbox while the server is away, about 1 KB each; beyond it the
             oldest is let go and counted as lost.
@@ -41,6 +42,7 @@ class WebhookSinkSettings(SinkSettings):
     ca_file: Path | None = None
     connect_s: float = option(5.0, above=0)
     answer_s: float = option(10.0, above=0)
+    total_s: float = option(60.0, above=0)
     allow_http: bool = False
     max_waiting: int = option(MAX_WAITING, least=1)
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.errors import DataError
+from sranogan_edge.image.colour import is_colourful
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.adapt import FEWEST, Adapted, adapt, reach_of
 from sranogan_edge.scoring.density import Density
-from sranogan_edge.scoring.foreign import foreign_of
+from sranogan_edge.scoring.foreign import Foreign
 from sranogan_edge.scoring.heat import BRIGHTNESS
 from sranogan_edge.scoring.measurement import Measurement
 
@@ -30,8 +31,6 @@ Tell = Callable[[str], None]
 
 SAME_SHARE = 0.08  # of what two normals differ by at 32 x 32 pixels: below it is the same picture
 MOST = 0.5
-_COLOURFUL = 1 / 16  # of full scale that channels are apart by, in a pixel that has a colour
-_COLOURED_SHARE = 0.01  # of the pixels
 _ANYWAY = "if you know that they are normals of what the bundle was trained for, add --anyway"
 
 
@@ -42,9 +41,9 @@ class Local:
     Attributes:
         name: of its file.
         frames: how many it has.
-        measured: vectors by part.
+        measured: vectors by part, ``(D,)``, or ``(tiles, D)`` of an image in tiles.
         foreign: why the bundle says that it is not like its training data; empty where it does not.
-        colourful: whether it is in colour, which a bundle does not see.
+        colourful: whether it is in colour, which a bundle may not take.
     """
 
     name: str
@@ -54,11 +53,24 @@ class Local:
     colourful: bool
 
     @classmethod
-    def of(cls, name: str, frames: Sequence[Frame], number: int, made: Measurement, bundle: Bundle) -> Local:
-        """Keep what was ``made`` of the frame of that ``number``, from 0."""
-        frame, foreign = frames[number], foreign_of(bundle)
+    def of(
+        cls,
+        name: str,
+        frames: Sequence[Frame],
+        number: int,
+        made: Measurement,
+        foreign: Foreign | None,
+        tiles: Sequence[Mapping[str, Array]] = (),
+    ) -> Local:
+        """Keep what was ``made`` of the frame of that ``number``, from 0.
+
+        ``foreign`` is the bundle's rule; ``tiles`` what each tile measured, where it was judged so.
+        """
+        frame, measured = frames[number], made.reconstruction.measured
+        if tiles:
+            measured = {name: np.stack([one[name] for one in tiles]) for name in measured}
         why = foreign(frame, made) if foreign else ""
-        return cls(name, len(frames), made.reconstruction.measured, why, _is_colourful(frame))
+        return cls(name, len(frames), measured, why, is_colourful(frame))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +150,19 @@ def adapted(
         if not anyway:
             raise DataError(why)
         told(f"used anyway: {why}")
-    if colourful := sum(one.colourful for one in local):
-        told(f"{colourful} of {len(local)} images are in colour; the bundle sees them in grey")
+    takes = bundle.preprocess.colour
+    if others := sum(one.colourful is not takes for one in local):
+        how = "grey; the bundle is of colour images" if takes else "in colour; the bundle sees them in grey"
+        told(f"{others} of {len(local)} images are {how}")
     names = bundle.density.parts
-    measured = {name: np.stack([one.measured[name] for one in local]) for name in names}
-    found = adapt(names, measured, reach_of(bundle.calibration.scores))
+    if bundle.preprocess.tiled:
+        measured = {name: np.concatenate([one.measured[name] for one in local]) for name in names}
+        counts = [len(one.measured[next(iter(names))]) for one in local]
+        image = np.repeat(np.arange(len(local)), counts)
+        found = adapt(names, measured, reach_of(bundle.calibration.scores), image)
+    else:
+        measured = {name: np.stack([one.measured[name] for one in local]) for name in names}
+        found = adapt(names, measured, reach_of(bundle.calibration.scores))
     _tell(found, local, rows, bundle, told)
     used = np.flatnonzero(found.kept).tolist()
     return AdaptedSite(
@@ -203,11 +223,3 @@ def _tell(
             f"{own.false_alarm_rate:.0%} were meant; its densities are adapted to "
             f"{int(found.fitted.sum())} of them"
         )
-
-
-def _is_colourful(frame: Frame) -> bool:
-    pixels = frame.pixels[::4, ::4]
-    if pixels.ndim == 2:
-        return False
-    apart = pixels.max(axis=2).astype(np.int64) - pixels.min(axis=2)
-    return bool((apart > _COLOURFUL * 2**frame.bit_depth).mean() > _COLOURED_SHARE)

@@ -31,7 +31,7 @@ from sranogan_edge.image.film import EVERY_FILM, FilmOptions, fields_of_file
 from sranogan_edge.image.reading import read_frames
 from sranogan_edge.scoring.conformal import RANK_ROUNDING, Calibration
 from sranogan_edge.scoring.density import Density
-from sranogan_edge.scoring.foreign import DomainRule
+from sranogan_edge.scoring.foreign import DomainRule, Foreign, foreign_of
 from sranogan_edge.scoring.rule import highest
 from sranogan_edge.scoring.statistics import apart, column, grid_of, statistics_of, successive
 from sranogan_edge.site import drift_ks
@@ -53,6 +53,7 @@ ODD_P_VALUE = (
     0.01  # local normals whose scores are this unlikely to be like the bundle's own are worth a word
 )
 MOST_UNREADABLE = 0.1
+MOST_TILES = 100_000  # that densities are adapted to: all of them are in memory
 
 
 def normals_needed(false_alarm_rate: float) -> int:
@@ -118,9 +119,10 @@ def score_all(
     """
     found = Scored([], [], [], [], list(unreadable), [], [], [] if adapt else None)
     seen: set[str] = set()
+    foreign = foreign_of(detector.bundle) if adapt else None
     for file in files:
         try:
-            _score(detector, file, films, seen, found)
+            _score(detector, file, films, seen, found, foreign)
         except ImageError as error:
             found.unreadable.append(str(error))
     tried = len(found.rows) + len(found.unreadable)
@@ -136,7 +138,14 @@ def score_all(
     return found
 
 
-def _score(detector: Detector, file: Path, films: FilmOptions, seen: set[str], found: Scored) -> None:
+def _score(
+    detector: Detector,
+    file: Path,
+    films: FilmOptions,
+    seen: set[str],
+    found: Scored,
+    foreign: Foreign | None,
+) -> None:
     """Add ``file`` to what was ``found``; raises ImageError where it cannot be scored."""
     try:
         data = file.read_bytes()
@@ -153,10 +162,19 @@ def _score(detector: Detector, file: Path, films: FilmOptions, seen: set[str], f
     if film.refusal:
         found.not_asked_for.append(f"{file}: {film.refusal}")
         return
-    number, made, failed = highest(detector.measure, film.frames)
+    tiles: list[Mapping[str, NDArray[np.float32]]] = []
+    measure = detector.measure
+    if found.local is not None and spec.tiled:
+        measure = partial(detector.measure, keep=lambda made: tiles.append(made.reconstruction.measured))
+    number, made, failed = highest(measure, film.frames)
+    if tiles and sum(len(one.measured["head"]) for one in found.local or ()) + len(tiles) > MOST_TILES:
+        raise DataError(
+            f"{file}: with it there are more than {MOST_TILES:,} tiles, and all would be in memory. Adapt to "
+            "fewer images, or calibrate without --adapt."
+        )
     found.rows.append(statistics_of(film.frames[number], made, detector.bundle.density, spec))
     if found.local is not None:
-        found.local.append(Local.of(str(file), film.frames, number, made, detector.bundle))
+        found.local.append(Local.of(str(file), film.frames, number, made, foreign, tiles))
     found.frames.append(len(film.frames) - len(failed))
     found.grids.append(grid_of(made))
     found.digests.append(digest)
@@ -192,10 +210,16 @@ def fit(
         anyway: even where these look as if they were no normals of what the bundle was trained for.
 
     Raises:
+        SettingsError: ``adapt``, of a bundle that judges the whole beside its tiles.
         DataError: too few normals for the rate, too many images that cannot be scored, or none asked for;
             or none that densities can be adapted to (:func:`sranogan_edge.site.adapt.adapted`).
     """
     needed = normals_needed(false_alarm_rate)
+    if adapt and detector.bundle.preprocess.tile_whole:
+        raise SettingsError(
+            "this bundle judges images in tiles and as a whole, and the densities of both at once are not "
+            "adapted. Calibrate without --adapt."
+        )
     scored, density, fitted = score_all(detector, files, unreadable, films, adapt=adapt), None, 0
     _tell_not_used(scored, told)
     if adapt:

@@ -74,8 +74,7 @@ def _newey_west(lagged: Values, squares: Values, size: int, seen: float) -> Valu
     lags = len(lagged)
     weights = 1 - np.arange(1, lags + 1)[:, None] / (lags + 1)
     correlations = lagged / squares
-    rough = np.maximum(
-        1 + 2 * (weights * correlations).sum(axis=0), 1
-    )  # by so much over size each is too low
+    # Each correlation is too low by so much over the size.
+    rough = np.maximum(1 + 2 * (weights * correlations).sum(axis=0), 1)
     factor = 1 + 2 * (weights * (correlations + rough / size)).sum(axis=0)
     return np.asarray(np.maximum(factor / (1 + np.sqrt(4 * lags / (3 * seen))), 1))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sranogan_edge.errors import SpoolError, SpoolFullError
+from sranogan_edge.errors import OutOfHandlesError, SpoolError, SpoolFullError
+from sranogan_edge.files import OURS
+from sranogan_edge.spool.lookups import note_numbers, prepare_lookups
 
-__all__ = ["ENDED", "SpoolDatabase"]
+__all__ = ["ENDED", "TALLY", "SpoolDatabase"]
 
 ENDED = "('done', 'dead')"
 SCHEMA_VERSION = 2
@@ -51,6 +54,23 @@ _INDEXES = """
 CREATE INDEX IF NOT EXISTS objects_ended ON objects (finished_uptime) WHERE origin = '';
 CREATE INDEX IF NOT EXISTS objects_held ON objects (finished_uptime) WHERE origin != '';
 """
+_COUNTED = (
+    "SELECT coalesce(json_extract(line, '$.verdict'), '') AS verdict, COUNT(*) AS results "
+    "FROM results GROUP BY 1"
+)
+# How many results there ever were, by verdict: kept by the file itself, so that a runner of an earlier
+# version counts too, and begun with what is there.
+_TALLY = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE tally (verdict TEXT PRIMARY KEY, results INTEGER NOT NULL);
+INSERT INTO tally {_COUNTED};
+CREATE TRIGGER results_counted AFTER INSERT ON results BEGIN
+    INSERT INTO tally VALUES (coalesce(json_extract(new.line, '$.verdict'), ''), 1)
+    ON CONFLICT (verdict) DO UPDATE SET results = results + 1;
+END;
+COMMIT;
+"""
+TALLY = "SELECT verdict, results FROM tally"
 
 
 class SpoolDatabase:
@@ -67,6 +87,8 @@ class SpoolDatabase:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
             self._prepare()
+            self._count_results()
+            self._looks_up = prepare_lookups(self._db)
             with suppress(sqlite3.OperationalError):  # the disk is full: it works without, only slower
                 self._db.executescript(_INDEXES)
 
@@ -87,6 +109,21 @@ class SpoolDatabase:
                 f"{self.path}: has schema version {version}, this runner reads {SCHEMA_VERSION}. Finish it "
                 "with the version that wrote it, or name another folder with --spool."
             )
+
+    def _count_results(self) -> None:
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
+            return
+        try:
+            self._db.executescript(_TALLY)
+        except sqlite3.OperationalError:  # the disk is full: what is there is counted, and kept next time
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._db.execute("CREATE TEMP VIEW tally AS " + _COUNTED)
+
+    def look_up(self, number: int, numbers: Mapping[str, str]) -> None:
+        """Have a result found by these numbers, too; inside a transaction."""
+        if self._looks_up:
+            note_numbers(self._db, number, numbers)
 
     def close(self) -> None:
         """Close the file; what was committed is in it."""
@@ -132,6 +169,11 @@ class SpoolDatabase:
             yield
         except sqlite3.Error as error:
             folder = self.path.parent
+            if "unable to open" in str(error) and _no_handles():
+                raise OutOfHandlesError(
+                    f"{self.path}: this process cannot open another file. Nothing is lost, and it goes on "
+                    "once it can; raise the service's LimitNOFILE where that stays so."
+                ) from error
             if "full" in str(error) or ("I/O" in str(error) and _no_room(folder)):
                 raise SpoolFullError(
                     f"{folder}: the disk is full ({error}). Nothing is lost; free some space and it goes on."
@@ -140,6 +182,14 @@ class SpoolDatabase:
                 f"{self.path}: {error}. If it is damaged, stop the runner and move the folder aside: the "
                 "objects in it are whole files."
             ) from error
+
+
+def _no_handles() -> bool:
+    try:
+        os.close(os.dup(0))
+    except OSError as error:
+        return error.errno in OURS
+    return False
 
 
 def _no_room(folder: Path) -> bool:

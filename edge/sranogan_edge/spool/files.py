@@ -7,14 +7,22 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from sranogan_edge.errors import FeedError, ObjectTooLargeError, SpoolError, SpoolFullError
-from sranogan_edge.files import sync_folder
+from sranogan_edge.errors import (
+    FeedError,
+    ObjectTooLargeError,
+    OutOfHandlesError,
+    SpoolError,
+    SpoolFullError,
+)
+from sranogan_edge.files import OURS, close_to_others, sync_folder
 
-__all__ = ["SpoolFiles"]
+__all__ = ["Source", "SpoolFiles"]
+
+Source = bytes | Path | Callable[[], BinaryIO]  # bytes, a file to copy them from, or what opens it
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,10 +38,11 @@ class SpoolFiles:
         self.incoming, self.objects, self.dead = (folder / n for n in ("incoming", "objects", "dead"))
         with self._explained():
             for part in (self.incoming, self.objects, self.dead):
-                part.mkdir(parents=True, exist_ok=True)
+                part.mkdir(mode=0o700, parents=True, exist_ok=True)
+            close_to_others(folder, self.incoming, self.objects, self.dead)  # those of an earlier version
             sync_folder(folder)
 
-    def keep(self, data: bytes | Path) -> tuple[str, int]:
+    def keep(self, data: Source) -> tuple[str, int]:
         """Store a copy; it is on disk, with its name, when this returns ``(name, size)``.
 
         Raises:
@@ -56,19 +65,19 @@ class SpoolFiles:
             raise
         return name, size
 
-    def _write(self, target: BinaryIO, data: bytes | Path) -> int:
+    def _write(self, target: BinaryIO, data: Source) -> int:
         if isinstance(data, bytes):
             self._check(len(data))
             return target.write(data)
-        with _reading(data):
-            stated = data.stat().st_size
-        self._check(stated)
-        with _reading(data):
-            source = data.open("rb")
+        with _reading():
+            source = data.open("rb") if isinstance(data, Path) else data()
         size = 0
         with source:
+            with _reading():
+                stated = os.fstat(source.fileno()).st_size
+            self._check(stated)
             while True:
-                with _reading(data):
+                with _reading():
                     chunk = source.read(_CHUNK_BYTES)
                 if not chunk:
                     return size
@@ -123,6 +132,8 @@ class SpoolFiles:
         try:
             yield
         except OSError as error:
+            if error.errno in OURS:
+                raise _out_of_handles(error) from error
             if error.errno in _NO_ROOM:
                 raise SpoolFullError(
                     f"{self.folder}: the disk is full ({error.strerror}). Nothing is lost; free some space "
@@ -135,10 +146,20 @@ class SpoolFiles:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in OURS:
+            raise _out_of_handles(error) from error
+        where = f"{error.filename}: " if error.filename else ""
         raise FeedError(
-            f"{path}: cannot be read ({error.strerror or error}). Check its permissions and the disk."
+            f"{where}cannot be read ({error.strerror or error}). Check its permissions and the disk."
         ) from error
+
+
+def _out_of_handles(error: OSError) -> OutOfHandlesError:
+    return OutOfHandlesError(
+        f"this process cannot open another file ({error.strerror}). Nothing is lost, and it goes on once it "
+        "can; raise the service's LimitNOFILE where that stays so."
+    )

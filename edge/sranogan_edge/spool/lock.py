@@ -15,6 +15,8 @@ RESULTS_LOCK = "results.lock"  # of a results folder, which may hold the spool a
 _MIXED = "two would mix their results. Name another folder{}."
 _HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)  # POSIX allows either
 
+_PLAIN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # neither a link nor a pipe holds up or leads astray
+
 _HELD: set[Path] = set()  # record locks do not exclude a second lock of the same process
 
 
@@ -25,8 +27,13 @@ class FolderLock:
     inherit it.
     """
 
-    def __init__(self, folder: Path, cure: str, name: str = "lock", by: str = "runner") -> None:
+    def __init__(
+        self, folder: Path, cure: str, name: str = "lock", by: str = "runner", *, within: int | None = None
+    ) -> None:
         """Take the lock; ``cure`` says what two would do, and what to do where another one holds it.
+
+        ``within`` is the open ``folder``, where its path alone may lead elsewhere by now. A link in the place
+        of the lock file is not followed.
 
         Raises:
             SpoolInUseError: another runner (or whatever ``by`` calls it) holds it.
@@ -36,7 +43,8 @@ class FolderLock:
         if self._path in _HELD:
             raise _in_use(folder, by, str(os.getpid()), cure)
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            path = self._path if within is None else Path(name)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o644, dir_fd=within)
         except OSError as error:
             raise SpoolError(
                 f"{folder}: cannot make the lock file ({error.strerror or error}). Name a folder that this "
@@ -82,7 +90,7 @@ def lock_results(folder: Path, option: str = " with --out") -> FolderLock:
 def holder_of(folder: Path, lock: str = "lock") -> str:
     """Return the process id of the runner that holds ``folder``; empty where none does."""
     try:
-        file = os.open(folder / lock, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(folder / lock, os.O_RDONLY | _PLAIN)
     except OSError:
         return ""
     try:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sranogan_edge.spool.database import SpoolDatabase
+from sranogan_edge.spool.database import TALLY, SpoolDatabase
 from sranogan_edge.spool.entry import Cursor, StoredResult
 from sranogan_edge.spool.files import SpoolFiles
 
@@ -48,6 +48,16 @@ class Outbox:
     def newest(self) -> int:
         """Return the number of the newest result that is kept; 0 where there is none."""
         return int(self._db.rows("SELECT COALESCE(MAX(number), 0) FROM results")[0][0])
+
+    def tally(self) -> dict[str, int]:
+        """Return how many results this spool ever had, by verdict; those that retention removed count."""
+        return {row[0]: int(row[1]) for row in self._db.rows(TALLY)}
+
+    def before(self, scored_at: str) -> int:
+        """Return the number of the result before the first that was scored at ``scored_at`` or later."""
+        first = "SELECT MIN(number) FROM results WHERE json_extract(line, '$.scored_at') >= ?"
+        found = self._db.rows(first, scored_at)[0][0]
+        return self.newest() if found is None else int(found) - 1
 
     def cursor(self, sink: str) -> Cursor | None:
         """Return how far ``sink`` is; None where it is new here."""

@@ -19,7 +19,7 @@ from typing import Any, cast
 from sranogan_edge.errors import SpoolError
 from sranogan_edge.spool.database import ENDED, SpoolDatabase
 from sranogan_edge.spool.entry import STATES, Cursor, Entry, SpoolLimits, State, StoredResult, storable
-from sranogan_edge.spool.files import SpoolFiles
+from sranogan_edge.spool.files import Source, SpoolFiles
 from sranogan_edge.spool.finished import Finished
 from sranogan_edge.spool.lock import FolderLock
 from sranogan_edge.spool.queue import Outbox, append_result
@@ -75,7 +75,7 @@ class Spool:
 
     def put(
         self,
-        data: bytes | Path,
+        data: Source,
         identity: Mapping[str, str],
         *,
         key: str = "",
@@ -87,7 +87,7 @@ class Spool:
         """Store an object; bytes and entry survive a power cut once this returns.
 
         Args:
-            data: its bytes, or a file to copy them from.
+            data: its bytes, a file to copy them from, or what opens it.
             identity: what the sender calls it.
             key: a key that is known already stores nothing and returns the entry of the first time.
             source: what to call it in messages and results.
@@ -136,7 +136,7 @@ class Spool:
         with self._db.transaction():
             entry = self._insert("", 0, identity, key, source, origin, None, feed)
             number = self.finish(entry, line, dead=reason)
-        return self.entry(entry.sequence), number
+            return self.entry(entry.sequence), number  # as long as nobody can remove it
 
     def _insert(
         self,
@@ -157,7 +157,7 @@ class Spool:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'received')",
                 storable(values),
             ).lastrowid
-        return self.entry(sequence or 0)
+            return self.entry(sequence or 0)  # before somebody else can end and remove it
 
     def find(self, key: str) -> Entry | None:
         """Return the object of this key."""
@@ -165,8 +165,16 @@ class Spool:
         return self._entry(rows[0]) if rows else None
 
     def entry(self, sequence: int) -> Entry:
-        """Return an object by its number."""
-        return self._entry(self._db.rows("SELECT * FROM objects WHERE sequence = ?", sequence)[0])
+        """Return an object by its number, which is there."""
+        found = self.kept(sequence)
+        if found is None:
+            raise KeyError(sequence)
+        return found
+
+    def kept(self, sequence: int) -> Entry | None:
+        """Return an object by its number; None where it ended and was removed."""
+        rows = self._db.rows("SELECT * FROM objects WHERE sequence = ?", sequence)
+        return self._entry(rows[0]) if rows else None
 
     def next(self) -> Entry | None:
         """Begin with the oldest object that waits: it is ``scoring``, with one attempt more."""
@@ -205,13 +213,21 @@ class Spool:
             )
         return entry.sequence
 
-    def finish(self, entry: Entry, line: Mapping[str, Any], *, dead: str | None = None) -> int:
+    def finish(
+        self,
+        entry: Entry,
+        line: Mapping[str, Any],
+        *,
+        dead: str | None = None,
+        numbers: Mapping[str, str] | None = None,
+    ) -> int:
         """End an object with its result, in one transaction; returns the result's number.
 
         Args:
             entry: as :meth:`next` or :meth:`exhausted` gave it.
             line: the result, ready for JSON.
             dead: why it is dead-lettered; None: it is done.
+            numbers: of patient and examination as the object says, where its sender did not, to be found by.
 
         Raises:
             SpoolFullError: no room for the result; the object is as before, try again.
@@ -226,6 +242,8 @@ class Spool:
             if changed != 1:
                 raise SpoolError(f"{entry.source}: object {entry.sequence} has its result already.")
             number = append_result(db, entry.sequence, entry.identity, line)
+            if numbers and not entry.identity:
+                self._db.look_up(number, numbers)
             db.execute("UPDATE uptime SET seconds = ?", (self.uptime(),))
         if dead is not None:
             self._bury(self.entry(entry.sequence))

@@ -17,7 +17,7 @@ from sranogan_edge.bench.measure import BenchSettings, Configuration, Measured
 from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import RUNS, Bench, bundle_costs, floor_ms, macs_per_frame, report
 from sranogan_edge.bench.table import print_report
-from sranogan_edge.bench.worker import Samples
+from sranogan_edge.bench.worker import Samples, make_frames, tiles_of
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.detector.detector import Detector
 from sranogan_edge.device import DeviceFacts
@@ -269,3 +269,55 @@ def test_a_machine_that_tells_nothing(tiny_bundle: Path, bundle: Bundle) -> None
     text = printed(figures)
     assert "None" not in text
     assert "power mode" not in text
+
+
+def test_of_tiles_the_time_of_one_is_told_too(tiny_bundle: Path, bundle: Bundle) -> None:
+    """A frame of 20 tiles takes 20 times the multiplications, and a twentieth of its time for each."""
+    whole = measured(bundle)
+    assert whole.samples is not None
+    tiled = replace(whole, samples=replace(whole.samples, tiles=20))
+    one, of_tiles = (
+        report(bench(tiny_bundle, bundle, measured=[made]))["configurations"][0] for made in (whole, tiled)
+    )
+    assert "tiles" not in one
+    assert of_tiles["tiles"] == {"count": 20, "milliseconds_each": 9 / 20}
+    macs, times = one["arithmetic"]["frame"]["macs"], of_tiles["arithmetic"]["frame"]["macs"]
+    assert times == {kind: 20 * count for kind, count in macs.items()}
+    shown = printed(report(bench(tiny_bundle, bundle, measured=[tiled])), 200)
+    assert "covered with 20 tiles; p50 ms of one, by row: 0.45" in shown
+
+
+def test_frames_of_a_bundle_of_tiles_are_covered(bundle: Bundle) -> None:
+    """The worker counts the tiles of its square frames; a frame that is no larger than one has one."""
+    tiled = replace(bundle, preprocess=replace(bundle.preprocess, fit="tile", tile_px=64))
+    assert [tiles_of(tiled, side) for side in (64, 112, 160)] == [1, 4, 9]
+    assert tiles_of(bundle, 160) == 1
+
+
+def test_frames_may_be_long(tiny_bundle: Path, bundle: Bundle) -> None:
+    """A frame of 4,000 x 3,000 pixels has 88 tiles of 512, and the whole is one more; few frames are made."""
+    tiled = replace(bundle, preprocess=replace(bundle.preprocess, fit="tile", tile_px=512))
+    assert tiles_of(tiled, 3000, 4000) == 88
+    both = replace(bundle, preprocess=replace(tiled.preprocess, tile_whole=True))
+    assert tiles_of(both, 3000, 4000) == 89
+    frames = make_frames(bundle, 3000, 4000)
+    assert {frame.pixels.shape for frame in frames} == {(3000, 4000)}
+    assert len(frames) == 5 < len(bundle.golden_x)
+    shown = printed(report(bench(tiny_bundle, bundle, settings=BenchSettings(3, 1, 3000, 4000))), 200)
+    assert "3 frames of 4000x3000 pixels" in shown
+
+
+def test_threads_are_compared_with_fewer_of_the_same(tiny_bundle: Path, bundle: Bundle) -> None:
+    """Two threads that take half of the time are twice as fast as one; of other backends nothing is told."""
+    one = measured(bundle).samples
+    assert one is not None
+    half = {stage: [value / 2 for value in values] for stage, values in one.milliseconds.items()}
+    rows = [
+        Measured(Configuration("xnnpack", 1, bundle.steps), one),
+        Measured(Configuration("xnnpack", 2, bundle.steps), replace(one, milliseconds=half)),
+        Measured(Configuration("onnx", 2, bundle.steps), one),
+    ]
+    found = report(bench(tiny_bundle, bundle, measured=rows))
+    told = [row.get("speed_up") for row in found["configurations"]]
+    assert told == [None, {"times": 2.0, "of_threads": 1}, None]
+    assert "2 threads are 2.00 times as fast as 1" in printed(found, 200)

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from sranogan_edge.bundle import archive as bundle_archive
 from sranogan_edge.bundle.bundle import MANIFEST, read_bundle, write_bundle
 from sranogan_edge.errors import BundleError, BundleFormatError, BundleIntegrityError, BundleLimitError
+from tests.support.arrays import claims_a_terabyte
+from tests.support.fuzz import examples
 from tests.support.small_bundles import (
     ARRAYS,
     MEMBERS,
@@ -73,7 +75,9 @@ def test_changed_member_in_a_sound_archive(path: Path, name: str) -> None:
         read_bundle(path)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_no_flipped_byte_passes_or_crashes(path: Path, tmp_path: Path, where: float, flip: int) -> None:
     """Any byte changed anywhere is refused as a bundle error, or was one that carries no content."""
@@ -153,13 +157,7 @@ def test_pickled_arrays_are_refused(path: Path) -> None:
 
 def test_array_that_claims_more_than_there_is(path: Path) -> None:
     """An array header that claims a terabyte is refused for want of its data."""
-    header = io.BytesIO()
-    claim = {"descr": "<f4", "fortran_order": False, "shape": (2**18, 2**20)}
-    np.lib.format.write_array_header_1_0(header, claim)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("x.npy", header.getvalue())
-    replace_member(path, "golden.npz", buffer.getvalue())
+    replace_member(path, "golden.npz", claims_a_terabyte())
     with pytest.raises(BundleFormatError, match="cannot be understood"):
         read_bundle(path)
 

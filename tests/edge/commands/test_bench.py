@@ -84,6 +84,8 @@ def test_what_is_no_bundle(tmp_path: Path) -> None:
         ("--threads", 0),
         ("--repeat", 0),
         ("--frame", 1),
+        ("--frame", "4000x"),
+        ("--frame", "64x9000"),
     ],
 )
 def test_wrong_usage(tiny_bundle: Path, wrong: tuple[object, ...]) -> None:

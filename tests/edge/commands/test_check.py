@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sranogan_edge.bundle.bundle import read_bundle, write_bundle
 from sranogan_edge.commands.check import check_settings
 from sranogan_edge.commands.check_parts import (
     Finding,
@@ -22,6 +24,7 @@ from sranogan_edge.commands.check_parts import (
     port_problem,
     secret_findings,
 )
+from sranogan_edge.detector.load import ScoringSettings
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.feeds.video import VideoFeedSettings
@@ -30,6 +33,7 @@ from sranogan_edge.settings.read import read_settings
 from sranogan_edge.settings.tree import PageSettings, Settings, SpoolSettings
 from sranogan_edge.sinks.kinds import sink_of
 from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.spool.lock import holder_of
 from sranogan_edge.spool.spool import Spool
 
@@ -195,7 +199,7 @@ def test_files_of_secrets(tmp_path: Path) -> None:
     secret = tmp_path / "p"
     secret.write_text("x\n")
     secret.chmod(0o600)
-    sink = MqttSinkSettings("mqtt://me@broker", password_file=secret)
+    sink = MqttSinkSettings("mqtts://me@broker", password_file=secret)
     assert list(secret_findings(sink)) == []
     assert look_at_sink(sink, {}).state == "ok"
     secret.chmod(0o644)
@@ -230,4 +234,43 @@ def test_a_page_for_others_needs_its_token(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "b", (feed,), out=tmp_path, page=PageSettings("0.0.0.0:0"))
     assert "openssl rand" in _findings(settings)["page"].message
     with_token = check_settings(settings, {"SRANOGAN_PAGE_TOKEN": "t" * 16})
-    assert next(one for one in with_token if one.what == "page").message == "with a token"
+    plain, found = (one for one in with_token if one.what == "page")
+    assert (plain.state, "Name tls_certificate" in plain.message) == ("warning", True)
+    assert found.message == "with a token"
+
+
+@pytest.mark.parametrize(
+    ("uri", "environ", "warned"),
+    [
+        ("mqtt://runner@broker", {"SRANOGAN_MQTT_PASSWORD": "secret"}, True),
+        ("mqtts://runner@broker", {"SRANOGAN_MQTT_PASSWORD": "secret"}, False),
+        ("mqtt://runner@127.0.0.1", {"SRANOGAN_MQTT_PASSWORD": "secret"}, False),
+        ("mqtt://broker", {}, False),
+    ],
+)
+def test_a_password_without_tls_is_warned_about(
+    tmp_path: Path, uri: str, environ: dict[str, str], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody on the way to the broker reads it: said by --check-config, and at a start in the log."""
+    pytest.importorskip("paho.mqtt", reason="the extra mqtt is not installed")
+    found = look_at_sink(sink_of(uri), environ)
+    assert (found.state == "warning" and "without TLS" in found.message) is warned
+    assert "secret" not in found.message
+    caplog.clear()
+    sink_of(uri).open(SinkContext(tmp_path, None, environ)).close()
+    assert ("the password goes without TLS" in caplog.text) is warned
+
+
+def test_a_bundle_that_anybody_may_have_made(tmp_path: Path, tiny_bundle: Path) -> None:
+    """Without a key for the bundle there is a warning that says how to sign; with one there is none."""
+    settings = Settings(tiny_bundle, (WatchFeedSettings(f"watch:{tmp_path}"),), out=tmp_path)
+    warned = _findings(settings)["bundle_key_file"]
+    assert warned.state == "warning"
+    assert "--sign" in warned.message
+    key, signed = tmp_path / "key", tmp_path / "signed.sranogan"
+    key.write_bytes(b"a secret of more than thirty-two bytes")
+    write_bundle(read_bundle(tiny_bundle), signed, key)
+    keyed = replace(settings, bundle=signed, scoring=ScoringSettings(bundle_key_file=key))
+    found = _findings(keyed)
+    assert found["bundle"].message.startswith("signed; ")
+    assert "bundle_key_file" not in found

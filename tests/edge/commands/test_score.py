@@ -22,6 +22,7 @@ from keras_sranogan.data.phantom import render_abnormal, render_normal
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.errors import ExitCode
 from tests.support.cli_runs import lines_in, score
+from tests.support.hostile_graphs import crashing
 
 SCORE = Path(sys.executable).with_name("sranogan-score")
 GOOD = ("abnormal.png", "cmyk.jpg", "deep.png", "deep/normal.png", "normal.png", "small.bmp")
@@ -163,6 +164,22 @@ def test_refused_bundle(tiny_bundle: Path, feed: Path, tmp_path: Path) -> None:
     assert done.exit_code == ExitCode.BUNDLE_REFUSED
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["sranogan-score", "sranogan-calibrate"])
+def test_a_graph_that_crashes_its_runtime_is_a_refused_bundle(
+    tiny_bundle: Path, feed: Path, tmp_path: Path, command: str
+) -> None:
+    """The command names the bundle and leaves with exit code 5, as a real process: it was not taken down."""
+    path = crashing(tiny_bundle, tmp_path / "hostile.sranogan")
+    out = ["--out", str(tmp_path / "out"), *(["--false-alarm-rate", "0.3"] if "calib" in command else [])]
+    images = feed if "score" in command else copies(feed / "normal.png", tmp_path / "normals", 40)[0].parent
+    asked = [str(SCORE.with_name(command)), str(path), str(images), "--backend", "xnnpack", *out]
+    told = subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False)
+    assert told.returncode == ExitCode.BUNDLE_REFUSED, told.stderr
+    assert "hostile.sranogan: the process that proved it was ended by signal" in told.stderr
+    assert "Traceback" not in told.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +81,20 @@ def test_a_study_is_scored_as_images_are(tiny_bundle: Path, study: Path, tmp_pat
     assert f"(frame {two['frame']} of 2)" in "".join(done.stdout.split("\n")).replace("│", "") or done.stdout
 
 
+def test_the_service_scores_as_the_command_does(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
+    """Score, p-value, threshold and verdict of a film by way of a spool are those without one, to the bit."""
+    for name, options in {"command": [], "service": ["--spool", tmp_path / "spool"]}.items():
+        done = score(tiny_bundle, study, "--out", tmp_path / name, *options)
+        assert done.exit_code == ExitCode.OK, done.output
+    fields = ("file", "score", "p_value", "threshold", "verdict", "frame", "anogan_score", "bundle")
+    command, service = (
+        sorted(tuple(line[one] for one in fields) for line in lines_in(tmp_path / name))
+        for name in ("command", "service")
+    )
+    assert len(command) == 3
+    assert service == command
+
+
 def test_a_service_by_its_file(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
     """It scores what its file names, tells it as JSON, a line of a library too, and ends cleanly."""
     (tmp_path / "s.toml").write_text(SETTINGS.format(bundle=tiny_bundle, feed="study"))
@@ -145,6 +161,9 @@ def test_the_page_remembers_the_run_before(tiny_bundle: Path, study: Path, tmp_p
         url = next(text.split()[-1] for text in service.stderr if "the live page is at" in text)
         with urllib.request.urlopen(f"{url}api/results", timeout=30) as answer:
             found = json.load(answer)["results"]
+        with urllib.request.urlopen(f"{url}api/search", timeout=30) as answer:
+            stored = json.load(answer)["results"]
+        sent = posted(url, (study / "A" / "film.dcm").read_bytes())
         service.send_signal(signal.SIGTERM)
         service.communicate(timeout=60)
     assert sorted((Path(one["file"]).name, one["picture"]) for one in found) == [
@@ -152,6 +171,22 @@ def test_the_page_remembers_the_run_before(tiny_bundle: Path, study: Path, tmp_p
         ("film.dcm", True),
         ("two.dcm", True),
     ]
+    assert sorted(one["file"] for one in stored) == sorted(one["file"] for one in found)
+    kept = lines_in(tmp_path / "out")  # of the first start, and not of what was sent
+    assert [line["score"] for line in kept if line["file"].endswith("film.dcm")] == [sent["score"]]
+
+
+def posted(url: str, data: bytes) -> Any:
+    """What the service says of a film that a program sends, once it scores."""
+    for _ in range(600):
+        request = urllib.request.Request(f"{url}v1/score", data, {"Content-Type": "application/dicom"})
+        with (
+            contextlib.suppress(urllib.error.HTTPError),  # the page is there before the detector
+            urllib.request.urlopen(request, timeout=60) as answer,
+        ):
+            return json.load(answer)
+        time.sleep(0.1)
+    pytest.fail("it is never ready")
 
 
 def test_a_start_that_fails_is_told_as_json(tmp_path: Path) -> None:
@@ -175,17 +210,6 @@ def test_check_config(tiny_bundle: Path, study: Path, tmp_path: Path) -> None:
     assert "golden" in done.stdout
     assert "0 errors" in done.stdout
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_check_config_of_what_would_not_run(tmp_path: Path) -> None:
-    """A bad part is exit code 2, with its error as one whole line that can be copied."""
-    (tmp_path / "s.toml").write_text(SETTINGS.format(bundle="missing", feed="watch:none"))
-    done = score("--config", tmp_path / "s.toml", "--check-config")
-    assert done.exit_code == ExitCode.USAGE
-    assert (
-        f"error: feed watch:{tmp_path}/none: no such folder. Make it, or correct the path.\n" in done.stdout
-    )
-    assert "2 errors" in done.stdout
 
 
 def test_check_config_of_a_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,19 +252,6 @@ def test_wrong_usage(
     assert done.exit_code == ExitCode.USAGE, done.output
     assert told in done.stderr
     assert "Traceback" not in done.output
-
-
-def test_a_bad_file_tells_all_at_once(tmp_path: Path) -> None:
-    """Each problem of a settings file is a line of the message."""
-    (tmp_path / "s.toml").write_text("bundel = 3\n[log]\nformat = 'xml'\n")
-    done = score("--config", tmp_path / "s.toml", "--check-config")
-    assert done.exit_code == ExitCode.USAGE
-    assert f"error: {tmp_path}/s.toml:1: bundel = 3: unknown key" in done.stdout
-    assert "4 errors, 0 warnings" in done.stdout
-    done = score("--config", tmp_path / "s.toml")
-    assert done.exit_code == ExitCode.USAGE
-    assert len(done.stderr.splitlines()) == 4
-    assert f"{tmp_path}/s.toml:1: bundel = 3: unknown key" in done.stderr
 
 
 def test_a_folder_with_the_results_inside_is_scored_once(
@@ -291,30 +302,3 @@ def test_files_are_not_scored_over_the_results_of_a_runner(
     assert (out / "results.jsonl").read_text() == "{}\n"
     assert score(tiny_bundle, study, "--out", out).exit_code == ExitCode.OK
     assert len(lines_in(out)) == 3
-
-
-def test_what_is_right_in_a_bad_file_is_looked_at(tmp_path: Path) -> None:
-    """Errors of the settings, and of what they name, are told in one go."""
-    (tmp_path / "s.toml").write_text(
-        'bundle = "none.sranogan"\nout = "out"\n[scoring]\nthreads = "four"\n[retention]\nmax_count = -5\n'
-        '[[feeds]]\nuri = "watch:none"\n[[feeds]]\nuri = "watcg:in"\n[[feeds]]\nuri = "watch:none"\n'
-    )
-    done = score("--config", tmp_path / "s.toml", "--check-config")
-    assert done.exit_code == ExitCode.USAGE
-    for told in (
-        f"error: bundle {tmp_path}/none.sranogan: ",
-        f"error: feed watch:{tmp_path}/none: no such folder",
-        "s.toml:4: scoring.threads = 'four': must be a whole number.",
-        "s.toml:6: retention.max_count = -5: max_count must be 0 or more; received -5.",
-        "s.toml:10: feeds[1].uri = 'watcg:in': no feed has the scheme",
-    ):
-        assert told in done.stdout
-    assert re.search(r"s\.toml:12: feeds\[2\]\.uri = 'watch:.*: is named twice\.", done.stdout)
-    assert "retention: retention" not in done.stdout
-
-
-def test_check_config_of_files_has_no_spool(tmp_path: Path) -> None:
-    """A folder that is scored as it is needs none, and none is shown."""
-    done = score("none.sranogan", tmp_path, "--out", tmp_path / "out", "--check-config")
-    assert "spool" not in done.stdout
-    assert "spool" in score("b", tmp_path, "--spool", tmp_path / "spool", "--check-config").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -19,10 +20,10 @@ from tests.support.service_bench import StandIn
 class Picky(StandIn):
     """Cannot judge frames of mean 13."""
 
-    def measure(self, frame: Frame) -> Measurement:
+    def measure(self, frame: Frame, pulse: Callable[[], object] = lambda: None) -> Measurement:
         if frame.pixels.mean() == 13:
             raise ImageError("frame of one value")
-        return super().measure(frame)
+        return super().measure(frame, pulse)
 
 
 def test_the_highest_frame_speaks_for_its_object() -> None:

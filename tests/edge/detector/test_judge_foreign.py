@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from sklearn.datasets import load_sample_images
 from typer.testing import CliRunner
 
 from keras_sranogan.data.phantom import render_abnormal, render_normal
+from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.commands.check import check_settings
 from sranogan_edge.commands.score import app
+from sranogan_edge.detector.detector import Detector
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
 from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.frame import Frame, Photometric
+from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.site.calibrate import fit, write_calibration
 
@@ -66,6 +70,26 @@ def test_foreign_images(judge: Judge) -> None:
         assert not answer.statistics  # drift is watched by a site's calibration only
 
 
+def test_twenty_normals_tell_what_is_far_off(knowing_bundle: Path) -> None:
+    """By the signs of 20 normals and their copies noise and a negative are foreign, films are not."""
+    whole = read_bundle(knowing_bundle)
+    budget = whole.budgets[whole.steps]
+    assert budget.signs is not None
+    few = replace(
+        budget,
+        signs={name: values[:40] for name, values in budget.signs.items()},
+        calibration=Calibration(budget.calibration.scores[:20], 0.05),
+    )
+    bundle = replace(whole, budgets={whole.steps: few})
+    judge = Judge.of(Detector(bundle, Loader(XNNPACK).detector(knowing_bundle).graphs))
+    assert judge.foreign_by.startswith("by the bundle's 20 held-out normals; 20 normals are few")
+    assert judge.answer([noise()]).out_of_domain
+    for number in range(8):
+        film = render_normal(1, number, 96).pixels
+        assert judge.answer([Frame(255 - film, 8, Photometric.MONOCHROME2)]).out_of_domain
+        assert not judge.answer([Frame(film, 8, Photometric.MONOCHROME2)]).out_of_domain
+
+
 def test_films_are_judged(judge: Judge) -> None:
     """Normal and abnormal films have their verdicts."""
     for number in range(8):
@@ -98,6 +122,21 @@ def test_a_calibration_goes_first(knowing_bundle: Path, tmp_path: Path) -> None:
     assert judge.answer([noise()]).out_of_domain == ""
     film = render_normal(1, 0, 96)
     assert judge.answer([Frame(film.pixels, 8, Photometric.MONOCHROME2)]).out_of_domain
+
+
+def test_what_is_off_is_said(knowing_bundle: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    """The summary says by what foreign images are told; where none is, the terminal does, too."""
+    (file,) = films(tmp_path / "in", 1)
+    for bundle, options, expected, told in (
+        (knowing_bundle, (), "by the bundle's 60 held-out normals", False),
+        (tiny_bundle, (), "off: the bundle lacks its normals' signs", True),
+        (tiny_bundle, ("--no-domain",), "off: switched off", False),
+    ):
+        done = CliRunner().invoke(app, [str(bundle), str(file), "--out", str(tmp_path / "out"), *options])
+        assert done.exit_code == 0, done.output
+        summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+        assert summary["foreign_by"].startswith(expected)
+        assert ("images unlike the training data are not told" in done.output) == told
 
 
 def test_sranogan_score_on_files(knowing_bundle: Path, tmp_path: Path) -> None:

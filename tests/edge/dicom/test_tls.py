@@ -142,20 +142,20 @@ def test_only_known_senders_are_served(authority: Authority, tmp_path: Path) -> 
 def test_hands_that_are_never_shaken_count_as_connections(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Peers that connect and are silent take places until their time is over; one more is closed at once."""
+    """Peers that connect and are silent take places until their time is over; one more takes the oldest's."""
     monkeypatch.setattr(dicom_receiver, "_SPARE_CONNECTIONS", 0)
     options = DicomFeedSettings(
-        "dicom:127.0.0.1:0", any_caller=True, max_associations=2, pdu_s=3.0, **ours(authority)
+        "dicom:127.0.0.1:0", any_caller=True, max_associations=2, handshake_s=3.0, **ours(authority)
     )
     with DicomReceiver(lambda data, identity: None, options) as receiver, ExitStack() as open_ones:
-        server: Any = receiver._server
         address = ("127.0.0.1", receiver.port)
         silent = [open_ones.enter_context(socket.create_connection(address, 10)) for _ in range(2)]
-        assert until(lambda: server._begun == 2)
-        with socket.create_connection(address, 10) as late:
-            assert late.recv(1) == b""
-        assert [one.recv(1) for one in silent] == [b""] * 2  # their time is over
-        assert until(lambda: server._begun == 0)
+        assert until(lambda: len(receiver._doors) == 2)
+        silent.append(open_ones.enter_context(socket.create_connection(address, 10)))
+        assert silent[0].recv(1) == b""
+        assert len(receiver._doors) == 2
+        assert [one.recv(1) for one in silent] == [b""] * 3  # their time is over
+        assert until(lambda: len(receiver._doors) == 0)
 
 
 def test_files_that_do_not_belong_together(authority: Authority, tmp_path: Path) -> None:

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.dicom_receiver import DicomReceiver
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.feeds.kinds import feed_of
-from sranogan_edge.image.dicom_pixels import DX, decode_dicom
+from sranogan_edge.image.dicom_pixels import CR, DX, decode_dicom
 from tests.support.dicom_archive import until
 from tests.support.dicom_peer import CT, IMAGE, Make, Shelf, associate, receiving, request_association, send
 
@@ -182,8 +185,7 @@ def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
     thread.start()
     keys = []
     for number, arrival in enumerate(feed, start=1):
-        assert arrival.path is not None
-        np.testing.assert_array_equal(decode_dicom(arrival.path.read_bytes(), source="x")[0].pixels, IMAGE)
+        np.testing.assert_array_equal(decode_dicom(arrival.data, source="x")[0].pixels, IMAGE)
         assert len(statuses) == number - 1
         keys.append(arrival.key)
         if number != 2:  # the second gets lost
@@ -194,6 +196,51 @@ def test_the_feed_answers_when_the_spool_has_it(make_dicom: Make) -> None:
     assert statuses == [0x0000, 0xA700, 0x0000]
     assert len(set(keys)) == 1
     assert feed.health.state == "closed"
+
+
+def test_other_bytes_of_one_uid_are_another_object(make_dicom: Make) -> None:
+    """Its key has the hash of the bytes too: a corrected film of the same number is no repeat."""
+    feed = DicomFeedSettings("dicom:127.0.0.1:0?calling=XRAY1").open()
+    films = [make_dicom(IMAGE + number, SOPInstanceUID="1.2.3.4") for number in (0, 1)]
+    scanner = threading.Thread(target=lambda: [send(feed.receiver.port, film) for film in films])
+    scanner.start()
+    keys = []
+    for arrival in feed:
+        keys.append(arrival.key)
+        arrival.acknowledge()
+        if len(keys) == 2:
+            feed.close()
+    scanner.join()
+    assert [key.rpartition(":")[0] for key in keys] == ["dicom:1.2.3.4"] * 2
+    assert len({key.rpartition(":")[2] for key in keys}) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "instance", "status"),
+    [(DX, "1.2.3.4", 0x0000), (DX, "1.2.3.5", 0xA900), (CR, "1.2.3.4", 0xA900), (DX, "1.2.3", 0xA900)],
+)
+def test_a_command_that_names_another_object_is_refused(
+    make_dicom: Make, kind: str, instance: str, status: int
+) -> None:
+    """Command and data set have to agree on kind and number; else nothing is kept."""
+    shelf, data = Shelf(), make_dicom(IMAGE, SOPInstanceUID="1.2.3.4")
+    scanner = AE("XRAY1")
+    scanner.add_requested_context(kind, ExplicitVRLittleEndian)
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    with receiving(shelf) as receiver:
+        association: Any = scanner.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+        request = C_STORE()
+        request.MessageID, request.Priority = 1, 2
+        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = kind, instance
+        request.DataSet = io.BytesIO(encode(dataset, False, True) or b"")
+        association._reactor_checkpoint.clear()
+        association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
+        _, answer = association.dimse.get_msg(block=True)
+        association._reactor_checkpoint.set()
+        association.release()
+    assert answer.Status == status
+    assert len(shelf.kept) == (status == 0)
 
 
 def test_what_is_given_up_is_let_go(make_dicom: Make) -> None:

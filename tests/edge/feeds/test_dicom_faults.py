@@ -19,13 +19,13 @@ import pydicom
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
+from benchmarks.runner.hostile.wire import ASSOCIATE, recorded, replayed
 from sranogan_edge.feeds.dicom_receiver import DicomReceiver
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_pixels import DX
 from sranogan_edge.service.delivery import ResultsLog
 from sranogan_edge.spool.spool import SpoolLimits
 from tests.support.dicom_archive import free_port, runner, until
-from tests.support.dicom_wire import ASSOCIATE, recorded, replayed
 from tests.support.service_bench import Bench, lines
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)

@@ -20,12 +20,13 @@ import pydicom
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
+from benchmarks.runner.hostile.wire import damaged, recorded, replayed
 from sranogan_edge.errors import ImageError
 from sranogan_edge.feeds.dicom_receiver import DicomReceiver
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_pixels import DX, DicomOptions, decode_dicom
 from tests.support.dicom_archive import until
-from tests.support.dicom_wire import damaged, recorded, replayed
+from tests.support.fuzz import examples
 
 MEMORY_KIB = 200 * 1024  # above the start: a few threads, and the objects of so many clients at once
 PATIENCE_S = 60.0  # for one connection; the receiver's own limits are far below, the machine may be busy
@@ -110,7 +111,7 @@ def fuzz(make_dicom: Make, cases: int) -> Shelf:
 
 def test_damaged_associations_are_refused_or_taken(make_dicom: Make) -> None:
     """Eighty of them; some are harmless, most are not, and a good client is served after them all."""
-    assert fuzz(make_dicom, 80).kept > 4
+    assert fuzz(make_dicom, examples(80)).kept > 4
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +14,17 @@ import pydicom
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEGExtended12Bit
 from pynetdicom import AE
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.feeds.dicom_settings import DicomFeedSettings
 from sranogan_edge.image.dicom_decoders import decodable
-from sranogan_edge.image.dicom_pixels import DX, decode_dicom
-from tests.support.dicom_peer import Shelf, receiving
+from sranogan_edge.image.dicom_pixels import CR, DX, decode_dicom
+from tests.support.dicom_peer import CT, Shelf, receiving
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+VERIFICATION = "1.2.840.10008.1.1"
 PRIVATE, RETIRED = "1.3.6.1.4.1.99999.5.1", "1.2.840.10008.5.1.4.1.1.12.3"
 Make = Callable[..., bytes]
 
@@ -75,3 +79,30 @@ def test_12_bit_jpeg_is_negotiated_where_it_is_decoded(known: bool) -> None:
         decodable.cache_clear()
     assert (JPEGExtended12Bit in accepted) is known
     assert len(accepted) == 1 + known
+
+
+@pytest.mark.parametrize("over", [CR, VERIFICATION, DX])
+@pytest.mark.parametrize("kind", [CT, DX])
+def test_a_kind_comes_by_its_own_context_only(make_dicom: Make, over: str, kind: str) -> None:
+    """An object that is sent over the context of another kind, or of none, is not stored."""
+    shelf = Shelf()
+    with receiving(shelf) as receiver:
+        scanner = AE("XRAY1")
+        for one in (CR, DX, VERIFICATION):
+            scanner.add_requested_context(one)
+        association = scanner.associate("127.0.0.1", receiver.port, ae_title="SRANOGAN")
+        by = {str(context.abstract_syntax): context for context in association.accepted_contexts}
+        sent = pydicom.dcmread(io.BytesIO(make_dicom(IMAGE, SOPClassUID=kind)))
+        syntax = by[over].transfer_syntax[0]
+        request = C_STORE()
+        request.MessageID, request.Priority = 1, 2
+        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = kind, sent.SOPInstanceUID
+        encoded = encode(sent, syntax.is_implicit_VR, syntax.is_little_endian)
+        assert encoded
+        request.DataSet = io.BytesIO(encoded)
+        association._reactor_checkpoint.clear()  # as the library's own send_c_store does
+        association.dimse.send_msg(request, by[over].context_id or 0)
+        answer: Any = association.dimse.get_msg(block=True)[1]
+        association._reactor_checkpoint.set()
+        association.release()
+    assert (answer.Status, len(shelf.kept)) == ((0x0000, 1) if over == kind else (0x0122, 0))

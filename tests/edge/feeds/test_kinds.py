@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from sranogan_edge.commands.score_files import find_images
 from sranogan_edge.errors import FeedError, SettingsError
 from sranogan_edge.feeds.kinds import feed_kind, feed_of, is_feed_uri
 
@@ -43,7 +46,7 @@ def test_each_uri_has_its_kind(uri: str, kind: str) -> None:
     [
         ("ftp://host/x", "no feed has the scheme 'ftp'"),
         ("http://me:secret@host/x", "no feed has the scheme 'http'"),
-        ("watcg:films", "no feed has the scheme 'watcg'. There are: watch:DIR"),
+        ("watcg:films", "no feed has the scheme 'watcg' (did you mean 'watch'?). There are: watch:DIR"),
         ("file:///films", "no feed has the scheme 'file'"),
         ("video:x.mp4", "no feed has the scheme 'video'"),
         ("watch:", "Write it like watch:DIR"),
@@ -127,3 +130,22 @@ def test_a_closed_feed_ends(tmp_path: Path) -> None:
         feed.close()
     assert seen == 1
     assert feed.health.state == "closed"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "device", "socket"])
+def test_what_may_be_waited_for_without_an_end_is_no_feed(tmp_path: Path, kind: str) -> None:
+    """A pipe that nobody writes to would hold up the runner for ever: refused before it is opened."""
+    path = tmp_path / "film.png"
+    if kind == "device":
+        path = Path("/dev/zero")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to("pipe")
+        path = tmp_path / "pipe" if kind == "pipe" else path
+    with pytest.raises(FeedError, match="is no feed: reading it might wait for ever"):
+        feed_of(str(path)).open()
+    with pytest.raises(FeedError, match="is no feed"):
+        find_images([path, tmp_path])

@@ -179,7 +179,7 @@ def test_a_limit_of_the_rate(tmp_path: Path) -> None:
 
 
 def test_a_camera_that_comes_and_goes(tmp_path: Path) -> None:
-    """Unplugged after two frames, not there for two attempts, then back: pauses grow, and it goes on."""
+    """Unplugged after two frames, not there for two attempts, then back: it goes on."""
     body = f"""
 mark = {str(tmp_path / "mark")!r}
 starts = os.path.getsize(mark) if os.path.exists(mark) else 0

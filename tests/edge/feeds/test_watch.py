@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,8 @@ from sranogan_edge.feeds.feed import Arrival
 from sranogan_edge.feeds.kinds import feed_of
 from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
 from sranogan_edge.feeds.watch_names import free_name
+from tests.support.disks import synced_by
+from tests.support.remote_results import Clock
 
 
 @pytest.fixture
@@ -66,9 +69,10 @@ def test_files_are_taken_and_moved(watch: WatchFeed, tmp_path: Path) -> None:
 
 
 def test_what_is_no_image_stays_and_is_told(
-    watch: WatchFeed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Hidden files, unfinished transfers, what is no image, and done/ stay; the log counts them once."""
+    feed, clock = unhurried
     kept = [
         ".hidden.png",
         "film.png.part",
@@ -84,16 +88,19 @@ def test_what_is_no_image_stays_and_is_told(
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "broken.png").symlink_to("nowhere.png")
     caplog.set_level("DEBUG", "sranogan_edge")
-    assert taken(watch, 1, within_s=0.6) == []
+    for clock.now in (0.0, 9.0, 10.0, 100.0, 1000.0):
+        assert feed._complete() == []
     assert set(kept) <= set(tree(tmp_path))
     counts = "passed over: 2 hidden, 1 of the system, 2 unfinished, 2 not images; they stay"
     assert [counts in record.message for record in caplog.records].count(True) == 1
     assert f"passed over: {tmp_path / 'notes.txt'}: not an image" in caplog.text
     assert caplog.text.count("leads nowhere: its target nowhere.png is not there") == 1
-    assert "1 unreadable, such as" in watch.health.message
+    assert "1 unreadable, such as" in feed.health.message
 
 
-def test_what_a_link_leads_to_is_scored_once_and_stays(tmp_path: Path) -> None:
+def test_what_a_link_leads_to_is_scored_once_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It belongs to another folder: it is not moved, has one key, and comes again once it is another."""
     (tmp_path / "in").mkdir()
     (tmp_path / "store" / "a").mkdir(parents=True)
@@ -101,24 +108,38 @@ def test_what_a_link_leads_to_is_scored_once_and_stays(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "in" / "ct").symlink_to("../store/a")
     (tmp_path / "in" / "two.png").symlink_to("../store/two.png")
+    clock = Clock()
+    monkeypatch.setattr("sranogan_edge.feeds.watch.time", SimpleNamespace(monotonic=clock, time=time.time))
+
+    def looked() -> list[Arrival]:
+        """All that arrives in a hundred seconds."""
+        found = []
+        for _ in range(100):
+            clock.now += 1
+            found += [arrival for path in feed._complete() for arrival in feed._take(path)]
+        return found
+
     keys = set()
     for _ in range(2):
-        feed = WatchFeedSettings(f"watch:{tmp_path / 'in'}", settle_s=0.05, poll_s=0.02).open()
-        arrivals = taken(feed, 3, within_s=0.6)
+        feed = WatchFeedSettings(f"watch:{tmp_path / 'in'}", settle_s=10.0).open()
+        arrivals = looked()
         assert [a.frame_source for a in arrivals] == [
             str(tmp_path / "in" / name) for name in ("ct/one.png", "two.png")
         ]
         keys |= {a.key for a in arrivals}
         for arrival in arrivals:
             arrival.settle(True)
+        assert looked() == []
+        feed.close()
     assert len(keys) == 2
     assert tree(tmp_path / "store") == ["a/one.png", "two.png"]
     assert tree(tmp_path / "in") == ["two.png"]
+    feed = WatchFeedSettings(f"watch:{tmp_path / 'in'}", settle_s=10.0).open()
+    assert {a.key for a in looked()} == keys
     (tmp_path / "store" / "two.png").write_bytes(b"another")
-    arrivals = taken(
-        WatchFeedSettings(f"watch:{tmp_path / 'in'}", settle_s=0.05, poll_s=0.02).open(), 3, within_s=0.6
-    )
-    assert len({a.key for a in arrivals} - keys) == 1
+    [again] = looked()
+    assert again.key not in keys
+    feed.close()
 
 
 @pytest.mark.parametrize("name", ["a" * 251 + ".png", "é" * 125 + "x.png", "b." + "c" * 253])
@@ -166,6 +187,71 @@ def test_a_file_is_whole_before_it_is_taken(watch: WatchFeed, tmp_path: Path) ->
     assert arrival.path is not None
     assert arrival.path.stat().st_size == 2000
     writer.join()
+
+
+def rewritten(path: Path, content: bytes) -> None:
+    """Other bytes in the place of a file's, a second later by its time of change."""
+    before = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    assert path.stat().st_ino == before.st_ino
+
+
+@pytest.mark.parametrize("content", [b"more bytes", b"other"], ids=["another size", "the same size"])
+def test_a_file_that_is_written_again_waits_again(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, content: bytes
+) -> None:
+    """Its time begins with the last change, of whatever size it is then."""
+    feed, clock = unhurried
+    (tmp_path / "film.png").write_bytes(b"bytes")
+    for now, complete in ((0.0, 0), (9.9, 0), (10.0, 1)):
+        clock.now = now
+        assert len(feed._complete()) == complete
+    rewritten(tmp_path / "film.png", content)
+    for now, complete in ((10.1, 0), (20.0, 0), (20.2, 1)):
+        clock.now = now
+        assert len(feed._complete()) == complete
+
+
+@pytest.mark.parametrize("content", [b"more bytes", b"other"], ids=["another size", "the same size"])
+def test_a_file_that_changes_between_the_look_and_the_rename_stays(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, content: bytes
+) -> None:
+    """Somebody writes to it still: it is not taken, and waits its time; then it comes with its last bytes."""
+    feed, clock = unhurried
+    film = tmp_path / "film.png"
+    film.write_bytes(b"bytes")
+    for clock.now in (0.0, 10.0):
+        complete = feed._complete()
+    assert complete == [film]
+    rewritten(film, content)
+    assert list(feed._take(film)) == []
+    assert tree(tmp_path) == ["film.png"]
+    for clock.now in (11.0, 20.9):
+        assert feed._complete() == []
+    clock.now = 21.0
+    assert feed._complete() == [film]
+    [arrival] = feed._take(film)
+    assert arrival.opened is not None
+    with arrival.opened() as file:
+        assert file.read() == content
+    assert not film.exists()
+
+
+def test_names_are_on_the_disk_when_a_file_moves(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim's folder once it has the file, and ``done`` once that has it."""
+    feed, clock = unhurried
+    (tmp_path / "film.png").write_bytes(b"bytes")
+    for clock.now in (0.0, 10.0):
+        complete = feed._complete()
+    synced = synced_by(monkeypatch)
+    [arrival] = feed._take(*complete)
+    assert arrival.path is not None
+    assert synced == [arrival.path.parent.name]
+    arrival.settle(True)
+    assert synced[1:] == ["done"]
 
 
 def test_a_renamed_file_is_taken(watch: WatchFeed, tmp_path: Path) -> None:

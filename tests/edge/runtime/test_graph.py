@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -55,6 +55,7 @@ def test_8_bit_images_pass_int8() -> None:
     assert np.abs(INT8.dequantise(steps) - image).max() <= 1 / 255
 
 
+@settings(deadline=None)
 @given(st.floats(0, 255 / 256, width=32))
 def test_quantise_rounds_to_the_nearest(value: float) -> None:
     """Inside the range the way there and back errs by at most half a step."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sranogan_edge.bundle.bundle import Bundle, read_bundle, signature
 from sranogan_edge.runtime.one_signature import only_signature
+from tests.support.fuzz import examples
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def test_bytes_that_are_no_model(model: bytes) -> None:
         only_signature(model, "serving_default")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(at=st.integers(0, 2000), value=st.integers(0, 255), end=st.integers(0, 20_000))
 def test_damage_is_refused_or_passes(bundle: Bundle, at: int, value: int, end: int) -> None:
     """A damaged or cut-off model raises ValueError and nothing else, or keeps its length."""

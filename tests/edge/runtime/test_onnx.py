@@ -10,24 +10,7 @@ import pytest
 from sranogan_edge.errors import BackendError
 from sranogan_edge.runtime.graph import open_graph
 from sranogan_edge.runtime.onnx import OnnxGraph
-
-
-def sum_and_difference() -> bytes:
-    """A graph with two inputs and two outputs."""
-    onnx = pytest.importorskip("onnx")
-    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    nodes = [
-        helper.make_node("Add", ["a", "b"], ["sum"]),
-        helper.make_node("Sub", ["a", "b"], ["difference"]),
-    ]
-    taken, given = (
-        [helper.make_tensor_value_info(name, kind, (1, 2, 3)) for name in names]
-        for names in (("a", "b"), ("difference", "sum"))
-    )
-    graph = helper.make_graph(nodes, "test", taken, given)
-    opset = [helper.make_opsetid("", 17)]
-    model: bytes = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
-    return model
+from tests.support.onnx_files import sum_and_difference
 
 
 def test_graph_runs_by_name() -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.feeds.files import FilesFeedSettings
-from sranogan_edge.service.delivery import Delivery, ResultsLog
+from sranogan_edge.results.line import ResultLine
+from sranogan_edge.service.delivery import Delivery, ResultsLog, SinkReader
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl import JsonlSinkSettings
 from sranogan_edge.sinks.jsonl_files import Rotation
 from sranogan_edge.sinks.sqlite import SqliteSinkSettings
-from sranogan_edge.spool.spool import Cursor, Spool
+from sranogan_edge.spool.spool import Cursor, Spool, StoredResult
 from tests.support.result_lines import line
 from tests.support.service_bench import wait_for
 
@@ -139,13 +140,33 @@ def test_a_file_that_comes_back(spool: Spool, tmp_path: Path) -> None:
     assert numbers(tmp_path) == [1, 2, 3, 5]
 
 
-def test_the_place_is_safe_before_and_after_a_turn(spool: Spool, tmp_path: Path) -> None:
-    """A power cut cannot take the cursor back behind a turn; all other steps cost no fsync."""
-    log = ResultsLog(tmp_path / "results.jsonl", Rotation(1000))
-    at = Cursor(3, 900)
-    assert not log.is_turn(at)
-    assert log.is_turn(Cursor(4, 1000))
-    assert log.is_turn(Cursor(4, 0))
+def test_the_place_is_safe_before_and_after_a_turn(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut cannot take the cursor back behind a turn; all other steps cost no fsync.
+
+    SQLite says with each cursor how it is kept: with the commit (2), or with the next checkpoint (1).
+    """
+    kept: list[tuple[int, int, int]] = []
+    real = spool.outbox.advance
+
+    def advance(sink: str, to: Cursor, *, durable: bool = False) -> None:
+        real(sink, to, durable=durable)
+        ((level,),) = spool.outbox._db.rows("PRAGMA synchronous")
+        kept.append((to.number, to.offset, level))
+
+    monkeypatch.setattr(spool.outbox, "advance", advance)
+    monkeypatch.setattr("sranogan_edge.service.delivery._BATCH", 1)
+    size = len(json.dumps({**asdict(line(1)), "key": "0" * 64}))
+    record(spool, 1, 9)
+    deliver(spool, ResultsLog(tmp_path / "results.jsonl", Rotation(3 * size)))
+    assert numbers(tmp_path) == list(range(1, 10))
+    turns = [one for one in kept if one[1] == 0 or one[1] >= 3 * size]
+    assert len(turns) >= 4  # before and after at least two
+    assert [level for _, _, level in turns] == [2] * len(turns)
+    others = [one for one in kept if one not in turns]
+    assert len(others) >= 5
+    assert [level for _, _, level in others] == [1] * len(others)
 
 
 def test_sinks_that_would_write_to_one_file(tmp_path: Path) -> None:
@@ -163,3 +184,61 @@ def test_sinks_that_would_write_to_one_file(tmp_path: Path) -> None:
     Settings(Path("bundle"), feeds, out, sinks=pair[:1])
     with pytest.raises(SettingsError, match="max_bytes must be above 0"):
         Rotation(0)
+
+
+class Plain:
+    """A sink that takes results, or does not."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.got = error, list[str]()
+
+    def write(self, line: ResultLine) -> None:
+        if self.error:
+            raise self.error
+        self.got.append(line.file)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def test_what_was_there_before_the_end_is_delivered(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that comes after the last look, and before the end is asked for, is not left behind."""
+    sink = Plain()
+    delivery = Delivery(spool.outbox, {"sink": SinkReader(sink)})
+    look, came = spool.outbox.results, list[object]()
+
+    def results(after: int, most: int) -> list[StoredResult]:
+        found = look(after, most)
+        if not found and not came:  # it comes now, and somebody ends the service
+            came.append(spool.outbox.record(asdict(line(1)), {}))
+            delivery._closing = True
+        return found
+
+    monkeypatch.setattr(spool.outbox, "results", results)
+    delivery.announce()
+    for thread in delivery._threads:
+        thread.join(30)
+    assert sink.got == ["1.png"]
+
+
+def test_who_has_the_fewest_results_is_behind(spool: Spool) -> None:
+    """One sink fails and lacks two, another has both: the first one alone is named, and both are told of."""
+    readers = {"away": SinkReader(Plain(ResultsError("away"))), "there": SinkReader(Plain())}
+    delivery = Delivery(spool.outbox, readers)
+    assert delivery.behind == ["away", "there"]
+    record(spool, 1, 2)
+    delivery.announce()
+    wait_for(lambda: delivery.behind == ["away"] and "away" in delivery.failing)
+    health = delivery.health
+    assert (health["away"].waiting, health["there"].waiting) == (2, 0)
+    assert (health["away"].state, health["away"].message, health["there"].state) == ("failing", "away", "ok")
+    delivery.close()
+
+
+def test_no_line_holds_what_json_does_not_have(tmp_path: Path) -> None:
+    """A score that is no number is an error of its own, not a line that no other program can read."""
+    log = ResultsLog(tmp_path / "results.jsonl")
+    odd = StoredResult(1, 1, {}, {**asdict(line(1)), "score": float("nan")}, None)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        log.take([odd], log.begin())
+    assert (tmp_path / "results.jsonl").read_bytes() == b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sranogan_edge.errors import ExitCode
@@ -54,10 +54,10 @@ def test_what_breaks_the_device_each_time_is_given_up(bench: Bench) -> None:
     folder = images(bench.root / "in", 10, 20)
     measure = bench.detector.measure
 
-    def break_at_10(frame: Frame) -> Measurement:
+    def break_at_10(frame: Frame, pulse: Callable[[], object] = lambda: None) -> Measurement:
         if frame.pixels.mean() == 10:
             bench.detector.lost = RuntimeError("the context is lost")
-        return measure(frame)
+        return measure(frame, pulse)
 
     bench.detector.measure = break_at_10  # type: ignore[method-assign]
     for attempt in range(1, 4):

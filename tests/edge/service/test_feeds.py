@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sranogan_edge.decoding.decoder import Decoder
 from sranogan_edge.errors import ExitCode, FeedError, SpoolError
 from sranogan_edge.feeds.feed import Feed
 from sranogan_edge.feeds.kinds import feed_of
@@ -16,12 +18,22 @@ from tests.support.service_bench import Bench, Camera, images, lines, wait_for
 NOBODY = 65534
 
 
-def test_files_that_may_not_be_read(as_nobody: Path) -> None:
+@pytest.fixture
+def warm_decoder() -> Iterator[Decoder]:
+    """Give one that runs already: the tests' own Python may be closed to another user."""
+    made = Decoder()
+    made.warm()
+    yield made
+    made.close()
+
+
+def test_files_that_may_not_be_read(warm_decoder: Decoder, as_nobody: Path) -> None:
     """Each has its line and counts as failed; one that stays where it is is scored once it may be read."""
     folder, watched = images(as_nobody / "in", 40, 50), images(as_nobody / "watched", 20, 30)
     for closed in (folder / "50.png", watched / "30.png"):
         closed.chmod(0)
     bench, log = Bench(as_nobody), as_nobody / "results.jsonl"
+    bench.decoder = warm_decoder
     service = bench.build(feed_of(str(folder)).open(), log=ResultsLog(log))
     assert service.run() == ExitCode.SOME_FAILED
     assert (service.scored, service.failed) == (1, 1)

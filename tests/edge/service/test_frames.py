@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -74,8 +74,8 @@ def test_what_is_scored_is_the_newest(tmp_path: Path, monkeypatch: pytest.Monkey
     bench, cameras = Bench(tmp_path), [Moments("one"), Moments("two")]
     measure, scored, late = bench.detector.measure, [], []
 
-    def slowly(frame: Frame) -> Measurement:
-        made = measure(frame)
+    def slowly(frame: Frame, pulse: Callable[[], object] = lambda: None) -> Measurement:
+        made = measure(frame, pulse)
         if frame.pixels.dtype == np.uint16:
             scored.append(made.score)
             late.append(made.score not in [moments.now for moments in cameras])

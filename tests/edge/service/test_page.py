@@ -67,7 +67,9 @@ class Page:
     def apply(self, threshold: float) -> Any:
         """Press the button."""
         version = self.state()["calibration_version"]
-        data = json.dumps({"threshold": threshold, "calibration_version": version}).encode()
+        data = json.dumps(
+            {"threshold": threshold, "calibration_version": version, "reason": "a try"}
+        ).encode()
         request = urllib.request.Request(f"{self.url}api/threshold", data, {"X-Sranogan": "1"}, method="POST")
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
@@ -107,6 +109,26 @@ def test_it_follows_the_runner(page: Page) -> None:
     assert "sranogan_ready 0.0" in page.get("metrics")[1]
 
 
+def test_counts_agree_after_a_restart(page: Page) -> None:
+    """The next run begins with what the store of results has counted, on the page and in the metrics."""
+    images(page.watched, 100, 101, 250)
+    stop = page.bench.in_background(page.build())
+    wait_for(lambda: sum(page.state()["counts"].values()) == 3)
+    assert stop() == 0
+    before = page.state()["counts"]
+    page.bench.spool.close()
+    again = Page(page.bench.root)
+    with serving(again.board, Address("127.0.0.1", 0)) as again.url:
+        stop = again.bench.in_background(again.build())
+        wait_for(lambda: again.get("readyz")[0] == 200)
+        assert again.state()["counts"] == before
+        assert 'sranogan_images_total{verdict="anomalous"} 1.0' in again.get("metrics")[1]
+        images(again.watched, 102)
+        wait_for(lambda: again.state()["counts"]["normal"] == before["normal"] + 1)
+        assert stop() == 0
+    again.bench.spool.close()
+
+
 def test_a_threshold_is_applied_for_what_comes_next_and_kept(
     page: Page, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,7 +138,7 @@ def test_a_threshold_is_applied_for_what_comes_next_and_kept(
     wait_for(lambda: page.state()["counts"]["normal"] == 1)
     with caplog.at_level(logging.WARNING):
         assert page.apply(90.5) == {"threshold": 90.5}
-    assert "the threshold 90.5 was applied on the page by 127.0.0.1" in caplog.text
+    assert "the threshold 90.5 was applied on the page by local (operator) from 127.0.0.1" in caplog.text
     images(page.watched, 101)
     wait_for(lambda: page.state()["counts"]["anomalous"] == 1)
     assert page.state()["latest"]["threshold"] == 90.5

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.service.delivery import ResultsLog, SinkReader
 from sranogan_edge.service.notify import Notifier
 from sranogan_edge.service.run import serve_settings
+from sranogan_edge.spool.entry import Entry
 from sranogan_edge.spool.spool import SpoolLimits
 from tests.support.service_bench import Bench, Camera, Sink, fill, images, lines, wait_for
 
@@ -74,11 +77,29 @@ def test_an_image_that_is_too_large(tmp_path: Path) -> None:
     bench.spool.close()
 
 
+def test_an_object_that_ended_and_is_gone_is_settled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent again when it is done, and removed meanwhile: the runner goes on, and its sender is told."""
+    folder, put = images(bench.root / "in", 30, 60), bench.spool.put
+
+    def put_and_remove(*args: Any, **more: Any) -> Entry:
+        entry = put(*args, **more)
+        if entry.sequence == 1:
+            bench.spool.finish(entry, {"file": "30.png"})
+            bench.spool.finished.remove([entry.sequence])
+        return entry
+
+    monkeypatch.setattr(bench.spool, "put", put_and_remove)
+    log = bench.root / "r.jsonl"
+    assert bench.build(feed_of(str(folder)).open(), log=ResultsLog(log)).run() == ExitCode.OK
+    assert [line["score"] for line in lines(log)] == [60]
+
+
 def test_what_is_no_image_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """The log has a warning with its name and the reason."""
     (bench.root / "broken.png").write_bytes(b"no image")
     bench.build(feed_of(str(bench.root / "broken.png")).open(), log=ResultsLog(bench.root / "r.jsonl")).run()
-    (told,) = [one for one in caplog.records if "broken.png" in one.getMessage()]
+    warnings = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    (told,) = [one for one in warnings if "broken.png" in one.getMessage()]
     assert told.levelname == "WARNING"
     assert "not a JPEG" in told.getMessage()
 
@@ -119,7 +140,7 @@ def test_a_full_disk_and_a_freed_one(disk: Path) -> None:
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
         fill(file)
     stop = bench.in_background(service)
-    time.sleep(2)
+    wait_for(lambda: any("the disk is full" in alarm for alarm in service.alarms.now))
     assert not log.path.read_text()
     ballast.unlink()
     wait_for(lambda: len(list((watched / "done").iterdir())) == 20)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from sranogan_edge.detector.judge import Judge, calibrated
 from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import StaleThresholdError
 from sranogan_edge.feeds.watch import WatchFeedSettings
+from sranogan_edge.page.audit import AuditTrail
 from sranogan_edge.page.board import Board
 from sranogan_edge.service.delivery import ResultsLog
 from sranogan_edge.service.loop import Service, ServiceSettings
@@ -56,7 +58,15 @@ def test_a_new_bundle_takes_over_while_images_are_scored(place: Place, others: P
     before = board.snapshot().calibration_version
     board.set_threshold(-9.0, version=before)
     service = Service(
-        judge, spool, [feed], {"log": log}, settings, board=board, alarms=place.alarms, swap=swap
+        judge,
+        spool,
+        [feed],
+        {"log": log},
+        settings,
+        board=board,
+        alarms=place.alarms,
+        swap=swap,
+        audit=(audit := AuditTrail(place.root)),
     )
     stop = Bench.in_background(service)
     second = read_bundle(others / "second").sha256
@@ -78,7 +88,16 @@ def test_a_new_bundle_takes_over_while_images_are_scored(place: Place, others: P
     assert all(line["error"] is None for line in lines(log.path))
     shown = board.snapshot()
     assert second[:12] in shown.about["bundle"]
+    assert shown.about["digest"] == second
+    assert shown.about["model"] == place.file.stem
     assert shown.threshold == bundle.calibration.threshold
+    changes = [(one.action, one.old[:12], one.new[:12]) for one in audit.events()[0]]
+    assert changes[0][0] == "start"
+    assert changes[1:] == [
+        ("bundle", "", bundle.sha256[:12]),
+        ("calibration", "", "the bundle's"),
+        ("bundle", bundle.sha256[:12], second[:12]),
+    ]
     with pytest.raises(StaleThresholdError, match="has taken over since you chose"):
         board.set_threshold(-9.0, version=before)
 
@@ -142,18 +161,29 @@ def test_the_way_back(place: Place, others: Path, running: Swap, bundle: Bundle)
 
 def test_a_look_when_asked_only(place: Place, others: Path) -> None:
     """Without a time between looks, a signal makes one; what was refused is then tried again."""
+
+    class Asked(threading.Event):
+        """Notes how long the watch would wait without being asked: None is for ever."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            patience.append(timeout)
+            return super().wait(timeout)
+
+    patience: list[float | None] = []
     swap = place.swap(every_s=None)
+    swap._asked = Asked()
     swap.first()
     swap.start()
     place.put(others / "garbage")
     swap.look()
     wait_for(lambda: bool(place.alarms.now))
     place.put(others / "second")
-    time.sleep(0.3)
+    wait_for(lambda: len(patience) == 2)
     assert swap.successor() is None
     swap.look()
     assert successor(swap).scorer.bundle == read_bundle(others / "second").sha256
     swap.close()
+    assert set(patience) == {None}
 
 
 def test_the_calibration_of_the_other_bundle_is_void(

@@ -213,13 +213,14 @@ def test_the_environment_overrides(tmp_path: Path) -> None:
         tmp_path,
         SMALL + "[scoring]\nthreads = 2\n",
         SRANOGAN_SCORING__THREADS="4",
-        SRANOGAN_SCORING__BACKEND="4",
+        SRANOGAN_SCORING__BACKEND="onnx",
         SRANOGAN_BUNDLE="2024-01-01",
         SRANOGAN_DRIFT="none",
         SRANOGAN_RETENTION__MAX_AGE_S="1e3",
         SRANOGAN_FEEDS__0__POLL_S="1",
         SRANOGAN_FEEDS__1__URI="dicom:104",
         SRANOGAN_FEEDS__1__CALLING="A, B",
+        SRANOGAN_FEEDS__1__CALLED="4",
         SRANOGAN_FEEDS__2__URI="rtsp://me:secret@h/p",
         SRANOGAN_FEEDS__2__REGION="[0, 0, 8, 8]",
         SRANOGAN_SINKS__0__URI="jsonl:j",
@@ -227,12 +228,12 @@ def test_the_environment_overrides(tmp_path: Path) -> None:
         SRANOGAN_PAGE_TOKEN="x" * 16,
         PATH="/bin",
     )
-    assert (found.scoring.threads, found.scoring.backend) == (4, "4")
+    assert (found.scoring.threads, found.scoring.backend) == (4, "onnx")
     assert found.bundle == tmp_path / "2024-01-01"
     assert (found.drift, found.retention.max_age_s) == (None, 1000.0)
     assert found.feeds == (
         WatchFeedSettings(f"watch:{tmp_path / 'in'}", poll_s=1.0),
-        DicomFeedSettings("dicom:104", calling=("A", "B")),
+        DicomFeedSettings("dicom:104", calling=("A", "B"), called="4"),
         VideoFeedSettings("rtsp://me:secret@h/p", region=(0, 0, 8, 8)),
     )
     assert found.sinks[0].uri == f"jsonl:{tmp_path / 'j'}"

@@ -14,7 +14,7 @@ import pytest
 from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.service.delivery import Delivery, SinkReader
 from sranogan_edge.sinks.courier import Courier, RefusedError, UnreachableError
-from sranogan_edge.sinks.outbox import Outbox
+from sranogan_edge.sinks.outbox import Message, Outbox
 from sranogan_edge.spool.spool import Spool, SpoolLimits
 from tests.support.remote_results import Clock, files, names, wait_until
 from tests.support.result_lines import line
@@ -122,6 +122,24 @@ def test_what_is_refused_is_set_apart() -> None:
     assert (courier.health.refused, courier.health.waiting, courier.health.written) == (1, 0, 1)
 
 
+def test_pauses_grow_and_begin_anew_once_it_works() -> None:
+    """1, 2, 4 ... seconds up to 8, the upper half of each; after a success the first one again."""
+    clock, transport = Clock(), Line()
+    courier = Courier(transport, Outbox(None), retry_s=(1.0, 8.0), clock=clock, start=False)
+    for longest in ((1, 2, 4, 8, 8, 8), (1, 2)):
+        courier.write(line(0))
+        transport.error = UnreachableError("no broker")
+        for most in longest:
+            pause_s = courier.pump()
+            assert most / 2 <= pause_s <= most
+            assert courier.pump() == pytest.approx(pause_s)  # too early: nothing is tried
+            clock.now += pause_s + 1e-6
+        transport.error = None
+        courier.pump()
+        assert courier.health.state == "ok"
+    assert transport.tries == 6 + 1 + 2 + 1
+
+
 def test_a_library_that_raises_anything_stops_nothing() -> None:
     """An error that nobody foresaw is one more reason to wait, by its name."""
     clock, transport = Clock(), Line()
@@ -186,3 +204,51 @@ def test_a_really_full_disk_below_the_outbox(small_disk: Path) -> None:
         courier.pump()
     assert names(transport.got) == files(300)
     courier.close()
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_a_sink_is_closed_once(start: bool) -> None:
+    """Whoever closes it again finds it closed: the other side hears one goodbye, and the outbox no more."""
+    ended: list[str] = []
+
+    class Polite(Line):
+        def close(self) -> None:
+            ended.append("transport")
+
+    class Watched(Outbox):
+        def close(self) -> None:
+            ended.append("outbox")
+            super().close()
+
+    courier = Courier(Polite(), Watched(None), start=start)
+    courier.close()
+    courier.close()
+    assert ended == ["transport", "outbox"]
+    assert courier.health.state == "closed"
+
+
+class Forgetful(Outbox):
+    """An outbox that cannot note, the first time, that a message arrived."""
+
+    failures = 1
+
+    def done(self, message: Message) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ResultsError("the disk is full")
+        super().done(message)
+
+
+def test_what_arrived_is_not_sent_again_for_want_of_a_note() -> None:
+    """Where only the note of its arrival failed, the note alone is made up for; the next one is sent."""
+    clock, transport = Clock(), Line()
+    outbox = Forgetful(None)
+    courier = Courier(transport, outbox, clock=clock, start=False)
+    courier.write(line(0))
+    courier.write(line(1))
+    assert courier.pump() > 0
+    assert (names(transport.got), outbox.sent, courier.health.message) == (["0.png"], 0, "the disk is full")
+    clock.now += 10
+    courier.pump()
+    assert (names(transport.got), outbox.sent, len(outbox)) == (["0.png", "1.png"], 2, 0)
+    assert courier.health.state == "ok"

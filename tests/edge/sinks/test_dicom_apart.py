@@ -97,6 +97,27 @@ def test_whatever_one_object_raises_concerns_it_alone(
     reader.close()
 
 
+@pytest.mark.parametrize("trouble", [MemoryError(), OSError(28, "No space left on device")])
+def test_what_this_machine_lacks_for_now_sets_nothing_apart(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """Memory or disk too small for a report is no fault of the image: it waits, and goes out later."""
+    archive = Archive(port := free_port())
+    reader = SinkReader(sink_to(port, folder))
+
+    def lacking(*_: object) -> None:
+        raise trouble
+
+    with monkeypatch.context() as changed:
+        changed.setattr("sranogan_edge.sinks.dicom.report_object", lacking)
+        assert reader.take([stored(folder, 0)], Cursor()) == (Cursor(), trouble)
+    assert (reader.health.refused, set_apart_in(folder)) == (0, [])
+    assert reader.take([stored(folder, 0)], Cursor()) == (Cursor(1), None)
+    archive.close()
+    assert (len(archive.kept), reader.health.written, reader.health.state) == (2, 1, "ok")
+    reader.close()
+
+
 @pytest.mark.parametrize("status", [0xA700, -1])
 def test_an_object_that_the_archive_stumbles_over_is_set_apart(folder: Path, status: int) -> None:
     """It says "later", or breaks off, for one film alone: after some attempts the others go out, once."""
@@ -229,6 +250,9 @@ def test_a_courier_takes_back_what_is_sent_again(tmp_path: Path) -> None:
 
 def test_the_command_tells_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder that is no spool, or an outbox that is damaged: exit code and cure."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "the runner's spool folder" in capsys.readouterr().out
     assert main([str(tmp_path)]) == 2
     assert "no outbox of a sink" in capsys.readouterr().err
     (tmp_path / "sinks").mkdir()

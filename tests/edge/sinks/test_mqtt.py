@@ -28,6 +28,21 @@ from tests.support.result_lines import line
 Service = Callable[[str], str]
 
 
+def test_results_wait_where_no_broker_is(tmp_path: Path) -> None:
+    """In an outbox of so many, in a folder that is made for it, under a name at the broker that stays."""
+    context, kept = SinkContext(tmp_path / "a" / "b", environ={}), []
+    for number in range(2):
+        sink = sink_of("mqtt://127.0.0.1:1", max_waiting=7).open(context)
+        assert isinstance(sink, Courier)
+        sink.write(line(number))
+        assert (sink._outbox.limit, len(sink._outbox)) == (7, number + 1)
+        sink.close()
+        (named,) = (tmp_path / "a" / "b").glob("outbox-*.client")
+        kept.append(named.read_text())
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 9
+
+
 @pytest.mark.parametrize(
     ("uri", "options", "said"),
     [

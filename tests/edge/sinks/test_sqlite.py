@@ -7,11 +7,13 @@ import json
 import os
 import sqlite3
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sranogan_edge.errors import ResultsError
+from sranogan_edge.results.line import WHERE_THERE
 from sranogan_edge.sinks.sink import record_of
 from sranogan_edge.sinks.sqlite import SqliteSink, export_csv
 from sranogan_edge.sinks.to_csv import main as export_command
@@ -55,7 +57,21 @@ def test_each_field_has_its_column(tmp_path: Path) -> None:
         row = dict(database.execute("SELECT * FROM results").fetchone())
     assert row.pop("id") == 1
     row["milliseconds"] = json.loads(row["milliseconds"])
+    assert {row.pop(name) for name in WHERE_THERE} == {None}  # nor has the line
     assert row == record_of(written)
+
+
+def test_tiles_are_json_in_their_column(tmp_path: Path) -> None:
+    """How many there are and where the worst one is can be asked for, in the table and as CSV."""
+    told = {"count": 20, "blank": 1, "worst": [0, 48, 64, 64], "heat_map_scale": 1.0}
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    sink.write(line(3, tiles=told))
+    with sqlite3.connect(tmp_path / "results.sqlite") as database:
+        (found,) = database.execute("SELECT json_extract(tiles, '$.count'), tiles FROM results")
+    assert (found[0], json.loads(found[1])) == (20, told)
+    assert export_csv(tmp_path / "results.sqlite", tmp_path / "out.csv") == 1
+    (row,) = csv.DictReader((tmp_path / "out.csv").open(newline="", encoding="utf-8"))
+    assert json.loads(row["tiles"]) == told
 
 
 def test_csv_export(tmp_path: Path) -> None:
@@ -128,3 +144,27 @@ def test_a_csv_export_to_a_read_only_disk(tmp_path: Path, disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(ResultsError, match=r"cannot export .* Read-only file system"):
         export_csv(tmp_path / "results.sqlite", disk / "out.csv")
+
+
+def test_a_table_is_in_the_order_in_which_results_came(tmp_path: Path) -> None:
+    """Not in that of a clock, which may have been set back between them."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    for number, hour in ((1, 12), (2, 3), (3, 7)):
+        sink.write(replace(line(number), scored_at=f"2026-01-31T{hour:02}:00:00Z"))
+    sink.close()
+    assert export_csv(tmp_path / "results.sqlite", tmp_path / "results.csv") == 3
+    with (tmp_path / "results.csv").open(newline="") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["1.png", "2.png", "3.png"]
+
+
+def test_a_database_is_closed_to_others(tmp_path: Path) -> None:
+    """A new one and one of an earlier version, whatever the umask: it has file names of patients."""
+    path = tmp_path / "results.sqlite"
+    for _ in range(2):
+        before = os.umask(0o022)
+        try:
+            SqliteSink(path).close()
+        finally:
+            os.umask(before)
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o644)

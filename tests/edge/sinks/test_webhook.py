@@ -88,6 +88,41 @@ def test_a_webhook_that_fails_and_recovers(hook: tuple[str, type[Hook]], tmp_pat
         assert headers["X-Sranogan-Key"] == json.loads(body)["key"]
 
 
+def test_a_signature_by_hand() -> None:
+    """As openssl has it of "1700000000.{}"; a shortened, an empty or another one is none, nor an old one."""
+    whole = "sha256=e4f8e2ecae2295b2ddb2f0b5584c8275e226c0ebe9b3b819e70156bb67122e3e"
+    assert sign(SECRET, 1_700_000_000, b"{}") == whole
+    for signature in ("", "sha256=", whole[:-1], whole + "0", whole[:7] + whole[8:]):
+        assert not signature_is_valid(SECRET, "1700000000", b"{}", signature, now=1.7e9)
+    for seconds, valid in ((-301, False), (-300, True), (300, True), (301, False)):
+        assert signature_is_valid(SECRET, "1700000000", b"{}", whole, now=1.7e9 + seconds) is valid
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause_s"),
+    [
+        ("3599", 3599.0),
+        ("3600", 3600.0),
+        ("999999", 3600.0),
+        ("9" * 400, 3600.0),
+        ("-5", None),
+        ("soon", None),
+    ],
+)
+def test_nobody_may_ask_for_more_than_an_hour(
+    hook: tuple[str, type[Hook]], asked: str, pause_s: float | None
+) -> None:
+    """A server that says 999999 is asked again after an hour; what is no number is passed over."""
+    url, own = hook
+    own.answers += [(503, {"Retry-After": asked})]
+    courier = Courier(
+        WebhookTransport(WebhookSinkSettings(url), SECRET), Outbox(None), clock=Clock(), start=False
+    )
+    courier.write(line(0))
+    found = courier.pump()
+    assert found == pause_s if pause_s else 0.5 <= found <= 1.0  # else the first pause of our own
+
+
 def test_a_server_may_ask_for_patience(hook: tuple[str, type[Hook]]) -> None:
     """Retry-After is kept to, and its message shows the answer but not the address's query."""
     url, own = hook
@@ -122,7 +157,7 @@ def test_no_server_at_all() -> None:
         assert "hidden" not in str(unreachable.value)
 
 
-@pytest.mark.parametrize("before", [0, 190])
+@pytest.mark.parametrize("before", [0, 181, 190])
 def test_a_server_that_repeats_the_address(hook: tuple[str, type[Hook]], before: int) -> None:
     """The token of its query is not told on, also where the answer is cut short within it."""
     url, own = hook
@@ -211,3 +246,48 @@ def test_webhooks_that_cannot_work(tmp_path: Path, url: str, secret: bytes, said
     """Each is refused at the start."""
     with pytest.raises(SettingsError, match=said):
         sink_of(url).open(SinkContext(tmp_path, environ={WEBHOOK_SECRET: secret.decode()}))
+
+
+@pytest.mark.parametrize("trickles", ["headers", "status line", "body"])
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept connection"])
+def test_a_server_that_trickles_ends_in_time(trickles: str, kept: bool) -> None:
+    """A byte now and then is no answer, wherever it stands; it is tried again later."""
+    say = {
+        "headers": b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 10_000,
+        "status line": b"HTTP/1.1 200 " + b"O" * 10_000,
+        "body": b"HTTP/1.1 500 No\r\nContent-Length: 20000\r\n\r\n" + b"x" * 10_000,
+    }[trickles]
+    done = threading.Event()
+
+    def take(client: socket.socket) -> None:
+        got = b""
+        while not got.endswith(b"\r\n\r\n{}"):
+            got += client.recv(65536)
+
+    def serve(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        with client, suppress(OSError):
+            if kept:
+                take(client)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            take(client)
+            begun = say.find(b"\r\n\r\n") + 4 if trickles == "body" else 0
+            client.sendall(say[:begun])
+            for byte in say[begun:]:
+                client.sendall(bytes([byte]))
+                if done.wait(0.02):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+        transport = WebhookTransport(WebhookSinkSettings(address, answer_s=5.0, total_s=0.5), SECRET)
+        if kept:
+            transport.send("first", b"{}")
+        with pytest.raises(UnreachableError, match=r"took longer than 0\.5 s \(total_s\)"):
+            transport.send("key", b"{}")
+        done.set()
+        transport.close()
+        thread.join(PATIENCE_S)
+    assert not thread.is_alive()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.errors import DataError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.site.adapt import Local, adapted, told_apart
@@ -73,6 +72,5 @@ def test_objects_of_several_frames_are_named() -> None:
 def test_a_colour_is_told_from_grey_in_three_channels(colours: tuple[int, int, int], expected: bool) -> None:
     """Grey films are often saved with three equal channels: these are no colour."""
     frame = Frame.of(np.tile(np.array(colours, np.uint8), (64, 64, 1)))
-    made = SimpleNamespace(reconstruction=SimpleNamespace(measured={}))
-    bundle: Bundle = small_bundle()
-    assert Local.of("a", (frame,), 0, made, bundle).colourful is expected  # type: ignore[arg-type]  # a stand-in
+    made: Any = SimpleNamespace(reconstruction=SimpleNamespace(measured={}))
+    assert Local.of("a", (frame,), 0, made, None).colourful is expected

@@ -18,7 +18,9 @@ from typer.testing import CliRunner
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.commands import calibrate as calibrate_cli
 from sranogan_edge.detector.load import Loader
-from sranogan_edge.errors import DataError, SettingsError
+from sranogan_edge.errors import DataError, ImageError, SettingsError
+from sranogan_edge.image.film import FilmOptions
+from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.site import calibrate
 from sranogan_edge.site.calibrate import difference, fit, normals_needed, read_calibration, write_calibration
@@ -37,7 +39,7 @@ class Scores:
         mean = float(frame.pixels.mean())  # type: ignore[attr-defined]  # a frame
         halves = np.repeat(np.array([0, self.grids.get(round(mean), 1)], np.float32), 512).reshape(32, 32)
         seen = SimpleNamespace(heat=np.stack([halves, halves]))
-        return SimpleNamespace(score=mean, reconstruction=seen)
+        return SimpleNamespace(score=mean, reconstruction=seen, tiles=None)
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def images(folder: Path, count: int, first: int = 0) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("rate", "needed"), [(0.05, 19), (0.01, 99), (0.1, 9), (0.5, 1), (0.3, 3), (0.001, 999)]
+    ("rate", "needed"),
+    [(0.05, 19), (0.01, 99), (0.1, 9), (0.5, 1), (0.3, 3), (0.001, 999), (1 / 49, 48), (1 / 93, 92)],
 )
 def test_as_many_normals_as_the_rate_needs(rate: float, needed: int) -> None:
     """With so many normals the threshold is finite; with one fewer it is not."""
@@ -168,7 +171,7 @@ def test_only_odd_normals_are_worth_a_word() -> None:
 
 def test_command(detector: Scores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command says what the rate needs, refuses too few, and writes beside the bundle."""
-    monkeypatch.setattr(Loader, "detector", lambda self, bundle: detector)
+    monkeypatch.setattr(Loader, "proven", lambda self, bundle: detector)
     (tmp_path / "normals").mkdir()
     images(tmp_path / "normals", 19)
     arguments = [str(tmp_path / "chest.sranogan"), str(tmp_path / "normals")]
@@ -218,3 +221,58 @@ def test_on_a_real_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     verdict = open_detector(tiny_bundle, calibration=out).score_x(bundle.golden_x[0])
     assert verdict.threshold == own.threshold != bundle.calibration.threshold
     assert verdict.p_value == own.p_value(verdict.score)
+
+
+def test_a_tenth_may_be_unreadable_and_the_order_is_of_no_matter(detector: Scores, tmp_path: Path) -> None:
+    """2 of 20 are; and what the calibration was fitted on has one digest, however the files were listed."""
+    files = images(tmp_path, 20)
+    for file in files[:2]:
+        file.write_bytes(file.name.encode())
+    made = [
+        fit(detector, listed, false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]  # a stand-in
+        for listed in (files, files[::-1])
+    ]
+    assert [(one.images, one.skipped) for one in made] == [(18, 2)] * 2
+    assert made[0].images_sha256 == made[1].images_sha256 != "0" * 64
+    other = fit(detector, files[3:], false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]
+    assert other.images_sha256 != made[0].images_sha256
+
+
+def test_frames_that_cannot_be_judged_do_not_count(
+    detector: Scores, tmp_path: Path, make_dicom: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object of four frames of which one fails is the highest of three."""
+    measure = detector.measure
+
+    def picky(frame: Frame) -> SimpleNamespace:
+        if frame.pixels.mean() == 13:
+            raise ImageError("frame of one value")
+        return measure(frame)
+
+    monkeypatch.setattr(detector, "measure", picky)
+    for number in range(20):
+        levels = np.array([13, 100, 100 + number, 90], np.uint8)[:, None, None]
+        (tmp_path / f"{number}.dcm").write_bytes(make_dicom(levels * np.ones((20, 20), np.uint8)))
+    made = fit(detector, sorted(tmp_path.iterdir()), false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]
+    assert (made.frames, min(made.statistics["score"])) == (3, 100.0)
+
+
+def test_films_that_are_not_asked_for_are_counted(
+    detector: Scores, tmp_path: Path, make_dicom: Callable[..., bytes]
+) -> None:
+    """Beside those that are there twice or cannot be read; what they were is told."""
+    files = images(tmp_path, 20)
+    (tmp_path / "ct.dcm").write_bytes(make_dicom(np.eye(20, dtype=np.uint8), Modality="CT"))
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    (tmp_path / "twice.png").write_bytes(files[0].read_bytes())
+    told: list[str] = []
+    made = fit(
+        detector,  # type: ignore[arg-type]  # a stand-in
+        sorted(tmp_path.iterdir()),
+        false_alarm_rate=0.1,
+        source="here",
+        told=told.append,
+        films=FilmOptions(modalities=("DX",), take_empty=("modalities",)),
+    )
+    assert (made.images, made.skipped) == (20, 3)
+    assert "not asked for, and not used: 1" in told

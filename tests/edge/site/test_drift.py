@@ -41,6 +41,20 @@ def test_no_more_false_alarms_than_stated() -> None:
     assert 0 < alarms / (80 * 10 * windows) * 10_000 <= stated
 
 
+@pytest.mark.parametrize(("window", "stride", "each"), [(100, 1, 1.0), (20, 10, 2.0), (50, 1, 0.5)])
+def test_the_alarms_are_shared_by_all_that_is_tested(window: int, stride: int, each: float) -> None:
+    """5 alarms in 10,000 images leave a window of 100 a chance of 5 %: a third for each of three statistics.
+
+    Where the order of images is compared too, there are four.
+    """
+    rng, settings = (
+        np.random.default_rng(11),
+        DriftSettings(window=window, stride=stride, alarms_per_10000=5.0),
+    )
+    assert DriftMonitor(site(rng, 400), settings).level == pytest.approx(each * 0.05 / 3)
+    assert DriftMonitor(ordered(film(rng, 400, 0.0)), settings).level == pytest.approx(each * 0.05 / 4)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shift_is_found_and_named(name: str) -> None:
     """One standard deviation off is found with the first window after it, and only what changed is named."""

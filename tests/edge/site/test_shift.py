@@ -55,6 +55,14 @@ def test_it_hardly_ever_cries_wolf(normals: int, rho: float, ill: float) -> None
     assert found / (1000 * 400) * 10_000 <= 1
 
 
+@pytest.mark.parametrize("stride", [1, 10])
+def test_the_alarms_are_shared_by_the_windows(stride: int) -> None:
+    """Quarters, halves and wholes of 100 images have a quarter, a quarter and half of 2 in 10,000 images."""
+    settings = DriftSettings(window=100, stride=stride, alarms_per_10000=2.0)
+    levels = ShiftMonitor(np.arange(500.0).tolist(), settings)._levels
+    assert levels == pytest.approx({25: 0.00125 * stride, 50: 0.0025 * stride, 100: 0.01 * stride})
+
+
 @pytest.mark.parametrize(
     ("normals", "rho", "ill", "within_100", "median"),
     [

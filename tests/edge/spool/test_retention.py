@@ -153,6 +153,28 @@ def test_every_original_has_its_turn(spool: Spool, tmp_path: Path) -> None:
     assert kept(spool) == list(range(1, 251))
 
 
+def test_an_original_that_goes_later_is_found_by_the_same_runner(spool: Spool, tmp_path: Path) -> None:
+    """After the last of those that are held it begins with the first again."""
+    (tmp_path / "film").touch()
+    ended(spool, 1, tmp_path / "film")
+    pruner = Pruner(spool, Retention(max_count=0))
+    assert pruner.prune() == 0
+    (tmp_path / "film").unlink()
+    assert pruner.prune() == 1
+
+
+def test_frames_that_are_left_are_told(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that removed as many as it may has left some, perhaps."""
+    monkeypatch.setattr("sranogan_edge.spool.retention._FRAMES", 3)
+    for _ in range(7):
+        spool.outbox.record({}, {})
+    pruner, told = Pruner(spool, Retention(max_frames=0)), []
+    for _ in range(3):
+        pruner.prune()
+        told.append((pruner.unfinished, len(kept(spool))))
+    assert told == [(True, 4), (True, 1), (False, 0)]
+
+
 def test_heat_maps_go_with_their_objects(spool: Spool, tmp_path: Path) -> None:
     """Only with them, so that a sink which lacks the result finds it; one that is gone is no fault."""
     (tmp_path / "heat_maps").mkdir()
@@ -167,6 +189,27 @@ def test_heat_maps_go_with_their_objects(spool: Spool, tmp_path: Path) -> None:
     assert [picture.exists() for picture in pictures] == [False, False, True, True]
     assert prune(spool, Retention(max_count=0), tmp_path) == 1
     assert [picture.exists() for picture in pictures] == [False, False, False, True]
+
+
+def test_a_kill_leaves_no_heat_map_that_nobody_removes(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the entry goes, it is found again by its entry, with or without its picture."""
+    (tmp_path / "heat_maps").mkdir()
+    picture = tmp_path / "heat_maps" / "1.png"
+    picture.write_bytes(b"png")
+    spool.put(b"film", {})
+    finish(spool, "heat_maps/1.png")
+
+    def killed(self: Path, **_: bool) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prune(spool, Retention(max_count=0), tmp_path)
+    assert prune(spool, Retention(max_count=0), tmp_path) == 1
+    assert not picture.exists()
 
 
 def test_the_runner_removes_heat_maps(tmp_path: Path) -> None:

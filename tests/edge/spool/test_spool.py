@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -75,20 +77,53 @@ def test_one_key_is_one_object(spool: Spool) -> None:
     assert len(stored(spool.folder)) == 1
 
 
+def test_an_object_may_end_and_be_removed_as_soon_as_it_is_stored(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stores or refuses one is told of it as it was, whatever the rest of the runner does at once."""
+    database = spool._db
+    transaction = database.transaction
+
+    @contextmanager
+    def and_at_once(**options: bool) -> Iterator[sqlite3.Connection]:
+        monkeypatch.setattr(database, "transaction", transaction)
+        with transaction(**options) as db:
+            yield db
+        if waiting := spool.next():
+            spool.finish(waiting, {"score": 1.0})
+        spool.finished.remove([1, 2])
+
+    monkeypatch.setattr(database, "transaction", and_at_once)
+    assert spool.put(b"one", {}, source="film").state == "received"
+    monkeypatch.setattr(database, "transaction", and_at_once)
+    entry, number = spool.refuse("torn", {"error": "bad"}, {}, key="b", source="other")
+    assert (entry.state, entry.reason, number is not None) == ("dead", "torn", True)
+    assert sum(spool.counts().values()) == 0
+
+
 def test_bytes_and_names_are_on_disk_before_put_returns(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is forced to disk under its first name, the folder after it has its last."""
     seen: list[str] = []
-    real = os.fsync
+    real, real_rename = os.fsync, Path.rename
 
     def watched(handle: int) -> None:
         seen.append(Path(os.readlink(f"/proc/self/fd/{handle}")).parent.name)
         real(handle)
 
+    def rename(self: Path, target: Path) -> Path:
+        seen.append("name")
+        return real_rename(self, target)
+
     monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(Path, "rename", rename)
     spool.put(b"x", {})
-    assert seen == ["incoming", "spool"]  # the file in incoming/, then the folder objects/ in the spool
+    assert seen == [
+        "incoming",
+        "name",
+        "spool",
+    ]  # the file in incoming/, then the folder objects/ in the spool
 
 
 def test_half_written_and_unknown_files_are_swept(spool: Spool) -> None:
@@ -144,6 +179,8 @@ def test_the_second_runner_is_refused(spool: Spool) -> None:
     """In this process and in another; the message names the process that holds it, the exit code is 6."""
     with pytest.raises(SpoolInUseError, match=str(os.getpid())) as refused:
         Spool(spool.folder)
+    cure = "two would score twice. Stop that one, or give this one a folder with --spool."
+    assert str(refused.value).endswith(f"; {cure}")
     assert refused.value.exit_code == ExitCode.CANNOT_WRITE
     script = f"""
 from pathlib import Path

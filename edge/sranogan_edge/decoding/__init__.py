@@ -1,0 +1,1 @@
+"""Films and files decoded in a process of their own."""

@@ -1,0 +1,100 @@
+"""A watched folder at its end, and in trouble: what stays, what comes again, what is told."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
+from sranogan_edge.feeds.watch_folder import DropFolder
+from tests.support.remote_results import Clock, wait_until
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_that_another_took_is_no_trouble(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """Gone when it is to be renamed, it is somebody else's; there and not to be renamed, it is told."""
+    feed, clock = unhurried
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+    feed._complete()
+    clock.now += 10
+
+    def take(inside: Path, claim: str) -> None:
+        if gone:
+            path.unlink()
+        raise FileNotFoundError(errno.ENOENT, "no such file")
+
+    monkeypatch.setattr(feed._drop, "take", take)
+    assert [list(feed._take(one)) for one in feed._complete()] == [[]]
+    assert ("cannot be taken" in feed.health.message) is not gone
+
+
+def test_files_that_nobody_took_before_the_end_stay(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path
+) -> None:
+    """Closed with the first of three complete files in hand, the feed takes no other."""
+    feed, clock = unhurried
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    feed._complete()
+    clock.now += 10
+    before = time.time()
+    for arrival in feed:
+        assert arrival.frame_source == str(tmp_path / "a.png")
+        assert feed.health.last_arrival is not None
+        assert before <= feed.health.last_arrival <= time.time()
+        feed.close()
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == names[1:]
+    assert feed.health.state == "closed"
+
+
+def test_claims_that_cannot_be_read_now_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier run took comes once a share that was away is back, and the health says so meanwhile."""
+    drop = DropFolder(tmp_path)
+    drop.prepare()
+    (tmp_path / "a.png").write_bytes(b"x")
+    drop.take(Path("a.png"), "00000001-a")
+    feed = WatchFeedSettings(f"watch:{tmp_path}", settle_s=0.01, poll_s=0.01).open()
+    claims, seen = feed._drop.claims, list[str]()
+
+    def away_twice() -> list[str]:
+        if len(seen) == 2:
+            return claims()
+        seen.append(feed.health.state)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(feed._drop, "claims", away_twice)
+    ends = threading.Timer(20.0, feed.close)
+    ends.start()
+    first = next(iter(feed), None)
+    ends.cancel()
+    assert first is not None
+    assert first.frame_source == str(tmp_path / "a.png")
+    assert seen == ["starting", "stalled"]
+    feed.close()
+
+
+def test_a_feed_lets_settled_files_go_while_it_watches(tmp_path: Path) -> None:
+    """With keep_s it looks after done/ and failed/ by itself; without it they stay."""
+    for keep_s in (None, 0.05):
+        settings = WatchFeedSettings(f"watch:{tmp_path}", settle_s=0.02, poll_s=0.01, keep_s=keep_s)
+        feed = settings.open()
+        (tmp_path / "done" / "old.png").touch()
+        watching = threading.Thread(target=list, args=(feed,), daemon=True)
+        watching.start()
+        if keep_s:
+            wait_until(lambda: not (tmp_path / "done" / "old.png").exists())
+        else:
+            time.sleep(0.2)
+            assert (tmp_path / "done" / "old.png").exists()
+        feed.close()
+        watching.join(30)

@@ -1,0 +1,185 @@
+"""Files of lines: when one is closed, how many stay, and what a clock that is set back changes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.errors import ResultsError
+from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
+from sranogan_edge.sinks.jsonl_files import JsonlFiles
+from sranogan_edge.sinks.sink import record_of
+from sranogan_edge.sinks.sqlite import SqliteSink
+from tests.support.disks import synced_by
+from tests.support.remote_results import Clock
+from tests.support.result_lines import line
+
+LINE_BYTES = len(json.dumps(record_of(line(0)))) + 1
+
+
+def closed(folder: Path) -> list[str]:
+    """Names of the closed files, oldest first."""
+    return sorted(path.name for path in folder.glob("results-*.jsonl"))
+
+
+@pytest.mark.parametrize(("more", "files"), [(0, 0), (-1, 1)])
+def test_a_file_may_be_as_large_as_its_limit(tmp_path: Path, more: int, files: int) -> None:
+    """A second line that fills it to the last byte stays in it; one byte less of room, and it is closed."""
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", max_bytes=2 * LINE_BYTES + more))
+    sink.write(line(0))
+    sink.write(line(0))
+    assert len(closed(tmp_path)) == files
+    sink.close()
+
+
+def test_a_clock_that_is_set_back_keeps_no_file_open(tmp_path: Path) -> None:
+    """Begun at noon, with the clock set back to morning, a file is closed a day after that morning."""
+    clock = Clock()
+    clock.now = 1e9
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", max_age_s=100.0), clock)
+    for clock.now, files in ((1e9, 0), (1e9 - 5000, 0), (1e9 - 4901, 0), (1e9 - 4900, 1)):
+        sink.write(line(0))
+        assert len(closed(tmp_path)) == files
+    sink.close()
+
+
+def test_old_files_go_after_a_clock_was_set_back(tmp_path: Path) -> None:
+    """They are looked for again at once, not when the clock is where it was."""
+    clock = Clock()
+    clock.now = 2e9
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", keep_s=1000.0), clock)
+    sink.write(line(0))
+    old = tmp_path / "results-000001-20010101T000000Z.jsonl"
+    old.write_text("{}\n")
+    clock.now = 2e9 - 599
+    sink.write(line(1))
+    assert old.exists()
+    clock.now = 2e9 - 600
+    sink.write(line(2))
+    assert not old.exists()
+    sink.close()
+
+
+def test_numbers_go_on_and_the_newest_stay(tmp_path: Path) -> None:
+    """Fewer than may stay are left as they are; above that the oldest goes, by number."""
+    lines, there = JsonlFiles(tmp_path / "results.jsonl", keep=3, now=lambda: 1e9), []
+    for number in range(1, 6):
+        lines.append(b"%d\n" % number)
+        lines.turn()
+        there.append([path.read_bytes() for path in lines.closed()])
+    assert there == [
+        [b"1\n"],
+        [b"1\n", b"2\n"],
+        [b"1\n", b"2\n", b"3\n"],
+        [b"2\n", b"3\n", b"4\n"],
+        [b"3\n", b"4\n", b"5\n"],
+    ]
+    assert lines.closed()[-1].name == "results-000005-20010909T014640Z.jsonl"
+    for name in (
+        "results-1.jsonl",
+        "other-000001-20010909T014640Z.jsonl",
+        "results-000001-20010909T014640Z.txt",
+    ):
+        (tmp_path / name).touch()
+    assert len(lines.closed()) == 3
+
+
+def test_lines_are_written_where_their_writer_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands behind is cut off, where the new ones end is told; what fails leaves all up to there."""
+    lines = JsonlFiles(tmp_path / "results.jsonl", keep=None)
+    assert lines.append(b"one\ntwo\nthree\n") == 14
+    assert lines.append(b"2\n", at=4) == 6
+    assert lines.append(b"3\n") == 8
+    assert (tmp_path / "results.jsonl").read_bytes() == b"one\n2\n3\n"
+
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        lines.append(b"never\n", at=4)
+    assert (tmp_path / "results.jsonl").read_bytes() == b"one\n"
+
+
+def test_closed_files_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """Past a million, too, where names are in another one."""
+    names = [f"results-{number}-20010909T014640Z.jsonl" for number in ("000009", "999999", "1000000")]
+    for name in names:
+        (tmp_path / name).touch()
+    assert [path.name for path in JsonlFiles(tmp_path / "results.jsonl", keep=None).closed()] == names
+
+
+def test_a_line_that_failed_by_half_is_cut_off_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where it could not be taken back at once."""
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
+    sink.write(line(0))
+    real = JsonlFiles.append
+
+    def half(self: JsonlFiles, data: bytes, at: int | None = None) -> int:
+        real(self, data[: len(data) // 2], at)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JsonlFiles, "append", half)
+        with pytest.raises(ResultsError, match="Lines written so far are kept"):
+            sink.write(line(1))
+    sink.write(line(2))
+    sink.close()
+    found = [json.loads(text)["file"] for text in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert found == ["0.png", "2.png"]
+
+
+def test_the_name_of_a_new_file_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is made, and once more with its first line."""
+    synced = synced_by(monkeypatch)
+    lines = JsonlFiles(tmp_path / "results.jsonl", keep=None)
+    lines.prepare()
+    assert synced == [tmp_path.name]
+    lines.append(b"{}\n")
+    assert synced[1:] == ["results.jsonl", tmp_path.name]
+    lines.append(b"{}\n")
+    assert synced[3:] == ["results.jsonl"]
+
+
+def test_files_of_an_earlier_version_are_closed_to_others(tmp_path: Path) -> None:
+    """The one that is written, those that are closed, and a table."""
+    names = ("results.jsonl", "results-000001-20010909T014640Z.jsonl", "results.sqlite")
+    for name in names:
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    JsonlFiles(tmp_path / "results.jsonl", keep=None).prepare()
+    SqliteSink(tmp_path / "results.sqlite").close()
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in names] == [0o600] * 3
+
+
+def test_a_row_is_on_the_disk_and_one_that_went_is_overwritten(tmp_path: Path) -> None:
+    """SQLite itself says so: each commit waits for the disk (2), and nothing of a removed patient stays."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    asked = ("journal_mode", "synchronous", "secure_delete")
+    found = [sink._database.execute(f"PRAGMA {one}").fetchone()[0] for one in asked]
+    assert found == ["wal", 2, 1]
+    sink.close()
+
+
+def test_a_place_is_free_again_once_its_sink_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its last lines could not be forced to the disk, which is told."""
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", sync=False))
+    sink.write(line(0))
+
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(ResultsError, match="Input/output error"):
+            sink.close()
+    JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}")).close()

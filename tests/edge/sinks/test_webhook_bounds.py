@@ -1,0 +1,148 @@
+"""A webhook's requests: which answers count as taken, whose certificate is believed, how long steps take."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from sranogan_edge.errors import SettingsError
+from sranogan_edge.sinks.courier import RefusedError, UnreachableError
+
+pytest.importorskip("urllib3", reason="urllib3 is not installed (the extra 'webhook')")
+
+from sranogan_edge.sinks.deadline import Deadline, _Watched
+from sranogan_edge.sinks.webhook import WebhookTransport, sign, signature_is_valid
+from sranogan_edge.sinks.webhook_settings import WebhookSinkSettings
+from tests.support.remote_results import SECRET
+
+URL = "https://hooks.example/results?token=hidden&v=1"
+
+
+def transport(**options: object) -> WebhookTransport:
+    """To a server that is never asked."""
+    return WebhookTransport(WebhookSinkSettings(URL, **options), SECRET)  # type: ignore[arg-type]  # real fields
+
+
+def test_each_time_limit_is_of_its_step(tmp_path: Path) -> None:
+    """To reach the server, and to wait for a byte of its answer; no second attempt; the authority named."""
+    made = transport(connect_s=2.0, answer_s=7.0, total_s=30.0, ca_file=tmp_path / "ca.pem")
+    stated = made._pool.connection_pool_kw
+    assert (stated["timeout"].connect_timeout, stated["timeout"].read_timeout) == (2.0, 7.0)
+    assert (stated["retries"].total, stated["ca_certs"], made._total_s) == (
+        False,
+        str(tmp_path / "ca.pem"),
+        30.0,
+    )
+    assert transport()._pool.connection_pool_kw["ca_certs"] is None
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"), [("", "set SRANOGAN_WEBHOOK_SECRET"), ("x" * 15, "has 15 bytes")]
+)
+def test_a_secret_that_is_none_says_how_to_make_one(secret: str, said: str) -> None:
+    """None at all, or fewer than 16 bytes."""
+    with pytest.raises(SettingsError, match=rf"{said}.* Make one with: openssl rand -hex 32$"):
+        WebhookSinkSettings(URL).secret({"SRANOGAN_WEBHOOK_SECRET": secret})
+    assert WebhookSinkSettings(URL).secret({"SRANOGAN_WEBHOOK_SECRET": "x" * 16}) == b"x" * 16
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_what_is_taken(status: int) -> None:
+    """Any answer from 200 to 299."""
+    transport()._judge(status, "", "")
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_what_is_refused_for_good(status: int) -> None:
+    """The body is at fault, and would be the next time."""
+    with pytest.raises(RefusedError) as refused:
+        transport()._judge(status, "no", "5")
+    assert str(refused.value) == f"https://hooks.example/results answered {status}: 'no'"
+
+
+@pytest.mark.parametrize("status", [100, 199, 300, 301, 302, 307, 401, 403, 404, 408, 409, 429, 500, 503])
+def test_what_is_tried_again(status: int) -> None:
+    """What may be mended over there, a redirection too: results go to nobody who was not named."""
+    with pytest.raises(UnreachableError, match=f"answered {status}"):
+        transport()._judge(status, "later", "")
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [("", None), ("120", 120.0), ("3600", 3600.0), ("3601", 3600.0), ("soon", None), ("-1", None)],
+)
+def test_how_long_a_server_may_ask_for(header: str, wait_s: float | None) -> None:
+    """Whole seconds, up to an hour; anything else says nothing."""
+    with pytest.raises(UnreachableError) as told:
+        transport()._judge(503, "", header)
+    assert told.value.retry_after_s == wait_s
+
+
+def test_values_of_the_address_are_told_nobody() -> None:
+    """Each is dotted out, whole, wherever the server repeats it."""
+    assert transport()._masked("no such token=hidden (hidden), v=1") == "no such token=...... (......), v=."
+
+
+@pytest.mark.parametrize(
+    ("late_s", "valid"), [(-300.0, True), (300.0, True), (-300.5, False), (300.5, False)]
+)
+def test_a_request_is_valid_for_five_minutes(late_s: float, valid: bool) -> None:
+    """By the receiver's clock, which may be behind or before the sender's."""
+    signature = sign(SECRET, 1000, b"body")
+    assert signature_is_valid(SECRET, "1000", b"body", signature, now=1000 + late_s) is valid
+    assert not signature_is_valid(SECRET, "1001", b"body", signature, now=1000)
+    assert not signature_is_valid(SECRET, "1000", b"bodY", signature, now=1000)
+    assert not signature_is_valid(SECRET[:-1], "1000", b"body", signature, now=1000)
+
+
+def test_a_deadline_is_of_one_request() -> None:
+    """One that passed does not end the next, and a timer that is no longer needed ends nothing."""
+    deadline = Deadline()
+    deadline._end()
+    assert deadline.passed
+    with deadline.within(60.0):
+        assert not deadline.passed
+    assert not deadline.passed
+
+
+def test_a_connection_that_comes_after_the_end_is_ended_at_once() -> None:
+    """The time may be over while a name is looked up: what is connected then waits for nothing."""
+    deadline = Deadline()
+    here, there = socket.socketpair()
+    with here, there:
+        deadline.use(here)
+        here.sendall(b"x")
+        assert there.recv(10) == b"x"  # it lives
+        deadline._end()
+        assert there.recv(10) == b""
+    here, there = socket.socketpair()
+    with here, there:
+        deadline.use(here)
+        there.settimeout(5)
+        assert there.recv(10) == b""
+
+
+def test_a_closed_connection_leaves_no_handle_open() -> None:
+    """The second handle, by which a deadline ends a request, goes with the first; it is no longer in use."""
+    here, there = socket.socketpair()
+    deadline = Deadline()
+
+    class Plain:
+        def _new_conn(self) -> socket.socket:
+            return here
+
+        def close(self) -> None:
+            here.close()
+
+    connection = type("Own", (_Watched, Plain), {"deadline": deadline})()
+    with there:
+        assert connection._new_conn() is here
+        second = connection._second
+        assert second is not None
+        assert second.fileno() not in (-1, here.fileno())
+        assert [deadline._in_use] == [second]
+        connection.close()
+        assert (second.fileno(), here.fileno(), deadline._in_use) == (-1, -1, None)
+        connection.close()  # twice is once
