@@ -1,4 +1,4 @@
-"""Trains SR-AnoGAN on normal images alone, and measures it: TensorFlow and Keras 3."""
+"""Trains SR-AnoGAN on normal images alone, and measures it: Keras 3 on TensorFlow or JAX."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class Forecast:
         self._begun: set[str] = set()
         self._expected_s = self._spent_s = 0.0  # of planned tasks that have ended
         self._task, self._since, self._share, self._first_share = "", clock(), 0.0, 0.0
+        self._started: float | None = None
 
     def plan(self, expected_s: Mapping[str, float]) -> None:
         """Add tasks, in their order, to those planned; one that is planned already stays as it is."""
@@ -34,6 +35,8 @@ class Forecast:
     def begin(self, task: str, share: float = 0.0) -> None:
         """``task`` begins with ``share`` (0 to 1) of it done; the one before has ended."""
         self._end()
+        if self._started is None:
+            self._started = self._clock()
         self._task, self._since, self._share, self._first_share = task, self._clock(), share, share
         self._begun.add(task)
 
@@ -45,9 +48,24 @@ class Forecast:
         """Seconds left of all that is planned; None where nothing is."""
         if not self._planned:
             return None
-        pace = (self._spent_s + TRUST_S) / (self._expected_s + TRUST_S)
         later_s = sum(seconds for task, seconds in self._planned.items() if task not in self._begun)
-        return self._task_left_s(pace) + pace * later_s
+        return self._task_left_s(self._pace()) + self._pace(under_way=True) * later_s
+
+    def share(self) -> float:
+        """Return the share of all that is planned that is done, 0 to 1, by the time that it takes."""
+        left_s = self.left_s()
+        if left_s is None or self._started is None:
+            return 0.0
+        spent_s = self._clock() - self._started
+        return spent_s / (spent_s + left_s) if spent_s + left_s > 0 else 1.0
+
+    def _pace(self, *, under_way: bool = False) -> float:
+        """How much longer than expected planned work takes; with the present task where it tells enough."""
+        spent_s, expected_s, done = self._spent_s, self._expected_s, self._share - self._first_share
+        if under_way and done >= OWN_PACE_SHARE and self._task in self._planned:
+            spent_s += self._clock() - self._since
+            expected_s += done * self._planned[self._task]
+        return (spent_s + TRUST_S) / (expected_s + TRUST_S)
 
     def _task_left_s(self, pace: float) -> float:
         done, elapsed_s = self._share - self._first_share, self._clock() - self._since
@@ -89,3 +107,10 @@ def training_forecast(settings: TrainSettings, normals: int) -> dict[str, float]
         f"reading jittered copies {copies + 1}": READ_S * fit,
         "reconstructing held-out normals": (search_s + RECONSTRUCT_S * area) * held_out * (copies + 1),
     }
+
+
+def piece_of(task: str) -> str:
+    """Return the piece of a run that a task of :func:`training_forecast` belongs to."""
+    if task.startswith(("reading jittered", "reconstructing")):
+        return "detector"
+    return "refiner" if task == "searching normals" else task

@@ -11,17 +11,19 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
+
+from keras_sranogan.backend.random import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sranogan")
 class DepthToSpace(keras.layers.Layer):
     """``(B, H, W, 4C)`` to ``(B, 2H, 2W, C)`` (Shi et al. 2016, sub-pixel convolution)."""
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: Tensor) -> Tensor:
         """Rearrange channels into 2x2 blocks of pixels."""
-        return tf.nn.depth_to_space(x, 2)
+        return ops.depth_to_space(x, 2, data_format="channels_last")
 
     def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Shape of :meth:`call`'s result."""
@@ -32,9 +34,9 @@ class DepthToSpace(keras.layers.Layer):
 class SpaceToDepth(keras.layers.Layer):
     """``(B, 2H, 2W, C)`` to ``(B, H, W, 4C)``: downsampling that loses nothing."""
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: Tensor) -> Tensor:
         """Rearrange 2x2 blocks of pixels into channels."""
-        return tf.nn.space_to_depth(x, 2)
+        return ops.space_to_depth(x, 2, data_format="channels_last")
 
     def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Shape of :meth:`call`'s result."""

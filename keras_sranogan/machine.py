@@ -9,13 +9,15 @@ from typing import Any
 from sranogan_edge.device import read_device
 from sranogan_edge.extras import installed
 
-PACKAGES = ("keras-sranogan", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
+PACKAGES = ("keras-sranogan", "tensorflow", "jax", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
 
 def machine() -> dict[str, str]:
     """Describe this machine and the installed versions."""
     found = read_device()
-    return {"cpu": found.cpu, "python": found.python, "system": found.system, **installed(PACKAGES)}
+    of_it = {"cpu": found.cpu, "python": found.python, "system": found.system, **installed(PACKAGES)}
+    keras = sys.modules.get("keras")  # not imported for this: it takes seconds
+    return {**of_it, "backend": keras.backend.backend()} if keras else of_it
 
 
 def circumstances(data: str, split: str, seed: int) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-import tensorflow as tf
-
+from keras_sranogan.backend.graph import compute_capabilities
 from keras_sranogan.settings import Precision
 from sranogan_edge.errors import SettingsError
 
@@ -32,11 +31,7 @@ def resolve_precision(asked: str) -> Precision:
 
 
 def _gpu_helps() -> bool:
-    for device in tf.config.list_physical_devices("GPU"):
-        capability = tf.config.experimental.get_device_details(device).get("compute_capability", (0, 0))
-        if capability >= BFLOAT16_COMPUTE_CAPABILITY:
-            return True
-    return False
+    return any(one >= BFLOAT16_COMPUTE_CAPABILITY for one in compute_capabilities())
 
 
 def _cpu_helps() -> bool:

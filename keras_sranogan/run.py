@@ -10,15 +10,13 @@
       detector/normals.npz                            those normals, for export
       detector/representative.npy, seen.npy           and training normals
       progress.json     finished pieces and their minutes   training.lock   held while it is trained
-      logs/             TensorBoard
+      logs/             TensorBoard                   report.html   what the training came to
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,10 +29,11 @@ from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
 from keras_sranogan.head.network import build_head
 from keras_sranogan.networks import Networks, build_judge
 from keras_sranogan.refiner.network import build_refiner
+from keras_sranogan.run_record import PROGRESS, PROVENANCE, SETTINGS, RunRecord
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.training.stage import writing
-from sranogan_edge.errors import RunError, SettingsError
+from sranogan_edge.errors import RunError
 from sranogan_edge.files import write_json
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density
@@ -42,19 +41,13 @@ from sranogan_edge.scoring.density import Density
 __all__ = ["Run"]
 
 
-SETTINGS, PROVENANCE, PROGRESS = "settings.json", "provenance.json", "progress.json"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
 SAME_DATA = ("data", "normals_to_train", "normals_held_out", "images_sha256")  # what tells data apart
 OTHER_SPLIT = ("skipped", "duplicates", "near_duplicates")  # where older versions held out other images
-T = TypeVar("T")
 
 
-class Run:
+class Run(RunRecord):
     """A run folder on disk. What it is asked for and does not have, or has damaged, is a RunError."""
-
-    def __init__(self, folder: Path) -> None:
-        """Name a folder; nothing is read or written yet."""
-        self.folder = folder
 
     @classmethod
     def create(cls, folder: Path, settings: TrainSettings, *, resume: bool) -> Run:
@@ -66,10 +59,7 @@ class Run:
         """
         run = cls(folder)
         if (folder / SETTINGS).exists():
-            if not resume:
-                raise RunError(
-                    f"{folder} holds a run already. Add --resume to go on with it, or name a new folder."
-                )
+            run.refuse_begun(resume=resume)
             then, now = run.settings.to_dict(), settings.to_dict()
             known = run._read(SETTINGS)  # a stage that did not exist then has nothing to be kept to
             now = {name: value for name, value in now.items() if name in known}
@@ -108,50 +98,10 @@ class Run:
                 f"Resume with {cure}, or name a new folder."
             )
 
-    @property
-    def settings(self) -> TrainSettings:
-        """The run's settings."""
-        values = self._read(SETTINGS)
-        try:
-            return TrainSettings.from_dict(values)
-        except (SettingsError, TypeError) as error:
-            raise RunError(f"{self.folder / SETTINGS} cannot be used: {error}. Train again.") from error
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Data, versions and machine of the training."""
-        return self._read(PROVENANCE)
-
-    @property
-    def progress(self) -> dict[str, float]:
-        """Minutes taken by each finished piece, by name."""
-        return self._read(PROGRESS) if (self.folder / PROGRESS).exists() else {}
-
     def finish(self, piece: str, minutes: float) -> None:
         """Note that ``piece`` is done."""
         with writing(self.folder):
             write_json(self.folder / PROGRESS, {**self.progress, piece: round(minutes, 3)})
-
-    def _read(self, name: str) -> dict[str, Any]:
-        if not (self.folder / name).exists():
-            raise RunError(
-                f"{self.folder} is not a finished run folder: it has no {name}. "
-                "Name the --out of sranogan-train."
-            )
-        return self._load(name, lambda path: dict(json.loads(path.read_text(encoding="utf-8"))))
-
-    def _load(self, name: str, load: Callable[[Path], T]) -> T:
-        """Read one file of the folder."""
-        path = self.folder / name
-        if not path.exists():
-            raise RunError(
-                f"{self.folder} is not finished: {path.name} is missing. Go on with sranogan-train --resume."
-            )
-        try:
-            return load(path)
-        except Exception as error:  # zip, HDF5, JSON, NumPy and Keras raise their own; the cure is the same
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise RunError(f"{path} is damaged ({reason}). Train again in a new folder.") from error
 
     def save_model(self, name: str, model: keras.Model) -> None:
         """Save a network under ``models/NAME.keras``, whole or not at all."""
@@ -178,6 +128,7 @@ class Run:
         """Load what inference needs."""
         settings = self.settings
         low, gan = settings.search_size, build_gan(settings)
+        head = build_head(settings.head_side, settings.head, channels=settings.preprocess.channels)
         discriminator = self.load_into(gan.discriminator, "discriminator")
         judge = self.load_into(build_judge(settings), "judge")
         return Networks(
@@ -187,7 +138,7 @@ class Run:
             refiner=self.load_into(build_refiner(low, settings.refiner), "refiner"),
             resolver=self.load_into(build_super_resolver(low, settings.srgan), "resolver"),
             judge=feature_extractor(judge, settings.srgan.feature_block),
-            head=self.load_into(build_head(settings.head_side, settings.head), "head"),
+            head=self.load_into(head, "head"),
             corrector=self._corrector(settings),
         )
 
@@ -201,7 +152,7 @@ class Run:
     ) -> None:
         """Keep what an export needs: held-out normals, and training normals, all in [0, 1].
 
-        ``representative`` ``(N, S, S, 1)`` are a few of these; ``seen`` ``(M, side, side, 1)`` are all, and
+        ``representative`` ``(N, S, S, C)`` are a few of these; ``seen`` ``(M, side, side, C)`` are all, and
         jittered copies, as large as the head sees them.
         """
         folder = self.folder / "detector"
@@ -216,13 +167,13 @@ class Run:
         return self._load("detector/normals.npz", HeldOutNormals.load)
 
     def representative(self) -> NDArray[np.float32]:
-        """Load the training normals kept for quantisation, ``(N, S, S, 1)`` in [0, 1]."""
+        """Load the training normals kept for quantisation, ``(N, S, S, C)`` in [0, 1]."""
         return self._load(
             "detector/representative.npy", lambda path: from_bytes(np.load(path, allow_pickle=False))
         )
 
     def seen(self) -> NDArray[np.float32]:
-        """Load the training normals that widen the head's density, ``(M, side, side, 1)`` in [0, 1]."""
+        """Load the training normals that widen the head's density, ``(M, side, side, C)`` in [0, 1]."""
         return self._load("detector/seen.npy", lambda path: from_bytes(np.load(path, allow_pickle=False)))
 
     def save_detector(self, density: Density, calibration: Calibration) -> None:
@@ -241,12 +192,7 @@ class Run:
     def detector(self) -> tuple[Density, Calibration]:
         """Load what :meth:`save_detector` saved."""
         density = self._load("detector/density.npz", lambda path: Density.from_bytes(path.read_bytes()))
-        return density, self._load("detector/calibration.json", _calibration)
-
-
-def _calibration(path: Path) -> Calibration:
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return Calibration(tuple(values["scores"]), values["false_alarm_rate"])
+        return density, self.calibration
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

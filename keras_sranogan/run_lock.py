@@ -1,4 +1,4 @@
-"""One training a run folder, in a folder that TensorFlow can write checkpoints to."""
+"""One training a run folder."""
 
 from __future__ import annotations
 
@@ -7,27 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keras_sranogan.training.stage import writing
-from sranogan_edge.errors import RunError, SettingsError, SpoolInUseError
+from sranogan_edge.errors import RunError, SpoolInUseError
 from sranogan_edge.spool.lock import FolderLock
 
-__all__ = ["check_name", "training_in"]
+__all__ = ["training_in"]
 
 LOCK = "training.lock"
-_PATTERN = "[]*?\\"  # what TensorFlow reads as a pattern where it looks for a checkpoint's files
-
-
-def check_name(folder: Path) -> None:
-    r"""Refuse a path under which TensorFlow would not find its checkpoints again, before hours are spent.
-
-    Raises:
-        SettingsError: it holds one of ``[ ] * ? \``.
-    """
-    wrong = sorted(set(str(folder)) & set(_PATTERN))
-    if wrong:
-        raise SettingsError(
-            f"{folder}: TensorFlow cannot read checkpoints again from a path with {' '.join(wrong)} in it. "
-            "Name another folder, or a path relative to where you are."
-        )
 
 
 @contextmanager
@@ -35,11 +20,9 @@ def training_in(folder: Path) -> Iterator[None]:
     """Hold ``folder``, which is made, for one training.
 
     Raises:
-        SettingsError: like :func:`check_name`.
         RunError: another training holds it.
         ResultsError: it cannot be written.
     """
-    check_name(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     cure = "two would overwrite each other's checkpoints. Wait for it, stop it, or name another folder."

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.text import meant
 
 Precision = Literal["float32", "mixed_bfloat16"]
 Start = Literal["encoder", "random"]
@@ -52,6 +53,7 @@ class AnoganSettings:
     r1_every: int = 4  # lazily, every so many steps
     reconstruction_weight: float = 10.0  # of |x - G(E(x))| in G's loss: every normal must be reachable
     latent_weight: float = 0.5  # of (E(G(z)) - z)^2 in E's loss while G is trained
+    restores: bool = False  # every other normal is shown to E with a self-made anomaly, to be looked past
     encoder_steps: int = 1500
     encoder_learning_rate: float = 1e-3
     encoder_feature_weight: float = 1.0  # kappa of f-AnoGAN's izi_f loss
@@ -192,6 +194,26 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True)
+class TileSettings:
+    """How many tiles a run learns from, where images are judged in tiles (``preprocess.fit``).
+
+    Attributes:
+        train: drawn from the images to train on, at least one of each.
+        held_out: of held-out images, each covered as in scoring; and as many drawn from jittered copies.
+    """
+
+    train: int = 4000
+    held_out: int = 4000
+
+    def __post_init__(self) -> None:
+        if min(self.train, self.held_out) < 1:
+            raise SettingsError(
+                "tiles need train and held_out of at least 1; "
+                f"received train={self.train}, held_out={self.held_out}"
+            )
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """A whole run. ``preprocess.size`` is the side judged at; the search runs at half of it."""
 
@@ -208,6 +230,7 @@ class TrainSettings:
     head: HeadSettings = field(default_factory=HeadSettings)
     corrector: CorrectorSettings = field(default_factory=CorrectorSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
+    tiles: TileSettings = field(default_factory=TileSettings)
 
     def __post_init__(self) -> None:
         if self.search_size not in SEARCH_SIDES_PX or self.preprocess.size % 2:
@@ -240,8 +263,11 @@ class TrainSettings:
         return replace(self.search, kind=kind, steps=steps)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain types, ready for JSON."""
-        return asdict(self)
+        """Return plain types, ready for JSON; nothing of tiles where there are none."""
+        values = {**asdict(self), "preprocess": self.preprocess.to_dict()}
+        if not self.preprocess.tiled:
+            del values["tiles"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
@@ -254,7 +280,8 @@ class TrainSettings:
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise SettingsError where ``value`` of the option ``name`` is none of those ``allowed``."""
     if value not in allowed:
-        raise SettingsError(f"{name} must be one of {', '.join(allowed)}; received {value!r}")
+        near = meant(value, allowed)
+        raise SettingsError(f"{name} must be one of {', '.join(allowed)}; received {value!r}{near}")
 
 
 T = TypeVar("T")

@@ -88,14 +88,16 @@ def changed_by(settings: T, values: Mapping[str, Any], place: str = "") -> T:
 def _of_kind(now: object, value: object, name: str) -> object:
     """``value`` as the kind that ``now`` is; a whole number may stand for a fraction, a list for a tuple."""
     found: object = None
-    if isinstance(now, tuple):
+    last = name.rpartition(".")[2]
+    if last == "region":  # corners: checked where they are used
+        found = value if isinstance(value, list) else None
+    elif isinstance(now, tuple):
         found = tuple(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else None
     elif isinstance(now, float):
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         found = float(value) if number else None  # type: ignore[arg-type]  # it is a number
     elif type(value) is type(now):
         found = value
-    last = name.rpartition(".")[2]
     least = 1 if last in AT_LEAST_ONE else 0
     if found is None or (isinstance(found, (int, float)) and found < least and last not in CHECKED):
         kinds = {bool: "true or false", int: f"a whole number from {least} up", tuple: "a list of names"}

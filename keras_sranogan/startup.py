@@ -1,4 +1,4 @@
-"""How TensorFlow starts: without its own talk, for a first screen should show the work; and deterministic."""
+"""How a backend starts: without its own talk, for a first screen should show the work; and deterministic."""
 
 from __future__ import annotations
 
@@ -7,35 +7,131 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 
-__all__ = ["make_deterministic", "start_tensorflow"]
+from keras_sranogan.card import check_tensorflow_compiles, unused_card
+from sranogan_edge.errors import BackendError, SettingsError
+from sranogan_edge.extras import needs_extra
+
+__all__ = ["make_deterministic", "require_tensorflow", "start_backend", "start_tensorflow"]
+
+BACKENDS = ("tensorflow", "jax")
+_EQUAL_BITS = (
+    "--xla_gpu_deterministic_ops=true"  # of XLA: no atomic additions, no timing of which kernel is best
+)
 
 
-def start_tensorflow() -> None:
-    """Import TensorFlow and look for its devices, quietly; call before anything else imports it.
+def start_backend() -> list[str]:
+    """Start the backend that KERAS_BACKEND names, TensorFlow where it names none; return what to say of it.
+
+    Call before anything else imports Keras, TensorFlow or JAX.
+
+    Raises:
+        SettingsError: it names another one, or JAX is not installed.
+        BackendError: the backend does not start, or cannot compile for the card.
+    """
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if name not in BACKENDS:
+        raise SettingsError(f"KERAS_BACKEND must be {' or '.join(BACKENDS)}; received {name!r}")
+    return _start_jax() if name == "jax" else start_tensorflow()
+
+
+def start_tensorflow() -> list[str]:
+    """Start Keras on TensorFlow, whatever KERAS_BACKEND names; return what to say of it.
 
     What its libraries write to standard error meanwhile (a CPU without a GPU is three errors to them) is
     shown only where the import fails.
+
+    Raises:
+        BackendError: TensorFlow cannot compile for the card, or Keras runs on another backend already.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back():
         import tensorflow as tf
 
-        tf.config.list_physical_devices()
+        cards = tf.config.list_physical_devices("GPU")
+    _check_cards()
+    with _held_back():
         tf.constant(0.0)  # makes the devices
     tf.get_logger().setLevel("ERROR")
+    require_tensorflow("this command")
+    return [] if cards else unused_card("TensorFlow", "cuda")
+
+
+def _start_jax() -> list[str]:
+    """Start Keras on JAX; TensorFlow, which Keras imports when it saves a network, leaves the card to it."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _ask_for_equal_bits()
+    with (
+        needs_extra("jax", "KERAS_BACKEND=jax", folder=".", instead="leave KERAS_BACKEND unset"),
+        _held_back(),
+    ):
+        import jax
+    if find_spec("tensorflow"):
+        with _held_back():
+            import tensorflow as tf
+
+            tf.config.set_visible_devices([], "GPU")
+    try:
+        with _held_back():
+            found = jax.devices()
+    except RuntimeError as error:
+        raise BackendError(
+            f"JAX does not start ({str(error).splitlines()[0]}). Check what JAX_PLATFORMS and "
+            "CUDA_VISIBLE_DEVICES ask for, or unset them."
+        ) from error
+    return [] if any(one.platform == "gpu" for one in found) else unused_card("JAX", "jax-cuda")
+
+
+def require_tensorflow(what: str) -> None:
+    """Raise BackendError where Keras runs on another backend: ``what`` needs TensorFlow."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise BackendError(
+            f"{what} needs TensorFlow, and Keras runs on {keras.backend.backend()} in this process. Start "
+            "Python with KERAS_BACKEND=tensorflow; a run folder is the same on both."
+        )
 
 
 def make_deterministic() -> None:
     """Let equal work give equal results to the bit, whoever calls it.
 
+    JAX takes this from the environment when it starts, so on a card call it before JAX computes anything.
+
     Grappler's remapper is switched off: it gives up on graphs with a gradient of leaky ReLU, prints an error
     for each, and gains nothing in training (measured).
+
+    Raises:
+        BackendError: TensorFlow cannot compile for the card.
     """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        _ask_for_equal_bits()
+        return
     import tensorflow as tf
 
+    _check_cards()
     tf.config.experimental.enable_op_determinism()
     tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
+def _check_cards() -> None:
+    """Look at TensorFlow's cards without starting them."""
+    import tensorflow as tf
+
+    cards = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(card) for card in cards]
+    check_tensorflow_compiles(details, tf.sysconfig.get_build_info())
+
+
+def _ask_for_equal_bits() -> None:
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _EQUAL_BITS.partition("=")[0] not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_EQUAL_BITS}".strip()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from keras_sranogan.command_line import Mlflow
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
-from sranogan_edge.files import write_json
-from sranogan_edge.terminal import Version, main, terminal
+from sranogan_edge.files import check_named, write_json
+from sranogan_edge.terminal import Command, Version, main, say, shown, terminal
 from sranogan_edge.terminal import run as run_command
 
 if TYPE_CHECKING:
-    from sranogan_export.recipe import Recipe
+    from keras_sranogan.run_record import RunRecord
+    from sranogan_export.recipe import ExportOptions, Recipe
     from sranogan_export.write_bundle import ExportResult
 
 EXIT_CODES = """
@@ -29,7 +32,7 @@ graphs cannot be loaded or fine-tuned; 130 interrupted.
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Command, epilog=EXIT_CODES)
 def export(
     run: Annotated[Path, typer.Argument(help="A finished run folder of sranogan-train.")],
     out: Annotated[Path, typer.Option(help="The bundle to write, NAME.sranogan.")],
@@ -41,6 +44,9 @@ def export(
         bool, typer.Option("--ptq", help="int8 without fine-tuning: quicker, less exact.")
     ] = False,
     qat: Annotated[str, typer.Option(help="What fine-tunes int8 graphs: keras, or tfmot (extra).")] = "",
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="int8 with zero points of 0, as TensorRT wants them.")
+    ] = False,
     search: Annotated[
         str | None, typer.Option(help="gradient, learned or encoder, instead of the run's.")
     ] = None,
@@ -58,41 +64,80 @@ def export(
         Path | None,
         typer.Option(help="Sign the bundle: an Ed25519 private key in PEM, or a secret for HMAC."),
     ] = None,
+    mlflow: Mlflow = None,
     version: Version = False,
 ) -> None:
     """Export a run as one bundle for the device: graphs, densities, threshold, golden cases, model card."""
 
     def work() -> ExitCode:
-        from keras_sranogan.startup import start_tensorflow
-
-        start_tensorflow()
-        from keras_sranogan.progress import Terminal
-        from keras_sranogan.run import Run
-        from sranogan_export.model_card import audit_section
-        from sranogan_export.proof.compare_plot import plot
+        from keras_sranogan.run_record import RunRecord
+        from keras_sranogan.tracking import Tracking, check_uri
+        from sranogan_export.place import check_place
         from sranogan_export.recipe import ExportOptions
-        from sranogan_export.write_bundle import export_run
 
+        check_uri(mlflow)
         options = ExportOptions(
             recipe=_recipe(int8=int8, float16=float16, float32=float32, dynamic=dynamic),
             engine=_engine(ptq, qat),  # type: ignore[arg-type]  # ExportOptions checks it
             search=search,  # type: ignore[arg-type]  # SearchSettings checks it
             steps=steps,
             budgets=_budgets(budgets),
+            symmetric=symmetric,
             onnx=onnx,
             seed=seed,
         )
-        opened = Run(run)
-        section = audit_section(audit, opened.provenance) if audit else ""
-        with Terminal() as progress:
-            result = export_run(opened, options, out, progress, audit=section, key=sign)
+        record = RunRecord(run)
+        record.check_finished()
+        options.searches(record.settings)
+        check_place(out)
+        check_named(sign=sign, audit=audit)
+        tracking = Tracking(mlflow) if mlflow else None
+        section = _section(audit, record) if audit else ""
+        result = _exported(run, options, out, section, sign)
         print_result(result)
-        plot(result.equality, out.with_name(f"{out.stem}.equality.png"))
+        where = "--out scores --report scores/report.html"
+        typer.echo(shown(f"next: sranogan-score {shlex.quote(str(out))} NEW_IMAGES/ {where}"))
         if json:
             _write_figures(json, result)
+        if tracking:
+            files = [_picture_of(out), *filter(None, [json])]
+            typer.echo(shown(tracking.log_export(record, out, _numbers(result), *files)))
         return ExitCode.OK
 
     run_command(work)
+
+
+def _section(audit: Path, record: RunRecord) -> str:
+    from sranogan_export.model_card import audit_section  # scikit-learn comes with it
+
+    return audit_section(audit, record.provenance)
+
+
+def _exported(run: Path, options: ExportOptions, out: Path, audit: str, key: Path | None) -> ExportResult:
+    """Start TensorFlow, export, and draw what the proof of equality found."""
+    from keras_sranogan.startup import start_tensorflow
+
+    say(*start_tensorflow())
+    from keras_sranogan.progress import Terminal
+    from keras_sranogan.run import Run
+    from sranogan_export.proof.compare_plot import plot
+    from sranogan_export.write_bundle import export_run
+
+    with Terminal() as progress:
+        result = export_run(Run(run), options, out, progress, audit=audit, key=key)
+    plot(result.equality, _picture_of(out))
+    return result
+
+
+def _picture_of(bundle: Path) -> Path:
+    """Where what the proof of equality found is drawn."""
+    return bundle.with_name(f"{bundle.stem}.equality.png")
+
+
+def _numbers(result: ExportResult) -> dict[str, float]:
+    """Return the figures of an export for a chart."""
+    apart = {f"reconstruction_l1_{steps}_steps": value for steps, value in result.reconstruction_l1.items()}
+    return {"bundle_bytes": float(result.path.stat().st_size), **apart}
 
 
 def _recipe(**asked: bool) -> Recipe:
@@ -145,6 +190,10 @@ def print_result(result: ExportResult) -> None:
         _print_gains(console, result)
     for steps, value in result.reconstruction_l1.items():
         console.print(f"mean |x - reconstruction| on held-out normals, {steps} steps: {value:.4f}")
+    if result.foreign_by:
+        what = "images that are not like the training data are told"
+        told = f"{what} {result.foreign_by}".replace("are told off: ", "are not told: ")
+        console.print(told, soft_wrap=True)
     print_tables(result.equality, console)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sranogan_edge.errors import ExitCode
-from sranogan_edge.terminal import Version, main, run, terminal
+from sranogan_edge.terminal import Command, Version, main, run, terminal
 
 if TYPE_CHECKING:
     from keras_sranogan.progress import Progress
@@ -78,7 +78,7 @@ class Found:
         )
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Command, epilog=EXIT_CODES)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for all that is made.")] = Path("demo"),
     version: Version = False,
@@ -88,14 +88,17 @@ def demo(
     def work() -> ExitCode:
         from keras_sranogan.forecast import training_forecast
         from keras_sranogan.progress import Terminal
+        from keras_sranogan.run_record import RunRecord
         from keras_sranogan.settings import preset
         from keras_sranogan.startup import start_tensorflow
 
+        RunRecord(out / "run").refuse_begun(resume=True)
         settings = preset("demo", anomalies="mixture")
         with Terminal() as progress:
             progress.plan({STARTING: 6.0, **training_forecast(settings, NORMALS), **AFTERWARDS_S})
             progress.start(STARTING, 1)
-            start_tensorflow()
+            for line in start_tensorflow():
+                progress.say(line)
             figures = _make(out, settings, progress)
         found = Found.read(_score(out), figures)
         terminal().print(BY_HAND.format(data=DATA, out=out, films=FILMS), highlight=False, soft_wrap=True)

@@ -60,7 +60,12 @@ class Unrolled:
 
 
 def build_graphs(
-    unrolled: Unrolled, recipe: Recipe, seen: Examples, on_done: Callable[[str], None] = lambda name: None
+    unrolled: Unrolled,
+    recipe: Recipe,
+    seen: Examples,
+    on_done: Callable[[str], None] = lambda name: None,
+    *,
+    symmetric: bool = False,
 ) -> dict[str, bytes]:
     """Return ``search``, ``reconstruct``, ``features`` and ``head`` as TFLite models of batch 1.
 
@@ -69,10 +74,11 @@ def build_graphs(
         recipe: see :mod:`sranogan_export.recipe`.
         seen: training normals and what the float stages make of them, for the ranges of ``int8``.
         on_done: told the name of each graph when it is ready.
+        symmetric: whether every zero point of ``int8`` is 0.
     """
     stages, models = unrolled.stages, dict[str, bytes]()
     searches = {
-        signature("search", steps): _named(graph, "x", recipe, seen.low[:CALIBRATION_SEARCHES], 1)
+        signature("search", steps): _named(graph, "x", recipe, seen.low[:CALIBRATION_SEARCHES], 1, symmetric)
         for steps, graph in unrolled.searches.items()
     }
     models["search"] = convert(searches, {"x": (1, *seen.low.shape[1:])}, recipe)
@@ -83,21 +89,25 @@ def build_graphs(
         "head": (stages.see, "image", seen.seen),
     }
     for name, (function, argument, images) in others.items():
-        ready = _named(function, argument, recipe, images, CALIBRATION_BATCH)
+        ready = _named(function, argument, recipe, images, CALIBRATION_BATCH, symmetric)
         models[name] = convert(ready, {argument: (1, *images.shape[1:])}, recipe)
         on_done(name)
     return models
 
 
-def _named(function: Tapped, argument: str, recipe: Recipe, images: Images, batch: int) -> Function:
+def _named(
+    function: Tapped, argument: str, recipe: Recipe, images: Images, batch: int, symmetric: bool
+) -> Function:
     """Return ``function`` of its named argument alone, on floats or with fake quantisation."""
-    tap: Tap = FakeQuantised(calibrated(function, images, batch)) if recipe == "int8" else Plain()
+    tap: Tap = Plain()
+    if recipe == "int8":
+        tap = FakeQuantised(calibrated(function, images, batch, symmetric=symmetric), symmetric=symmetric)
     return lambda **given: function(given[argument], tap)
 
 
-def calibrated(function: Tapped, images: Images, batch: int) -> Ranges:
+def calibrated(function: Tapped, images: Images, batch: int, *, symmetric: bool = False) -> Ranges:
     """Return the range of each tensor that ``function`` passes through a tap."""
-    seen = Calibrating()
+    seen = Calibrating(symmetric=symmetric)
     for i in range(0, len(images), batch):
         function(tf.constant(images[i : i + batch]), seen)
     return seen.ranges

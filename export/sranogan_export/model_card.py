@@ -13,6 +13,9 @@ from keras_sranogan.evaluation.report import threshold_text
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.image.preprocess import PreprocessSpec
+from sranogan_edge.scoring.fingerprint import FEWEST
+from sranogan_edge.scoring.foreign import own_rule
 
 FOREIGN_ALARMS = "5 to 23"  # docs/method/detection.md, false alarms across sources; README, first page
 CARD = """# Model card: SR-AnoGAN anomaly detector
@@ -35,7 +38,7 @@ used.{start}{copies}
 
 **What to expect.** {expected}
 
-{foreign}**Preprocessing.** {size}x{size}, contrast normalisation: {contrast}.
+{foreign}**Preprocessing.** {size}x{size}, {colour}, contrast normalisation: {contrast}.
 
 **Numbers.** Graphs in {recipe}; seed {seed}.
 
@@ -89,18 +92,36 @@ def model_card(bundle: Bundle, audit: str = "") -> str:
         search=_search(bundle),
         size=bundle.size,
         data=provenance["data"],
-        normals=provenance["normals_to_train"],
-        held_out=provenance["normals_held_out"],
+        normals=_count(provenance, "to_train"),
+        held_out=_count(provenance, "held_out"),
         start=_start(bundle),
         copies=_copies(provenance),
         threshold=stated,
         expected=_expected(bundle),
         foreign=_foreign(bundle),
-        contrast=bundle.preprocess.contrast,
+        colour="in colour" if bundle.preprocess.colour else "grey (of images in colour the brightness)",
+        contrast=f"{bundle.preprocess.contrast}{_fit(bundle.preprocess)}",
         recipe=_numbers(bundle),
         seed=bundle.details["settings"]["seed"],
     )
     return f"{card}\n{audit}" if audit else card
+
+
+def _count(provenance: Mapping[str, Any], part: str) -> str:
+    """How many normals there were; of images in tiles, how many tiles of how many images."""
+    count, images = provenance[f"normals_{part}"], provenance.get(f"images_{part}")
+    return str(count) if images is None else f"{count} tiles of {images}"
+
+
+def _fit(spec: PreprocessSpec) -> str:
+    """How an image comes to that square, where it is not stretched."""
+    if not spec.tiled:
+        return "" if spec.fit == "stretch" else f"; fit: {spec.fit}"
+    inside, side = " inside a region" if spec.region else "", spec.tile_side_px
+    return (
+        f"; the image is covered{inside} with tiles of {side} pixels, {spec.tile_overlap:.0%} over the next, "
+        f"and its score is the highest of theirs{' and of the whole, stretched' if spec.tile_whole else ''}"
+    )
 
 
 def _expected(bundle: Bundle) -> str:
@@ -139,13 +160,18 @@ def _copies(provenance: Mapping[str, Any]) -> str:
 
 def _foreign(bundle: Bundle) -> str:
     if bundle.signs is None:
-        return ""
+        return (
+            f"**Foreign images** are not told from others: fewer than {FEWEST} normals were held out, or no\n"
+            "copies of them. A calibration with 20 or more normals of the place of use tells them.\n\n"
+        )
     count = len(next(iter(bundle.signs.values())))
+    rule = own_rule(bundle)
+    few = f" {rule.note}." if rule and rule.note else ""
     return (
         '**Foreign images.** "not like the training data" is answered where an image is far beyond\n'
         f"{count} takes of held-out normals, as they came and jittered; of normals like these at most 1 in\n"
-        "100 is. Films of another place or age group may be called so; a calibration with normals of the\n"
-        "place of use goes before it.\n\n"
+        f"100 is.{few} Films of another place or age group may be called so; a calibration with normals of\n"
+        "the place of use goes before it.\n\n"
     )
 
 
@@ -158,5 +184,7 @@ def _search(bundle: Bundle) -> str:
 
 
 def _numbers(bundle: Bundle) -> str:
-    engine = bundle.details["quantisation"]["engine"]
-    return bundle.details["recipe"] + (f", fine-tuned for it by {engine}" if engine != "none" else "")
+    quantised = bundle.details["quantisation"]
+    engine, symmetric = quantised["engine"], quantised.get("symmetric", False)
+    numbers = bundle.details["recipe"] + (" with zero points of 0" if symmetric else "")
+    return numbers + (f", fine-tuned for it by {engine}" if engine != "none" else "")

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from keras_sranogan.settings import SearchKind, SearchSettings, TrainSettings
+from keras_sranogan.settings import SearchKind, SearchSettings, TrainSettings, check_choice
 from sranogan_edge.errors import SettingsError
 
 Recipe = Literal["float32", "float16", "dynamic", "int8"]
@@ -49,6 +49,7 @@ class ExportOptions:
         search: its kind; None is the run's.
         steps: the search steps that a device takes unless told otherwise; None is the run's for that kind.
         budgets: further numbers of steps that a device may choose.
+        symmetric: whether all zero points of ``int8`` are 0, as TensorRT wants them.
         onnx: whether the graphs are also written as ONNX.
         seed: of the fine-tuning; None is the run's.
         qat: how long to fine-tune.
@@ -60,6 +61,7 @@ class ExportOptions:
     search: SearchKind | None = None
     steps: int | None = None
     budgets: tuple[int, ...] = ()
+    symmetric: bool = False
     onnx: bool = False
     seed: int | None = None
     qat: QatSettings = field(default_factory=QatSettings)
@@ -67,8 +69,12 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         check_recipe(self.recipe)
-        if self.engine not in ENGINES:
-            raise SettingsError(f"--qat must be one of {', '.join(ENGINES)}; received {self.engine!r}")
+        check_choice("--qat", self.engine, ENGINES)
+        if self.symmetric and self.recipe != "int8":
+            raise SettingsError(
+                f"--symmetric sets the zero points of int8; the recipe {self.recipe} has none. Leave it out, "
+                "or export --int8."
+            )
 
     def searches(self, settings: TrainSettings) -> dict[int, SearchSettings]:
         """Return the search of each step budget, ascending."""

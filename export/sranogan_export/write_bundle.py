@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,11 +11,11 @@ from keras_sranogan.networks import Networks
 from keras_sranogan.progress import Progress, Silent
 from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings
-from keras_sranogan.startup import make_deterministic
+from keras_sranogan.startup import make_deterministic, require_tensorflow
 from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature, write_bundle
 from sranogan_edge.bundle.signature import sign
-from sranogan_edge.errors import ResultsError
 from sranogan_edge.runtime.graph import backend_name
+from sranogan_edge.scoring.foreign import told_by
 from sranogan_export.finetune.quantize_aware import FineTune, Gain, fine_tune
 from sranogan_export.finetune.set_aside import set_aside
 from sranogan_export.finetune.students import Examples, examples, students
@@ -24,6 +23,7 @@ from sranogan_export.fit.densities import fit_on_device_graphs
 from sranogan_export.fit.golden import golden_inputs, proven, unproven
 from sranogan_export.graphs import Unrolled, build_graphs
 from sranogan_export.model_card import model_card
+from sranogan_export.place import check_place
 from sranogan_export.proof.compare import prove
 from sranogan_export.proof.compare_table import markdown
 from sranogan_export.proof.equality import Equality
@@ -47,6 +47,7 @@ class ExportResult:
         reconstruction_l1: mean |x - x_hat| over held-out normals, by step budget.
         threshold: of the bundle's calibration; infinite when too few normals were held out.
         equality: Keras against the graphs.
+        foreign_by: see :attr:`sranogan_edge.detector.judge.Judge.foreign_by`.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class ExportResult:
     reconstruction_l1: Mapping[int, float]
     threshold: float
     equality: Equality
+    foreign_by: str = ""
 
 
 def export_run(
@@ -73,13 +75,15 @@ def export_run(
 
     Raises:
         RunError: the run is unfinished or damaged, or has no network for that kind of search.
+        BackendError: Keras runs on another backend than TensorFlow in this process.
         SettingsError: the search cannot be a fixed graph, an extra is missing, or the key cannot sign.
         EqualityError: the graphs do not compute what the networks do.
         ResultsError: the bundle cannot be written.
     """
+    require_tensorflow("an export")
     make_deterministic()  # equal runs shall give equal bundles
     progress = progress or Silent()
-    _check_place(out)
+    check_place(out)
     check_extras(options)
     if key:
         sign(b"", key)  # a key that cannot sign is told now, not after minutes of work
@@ -102,8 +106,9 @@ def export_run(
         golden_x=golden_inputs(networks, settings),
         model_card="",
         details=_details(run, searches[steps], options, counted(models, searches), gains),
-        onnx=_onnx(models, searches) if options.onnx else {},
     )
+    if options.onnx:
+        draft = _with_onnx(draft, options)
     exact = models
     if options.recipe != "float32":  # as they were trained, on floats
         exact = build_graphs(Unrolled.of(networks, searches), "float32", lessons)
@@ -119,6 +124,7 @@ def export_run(
         reconstruction_l1={steps: one.reconstruction_l1 for steps, one in fitted.items()},
         threshold=bundle.calibration.threshold,
         equality=equality,
+        foreign_by=told_by(bundle),
     )
 
 
@@ -142,13 +148,6 @@ def check_extras(options: ExportOptions) -> None:
         check_onnx(options.recipe)
 
 
-def _check_place(out: Path) -> None:
-    """Raise ResultsError now, not after minutes of work, where ``out`` cannot be written."""
-    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        what = "it is a folder" if out.is_dir() else f"{out.parent} is not a folder that can be written to"
-        raise ResultsError(f"cannot write the bundle {out}: {what}. Name another place with --out.")
-
-
 def _prepared(
     run: Run,
     networks: Networks,
@@ -168,7 +167,7 @@ def _prepared(
     lessons = examples(networks, search, spec, taught.plain, taught.small)
     exam = examples(networks, search, spec, taught.exam, seen[:0])
     seed = run.settings.seed if options.seed is None else options.seed
-    pupils = students(unrolled.networks(), lessons, exam)
+    pupils = students(unrolled.networks(), lessons, exam, symmetric=options.symmetric)
     learned, gains = _engine(options)(pupils, options.qat, seed, progress)
     unrolled.replace(learned)
     return lessons, gains
@@ -192,7 +191,7 @@ def _built(
         finished.append(name)
         progress.advance(len(finished), name)
 
-    return build_graphs(unrolled, options.recipe, lessons, graph_done)
+    return build_graphs(unrolled, options.recipe, lessons, graph_done, symmetric=options.symmetric)
 
 
 def counted(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> Counts:
@@ -203,10 +202,21 @@ def counted(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> Counts:
     return searches | {name: operators(models[name]) for name in GRAPHS if name != "search"}
 
 
-def _onnx(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> dict[str, bytes]:
+def _with_onnx(draft: Bundle, options: ExportOptions) -> Bundle:
+    """Return the bundle with its graphs as ONNX, and with what TensorRT would make of them.
+
+    Raises:
+        BackendError: a graph cannot be written, or TensorRT would refuse what was meant for it.
+    """
+    from sranogan_export.onnx.tensorrt import TENSORRT, check_tensorrt, violations
     from sranogan_export.onnx.write import onnx_graphs
 
-    return onnx_graphs(models, budgets)
+    made = onnx_graphs(draft.graphs, draft.budgets, half=options.recipe == "float16")
+    if options.recipe != "int8" or options.symmetric:
+        check_tensorrt(made)
+    refused = {name: found[0] for name, model in made.items() if (found := violations(model))}
+    details = {**draft.details, "tensorrt": {"version": TENSORRT, "refused": refused}}
+    return replace(draft, onnx=made, details=details)
 
 
 def _details(
@@ -219,6 +229,7 @@ def _details(
         "float_islands": float_islands(options.recipe, counts),
         "quantisation": {
             "engine": options.engine if options.recipe == "int8" else "none",
+            "symmetric": options.symmetric,
             "networks": [asdict(gain) for gain in gains],
         },
         "exporter": backend_name(),

@@ -6,7 +6,10 @@ a random brightness, contrast, shift and cut-out delays that without teaching G 
 
 from __future__ import annotations
 
-import tensorflow as tf
+from keras import ops
+
+from keras_sranogan.backend import random
+from keras_sranogan.backend.random import Tensor
 
 BRIGHTNESS = 0.2
 CONTRAST = (0.7, 1.3)
@@ -18,68 +21,62 @@ POSE_SHIFT_SHARE = 0.03
 POSE_GAIN = 0.05
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def augment(images: Tensor, seed: Tensor) -> Tensor:
     """Return ``images`` ``(B, S, S, 1)``, each distorted in its own way: a function of ``seed`` ``(2,)``."""
-    batch, side = tf.shape(images)[0], images.shape[1]
-    seeds = tf.unstack(tf.random.split(seed, 4))
+    batch, side = ops.shape(images)[0], images.shape[1]
+    seeds = random.split(seed, 4)
     per_image = (batch, 1, 1, 1)
-    images += tf.random.stateless_uniform(per_image, seeds[0], -BRIGHTNESS, BRIGHTNESS)
-    mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
-    images = (images - mean) * tf.random.stateless_uniform(per_image, seeds[1], *CONTRAST) + mean
+    images += random.uniform(per_image, seeds[0], -BRIGHTNESS, BRIGHTNESS)
+    mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
+    images = (images - mean) * random.uniform(per_image, seeds[1], *CONTRAST) + mean
     images = _shift(images, max(1, round(side * SHIFT_SHARE)), seeds[2])
     return images * _cutout_mask(batch, side, round(side * CUTOUT_SHARE), seeds[3])
 
 
-def _shift(images: tf.Tensor, reach: int, seed: tf.Tensor) -> tf.Tensor:
+def _shift(images: Tensor, reach: int, seed: Tensor) -> Tensor:
     """Translate by up to ``reach`` pixels each way, zeros moving in."""
-    batch, side = tf.shape(images)[0], images.shape[1]
-    offset = tf.random.stateless_uniform((batch, 2), seed, -reach, reach + 1, dtype=tf.int32)
-    index = tf.range(side)[None] + reach
+    batch, side = ops.shape(images)[0], images.shape[1]
+    offset = random.integers((batch, 2), seed, -reach, reach + 1)
+    index = ops.arange(side)[None] + reach
     rows, columns = index + offset[:, :1], index + offset[:, 1:]
-    padded = tf.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    moved = tf.gather(padded, rows, axis=1, batch_dims=1)
-    return tf.gather(moved, columns, axis=2, batch_dims=1)
+    padded = ops.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    moved = ops.take_along_axis(padded, rows[:, :, None, None], axis=1)
+    return ops.take_along_axis(moved, columns[:, None, :, None], axis=2)
 
 
-def _cutout_mask(batch: tf.Tensor, side: int, hole: int, seed: tf.Tensor) -> tf.Tensor:
+def _cutout_mask(batch: Tensor, side: int, hole: int, seed: Tensor) -> Tensor:
     """Return ``(batch, side, side, 1)`` ones with one square hole of zeros each."""
-    corner = tf.random.stateless_uniform((batch, 2), seed, -hole // 2, side - hole // 2, dtype=tf.int32)
-    index = tf.range(side)[None]
+    corner = random.integers((batch, 2), seed, -hole // 2, side - hole // 2)
+    index = ops.arange(side)[None]
     inside = (index[:, None] >= corner[:, :, None]) & (index[:, None] < corner[:, :, None] + hole)
     covered = inside[:, 0, :, None] & inside[:, 1, None, :]
-    return 1.0 - tf.cast(covered, tf.float32)[..., None]
+    return 1.0 - ops.cast(covered, "float32")[..., None]
 
 
-def jitter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def jitter(images: Tensor, seed: Tensor) -> Tensor:
     """Return ``images`` ``(B, S, S, 1)`` each slightly turned, scaled, shifted and re-exposed.
 
     These are the poses that films of normals vary in anyway; some hundred images show too few of them.
     """
-    seeds = tf.unstack(tf.random.split(seed, 2))
-    batch, side = tf.shape(images)[0], images.shape[1]
-    turn, scale, right, down = tf.unstack(tf.random.stateless_uniform((4, batch), seeds[0], -1.0, 1.0))
-    angle, zoom = turn * POSE_ROTATION_RAD, tf.exp(scale * POSE_LOG_SCALE)
-    cosine, sine, middle = tf.cos(angle) * zoom, tf.sin(angle) * zoom, (side - 1) / 2
+    seeds = random.split(seed, 2)
+    batch, side = ops.shape(images)[0], images.shape[1]
+    turn, scale, right, down = ops.unstack(random.uniform((4, batch), seeds[0], -1.0, 1.0))
+    angle, zoom = turn * POSE_ROTATION_RAD, ops.exp(scale * POSE_LOG_SCALE)
+    cosine, sine, middle = ops.cos(angle) * zoom, ops.sin(angle) * zoom, (side - 1) / 2
     x0 = middle * (1 - cosine + sine) + right * POSE_SHIFT_SHARE * side
     y0 = middle * (1 - sine - cosine) + down * POSE_SHIFT_SHARE * side
-    zero = tf.zeros_like(x0)
-    moved = warp(images, tf.stack([cosine, -sine, x0, sine, cosine, y0, zero, zero], axis=1))
-    gain = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[1], 1 - POSE_GAIN, 1 + POSE_GAIN)
-    return tf.clip_by_value(moved * gain, 0.0, 1.0)
+    zero = ops.zeros_like(x0)
+    moved = warp(images, ops.stack([cosine, -sine, x0, sine, cosine, y0, zero, zero], axis=1))
+    gain = random.uniform((batch, 1, 1, 1), seeds[1], 1 - POSE_GAIN, 1 + POSE_GAIN)
+    return ops.clip(moved * gain, 0.0, 1.0)
 
 
-def warp(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+def warp(images: Tensor, transforms: Tensor) -> Tensor:
     """Return ``images`` ``(B, S, S, C)`` moved by ``transforms`` ``(B, 8)``, borders repeated.
 
     A transform takes a place of the result to the place it is read from: (a, b, c, d, e, f, 0, 0) means
     x = a x' + b y' + c and y = d x' + e y' + f.
     """
-    side = images.shape[1]
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=transforms,
-        output_shape=(side, side),
-        interpolation="BILINEAR",
-        fill_mode="NEAREST",
-        fill_value=0.0,
+    return ops.image.affine_transform(
+        images, transforms, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
     )

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.loss import search_loss
+from keras_sranogan.backend.graph import compiled, inference, slope
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.errors import RunError
 
@@ -59,7 +61,8 @@ class LatentSearch:
         """Prepare a search; only the learned kind needs ``corrector`` (RunError without)."""
         self.generator, self.features, self.encoder, self.settings = generator, features, encoder, settings
         self.corrector = trained(corrector) if settings.kind == "learned" else None
-        self._run = tf.function(self._search, reduce_retracing=True, autograph=False)
+        read = [one for one in (generator, features, encoder, self.corrector) if one is not None]
+        self._run = compiled(self._search, *read)
 
     def __call__(self, x_low: NDArray[np.float32], *, batch: int = 64, seed: int = 0) -> SearchResult:
         """Search all images of ``x_low`` ``(N, S, S, 1)`` in [0, 1]; of several restarts the best is kept.
@@ -71,56 +74,51 @@ class LatentSearch:
         return SearchResult(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
     def _search_batch(self, x: NDArray[np.float32], seed: int) -> tuple[NDArray[np.float32], ...]:
-        images = tf.constant(x)
+        images = ops.convert_to_tensor(x)
         runs = [self._run(images, self._start(x, seed, r)) for r in range(self.settings.restarts)]
-        stacked = [np.stack([run[k].numpy() for run in runs]) for k in range(4)]
+        stacked = [np.stack([np.asarray(run[k]) for run in runs]) for k in range(4)]
         z, generated, loss, start_loss = stacked
         best = loss.argmin(axis=0)
         rows = np.arange(len(x))
         return z[best, rows], generated[best, rows], loss[best, rows], start_loss[best, rows]
 
-    def _start(self, x: NDArray[np.float32], seed: int, restart: int) -> tf.Tensor:
+    def _start(self, x: NDArray[np.float32], seed: int, restart: int) -> Tensor:
         if self.settings.start == "encoder":
-            return self.encoder(tf.constant(x), training=False)
+            return inference(self.encoder)(ops.convert_to_tensor(x))
         size = int(self.encoder.output_shape[-1])
-        return tf.constant(np.stack([random_start(image, size, seed, restart) for image in x]))
+        return ops.convert_to_tensor(np.stack([random_start(image, size, seed, restart) for image in x]))
 
-    def _search(self, x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _search(self, x: Tensor, z: Tensor) -> tuple[Tensor, ...]:
         f_x = self.features(x, training=False)
         start_loss = self._loss(x, f_x, z)[0]
         z = self._descend(x, f_x, z) if self.corrector is None else self._correct(x, z, self.corrector)
         loss, generated = self._loss(x, f_x, z)
         return z, generated, loss, start_loss
 
-    def _correct(self, x: tf.Tensor, z: tf.Tensor, corrector: keras.Model) -> tf.Tensor:
-        def step(number: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _correct(self, x: Tensor, z: Tensor, corrector: keras.Model) -> Tensor:
+        def step(number: Tensor, z: Tensor) -> tuple[Tensor, ...]:
             return number + 1, z + corrector([x, self.generator(z, training=False)], training=False)
 
         return self._repeated(step, z)
 
-    def _descend(self, x: tf.Tensor, f_x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    def _descend(self, x: Tensor, f_x: Tensor, z: Tensor) -> Tensor:
         settings = self.settings
 
-        def step(
-            number: tf.Tensor, z: tf.Tensor, mean: tf.Tensor, square: tf.Tensor
-        ) -> tuple[tf.Tensor, ...]:
-            with tf.GradientTape() as tape:
-                tape.watch(z)
-                loss = tf.reduce_sum(self._loss(x, f_x, z)[0])
-            gradient = tape.gradient(loss, z)
+        def step(number: Tensor, z: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, ...]:
+            gradient = slope(lambda z: ops.sum(self._loss(x, f_x, z)[0]), z)
             if settings.optimiser == "adam":
-                moved = adam_step(z, mean, square, gradient, tf.cast(number, tf.float32), settings)
+                moved = adam_step(z, mean, square, gradient, ops.cast(number, "float32"), settings)
                 return number + 1, *moved
             return number + 1, *momentum_step(z, mean, gradient, settings), square
 
-        return self._repeated(step, z, tf.zeros_like(z), tf.zeros_like(z))
+        return self._repeated(step, z, ops.zeros_like(z), ops.zeros_like(z))
 
-    def _repeated(self, step: Callable[..., tuple[tf.Tensor, ...]], *start: tf.Tensor) -> tf.Tensor:
+    def _repeated(self, step: Callable[..., tuple[Tensor, ...]], *start: Tensor) -> Tensor:
         """Take the settings' number of steps, from 1 on; return what becomes of the first of ``start``."""
         steps = self.settings.steps
-        return tf.while_loop(lambda number, *_: number <= steps, step, (tf.constant(1), *start))[1]
+        return ops.while_loop(lambda number, *_: number <= steps, step, (ops.convert_to_tensor(1), *start))[1]
 
-    def _loss(self, x: tf.Tensor, f_x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _loss(self, x: Tensor, f_x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         generated = self.generator(z, training=False)
         f_generated = self.features(generated, training=False)
         return search_loss(x, generated, f_x, f_generated, self.settings.feature_weight), generated
@@ -144,25 +142,25 @@ def trained(corrector: keras.Model | None) -> keras.Model:
 
 
 def adam_step(
-    z: tf.Tensor,
-    mean: tf.Tensor,
-    square: tf.Tensor,
-    gradient: tf.Tensor,
-    step: tf.Tensor,
+    z: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    gradient: Tensor,
+    step: Tensor,
     settings: SearchSettings,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """One step of Adam (Kingma & Ba 2015, algorithm 1), all ``(B, latent_dim)``; ``step`` counts from 1."""
     mean = ADAM_BETA_1 * mean + (1.0 - ADAM_BETA_1) * gradient
-    square = ADAM_BETA_2 * square + (1.0 - ADAM_BETA_2) * tf.square(gradient)
+    square = ADAM_BETA_2 * square + (1.0 - ADAM_BETA_2) * ops.square(gradient)
     mean_hat = mean / (1.0 - ADAM_BETA_1**step)
     square_hat = square / (1.0 - ADAM_BETA_2**step)
-    return z - settings.learning_rate * mean_hat / (tf.sqrt(square_hat) + ADAM_EPSILON), mean, square
+    return z - settings.learning_rate * mean_hat / (ops.sqrt(square_hat) + ADAM_EPSILON), mean, square
 
 
 def momentum_step(
-    z: tf.Tensor, velocity: tf.Tensor, gradient: tf.Tensor, settings: SearchSettings
-) -> tuple[tf.Tensor, tf.Tensor]:
+    z: Tensor, velocity: Tensor, gradient: Tensor, settings: SearchSettings
+) -> tuple[Tensor, Tensor]:
     """One step of momentum on the gradient scaled to unit RMS per image. All shapes ``(B, latent_dim)``."""
-    rms = tf.sqrt(tf.reduce_mean(tf.square(gradient), axis=1, keepdims=True))
+    rms = ops.sqrt(ops.mean(ops.square(gradient), axis=1, keepdims=True))
     velocity = MOMENTUM * velocity - settings.learning_rate * gradient / (rms + ADAM_EPSILON)
     return z + velocity, velocity

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import keras
-import tensorflow as tf
+from keras import ops
+
+from keras_sranogan.backend.graph import slope
+from keras_sranogan.backend.random import Tensor
 
 
-def discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Logistic loss of D (Goodfellow et al. 2014, equation 1); scalar."""
-    return tf.reduce_mean(tf.nn.softplus(-real_logits)) + tf.reduce_mean(tf.nn.softplus(fake_logits))
+    return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
 
 
-def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+def generator_loss(fake_logits: Tensor) -> Tensor:
     """Non-saturating loss of G, -log D(G(z)); scalar."""
-    return tf.reduce_mean(tf.nn.softplus(-fake_logits))
+    return ops.mean(ops.softplus(-fake_logits))
 
 
-def gradient_penalty(discriminator: keras.Model, real: tf.Tensor) -> tf.Tensor:
+def gradient_penalty(discriminator: keras.Model, real: Tensor) -> Tensor:
     """R1: mean squared norm of D's gradient at images ``(B, S, S, 1)`` (Mescheder et al. 2018); scalar."""
-    with tf.GradientTape() as tape:
-        tape.watch(real)
-        total = tf.reduce_sum(discriminator(real, training=True))
-    return tf.reduce_mean(tf.reduce_sum(tf.square(tape.gradient(total, real)), axis=(1, 2, 3)))
+    gradient = slope(lambda images: ops.sum(discriminator(images, training=True)), real)
+    return ops.mean(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
 
 
 def search_loss(
-    x: tf.Tensor, generated: tf.Tensor, f_x: tf.Tensor, f_generated: tf.Tensor, feature_weight: float
-) -> tf.Tensor:
+    x: Tensor, generated: Tensor, f_x: Tensor, f_generated: Tensor, feature_weight: float
+) -> Tensor:
     """Return ``(B,)``: (1-lambda) * sum|x - G(z)| + lambda * sum|f(x) - f(G(z))| (AnoGAN, equation 4).
 
     Args:
@@ -36,15 +37,13 @@ def search_loss(
         f_generated: discriminator features of ``generated``.
         feature_weight: lambda, in [0, 1]; 0.1 in the paper.
     """
-    residual = tf.reduce_sum(tf.abs(x - generated), axis=(1, 2, 3))
-    feature = tf.reduce_sum(tf.abs(f_x - f_generated), axis=(1, 2, 3))
+    residual = ops.sum(ops.abs(x - generated), axis=(1, 2, 3))
+    feature = ops.sum(ops.abs(f_x - f_generated), axis=(1, 2, 3))
     return (1.0 - feature_weight) * residual + feature_weight * feature
 
 
 def encoder_loss(
-    x: tf.Tensor, generated: tf.Tensor, f_x: tf.Tensor, f_generated: tf.Tensor, feature_weight: float
-) -> tf.Tensor:
+    x: Tensor, generated: Tensor, f_x: Tensor, f_generated: Tensor, feature_weight: float
+) -> Tensor:
     """Scalar izi_f loss: MSE of images + kappa * MSE of features (f-AnoGAN, equation 3)."""
-    return tf.reduce_mean(tf.square(x - generated)) + feature_weight * tf.reduce_mean(
-        tf.square(f_x - f_generated)
-    )
+    return ops.mean(ops.square(x - generated)) + feature_weight * ops.mean(ops.square(f_x - f_generated))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.augment import jitter
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.loss import search_loss
 from keras_sranogan.anogan.networks import GanParts
+from keras_sranogan.backend import random
+from keras_sranogan.backend.graph import compiled
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.training.stage import Stage, draw_batch, step_seed, update
+from keras_sranogan.training.stage import Stage, draw_batch, held, step_seed, update
 
 
 def corrector_stage(
@@ -23,7 +26,7 @@ def corrector_stage(
     The loss is the paper's search loss, a pixel, after each of the K steps; step k weighs k.
     """
     chosen, count = settings.corrector, len(x_low)
-    data, weight = tf.constant(x_low), settings.search.feature_weight
+    data, weight = held(x_low), settings.search.feature_weight
     features = feature_extractor(parts.discriminator, settings.anogan.feature_block)
     rate = keras.optimizers.schedules.CosineDecay(chosen.learning_rate, chosen.steps)
     optimiser = keras.optimizers.Adam(rate)
@@ -32,26 +35,30 @@ def corrector_stage(
     share = 2.0 / (chosen.search_steps * (chosen.search_steps + 1))
     pixels = x_low.shape[1] * x_low.shape[2]
 
-    def pixel_loss(x: tf.Tensor, generated: tf.Tensor, f_x: tf.Tensor) -> tf.Tensor:
+    def pixel_loss(x: Tensor, generated: Tensor, f_x: Tensor) -> Tensor:
         f_generated = features(generated, training=False)
-        return tf.reduce_mean(search_loss(x, generated, f_x, f_generated, weight)) / pixels
+        return ops.mean(search_loss(x, generated, f_x, f_generated, weight)) / pixels
 
-    @tf.function(autograph=False)
-    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        seeds = tf.unstack(tf.random.split(step_seed(settings.seed, "corrector", number), 2))
-        x = jitter(tf.gather(data, draw_batch(count, chosen.batch, seeds[0])), seeds[1])
+    def step(number: Tensor) -> dict[str, Tensor]:
+        seeds = random.split(step_seed(settings.seed, "corrector", number), 2)
+        x = jitter(ops.take(data, draw_batch(count, chosen.batch, seeds[0]), axis=0), seeds[1])
         f_x = features(x, training=False)
-        z = parts.encoder(x, training=False)
-        generated = parts.averaged(z, training=False)
-        start, total = pixel_loss(x, generated, f_x), tf.constant(0.0)
-        with tf.GradientTape() as tape:
+        begun = parts.encoder(x, training=False)
+        at_start = parts.averaged(begun, training=False)
+
+        def along_the_search() -> tuple[Tensor, Tensor]:
+            z, generated, total = begun, at_start, ops.convert_to_tensor(0.0)
             t_x = trunk(x, training=True)
             for k in range(1, chosen.search_steps + 1):
                 z += to_step(t_x - trunk(generated, training=True))
                 generated = parts.averaged(z, training=False)
                 loss = pixel_loss(x, generated, f_x)
                 total += share * k * loss
-        update(optimiser, tape, total, corrector)
-        return {"start": start, "end": loss}
+            return total, loss
 
-    return Stage("corrector", chosen.steps, step, {"corrector": corrector, "optimiser": optimiser})
+        start = pixel_loss(x, at_start, f_x)
+        return {"start": start, "end": update(optimiser, corrector, along_the_search)}
+
+    state = {"corrector": corrector, "optimiser": optimiser}
+    read = (parts.averaged, parts.encoder, features, data)
+    return Stage("corrector", chosen.steps, compiled(step, *state.values(), *read), state)

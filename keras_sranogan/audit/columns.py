@@ -14,7 +14,8 @@ from keras_sranogan.audit.statistics import STATISTICS, measure
 from keras_sranogan.data.item import DataSource, Item
 from keras_sranogan.data.load import LoadedImages, load_images
 from keras_sranogan.data.near_training import NearTraining, near_training
-from keras_sranogan.evaluation.scorers import Advance, Scorer
+from keras_sranogan.evaluation.scored import Advance
+from keras_sranogan.evaluation.scorers import Scorer, score_images
 from sranogan_edge.errors import DataError, RunError
 from sranogan_edge.image.frame import Frame
 
@@ -124,7 +125,7 @@ class Reader:
             return lambda done: self.progress.advance(before + done)
 
         rows = [
-            scorer.score(images.x, shown_from(read * number)).score
+            score_images(scorer, images, shown_from(read * number)).score
             for number, scorer in enumerate(self.scorers, start=1)
         ]
         self.progress.advance(read * (1 + len(self.scorers)))

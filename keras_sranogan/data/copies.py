@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from keras_sranogan.data.moved import EQUAL, LEAST, alike_without_moves, equal_when_aligned
 from sranogan_edge.image.preprocess import downscale
 
-__all__ = ["Copies", "Prints", "distinct_rows", "find_copies", "near_any", "prints_of"]
+__all__ = ["Copies", "Prints", "distinct_rows", "find_copies", "near_any", "near_by_part", "prints_of"]
 
 COARSE, FINE, FREQUENCIES = 8, 32, 8
 ALIKE = 0.995  # correlation of the 8 x 8 averages
@@ -78,7 +78,7 @@ class Copies:
 
 
 def prints_of(x: NDArray[np.float32]) -> Prints:
-    """Return the prints of ``x`` ``(N, S, S, 1)``."""
+    """Return the prints of ``x`` ``(N, S, S, C)``, by their luminance."""
     fine = np.stack([cv2.resize(image[..., 0], (FINE, FINE), interpolation=cv2.INTER_AREA) for image in x])
     coarse = fine.reshape(len(x), COARSE, FINE // COARSE, COARSE, FINE // COARSE).mean(axis=(2, 4))
     low = np.stack([cv2.dct(one)[:FREQUENCIES, :FREQUENCIES].ravel()[1:] for one in fine])
@@ -124,6 +124,26 @@ def near_any(x: NDArray[np.float32], known: Prints) -> NDArray[np.bool_]:
     for start, alike in _compared(prints_of(np.stack([downscale(image, side) for image in x])), known):
         found[start : start + len(alike)] = alike.any(axis=1)
     return found
+
+
+def near_by_part(x: NDArray[np.float32], parts: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return how many of ``x`` ``(N, S, S, 1)`` are equal or near to another one, by their and its part.
+
+    ``parts`` names the N parts; pairs of which there are none are left out. Those within one part come first.
+    """
+    names, part = np.unique(np.array(parts), return_inverse=True)
+    near, prints = np.zeros((len(x), len(names)), np.bool_), prints_of(x)
+    for start, alike in _compared(prints, prints):
+        rows = np.arange(len(alike))
+        alike[rows, start + rows] = False
+        for number in range(len(names)):
+            near[start : start + len(alike), number] = alike[:, part == number].any(axis=1)
+    counted = {
+        (str(one), str(other)): int(near[part == row, column].sum())
+        for row, one in enumerate(names)
+        for column, other in enumerate(names)
+    }
+    return dict(sorted(((pair, n) for pair, n in counted.items() if n), key=lambda one: len(set(one[0]))))
 
 
 def _compared(these: Prints, known: Prints) -> Iterator[tuple[int, NDArray[np.bool_]]]:

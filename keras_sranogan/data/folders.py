@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.data.glance import glance_at
 from keras_sranogan.data.item import Item
 from keras_sranogan.data.listing import passed_over_below
 from keras_sranogan.settings import Anomalies
@@ -79,6 +80,10 @@ class FileSource:
         if path in self._unreadable:
             raise UnreadableImageError(self._unreadable[path])
         return decode_file(path, max_pixels=self._max_pixels)
+
+    def glance(self, item: Item, side: int) -> tuple[Frame, tuple[int, int]] | None:
+        """A small copy of one image and its size: see :func:`keras_sranogan.data.glance.glance_at`."""
+        return glance_at(item.path or self.root / item.key, side, self._max_pixels)
 
     def mask(self, item: Item) -> NDArray[np.bool_] | None:
         """None: these folders mark nothing."""

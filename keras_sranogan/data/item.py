@@ -26,6 +26,7 @@ class Item:
         is_normal: whether it may be learned from.
         group: who it is of: images of one group never stand on both sides of a split.
         path: the file, where there is one.
+        kinds: what is wrong in it, where the data say so more closely than by ``label``.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Item:
     is_normal: bool
     group: str
     path: Path | None = None
+    kinds: tuple[str, ...] = ()
 
 
 class DataSource(Protocol):

@@ -15,7 +15,7 @@ from sranogan_edge.image.formats import IMAGE_SUFFIXES
 _ALIKE = 0.6  # difflib ratio from which a class name is taken for a misspelt other
 LAYOUTS = (
     "Known layouts: images alone (all normal), {train,val,test}/CLASS, CLASS alone (for testing), MVTec's "
-    "train/good, test/DEFECT."
+    "train/good, test/DEFECT, VisA's Data/Images and Data/Masks."
 )
 
 

@@ -17,6 +17,7 @@ from keras_sranogan.data.item import DataSource, Item
 from sranogan_edge.errors import DataError, ImageError, SettingsError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
+from sranogan_edge.image.tiles import plan_tiles
 
 __all__ = ["LoadedImages", "Skipped", "load_images"]
 
@@ -41,16 +42,30 @@ class LoadedImages:
     """Network input and what it was made from.
 
     Attributes:
-        x: ``(N, S, S, 1)`` float32 in [0, 1].
+        x: ``(N, S, S, channels)`` float32 in [0, 1].
         items: the N items, in the order of ``x``.
         skipped: what could not be used.
         duplicates: images that equal an earlier one in every pixel of ``x``.
+        image: ``(N,)`` int64, from 0, which image each of ``x`` is a tile of; None where each is an image.
+        frame: reads the item of that number again, changed as ``x`` was; images in tiles are scored so.
+        place: ``(N, 5)`` int64 of tiles that cover images: left, top and side, then the image's height and
+            width, 0 of wholes; None of all else.
+        whole: ``(N,)`` bool, which of ``x`` are whole images beside their tiles; None where none is.
     """
 
     x: NDArray[np.float32]
     items: tuple[Item, ...]
     skipped: tuple[Skipped, ...]
     duplicates: int
+    image: NDArray[np.int64] | None = None
+    frame: Callable[[int], Frame] | None = None
+    place: NDArray[np.int64] | None = None
+    whole: NDArray[np.bool_] | None = None
+
+    @property
+    def images(self) -> list[Item]:
+        """The images, once each, whatever the number of their tiles."""
+        return list(dict.fromkeys(self.items))
 
 
 def load_images(
@@ -67,7 +82,8 @@ def load_images(
     Args:
         source: where the items come from.
         items: what to read; the order is kept.
-        spec: size and contrast.
+        spec: size and contrast. Of images in tiles ``x`` shows the whole, and what no tile fits into, or too
+            many, cannot be used.
         transform: applied to each frame first (augmentation, a control); it may raise ImageError.
         max_bad_share: the share of images, 0 to 1, that may be unusable.
         on_progress: called with the number done after each image.
@@ -76,31 +92,48 @@ def load_images(
         DataError: no item, none that can be used, or a larger share than ``max_bad_share`` unusable.
         SettingsError: ``max_bad_share`` is not in 0..1.
     """
-    _check_request(source.name, len(items), max_bad_share)
+    check_request(source.name, len(items), max_bad_share)
+
+    def frame_of(item: Item) -> Frame:
+        frame = source.frame(item)
+        return transform(frame, item) if transform else frame
 
     def read(item: Item) -> NDArray[np.float32] | ImageError:
         try:
-            frame = source.frame(item)
-            return preprocess(transform(frame, item) if transform else frame, spec)
+            return preprocess(_judged(frame_of(item), spec), spec)
         except ImageError as error:
             return error
 
-    x = np.empty((len(items), spec.size, spec.size, 1), np.float32)
+    x = np.empty((len(items), spec.size, spec.size, spec.channels), np.float32)
     kept: list[Item] = []
     skipped: list[Skipped] = []
-    for done, (item, made) in enumerate(zip(items, _in_order(read, items), strict=True), start=1):
+    for done, (item, made) in enumerate(zip(items, in_order(read, items), strict=True), start=1):
         if isinstance(made, ImageError):
             skipped.append(Skipped(item.key, str(made)))
         else:
             x[len(kept)] = made
             kept.append(item)
         on_progress(done)
-    _check_share(source.name, len(items), skipped, max_bad_share)
+    check_share(source.name, len(items), skipped, max_bad_share)
     x = x[: len(kept)]
-    return LoadedImages(x, tuple(kept), tuple(skipped), len(x) - len(np.unique(distinct_rows(x))))
+    return LoadedImages(
+        x,
+        tuple(kept),
+        tuple(skipped),
+        len(x) - len(np.unique(distinct_rows(x))),
+        frame=lambda number: frame_of(kept[number]),
+    )
 
 
-def _in_order(work: Callable[[A], B], given: Iterable[A]) -> Iterator[B]:
+def _judged(frame: Frame, spec: PreprocessSpec) -> Frame:
+    """Return ``frame``; raises ImageError where it is to be judged in tiles, and cannot be."""
+    if spec.tiled:
+        height, width = frame.pixels.shape[:2]
+        plan_tiles(height, width, spec, frame.source)
+    return frame
+
+
+def in_order(work: Callable[[A], B], given: Iterable[A]) -> Iterator[B]:
     """Yield ``work`` of each of ``given``, in their order; a few are done ahead, side by side."""
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting: deque[Future[B]] = deque()
@@ -115,14 +148,16 @@ def _in_order(work: Callable[[A], B], given: Iterable[A]) -> Iterator[B]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _check_request(name: str, count: int, max_bad_share: float) -> None:
+def check_request(name: str, count: int, max_bad_share: float) -> None:
+    """Raise DataError where there is nothing to read, SettingsError where the share is none."""
     if not 0 <= max_bad_share <= 1:
         raise SettingsError(f"max_bad_share must be from 0 to 1. Received: {max_bad_share!r}.")
     if not count:
         raise DataError(f"{name}: no images to load. Check the split and the class folders.")
 
 
-def _check_share(name: str, total: int, skipped: list[Skipped], max_bad_share: float) -> None:
+def check_share(name: str, total: int, skipped: list[Skipped], max_bad_share: float) -> None:
+    """Raise DataError where none of ``total`` images, or too few, could be used."""
     share = len(skipped) / total
     if len(skipped) < total and share <= max_bad_share:
         return

@@ -1,4 +1,4 @@
-"""The layout of MVTec AD and of many inspection sets: ``train/good``, ``test/DEFECT`` and masks of each."""
+"""The layout of MVTec AD and LOCO, of BTAD and others: ``train/good``, ``test/DEFECT`` and masks of each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from keras_sranogan.data.folder_source import FolderSource
 from keras_sranogan.data.item import Item
 from keras_sranogan.data.layout import Layout
 from keras_sranogan.data.listing import images_under, subfolders
+from keras_sranogan.data.marks import Mark, Region, joined, read_marks
 from keras_sranogan.data.names import folded, means_masks, plain
+from keras_sranogan.data.saturation import CONFIG, read_saturations, regions_in
 from keras_sranogan.settings import Anomalies
 from sranogan_edge.errors import DataError
-from sranogan_edge.image.decode import decode_file
 
 __all__ = ["MvtecSource", "is_mvtec"]
 
 _GOOD = "good"
 _TRUTH = ("groundtruth", "gt")
 _ENDS = ("", "_mask", "-mask", "_gt", "_label")  # of a mask's name, after the name of its image
-_LOSSY = frozenset({".jpg", ".jpeg"})  # where what is black is only nearly 0
 PATTERNS = "NAME_mask.png, NAME.png or a folder NAME of masks, in the folder of the same DEFECT"
 
 
@@ -37,7 +37,7 @@ class MvtecSource(FolderSource):
     anomalies: Anomalies = "mixture"
 
     def mask(self, item: Item) -> NDArray[np.bool_] | None:
-        """Where the defect is: ``(H, W)`` bool, any value above 0 (in a JPEG: above half of the largest).
+        """Where the defect is: ``(H, W)`` bool, at the size of its file (:func:`read_marks`).
 
         A mask is ``ground_truth/DEFECT/NAME_mask.png``, ``NAME.png`` or a folder ``NAME`` of several, which
         are joined (MVTec LOCO), whatever the case and the kind of file. None for a good part, and for all
@@ -47,32 +47,54 @@ class MvtecSource(FolderSource):
             DataError: there is a ``ground_truth``, but no readable mask of this image in it, several masks of
                 unlike size, or one that marks nothing.
         """
+        marks = self._marks(item)
+        return joined(marks) if marks else None
+
+    def regions(self, item: Item) -> tuple[Region, ...]:
+        """The defects of ``item`` and how much of each is enough, by ``defects_config.json`` (MVTec LOCO).
+
+        Nothing for a good part, and for all where there is no such file.
+
+        Raises:
+            DataError: as :meth:`mask`; or that file cannot be understood, or lacks a value of the masks.
+        """
+        saturations = read_saturations(self.layout.inner / CONFIG)
+        return regions_in(self._marks(item), saturations) if saturations else ()
+
+    def unused_masks(self) -> tuple[str, ...]:
+        """The files of masks that belong to no image, by their path below the folder, sorted."""
+        truth = _truth(self.layout)
+        if truth is None:
+            return ()
+        used = {
+            (folded(item.label), folded(item.path.stem) + end)
+            for split in self.splits()
+            for item in self.items(split)
+            if item.path is not None
+            for end in _ENDS
+        }
+        found = [(path, path.relative_to(truth)) for path in images_under(truth)]
+        return tuple(
+            path.relative_to(self.root).as_posix() for path, below in found if _named(below) not in used
+        )
+
+    def _marks(self, item: Item) -> list[Mark]:
         truth = _truth(self.layout)
         if item.is_normal or truth is None or item.path is None:
-            return None
+            return []
         files = _masks(truth, item.label, item.path.stem)
         if not files:
             raise DataError(
                 f"{truth / item.label}: no mask of {item.key}. Accepted are {PATTERNS}. Add it, or remove "
                 f"{truth.name} to go without masks."
             )
-        marks = [self._mark(path) for path in files]
-        if len({mark.shape for mark in marks}) > 1:
-            raise DataError(
-                f"{files[0].parent}: the masks of {item.key} are not of one size. Draw them anew."
-            )
-        mask = np.asarray(np.any(marks, axis=0))
-        if not mask.any():  # it would count as a defect that no heat map can find
-            raise DataError(
-                f"{files[0]}: marks nothing (all of it is 0), and {item.key} shows a defect. Draw it anew, "
-                f"move the image to {_GOOD} where it has none, or remove {truth.name} to go without masks."
-            )
-        return mask
+        cure = f"move the image to {_GOOD} where it has none, or remove {truth.name} to go without masks"
+        return read_marks(files, item, self._max_pixels, cure)
 
-    def _mark(self, path: Path) -> NDArray[np.bool_]:
-        pixels = decode_file(path, max_pixels=self._max_pixels).pixels
-        grey = np.asarray(pixels if pixels.ndim == 2 else pixels.max(axis=2))
-        return np.asarray(grey > (int(grey.max()) // 2 if path.suffix.lower() in _LOSSY else 0))
+
+def _named(below: Path) -> tuple[str, str]:
+    """The defect and the name that a mask's path below the folder of masks is for."""
+    return folded(below.parts[0]), folded(below.parts[1] if len(below.parts) > 2 else below.stem)
 
 
 def _truth(layout: Layout) -> Path | None:

@@ -10,10 +10,13 @@ from keras_sranogan.data.copies import find_copies
 from keras_sranogan.data.item import DataSource, Item
 from keras_sranogan.data.load import LoadedImages, Skipped, load_images
 from keras_sranogan.data.split import split_by_group
+from keras_sranogan.data.tiles import TileReader
 from keras_sranogan.progress import Progress
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.errors import DataError
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.fingerprint import FEWEST
 
 MIN_NORMALS = 50
 ADVISED_NORMALS = 300
@@ -42,14 +45,19 @@ class Reader:
             on_progress=self.progress.advance,
         )
 
+    def tiles(self, items: Sequence[Item], what: str) -> TileReader:
+        """Return what reads tiles of ``items``, its progress shown as ``what``."""
+        self.progress.start(f"reading {what}", len(items))
+        return TileReader(self.source, self.settings.preprocess, self.max_bad_share, self.progress.advance)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """Normals, in two parts that share no patient and no image.
 
     Attributes:
-        fit: what the networks are trained on.
-        held_out: what the detector is fitted on; no network sees it.
+        fit: what the networks are trained on; of images in tiles, tiles drawn from them.
+        held_out: what the detector is fitted on, no network sees it; of images in tiles, all that cover them.
         skipped: images of both parts that cannot be used.
         duplicates: images that were left out, for they equal another one in every pixel.
         near_duplicates: images that are nearly another one; both stand in the same part.
@@ -74,7 +82,7 @@ class TrainingData:
 
     def warn(self, progress: Progress) -> None:
         """Say what a person should know of the images before hours are spent on them."""
-        count = len(self.fit.x) + len(self.held_out.x)
+        count = len(self.fit.images) + len(self.held_out.images)
         if self.skipped:
             progress.say(
                 f"warning: {len(self.skipped)} of {count + len(self.skipped)} images cannot be used and are "
@@ -93,6 +101,14 @@ class TrainingData:
             progress.say(
                 f"warning: {count} normal images are few; {ADVISED_NORMALS} or more are advised, for fewer "
                 "false alarms"
+            )
+        held_out = len(self.held_out.images)
+        if held_out < FEWEST:
+            needed = -(-FEWEST * count // held_out)
+            progress.say(
+                f"warning: {held_out} normals are held out, and a bundle tells images that are not like the "
+                f"training data from {FEWEST} on: one of this run will not. With {needed} normals it would, "
+                "with a calibration at the place of use it does"
             )
 
 
@@ -114,11 +130,26 @@ def read_normals(reader: Reader) -> TrainingData:
     row = {loaded.items[place].key: place for place in copies.kept}
     items = [replace(loaded.items[place], group=copies.groups[place]) for place in copies.kept]
     parts = split_by_group(items, settings.calibration_share, settings.seed)
+    if settings.preprocess.tiled:
+        fit, held_out = _in_tiles(reader, *parts)
+        unused = (*loaded.skipped, *fit.skipped, *held_out.skipped)
+        return TrainingData(fit, held_out, unused, duplicates, copies.near)
     fit, held_out = (
         LoadedImages(loaded.x[[row[item.key] for item in part]], tuple(part), skipped=(), duplicates=0)
         for part in parts
     )
     return TrainingData(fit, held_out, loaded.skipped, duplicates, copies.near)
+
+
+def _in_tiles(
+    reader: Reader, fit: Sequence[Item], held_out: Sequence[Item]
+) -> tuple[LoadedImages, LoadedImages]:
+    """Draw tiles of the images to train on; cover held-out ones with tiles, as many as a threshold needs."""
+    settings = reader.settings
+    drawn = reader.tiles(fit, "tiles to train on").draw(fit, settings.tiles.train, settings.seed)
+    fewest = Calibration((0.0,), settings.detector.false_alarm_rate).normals_needed(1)
+    covering = reader.tiles(held_out, "tiles held out")
+    return drawn, covering.cover(held_out, settings.tiles.held_out, fewest, settings.seed)
 
 
 def _check_count(source: DataSource, count: int, but: str = "") -> None:

@@ -10,6 +10,7 @@ from sranogan_edge.errors import DataError
 from sranogan_edge.image.files import check_place
 from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS
 from sranogan_edge.image.image_list import PassedOver
+from sranogan_edge.text import meant
 
 __all__ = ["open_source", "passed_over_by"]
 
@@ -28,8 +29,8 @@ def open_source(
     Args:
         spec: ``phantom[:texture][?train=..&val=..]`` drawn images; ``medmnist:FLAG[?size=..&root=..]``
             a MedMNIST set; otherwise a folder: of normals only, ``{train,val,test}/CLASS``, ``CLASS``
-            alone (all of it split ``test``), or MVTec (``train/good``, ``test/DEFECT``), in any case and by
-            other usual names; what is not understood is refused.
+            alone (all of it split ``test``), MVTec (``train/good``, ``test/DEFECT``; BTAD, too), in any case
+            and by other usual names, or an object of VisA; what is not understood is refused.
         normal_class: the folder name of the normals, where there are classes; as long as it says no more
             than ``NORMAL``, other usual names of normals do too. ``*``: every image at any depth is normal.
         seed: draws other phantoms, unless the spec states its own; nothing else here is random.
@@ -62,6 +63,7 @@ def _open_folder(root: Path, normal_class: str, max_pixels: int) -> DataSource:
     from keras_sranogan.data.folder_source import FolderSource
     from keras_sranogan.data.layout import read_layout
     from keras_sranogan.data.mvtec import MvtecSource, is_mvtec
+    from keras_sranogan.data.visa import VisaSource, find_visa
 
     try:
         found = "" if stat.S_ISDIR(root.stat().st_mode) else "is a file, not a folder"
@@ -70,11 +72,14 @@ def _open_folder(root: Path, normal_class: str, max_pixels: int) -> DataSource:
     except OSError as error:
         found = f"cannot be read ({error.strerror or error})"
     if found:
+        near = meant(str(root), ("phantom", "phantom:texture"))
         raise DataError(
-            f"{root}: {found}. Name a folder of images, 'phantom' for drawn images, "
+            f"{root}: {found}{near}. Name a folder of images, 'phantom' for drawn images, "
             "or 'medmnist:pneumoniamnist'."
         )
     check_place(root)
+    if visa := find_visa(root, normal_class):
+        return VisaSource(visa, max_pixels=max_pixels)
     layout = read_layout(root, normal_class)
     kind = MvtecSource if is_mvtec(layout) else FolderSource
     return kind(layout, max_pixels=max_pixels)

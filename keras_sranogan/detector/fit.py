@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
+from keras_sranogan.detector.heat_maps import DISPLAYED, heat_maps
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density, Gaussian
 from sranogan_edge.scoring.heat import HEAT_PLANES, enlarged, standard_heat
-from sranogan_edge.scoring.residual import HEAT_GRID
+from sranogan_edge.scoring.usual_regions import UsualRegions
 
 HEAT_LIMIT_QUANTILE = 0.75
 FLOOR = 1e-6
 FLOOR_SHARE = 0.01  # of the other features' usual deviation: what one is taken to vary by at least
-DISPLAYED = 4 * HEAT_GRID  # side that the heat map's limit is taken at
 TRIMMING_PASSES = 3
 
 
@@ -62,8 +62,13 @@ def fit_detector(
     settings: DetectorSettings,
     seed: int,
     trained_on: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+    image: NDArray[np.int64] | None = None,
+    place: NDArray[np.int64] | None = None,
 ) -> tuple[Density, Calibration]:
     """Fit the final densities on everything, and calibrate on out-of-fold scores of the unjittered images.
+
+    Of images in tiles the densities are of tiles, wherever they lie, and the calibration is of images: the
+    score of one is the highest of its tiles', and its unit that of such scores.
 
     Args:
         measured: ``(N, D)`` float32 by part.
@@ -75,13 +80,58 @@ def fit_detector(
         seed: of the assignment to folds.
         trained_on: by part, ``(M, D)`` of normals that the networks were trained on, where a part measures
             these like any others. They widen its density, and count for no distance and no score.
+        image: ``(N,)`` which image each row is a tile of, from 0, jittered copies being images of their own;
+            None where each is an image.
+        place: ``(N, 5)`` where each of the original tiles lies in its image; without it nothing is known of
+            the hot regions of images in tiles.
     """
+    in_tiles = image is not None
+    image = np.arange(len(groups)) if image is None else image
     fold = folds_of(groups, settings.folds, seed)
+    found = fit_images(measured, heat, fold, original, settings, trained_on, image)
+    density = found.density
+    if place is not None or not in_tiles:
+        chosen = found.chosen
+        maps = heat_maps(density, heat[chosen], image[chosen], None if place is None else place[chosen])
+        density = replace(density, usual_regions=UsualRegions.of(maps, density.heat_limit))
+    calibration = Calibration(tuple(np.sort(found.scores).tolist()), settings.false_alarm_rate)
+    return density, calibration
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What normals make of densities, and these of them.
+
+    Attributes:
+        density: without what is known of regions.
+        scores: ``(n,)`` out of fold, of the images that came as they are and are no suspects, in the unit of
+            these.
+        images: ``(n,)`` which these are.
+        chosen: ``(N,)`` which rows are of them.
+    """
+
+    density: Density
+    scores: NDArray[np.float64]
+    images: NDArray[np.int64]
+    chosen: NDArray[np.bool_]
+
+
+def fit_images(
+    measured: Mapping[str, NDArray[np.float32]],
+    heat: NDArray[np.float32],
+    fold: NDArray[np.int64],
+    original: NDArray[np.bool_],
+    settings: DetectorSettings,
+    trained_on: Mapping[str, NDArray[np.float32]],
+    image: NDArray[np.int64],
+) -> Fitted:
+    """Fit densities to rows that share a scale; arguments as of :func:`fit_detector`, ``fold`` ``(N,)``."""
     everything = {name: measured[name] for name in settings.parts}
     kept, also = np.ones(len(fold), np.bool_), trained_on
     parts, scores = _fit_parts(everything, fold, kept, original, also)
     for _ in range(TRIMMING_PASSES if settings.contamination else 0):
-        kept = scores <= np.quantile(scores, 1 - settings.contamination)
+        whole = highest_of(scores, image)
+        kept = np.isin(image, np.unique(image)[whole <= np.quantile(whole, 1 - settings.contamination)])
         also = {
             name: _typical(trained_on[name], parts[name], settings.contamination)
             for name in also
@@ -89,13 +139,12 @@ def fit_detector(
         }
         parts, scores = _fit_parts(everything, fold, kept, original, also)
     center, scale = _heat_statistics(heat[kept])
-    own = scores[original & kept]
+    chosen = original & kept
+    own = highest_of(scores[chosen], image[chosen])
     usual, spread = float(own.mean()), float(own.std()) + FLOOR
-    limit = _heat_limit(heat[original & kept], center, scale)
+    limit = _heat_limit(heat[chosen], image[chosen], center, scale)
     density = Density(parts, center, scale, limit, (usual, spread))
-    standard = np.sort((own - usual) / spread)
-    calibration = Calibration(tuple(standard.tolist()), settings.false_alarm_rate)
-    return density, calibration
+    return Fitted(density, (own - usual) / spread, np.unique(image[chosen]), chosen)
 
 
 def _heat_statistics(heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -111,9 +160,28 @@ def _heat_statistics(heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], ND
     return center, scale + np.float32(FLOOR)
 
 
-def _heat_limit(heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]) -> float:
+def highest_of(values: NDArray[np.float64], image: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the highest of ``values`` ``(N,)`` of each ``image`` ``(N,)`` that occurs, in their order."""
+    found, place = np.unique(image, return_inverse=True)
+    highest = np.full(len(found), -np.inf)
+    np.maximum.at(highest, place, values)
+    return highest
+
+
+def _heat_limit(
+    heat: NDArray[np.float32],
+    image: NDArray[np.int64],
+    center: NDArray[np.float32],
+    scale: NDArray[np.float32],
+) -> float:
     """Return what at most one normal in four exceeds somewhere (split conformal), as it is displayed."""
-    peaks = np.sort([enlarged(standard_heat(one, center, scale), DISPLAYED).max() for one in heat])
+    each = [enlarged(standard_heat(one, center, scale), DISPLAYED).max() for one in heat]
+    return limit_of(highest_of(np.asarray(each, np.float64), image))
+
+
+def limit_of(peaks: NDArray[np.float64]) -> float:
+    """Return what at most one in four of the highest heats of normals, ``peaks`` ``(n,)``, exceeds."""
+    peaks = np.sort(peaks)
     rank = min(math.ceil((len(peaks) + 1) * HEAT_LIMIT_QUANTILE), len(peaks))
     return max(float(peaks[rank - 1]), FLOOR)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.latent_search import LatentSearch
+from keras_sranogan.backend.graph import inference
 from keras_sranogan.networks import Networks
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale, enhance
@@ -63,11 +64,10 @@ def downscale_all(x: Images, size: int) -> Images:
     return np.stack([downscale(image, size) for image in x])
 
 
-def predict(model: Callable[..., object], x: Images, batch: int = BATCH) -> Images:
+def predict(model: keras.Model, x: Images, batch: int = BATCH) -> Images:
     """Run a Keras model over ``x`` in batches, inference mode, without a progress bar."""
-    return np.concatenate(
-        [np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)]
-    )
+    run = inference(model)
+    return np.concatenate([np.asarray(run(x[i : i + batch])) for i in range(0, len(x), batch)])
 
 
 class Reconstructor:
@@ -82,7 +82,7 @@ class Reconstructor:
         self._size = networks.encoder.input_shape[1]
 
     def __call__(self, plain: Images, *, on_progress: Callable[[int], None] | None = None) -> Reconstructions:
-        """Reconstruct and measure ``plain`` ``(N, S, S, 1)`` float32 in [0, 1], as preprocessing gives it.
+        """Reconstruct and measure ``plain`` ``(N, S, S, C)`` float32 in [0, 1], as preprocessing gives it.
 
         ``on_progress`` gets the number finished.
         """
@@ -112,12 +112,12 @@ class Reconstructor:
 def head_answers(head: keras.Model, plain: Images) -> tuple[dict[str, Images], Images]:
     """Return what a head measures, ``(N, D)`` by part, and its maps ``(N, m, m)``.
 
-    ``plain`` ``(N, S, S, 1)`` is at least as large as the head's input.
+    ``plain`` ``(N, S, S, C)`` is at least as large as the head's input.
     """
     side, rows, logits = head.input_shape[1], [], []
     for i in range(0, len(plain), BATCH):
-        answers = head(np.stack([head_input(one, side) for one in plain[i : i + BATCH]]), training=False)
-        said = {name: answers[name].numpy() for name in OUTPUTS}
+        answers = inference(head)(np.stack([head_input(one, side) for one in plain[i : i + BATCH]]))
+        said = {name: np.asarray(answers[name]) for name in OUTPUTS}
         rows += [
             head_measurements({name: one[k] for name, one in said.items()}) for k in range(len(said["map"]))
         ]

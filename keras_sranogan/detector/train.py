@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_sranogan.data.item import Item
 from keras_sranogan.data.load import LoadedImages
-from keras_sranogan.detector.fit import fit_detector
+from keras_sranogan.detector.fit_whole import fit_held_out
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, representative_step, to_bytes
 from keras_sranogan.detector.quality import reconstruction_quality
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, seen_features
+from keras_sranogan.progress import Progress
 from keras_sranogan.run import RECONSTRUCTION_QUALITY
 from keras_sranogan.training.stage import writing
 from keras_sranogan.training.workshop import Training
 from sranogan_edge.files import write_json
 from sranogan_edge.image.frame import Frame
+
+TILES_AT_A_TIME = 512
 
 
 def train_detector(work: Training) -> None:
@@ -26,33 +34,83 @@ def train_detector(work: Training) -> None:
     loaded = [work.held_out, *copies]
     _, groups = np.unique([item.group for part in loaded for item in part.items], return_inverse=True)
     x = from_bytes(to_bytes(np.concatenate([part.x for part in loaded])))
-    normals = HeldOutNormals(x, groups, np.arange(len(x)) < len(work.held_out.x))
+    own = np.arange(len(x)) < len(work.held_out.x)
+    told = _images(loaded), _places(work.held_out, len(x)), _wholes(loaded)
+    normals = HeldOutNormals(x, groups, own, *told)
     side = work.settings.head_side
     again = _jittered(work, work.fit, settings.jitter_copies)
+    normals = replace(normals, seen_whole=_wholes([work.fit, again]))
     seen = from_bytes(to_bytes(downscale_all(np.concatenate([work.fit.x, again.x]), side)))
     work.run.save_normals(normals, work.fit.x[:: representative_step(len(work.fit.x))], seen)
     work.progress.start("reconstructing held-out normals", len(x))
-    made = reconstructor(x, on_progress=work.progress.advance)
-    quality = reconstruction_quality(made.first(len(work.held_out.x)))
-    with writing(work.run.folder):
-        write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
-    density, calibration = fit_detector(
-        made.measured,
-        made.heat,
-        groups,
-        normals.original,
-        settings,
-        work.settings.seed,
-        seen_features(reconstructor.networks.head, seen),
-    )
+    measured, heat = _reconstructed(work, reconstructor, x)
+    of_seen = seen_features(reconstructor.networks.head, seen)
+    density, calibration = fit_held_out(measured, heat, normals, settings, work.settings.seed, of_seen)
     work.run.save_detector(density, calibration)
+
+
+def _reconstructed(
+    work: Training, reconstructor: Reconstructor, x: NDArray[np.float32]
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+    """Return what is measured of ``x``, by part, and its heat; notes how good the reconstructions are.
+
+    Tiles are many: of these the pictures are not all in memory at a time, and the first few tell the quality.
+    """
+    own = len(work.held_out.x)
+    each = len(x) if work.held_out.image is None else TILES_AT_A_TIME
+    parts, heat = [], []
+    for first in range(0, len(x), each):
+        advance = partial(_advanced, work.progress, first)
+        made = reconstructor(x[first : first + each], on_progress=advance)
+        if first == 0:
+            quality = reconstruction_quality(made.first(min(own, each)))
+            with writing(work.run.folder):
+                write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
+        parts.append(made.measured)
+        heat.append(made.heat)
+    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}, np.concatenate(heat)
+
+
+def _advanced(progress: Progress, before: int, done: int) -> None:
+    progress.advance(before + done)
+
+
+def _images(loaded: Sequence[LoadedImages]) -> NDArray[np.int64] | None:
+    """Return which image each row is a tile of, counted through; None where each is an image."""
+    tiles = [part.image for part in loaded if part.image is not None]
+    if not tiles:
+        return None
+    before = np.cumsum([0, *(one[-1] + 1 for one in tiles)])[:-1]
+    return np.concatenate([number + one for number, one in zip(before, tiles, strict=True)])
+
+
+def _places(held_out: LoadedImages, count: int) -> NDArray[np.int64] | None:
+    """Return where each of ``count`` rows lies in its image, 0 of copies; None where they are images."""
+    if held_out.place is None:
+        return None
+    return np.pad(held_out.place, ((0, count - len(held_out.place)), (0, 0)))
+
+
+def _wholes(loaded: Sequence[LoadedImages]) -> NDArray[np.bool_] | None:
+    """Return which rows are whole images beside their tiles; None where none is."""
+    flags = [np.zeros(len(one.x), np.bool_) if one.whole is None else one.whole for one in loaded]
+    return np.concatenate(flags) if any(one.whole is not None for one in loaded) else None
 
 
 def _jittered(work: Training, normals: LoadedImages, copy: int) -> LoadedImages:
     """Load ``normals`` again, each jittered in a way that its place and ``copy`` decide."""
-    place = {item.key: number for number, item in enumerate(normals.items)}
+    images = normals.images
+    place = {item.key: number for number, item in enumerate(images)}
 
     def distort(frame: Frame, item: Item) -> Frame:
         return jitter_frame(frame, np.random.default_rng((work.settings.seed, copy, place[item.key])))
 
-    return work.reader.read(normals.items, f"jittered copies {copy + 1}", distort)
+    what = f"jittered copies {copy + 1}"
+    if normals.image is None:
+        return work.reader.read(images, what, distort)
+    settings, copies = work.settings, work.settings.detector.jitter_copies
+    reader = work.reader.tiles(images, what)
+    if copy == copies:  # the same tiles as those trained on
+        return reader.draw(images, settings.tiles.train, settings.seed, distort)
+    count, seed = settings.tiles.held_out // copies, settings.seed + 1 + copy
+    return reader.draw(images, count, seed, distort, whole_share=0)  # once each

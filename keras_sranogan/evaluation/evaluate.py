@@ -20,11 +20,15 @@ from keras_sranogan.data.load import load_images
 from keras_sranogan.data.near_training import near_training
 from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.evaluation import metrics
+from keras_sranogan.evaluation.by_defect import by_defect
 from keras_sranogan.evaluation.evaluation import Evaluation, Reading
 from keras_sranogan.evaluation.intervals import auroc_interval
+from keras_sranogan.evaluation.marked import read_marked
+from keras_sranogan.evaluation.pixels import ImagePixels
 from keras_sranogan.evaluation.plots import draw_all
-from keras_sranogan.evaluation.report import render_report
-from keras_sranogan.evaluation.scorers import PlainAnogan, Scored, Scorer, open_scorer
+from keras_sranogan.evaluation.report import Report, render_report
+from keras_sranogan.evaluation.scored import OnHeat, Scored, nothing_with_heat
+from keras_sranogan.evaluation.scorers import PlainAnogan, Scorer, open_scorer, score_images
 from keras_sranogan.html.page import Places
 from keras_sranogan.machine import circumstances
 from sranogan_edge.errors import RunError, SettingsError
@@ -74,7 +78,7 @@ def evaluate_model(
     json: Path | None = None,
     report: Path | None = None,
     pictures: Path | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """Evaluate a run folder or a bundle on one split; return the figures and write what was asked for.
 
     ``options`` None are the usual ones; without ``progress`` nothing is told on the way. The
@@ -95,7 +99,7 @@ def evaluate_model(
     scorer = open_scorer(model, anogan_steps=options.anogan_steps)
     progress.advance(1)
     evaluation = evaluate_scorer(scorer, source, options, progress)
-    figures = {**evaluation.figures, **_circumstances(model, scorer, source.name, options)}
+    figures = Report({**evaluation.figures, **_circumstances(model, scorer, source.name, options)})
     drawn = draw_all(evaluation) if places.show_pictures else {}
     if options.audit:
         wanted = AuditOptions(options.split, options.max_bad_share, options.seed)
@@ -112,14 +116,21 @@ def evaluate_scorer(
     """Score one split and measure; nothing is written."""
     items = source.items(options.split)
     reading = _read(scorer, source, items, options, progress, without_detail=False)
-    masks = _masks(scorer, source, reading, progress)
-    scored = _score(scorer, reading, progress, "scoring")
-    x = reading.images.x
+    x, judged = reading.images.x, reading.images.items
+    marked = read_marked(source, judged, reading.shapes, scorer.preprocess, progress)
+    pixels: list[ImagePixels] = []
+
+    def keep(number: int, heat: NDArray[np.float32]) -> None:
+        if marked:
+            pixels.append(marked.pixels(number, heat))
+
+    scored = _score(scorer, reading, progress, "scoring", keep)
     progress.start("plain AnoGAN", len(x))
     anogan = scorer.plain_anogan(x, scored, options.seed, progress.advance)
     control = _control(scorer, source, items, options, progress) if options.low_pass else None
     named = {"sr_anogan": scored.score, "anogan": anogan.score}
-    near = near_training(x, reading.images.items, [scorer.facts.prints])
+    near = near_training(x, judged, [scorer.facts.prints])
+    defects = by_defect(judged, scored.score, pixels, marked.areas if marked else None)
     figures = {
         **metrics.detection(scored.score, reading.abnormal, scorer.calibration, reading.groups),
         **_low_pass(control),
@@ -130,16 +141,36 @@ def evaluate_scorer(
         ),
         **metrics.by_class(reading.labels, reading.abnormal, named),
         "flagged": metrics.flagged_by_class(reading.labels, scored.score, scorer.calibration.threshold),
-        "pixel_auroc": metrics.pixel_auroc(scored.heat, masks) if masks is not None else None,
-        "pixel_aupro": metrics.pixel_aupro(scored.heat, masks) if masks is not None else None,
+        **{name: defects["all"][name] for name in ("pixel_auroc", "pixel_aupro", "pixel_auspro")},
+        "defects": defects,
+        "images": _by_image(reading, scored),
         "skipped": [f"{skipped.key}: {skipped.reason}" for skipped in reading.images.skipped],
         "passed_over": [str(one) for one in passed_over_by(source)],
         "duplicates": reading.images.duplicates,
         "near_training": asdict(near) if near else None,
-        "notes": metrics.notes(reading.abnormal, scorer.calibration.threshold),
+        "notes": [
+            *metrics.notes(reading.abnormal, scorer.calibration.threshold),
+            *(marked.notes if marked else ()),
+        ],
     }
     threshold = scorer.calibration.threshold
+    masks = marked.small if marked else None
     return Evaluation(figures, reading, scored, anogan, masks, threshold, scorer.heat_limit)
+
+
+def _by_image(reading: Reading, scored: Scored) -> list[dict[str, Any]]:
+    """What sranogan-compare reads of a saved evaluation; a patient is a number."""
+    rows = zip(reading.images.items, reading.groups, scored.score, strict=True)
+    return [
+        {
+            "key": item.key,
+            "label": item.label,
+            "abnormal": not item.is_normal,
+            "group": int(group),
+            "score": float(score),
+        }
+        for item, group, score in rows
+    ]
 
 
 def _read(
@@ -153,8 +184,11 @@ def _read(
 ) -> Reading:
     """Decode every image once: for the model and for the trivial statistics."""
     found: dict[str, dict[str, float]] = {}
+    shapes: dict[str, tuple[int, int]] = {}
 
     def measure(frame: Frame, item: Item) -> Frame:
+        height, width = frame.pixels.shape[:2]
+        shapes[item.key] = height, width
         frame = low_pass(as_displayed(frame)) if without_detail else frame
         found[item.key] = metrics.image_statistics(frame)
         if item.path is not None and not without_detail:
@@ -172,32 +206,19 @@ def _read(
     )
     rows = [found[item.key] for item in images.items]
     names = [name for name in metrics.BASELINES if all(name in row for row in rows)]
-    return Reading(images, {name: np.array([row[name] for row in rows]) for name in names})
+    statistics = {name: np.array([row[name] for row in rows]) for name in names}
+    return Reading(images, statistics, tuple(shapes[item.key] for item in images.items))
 
 
-def _score(scorer: Scorer, reading: Reading, progress: Progress, task: str) -> Scored:
+def _score(
+    scorer: Scorer, reading: Reading, progress: Progress, task: str, on_heat: OnHeat = nothing_with_heat
+) -> Scored:
     progress.start(task, len(reading.images.x))
-    scored = scorer.score(reading.images.x, progress.advance)
+    scored = score_images(scorer, reading.images, progress.advance, on_heat)
     bad = int((~np.isfinite(scored.score)).sum())
     if bad:
         raise RunError(f"{bad} of {len(scored.score)} scores are not finite. Train the model again.")
     return scored
-
-
-def _masks(scorer: Scorer, source: DataSource, read: Reading, progress: Progress) -> NDArray[np.bool_] | None:
-    """Masks at the size judged at. An unmarked normal is abnormal nowhere; an unmarked abnormal ends it."""
-    items = read.images.items
-    masks = np.zeros(read.images.x.shape[:3], np.bool_)
-    progress.start("reading masks", len(items))
-    for number, item in enumerate(items):
-        mask = source.mask(item)
-        if mask is not None:
-            masks[number] = metrics.fit_mask(mask, scorer.preprocess)
-        elif not item.is_normal:
-            progress.advance(len(items), "not marked")
-            return None
-        progress.advance(number + 1)
-    return masks if masks.any() else None
 
 
 def _control(

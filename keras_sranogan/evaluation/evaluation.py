@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.load import LoadedImages
-from keras_sranogan.evaluation.scorers import PlainAnogan, Scored
+from keras_sranogan.evaluation.scored import Scored
+from keras_sranogan.evaluation.scorers import PlainAnogan
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +21,12 @@ class Reading:
     Attributes:
         images: preprocessed.
         statistics: per name of :data:`keras_sranogan.evaluation.metrics.BASELINES`, ``(N,)``.
+        shapes: height and width of each image, as it was read.
     """
 
     images: LoadedImages
     statistics: Mapping[str, NDArray[np.float64]]
+    shapes: tuple[tuple[int, int], ...] = ()
 
     @property
     def abnormal(self) -> NDArray[np.bool_]:
@@ -50,7 +53,7 @@ class Evaluation:
         reading: the images.
         scored: what the model says of them.
         anogan: what plain AnoGAN says of them.
-        masks: ``(N, S, S)`` where they are abnormal; None where nobody marked it.
+        masks: ``(N, S, S)`` where they are abnormal, at the size of heat maps; None where nobody marked it.
         threshold: in force; may be infinite.
         heat_limit: of the heat maps' display.
     """

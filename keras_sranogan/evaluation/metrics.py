@@ -18,8 +18,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from keras_sranogan.evaluation.intervals import auroc_interval
 from sranogan_edge.image.frame import Frame
-from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
-from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.image.preprocess import PreprocessSpec, fitted, middle, preprocess
+from sranogan_edge.scoring.conformal import RANK_ROUNDING, Calibration
 
 Scores = NDArray[np.floating[Any]]
 Truth = NDArray[np.bool_]
@@ -239,16 +239,11 @@ def fit_mask(mask: Truth, spec: PreprocessSpec) -> Truth:
     """Bring a mask ``(H, W)`` to ``(S, S)`` the way its image came: true where more than half is marked."""
     if not mask.any():
         return np.zeros((spec.size, spec.size), np.bool_)
-    height, width = mask.shape
-    scale = spec.size / max(height, width)
-    rows, columns = (
-        (spec.size, spec.size)
-        if spec.fit == "stretch"
-        else (max(1, round(height * scale)), max(1, round(width * scale)))
-    )
-    fitted = cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA) > 0.5
+    shown = middle(mask) if spec.fit == "crop" else mask
+    rows, columns = fitted(mask.shape[0], mask.shape[1], spec)
+    marked = cv2.resize(shown.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA) > 0.5
     top, left = (spec.size - rows) // 2, (spec.size - columns) // 2
-    return np.pad(fitted, ((top, spec.size - rows - top), (left, spec.size - columns - left)))
+    return np.pad(marked, ((top, spec.size - rows - top), (left, spec.size - columns - left)))
 
 
 def pixel_auroc(heat: NDArray[np.float32], masks: Truth) -> float | None:
@@ -267,7 +262,7 @@ def pixel_aupro(heat: NDArray[np.float32], masks: Truth) -> float | None:
         return None
     clean = np.sort(heat[~masks])[::-1]
     rates = np.linspace(0, AUPRO_LIMIT, AUPRO_STEPS + 1)
-    places = np.minimum(np.ceil(rates * len(clean)).astype(np.int64), len(clean) - 1)
+    places = (rates * len(clean) + RANK_ROUNDING).astype(np.int64)
     thresholds = clean[places]  # at most this share of the clean pixels is above
     overlaps = []
     for one, mask in zip(heat, masks, strict=True):

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_curve
 
 from keras_sranogan.evaluation import metrics
 from sranogan_edge.image.own_outputs import EVALUATION_PICTURES
-from sranogan_edge.results.overlay import overlay
+from sranogan_edge.scoring.overlay import overlay
 
 if TYPE_CHECKING:
     from keras_sranogan.evaluation.evaluation import Evaluation
@@ -184,8 +184,11 @@ def draw_panels(evaluation: Evaluation) -> bytes:
 
 def _pictures(evaluation: Evaluation, index: int) -> list[NDArray[Any]]:
     """The five pictures of one image: four grey in [0, 1], the last RGB uint8."""
-    scored, x = evaluation.scored, evaluation.scored.x[index]
-    heat = overlay(x, scored.heat[index], evaluation.heat_limit)
+    scored, x, hot = evaluation.scored, evaluation.scored.x[index], evaluation.scored.heat[index]
+    if hot.shape != x.shape[:2]:  # of an image in tiles: all of it, not the worst one
+        whole = evaluation.reading.images.x[index]
+        x = np.asarray(cv2.resize(whole, hot.shape, interpolation=cv2.INTER_LINEAR), np.float32)[..., None]
+    heat = overlay(x, hot, evaluation.heat_limit)
     grey = [x, scored.generated[index], scored.refined[index], scored.resolved[index]]
     return [*(image[..., 0] for image in grey), cv2.cvtColor(heat, cv2.COLOR_BGR2RGB)]
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_sranogan.data.near_training import near_text
+from keras_sranogan.evaluation.defect_table import NOTE, defect_rows, figure_table, is_worth_a_table
 from keras_sranogan.html.page import render_page
 from keras_sranogan.html.text import NONE, interval, number, score_text
 from sranogan_edge.terminal import terminal
@@ -22,6 +23,14 @@ FOOTNOTE = (
 METHODS = {"sr_anogan": "SR-AnoGAN", "anogan": "plain AnoGAN"}
 QUARTILES = {"mean": "mean", "q25": "25 %", "median": "median", "q75": "75 %"}  # columns of a class
 REVERSED = "reversed here"
+
+
+class Report(dict[str, Any]):
+    """The figures of an evaluation, as they stand in its JSON file; in a notebook a table of them."""
+
+    def _repr_html_(self) -> str:
+        lines = [*ordering_text(self), threshold_text(self), *self["notes"], near_text(self["near_training"])]
+        return render_page("summary.html.j2", {}, figures=self, methods=comparison(self), lines=lines)
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,9 @@ def print_figures(figures: Mapping[str, Any], console: Console | None = None) ->
     for cells in class_rows(figures):
         by_class.add_row(*cells)
     console.print(by_class)
+    if is_worth_a_table(figures.get("defects")):
+        console.print(figure_table(*defect_rows(figures["defects"]), "Defects, as papers report them"))
+        console.print(NOTE, style="dim")
     for line in [*ordering_text(figures), threshold_text(figures), *figures["notes"]]:
         console.print(line, markup=False, highlight=False)
     near = figures["near_training"]
@@ -149,6 +161,7 @@ def render_report(figures: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
     from keras_sranogan.audit.tables import tables_of  # which builds on this module
 
     audit = {"tables": tables_of(figures["audit"])} if "audit" in figures else {}
+    defects = figures.get("defects")
     return render_page(
         "report.html.j2",
         pictures,
@@ -158,5 +171,7 @@ def render_report(figures: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
         ordering=ordering_text(figures),
         threshold_text=threshold_text(figures),
         near_text=near_text(figures["near_training"]),
+        defects=defect_rows(defects) if defects and is_worth_a_table(defects) else None,
+        defects_note=NOTE,
         **audit,
     )

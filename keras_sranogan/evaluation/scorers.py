@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.copies import Prints, prints_of
+from keras_sranogan.data.load import LoadedImages
+from keras_sranogan.evaluation.scored import Advance, Images, OnHeat, Scored, by_part, nothing_with_heat
+from keras_sranogan.evaluation.scored_tiles import measured_by, scored_in_tiles
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import RunError
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale
 from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.measurement import Measurement, Reconstruction
 from sranogan_edge.scoring.residual import raw_distance
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Run
-
-Images = NDArray[np.float32]
-Advance = Callable[[int], None]
 
 SEARCH_BATCH = 32
 ANOGAN_LEARNING_RATE = 0.1  # steps of Adam this long cross the prior of z in 100 steps
@@ -35,31 +36,6 @@ BUNDLE_ANOGAN = (
     "sum over pixels of |x - g(x)| (0-255 scale) at the search size, g(x) from the device's own search, "
     "which starts at the encoder: not the paper's random start"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """What a model says of N images, float32 unless noted.
-
-    Attributes:
-        score: ``(N,)`` float64 anomaly scores; high is anomalous.
-        parts: what each part of the score says, ``(N,)`` float64 by name; the score is their mean.
-        x: ``(N, S, S, 1)``, contrast enhanced, as the three stages saw the images.
-        heat: ``(N, S, S)`` standard deviations above the normals, at least 0.
-        generated: g(x), ``(N, S/2, S/2, 1)``.
-        refined: c(g(x)), the same shape.
-        resolved: SR(c(g(x))), ``(N, S, S, 1)``.
-        search_distance: ``(N,)`` float64, sum|x - g(x)| (0-255 scale) at the search size.
-    """
-
-    score: NDArray[np.float64]
-    parts: Mapping[str, NDArray[np.float64]]
-    x: Images
-    heat: Images
-    generated: Images
-    refined: Images
-    resolved: Images
-    search_distance: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +75,7 @@ class Facts:
 
 
 class Scorer(Protocol):
-    """Anything that scores preprocessed images ``(N, S, S, 1)`` float32 in [0, 1]."""
+    """Anything that scores images of its own preprocessing."""
 
     facts: Facts
     preprocess: PreprocessSpec
@@ -113,6 +89,28 @@ class Scorer(Protocol):
     def plain_anogan(self, x: Images, scored: Scored, seed: int, advance: Advance) -> PlainAnogan:
         """Score ``x`` as plain AnoGAN does; ``scored`` is what :meth:`score` said of the same images."""
         ...
+
+
+class TileScorer(Scorer, Protocol):
+    """What scores large images in tiles, too."""
+
+    def score_tiles(
+        self, images: LoadedImages, advance: Advance, on_heat: OnHeat = nothing_with_heat
+    ) -> Scored:
+        """Score images in tiles, each read again; ``advance`` is told the number finished."""
+        ...
+
+
+def score_images(
+    scorer: Scorer, images: LoadedImages, advance: Advance, on_heat: OnHeat = nothing_with_heat
+) -> Scored:
+    """Score ``images`` as a whole or in tiles, as the model judges them; ``on_heat`` gets each heat map."""
+    if scorer.preprocess.tiled:
+        return cast(TileScorer, scorer).score_tiles(images, advance, on_heat)
+    scored = scorer.score(images.x, advance)
+    for number, heat in enumerate(scored.heat):
+        on_heat(number, heat)
+    return scored
 
 
 def open_scorer(model: Path, *, anogan_steps: int) -> Scorer:
@@ -135,6 +133,8 @@ def _prints(run: Run) -> Prints | None:
     from keras_sranogan.detector.reconstruct import downscale_all
 
     if not all((run.folder / "detector" / name).exists() for name in ("seen.npy", "normals.npz")):
+        return None
+    if run.settings.preprocess.tiled:  # of these there are tiles alone
         return None
     fit, held_out = run.seen()[: run.provenance["normals_to_train"]], run.held_out_normals()
     return prints_of(np.concatenate([fit, downscale_all(held_out.x[held_out.original], fit.shape[1])]))
@@ -173,6 +173,12 @@ class RunScorer:
             prints=_prints(run),
         )
 
+    def score_tiles(
+        self, images: LoadedImages, advance: Advance, on_heat: OnHeat = nothing_with_heat
+    ) -> Scored:
+        """Reconstruct tiles in batches; the highest of an image speaks."""
+        return scored_in_tiles(images, self.preprocess, self._density, self._measured, advance, on_heat)
+
     def score(self, x: Images, advance: Advance) -> Scored:
         """Reconstruct in batches and judge by the run's density."""
         made = self._reconstruct(x, on_progress=advance)
@@ -180,7 +186,7 @@ class RunScorer:
         rows = [{name: made.measured[name][i] for name in made.measured} for i in range(len(x))]
         return Scored(
             score=np.array([self._density.score(row) for row in rows]),
-            parts=_by_part([self._density.standard(row) for row in rows]),
+            parts=by_part([self._density.standard(row) for row in rows]),
             x=made.x,
             heat=np.stack([self._density.heat_map(heat, self.preprocess.size) for heat in made.heat]),
             generated=made.generated,
@@ -189,8 +195,23 @@ class RunScorer:
             search_distance=np.array([raw_distance(*pair) for pair in zip(low, made.generated, strict=True)]),
         )
 
+    def _measured(self, plain: Images) -> list[Measurement]:
+        """Measure tiles ``(N, S, S, 1)``, as the device would."""
+        made = self._reconstruct(plain)
+        low = self._low(made.x)
+        found = []
+        for i in range(len(plain)):
+            row = {name: rows[i] for name, rows in made.measured.items()}
+            distance = raw_distance(low[i], made.generated[i])
+            pictures = (made.x[i], made.generated[i], made.refined[i], made.resolved[i])
+            one = Reconstruction(*pictures, row, made.heat[i], distance, {}, plain[i])
+            parts = self._density.standard(row)
+            heat = self._density.heat_map(made.heat[i], self.preprocess.size)
+            found.append(Measurement(self._density.score_of(parts), parts, heat, one, {}))
+        return found
+
     def plain_anogan(self, x: Images, scored: Scored, seed: int, advance: Advance) -> PlainAnogan:
-        """Search from random starts, as the paper does, on the low-resolution image."""
+        """Search from random starts, as the paper does, on the low-resolution image; of tiles, the worst."""
         from keras_sranogan.anogan.latent_search import LatentSearch
 
         networks = self._networks
@@ -224,6 +245,13 @@ class BundleScorer:
         settings = {"preprocess": bundle.preprocess.to_dict(), "search_size": bundle.search_size, **details}
         self.facts = Facts(kind="bundle", settings=settings, provenance=provenance)
 
+    def score_tiles(
+        self, images: LoadedImages, advance: Advance, on_heat: OnHeat = nothing_with_heat
+    ) -> Scored:
+        """Judge one tile after the other; the highest of an image speaks."""
+        own, measure = self._detector.bundle.density, measured_by(self._detector.measure_x)
+        return scored_in_tiles(images, self.preprocess, own, measure, advance, on_heat)
+
     def score(self, x: Images, advance: Advance) -> Scored:
         """Judge one image after the other."""
         verdicts = []
@@ -233,7 +261,7 @@ class BundleScorer:
         made = [verdict.reconstruction for verdict in verdicts]
         return Scored(
             score=np.array([verdict.score for verdict in verdicts]),
-            parts=_by_part([verdict.parts for verdict in verdicts]),
+            parts=by_part([verdict.parts for verdict in verdicts]),
             x=np.stack([m.x for m in made]),
             heat=np.stack([verdict.heat for verdict in verdicts]),
             generated=np.stack([m.generated for m in made]),
@@ -243,14 +271,10 @@ class BundleScorer:
         )
 
     def plain_anogan(self, x: Images, scored: Scored, seed: int, advance: Advance) -> PlainAnogan:
-        """Take the sum of absolute differences of the device's own search."""
+        """Take the sum of absolute differences of the device's own search; of tiles, of the worst."""
         advance(len(x))
         settings = dict(self.facts.settings.get("search", {}))
         return PlainAnogan(scored.search_distance, BUNDLE_ANOGAN, settings=settings)
-
-
-def _by_part(standard: list[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.array([one[name] for one in standard]) for name in standard[0]}
 
 
 def _fitted(load: Callable[[], Any], folder: Path) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.head.smoothing import box_mean
 from keras_sranogan.layers import DepthToSpace, SpaceToDepth
 from keras_sranogan.settings import SMALL_HEAD_PX, HeadSettings
@@ -15,15 +16,16 @@ from sranogan_edge.scoring.head import CHANNELS, CONTRAST_FLOOR, LIMIT, neighbou
 MOMENTUM = 0.97
 
 
-def build_head(side: int, settings: HeadSettings, dtype: str = "float32") -> keras.Model:
-    """Return ``(B, side, side, CHANNELS)`` to ``features``, ``map`` and ``logit``.
+def build_head(side: int, settings: HeadSettings, dtype: str = "float32", channels: int = 1) -> keras.Model:
+    """Return ``(B, side, side, CHANNELS * channels)`` to ``features``, ``map`` and ``logit``.
 
-    With s the side, or half of it beyond ``SMALL_HEAD_PX``: ``features`` ``(B, s/8, s/8, 3 * width)`` are
-    what the density is fitted to, ``map`` ``(B, s/4, s/4, 1)`` are logits of an anomaly at each place,
-    ``logit`` ``(B, 1)`` of one anywhere (used in training alone). ``early`` ``(B, s/2, s/2, width)`` and
-    ``middle`` ``(B, s/4, s/4, 2 * width)`` are features on the way, to compare designs by.
+    ``channels`` are those of x: 1, or 3 in colour. With s the side, or half of it beyond ``SMALL_HEAD_PX``:
+    ``features`` ``(B, s/8, s/8, 3 * width)`` are what the density is fitted to, ``map`` ``(B, s/4, s/4, 1)``
+    are logits of an anomaly at each place, ``logit`` ``(B, 1)`` of one anywhere (used in training alone).
+    ``early`` ``(B, s/2, s/2, width)`` and ``middle`` ``(B, s/4, s/4, 2 * width)`` are features on the way, to
+    compare designs by.
     """
-    image = keras.layers.Input((side, side, CHANNELS), dtype="float32")
+    image = keras.layers.Input((side, side, CHANNELS * channels), dtype="float32")
     width = settings.width
     x = SpaceToDepth(dtype=dtype)(image)
     stem = ((width, 1),) if side <= SMALL_HEAD_PX else ((width // 2, 1), (width, 2))
@@ -54,12 +56,17 @@ def _float32(x: Any) -> Any:
     return keras.layers.Activation("linear", dtype="float32")(x)
 
 
-def head_inputs(images: tf.Tensor) -> tf.Tensor:
-    """Return what the edge's ``scoring.head.head_input`` makes of ``(B, side, side, 1)``, as a graph."""
-    mean, variance = tf.nn.moments(images, axes=(1, 2, 3), keepdims=True)
-    whole = (images - mean) / (tf.sqrt(variance) + CONTRAST_FLOOR)
+def head_inputs(images: Tensor) -> Tensor:
+    """Return what the edge's ``scoring.head.head_input`` makes of ``(B, side, side, C)``, as a graph."""
+    planes = ops.split(images, images.shape[-1], axis=-1)
+    seen = [made for plane in planes for made in _standardised(plane)]
+    return ops.clip(ops.concatenate(seen, axis=-1), -LIMIT, LIMIT)
+
+
+def _standardised(images: Tensor) -> tuple[Tensor, Tensor]:
+    mean, variance = ops.moments(images, axes=(1, 2, 3), keepdims=True)
+    whole = (images - mean) / (ops.sqrt(variance) + CONTRAST_FLOOR)
     window_px = neighbourhood(images.shape[1])
     around = box_mean(images, window_px)
-    spread = tf.sqrt(tf.nn.relu(box_mean(tf.square(images), window_px) - tf.square(around)))
-    local = (images - around) / (spread + CONTRAST_FLOOR)
-    return tf.clip_by_value(tf.concat([whole, local], axis=-1), -LIMIT, LIMIT)
+    spread = ops.sqrt(ops.relu(box_mean(ops.square(images), window_px) - ops.square(around)))
+    return whole, (images - around) / (spread + CONTRAST_FLOOR)

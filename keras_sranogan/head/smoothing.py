@@ -10,27 +10,32 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
+
+from keras_sranogan.backend.random import Tensor
 
 Weights = NDArray[np.float32]
 
 
-def box_mean(images: tf.Tensor, window_px: int) -> tf.Tensor:
-    """Return ``images`` ``(B, S, S, 1)`` averaged over squares of an odd side."""
+def box_mean(images: Tensor, window_px: int) -> Tensor:
+    """Return ``images`` ``(B, S, S, C)`` averaged over squares of an odd side."""
     return _smoothed(images, np.full(window_px, 1 / window_px))
 
 
-def blur(images: tf.Tensor, sigma_px: float) -> tf.Tensor:
-    """Return ``images`` ``(B, S, S, 1)`` after a Gaussian blur, cut at three deviations."""
+def blur(images: Tensor, sigma_px: float) -> Tensor:
+    """Return ``images`` ``(B, S, S, C)`` after a Gaussian blur, cut at three deviations."""
     reach = min(max(1, math.ceil(3 * sigma_px)), images.shape[1] - 1)
     weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma_px**2))
     return _smoothed(images, weights / weights.sum())
 
 
-def _smoothed(images: tf.Tensor, weights: NDArray[np.float64]) -> tf.Tensor:
-    matrix = tf.constant(_matrix(images.shape[1], weights))
-    return tf.matmul(tf.matmul(matrix, images[..., 0]), matrix, transpose_b=True)[..., None]
+def _smoothed(images: Tensor, weights: NDArray[np.float64]) -> Tensor:
+    matrix = _matrix(images.shape[1], weights)
+    if images.shape[-1] == 1:
+        return ops.matmul(ops.matmul(matrix, images[..., 0]), matrix.T)[..., None]
+    planes = ops.transpose(images, (0, 3, 1, 2))
+    return ops.transpose(ops.matmul(ops.matmul(matrix, planes), matrix.T), (0, 2, 3, 1))
 
 
 def _matrix(side: int, weights: NDArray[np.float64]) -> Weights:

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.stage import searched
+from keras_sranogan.backend.graph import compiled
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.detector.reconstruct import downscale_all, predict
 from keras_sranogan.html import pictures
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.training.stage import Stage, draw_batch, step_seed, update, writing
+from keras_sranogan.training.stage import Stage, draw_batch, held, step_seed, update, writing
 from keras_sranogan.training.workshop import Training
 
 
@@ -25,21 +27,23 @@ def refiner_stage(
 
     The loss is the mean absolute error, the same distance that the search minimises.
     """
-    inputs, targets = tf.constant(generated), tf.constant(x_low)
+    inputs, targets = held(generated), held(x_low)
     rate = keras.optimizers.schedules.CosineDecay(settings.refiner.learning_rate, settings.refiner.steps)
     optimiser = keras.optimizers.Adam(rate)
     optimiser.build(refiner.trainable_variables)
 
-    @tf.function(autograph=False)
-    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
+    def step(number: Tensor) -> dict[str, Tensor]:
         rows = draw_batch(len(generated), settings.refiner.batch, step_seed(settings.seed, "refiner", number))
-        with tf.GradientTape() as tape:
-            refined = refiner(tf.gather(inputs, rows), training=True)
-            loss = tf.reduce_mean(tf.abs(tf.gather(targets, rows) - refined))
-        update(optimiser, tape, loss, refiner)
-        return {"l1": loss}
 
-    return Stage("refiner", settings.refiner.steps, step, {"refiner": refiner, "optimiser": optimiser})
+        def l1() -> tuple[Tensor, Tensor]:
+            refined = refiner(ops.take(inputs, rows, axis=0), training=True)
+            loss = ops.mean(ops.abs(ops.take(targets, rows, axis=0) - refined))
+            return loss, loss
+
+        return {"l1": update(optimiser, refiner, l1)}
+
+    state = {"refiner": refiner, "optimiser": optimiser}
+    return Stage("refiner", settings.refiner.steps, compiled(step, *state.values(), inputs, targets), state)
 
 
 def train_refiner(work: Training) -> None:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
+from keras import ops
+
+from keras_sranogan.backend.random import Tensor
 
 
-def content_loss(target: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
+def content_loss(target: Tensor, made: Tensor) -> Tensor:
     """Mean absolute error of ``(B, S, S, 1)`` images in [0, 1]; scalar."""
-    return tf.reduce_mean(tf.abs(target - made))
+    return ops.mean(ops.abs(target - made))
 
 
-def adversarial_loss(made_logits: tf.Tensor) -> tf.Tensor:
+def adversarial_loss(made_logits: Tensor) -> Tensor:
     """Non-saturating loss of the generator, -log D (SRGAN, equation 6); scalar."""
-    return tf.reduce_mean(tf.nn.softplus(-made_logits))
+    return ops.mean(ops.softplus(-made_logits))
 
 
-def discriminator_loss(real_logits: tf.Tensor, made_logits: tf.Tensor) -> tf.Tensor:
+def discriminator_loss(real_logits: Tensor, made_logits: Tensor) -> Tensor:
     """Logistic loss of D (SRGAN, equation 2); scalar."""
-    return tf.reduce_mean(tf.nn.softplus(-real_logits)) + tf.reduce_mean(tf.nn.softplus(made_logits))
+    return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(made_logits))
 
 
-def feature_loss(real: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
+def feature_loss(real: Tensor, made: Tensor) -> Tensor:
     """Mean absolute difference of two feature maps of D, of any shape and precision; float32 scalar.
 
     Taken in float32: in bfloat16 a difference keeps two digits of what is left, and the other losses are
     float32.
     """
-    return tf.reduce_mean(tf.abs(tf.cast(real, tf.float32) - tf.cast(made, tf.float32)))
+    return ops.mean(ops.abs(ops.cast(real, "float32") - ops.cast(made, "float32")))

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
 
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.stage import searched
+from keras_sranogan.backend.graph import branch, compiled
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.detector.reconstruct import downscale_all, predict
 from keras_sranogan.html import pictures
 from keras_sranogan.networks import build_judge
@@ -19,11 +21,11 @@ from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import SrganSettings, TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.loss import adversarial_loss, content_loss, discriminator_loss, feature_loss
-from keras_sranogan.training.stage import Stage, Step, draw_batch, step_seed, update
+from keras_sranogan.training.stage import Stage, Step, draw_batch, held, step_seed, update
 from keras_sranogan.training.workshop import Training
 
 Optimisers = dict[str, keras.optimizers.Optimizer]
-Update = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]  # on (low, real): content, fool, loss of D
+Update = Callable[[Tensor, Tensor], tuple[Tensor, ...]]  # on (low, real): content, fool, loss of D
 
 
 def srgan_stage(
@@ -43,16 +45,17 @@ def srgan_stage(
     optimisers["generator_optimiser"].build(resolver.trainable_variables)
     optimisers["discriminator_optimiser"].build(discriminator.trainable_variables)
     state = {"resolver": resolver, "discriminator": discriminator, **optimisers}
-    step = _step(resolver, discriminator, optimisers, tf.constant(refined), tf.constant(x), settings)
-    return Stage("srgan", srgan.steps, step, state)
+    inputs, targets = held(refined), held(x)
+    step = _step(resolver, discriminator, optimisers, inputs, targets, settings)
+    return Stage("srgan", srgan.steps, compiled(step, *state.values(), inputs, targets), state)
 
 
 def _step(
     resolver: keras.Model,
     discriminator: keras.Model,
     optimisers: Optimisers,
-    inputs: tf.Tensor,
-    targets: tf.Tensor,
+    inputs: keras.Variable,
+    targets: keras.Variable,
     settings: TrainSettings,
 ) -> Step:
     srgan, count = settings.srgan, int(inputs.shape[0])
@@ -60,11 +63,10 @@ def _step(
     content_only = _content_step(resolver, optimisers)
     adversarial = _adversarial_step(resolver, discriminator, optimisers, srgan)
 
-    @tf.function(autograph=False)
-    def step(number: tf.Tensor) -> dict[str, tf.Tensor]:
+    def step(number: Tensor) -> dict[str, Tensor]:
         rows = draw_batch(count, srgan.batch, step_seed(settings.seed, "srgan", number))
-        low, real = tf.gather(inputs, rows), tf.gather(targets, rows)
-        content, fool, loss_d = tf.cond(
+        low, real = ops.take(inputs, rows, axis=0), ops.take(targets, rows, axis=0)
+        content, fool, loss_d = branch(
             number < warmup, lambda: content_only(low, real), lambda: adversarial(low, real)
         )
         return {"l1": content, "adversarial": fool, "loss_d": loss_d}
@@ -75,11 +77,13 @@ def _step(
 def _content_step(resolver: keras.Model, optimisers: Optimisers) -> Update:
     """Return what updates SR by content alone."""
 
-    def content_only(low: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        with tf.GradientTape() as tape:
+    def content_only(low: Tensor, real: Tensor) -> tuple[Tensor, ...]:
+        def losses() -> tuple[Tensor, Tensor]:
             content = content_loss(real, resolver(low, training=True))
-        update(optimisers["generator_optimiser"], tape, content, resolver)
-        return content, tf.constant(0.0), tf.constant(0.0)
+            return content, content
+
+        content = update(optimisers["generator_optimiser"], resolver, losses)
+        return content, ops.convert_to_tensor(0.0), ops.convert_to_tensor(0.0)
 
     return content_only
 
@@ -90,20 +94,25 @@ def _adversarial_step(
     """Return what updates D, then SR by content, the adversary and the distance of D's features."""
     features = feature_extractor(discriminator, srgan.feature_block)
 
-    def adversarial(low: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        with tf.GradientTape() as tape:
+    def adversarial(low: Tensor, real: Tensor) -> tuple[Tensor, ...]:
+        def losses() -> tuple[Tensor, tuple[Tensor, ...]]:
             made = resolver(low, training=True)
-            with tape.stop_recording():
-                with tf.GradientTape() as tape_d:
-                    pair = tf.concat([real, made], axis=0)
-                    loss_d = discriminator_loss(*tf.split(discriminator(pair, training=True), 2))
-                update(optimisers["discriminator_optimiser"], tape_d, loss_d, discriminator)
+            loss_d = discriminate(real, ops.stop_gradient(made))
             content = content_loss(real, made)
             fool = adversarial_loss(discriminator(made, training=False))
             match = feature_loss(features(real, training=False), features(made, training=False))
             loss = content + srgan.adversarial_weight * fool + srgan.feature_weight * match
-        update(optimisers["generator_optimiser"], tape, loss, resolver)
-        return content, fool, loss_d
+            return loss, (content, fool, loss_d)
+
+        return update(optimisers["generator_optimiser"], resolver, losses)
+
+    def discriminate(real: Tensor, made: Tensor) -> Tensor:
+        def losses() -> tuple[Tensor, Tensor]:
+            pair = ops.concatenate([real, made], axis=0)
+            loss = discriminator_loss(*ops.split(discriminator(pair, training=True), 2))
+            return loss, loss
+
+        return update(optimisers["discriminator_optimiser"], discriminator, losses)
 
     return adversarial
 

@@ -13,15 +13,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
-import tensorflow as tf
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
 
+from keras_sranogan.backend import random
+from keras_sranogan.backend.graph import gradients, out_of_memory
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.progress import Progress
+from keras_sranogan.training.checkpoints import Checkpoints
+from keras_sranogan.training.event_log import EventLog
 from sranogan_edge.errors import ResultsError, RunError
 
-Step = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
+Step = Callable[[Any], Mapping[str, Tensor]]
+T = TypeVar("T")
 
 
 LOG_EVERY_STEPS = 25
@@ -34,7 +42,7 @@ class Stage:
     Attributes:
         name: of the stage; its folder inside the run, and part of the random seed.
         steps: how many to take.
-        step: takes the step number, a scalar int64 tensor, updates ``state``, returns scalar metrics.
+        step: takes the step number, updates ``state``, returns scalar metrics.
         state: everything that must survive a kill: models and optimisers, by name.
         pictures: called with the run's stage folder now and then, to save sample grids; may be None.
     """
@@ -52,26 +60,38 @@ class Stage:
         return replace(self, pictures=pictures)
 
 
-def step_seed(seed: int, stage: str, step: tf.Tensor) -> tf.Tensor:
-    """Return the ``(2,)`` int64 seed of one step for the stateless generators."""
-    base = zlib.crc32(f"{seed}/{stage}".encode())
-    return tf.stack([tf.constant(base, tf.int64), tf.cast(step, tf.int64)])
+def step_seed(seed: int, stage: str, step: Tensor) -> Tensor:
+    """Return the ``(2,)`` seed of one step for :mod:`keras_sranogan.backend.random`."""
+    return random.seed(zlib.crc32(f"{seed}/{stage}".encode()), step)
 
 
-def draw_batch(count: int, batch: int, seed: tf.Tensor) -> tf.Tensor:
+def draw_batch(count: int, batch: int, seed: Tensor) -> Tensor:
     """Return ``(batch,)`` int32 indices below ``count``: distinct while ``count`` allows it."""
-    noise = tf.random.stateless_uniform((count,), seed)
-    take = min(batch, count)
-    chosen = tf.math.top_k(noise, take).indices
-    return chosen if take == batch else tf.random.stateless_uniform((batch,), seed, 0, count, tf.int32)
+    if count < batch:
+        return random.integers((batch,), seed, 0, count)
+    return ops.top_k(random.uniform((count,), seed), batch)[1]
 
 
 def update(
-    optimiser: keras.optimizers.Optimizer, tape: tf.GradientTape, loss: tf.Tensor, model: keras.Model
-) -> None:
-    """Take one optimiser step on ``model`` down the gradient of ``loss``."""
-    gradients = tape.gradient(loss, model.trainable_variables)
-    optimiser.apply(gradients, model.trainable_variables)
+    optimiser: keras.optimizers.Optimizer, model: keras.Model, compute: Callable[[], tuple[Tensor, T]]
+) -> T:
+    """Take one optimiser step on ``model`` down the gradient of the loss that ``compute`` returns.
+
+    Return what else it returns.
+    """
+
+    def of_one() -> tuple[tuple[Tensor], T]:
+        loss, rest = compute()
+        return (loss,), rest
+
+    (slopes,), rest = gradients(of_one, model)
+    optimiser.apply(slopes, model.trainable_variables)
+    return rest
+
+
+def held(images: NDArray[np.float32]) -> keras.Variable:
+    """Put ``images`` of any shape where steps take batches from: on the card, where there is one."""
+    return keras.Variable(images, trainable=False, dtype="float32", name="images")
 
 
 def run_stage(stage: Stage, folder: Path, *, checkpoint_every: int, progress: Progress, logs: Path) -> None:
@@ -85,33 +105,32 @@ def run_stage(stage: Stage, folder: Path, *, checkpoint_every: int, progress: Pr
         logs: TensorBoard folder.
 
     Raises:
-        RunError: a metric or a weight became NaN or infinite (the last good checkpoint is kept), or the
-            checkpoint there cannot be read.
+        RunError: a metric or a weight became NaN or infinite (the last good checkpoint is kept), memory is
+            too small, or the checkpoint there cannot be read.
         ResultsError: the folder cannot be written.
     """
-    done = tf.Variable(0, dtype=tf.int64, trainable=False)
+    checkpoints = Checkpoints(folder / "checkpoints", stage.state)
+    done = checkpoints.restore()
     with writing(folder):
-        manager = _restore(stage, done, folder / "checkpoints")
-        writer = tf.summary.create_file_writer(str(logs / stage.name))
-    progress.start(stage.name, stage.steps, int(done))
-    for number in range(int(done), stage.steps):
-        metrics = stage.step(tf.constant(number, tf.int64))
+        log = EventLog(logs / stage.name)
+    progress.start(stage.name, stage.steps, done)
+    for number in range(done, stage.steps):
         finished = number + 1
         saves = finished % checkpoint_every == 0 or finished == stage.steps
-        if saves or finished % LOG_EVERY_STEPS == 0:
-            _check_finite(stage, metrics, finished)
-        done.assign(finished)
+        with _within_memory(stage):
+            metrics = stage.step(number)
+            if saves or finished % LOG_EVERY_STEPS == 0:
+                _check_finite(stage, metrics, finished)
         progress.advance(finished, _note(stage.metrics))
         with writing(folder):
             if finished % LOG_EVERY_STEPS == 0 or finished == stage.steps:
-                _log(stage, finished, writer)
+                log.write(finished, stage.metrics)
             if saves:
-                manager.save(finished)
+                checkpoints.save(finished)
             if stage.pictures and finished % stage.picture_every == 0 and finished < stage.steps:
                 stage.pictures(folder)
-    with writing(folder):
-        writer.close()
-        if stage.pictures:  # after the loop: a run killed between its last step and here still gets them
+    if stage.pictures:
+        with writing(folder):  # after the loop: a run killed between its last step and here still gets them
             stage.pictures(folder)
 
 
@@ -121,34 +140,28 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _cannot_write(path, error.strerror or str(error)) from error
-    except tf.errors.OpError as error:  # TensorFlow writes checkpoints and logs itself
-        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
-        raise _cannot_write(path, reason) from error
+        raise ResultsError(
+            f"{path}: cannot be written ({error.strerror or error}). Free some space, check its permissions, "
+            "or name another folder; a run that was begun goes on with --resume."
+        ) from error
 
 
-def _cannot_write(path: Path, reason: str) -> ResultsError:
-    return ResultsError(
-        f"{path}: cannot be written ({reason}). Free some space, check its permissions, or name another "
-        "folder; a run that was begun goes on with --resume."
-    )
+@contextmanager
+def _within_memory(stage: Stage) -> Iterator[None]:
+    """Turn the backends' errors for too little memory into a RunError."""
+    try:
+        yield
+    except Exception as error:  # the backends raise what they like
+        if not out_of_memory(error):
+            raise
+        raise RunError(
+            f"{stage.name}: the memory of the card (or of the machine) is too small for a batch, or "
+            "another program holds it. End that program, or train in a new run folder with a smaller "
+            "batch (--settings: anogan.batch, corrector.batch, refiner.batch, srgan.batch, head.pairs)."
+        ) from error
 
 
-def _restore(stage: Stage, done: tf.Variable, folder: Path) -> tf.train.CheckpointManager:
-    checkpoint = tf.train.Checkpoint(done=done, **stage.state)
-    manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
-    if manager.latest_checkpoint:
-        try:
-            checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-        except Exception as error:  # an OpError, AssertionError, IndexError: TensorFlow has many
-            raise RunError(
-                f"{manager.latest_checkpoint}: the checkpoint is damaged or of other networks "
-                f"({str(error).splitlines()[0]}). Remove {folder} to train this stage anew."
-            ) from error
-    return manager
-
-
-def _check_finite(stage: Stage, metrics: Mapping[str, tf.Tensor], step: int) -> None:
+def _check_finite(stage: Stage, metrics: Mapping[str, Tensor], step: int) -> None:
     """Keep the metrics, and refuse to go on (and to save a checkpoint) where training diverged."""
     values = {name: float(value) for name, value in metrics.items()}
     bad = {name: value for name, value in values.items() if not math.isfinite(value)}
@@ -165,15 +178,7 @@ def _check_finite(stage: Stage, metrics: Mapping[str, tf.Tensor], step: int) -> 
 
 
 def _is_finite(variable: keras.Variable) -> bool:
-    value = tf.convert_to_tensor(variable)
-    return not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value)))
-
-
-def _log(stage: Stage, step: int, writer: Any) -> None:
-    with writer.as_default(step):
-        for name, value in stage.metrics.items():
-            tf.summary.scalar(name, value)
-    writer.flush()
+    return bool(np.isfinite(np.asarray(variable.value)).all())
 
 
 def _note(metrics: Mapping[str, float]) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from keras_sranogan.anogan.stage import train_corrector, train_encoder, train_gan
 from keras_sranogan.data.item import DataSource
+from keras_sranogan.data.look import Look, is_drawn, look_at, planned
 from keras_sranogan.data.normals import Reader
 from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.data.overview import overview
 from keras_sranogan.detector.train import train_detector
-from keras_sranogan.forecast import training_forecast
+from keras_sranogan.forecast import piece_of, training_forecast
 from keras_sranogan.head.train import train_head
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Progress, Silent
@@ -41,18 +42,27 @@ def train(
 
     Raises:
         DataError: the source is empty, too small or too much of it is unreadable.
-        SettingsError: TensorFlow cannot read checkpoints from a path of this name.
+        BackendError: TensorFlow cannot compile for the card.
         RunError: the folder holds another run, another training goes on in it, or training diverged.
         ResultsError: the folder cannot be written.
     """
     make_deterministic()
     progress = progress or Silent()
     with training_in(folder):
-        for line in overview(source):
-            progress.say(line)
         run = Run.create(folder, settings, resume=resume)
+        for line in overview(source, _look(source, progress, begun=bool(run.begun_on))):
+            progress.say(line)
         _train(run, source, settings, progress, max_bad_share)
     return run
+
+
+def _look(source: DataSource, progress: Progress, *, begun: bool) -> Look | None:
+    """Look at the images, unless they are drawn, or were looked at when this run began."""
+    if begun or is_drawn(source):
+        return None
+    chosen = planned(source)
+    progress.start("looking at images", len(chosen))
+    return look_at(source, chosen, progress.advance)
 
 
 def _train(
@@ -61,7 +71,13 @@ def _train(
     """Do what is not done yet of a run."""
     progress.plan(_expected(run, settings, source))
     work = Training(run, Reader(source, settings, progress, max_bad_share))
-    run.begin(settings, _provenance(work))
+    provenance = _provenance(work)
+    then, now = run.begun_on, provenance["machine"]["backend"]
+    if then not in ("", now):
+        progress.say(
+            f"begun on {then}, goes on on {now}: what is trained from here on differs in the last digits"
+        )
+    run.begin(settings, provenance)
     work.data.warn(progress)
     work.piece("gan", lambda: train_gan(work))
     work.piece("encoder", lambda: train_encoder(work))
@@ -77,7 +93,14 @@ def _expected(run: Run, settings: TrainSettings, source: DataSource) -> dict[str
     """Return the seconds of each task that is not done yet."""
     done = run.progress
     expected_s = training_forecast(settings, sum(item.is_normal for item in source.items("train")))
-    return {task: seconds for task, seconds in expected_s.items() if task not in done}
+    return {task: seconds for task, seconds in expected_s.items() if piece_of(task) not in done}
+
+
+def _images_of(work: Training) -> dict[str, int]:
+    """Of how many images the tiles are that count as normals; nothing where there are none."""
+    if not work.settings.preprocess.tiled:
+        return {}
+    return {"images_to_train": len(work.fit.images), "images_held_out": len(work.held_out.images)}
 
 
 def _provenance(work: Training) -> dict[str, Any]:
@@ -85,6 +108,7 @@ def _provenance(work: Training) -> dict[str, Any]:
         "data": work.reader.source.name,
         "normals_to_train": len(work.fit.x),
         "normals_held_out": len(work.held_out.x),
+        **_images_of(work),
         "skipped": [f"{s.key}: {s.reason}" for s in work.data.skipped],
         "passed_over": [str(one) for one in passed_over_by(work.reader.source)],
         "duplicates": work.data.duplicates,

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from keras_sranogan.run import Run
+from keras_sranogan.settings import TrainSettings
 from sranogan_edge.bundle.bundle import GRAPHS, read_bundle
 from sranogan_edge.errors import ExitCode
 from sranogan_export import write_bundle as module
@@ -37,9 +38,12 @@ class Equal:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """Stand in for the export itself, and give what it was asked for."""
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
+    """Stand in for the export itself, of a run in ``tmp_path``, and give what it was asked for."""
     calls: Asked = []
+    (tmp_path / "detector").mkdir()
+    (tmp_path / "detector" / "calibration.json").touch()
+    (tmp_path / "settings.json").write_text(json.dumps(TrainSettings().to_dict()))
 
     def stand_in(
         run: Run, options: ExportOptions, out: Path, progress: object, *, audit: str, key: Path | None

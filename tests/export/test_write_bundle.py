@@ -19,9 +19,10 @@ from sranogan_edge.errors import ResultsError, RunError, SettingsError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.density import PARTS
 from sranogan_edge.scoring.fingerprint import SIGNS
+from sranogan_edge.scoring.foreign import told_by
 from sranogan_edge.scoring.statistics import statistics_of
 from sranogan_export.fit.fingerprint import signs_of_normals
-from sranogan_export.fit.golden import GOLDEN_CASES, golden_inputs
+from sranogan_export.fit.golden import GOLDEN_CASES, golden_inputs, proven
 from sranogan_export.rebuild.convert import RECIPES
 from sranogan_export.recipe import ExportOptions
 from sranogan_export.write_bundle import export_run
@@ -72,6 +73,12 @@ def test_golden_inputs_are_8_bit_images(bundle: Bundle) -> None:
     assert highest[::2].min() > 0.8 > highest[1::2].mean()
 
 
+def test_golden_tolerance_is_a_quarter_of_the_normals_spread(bundle: Bundle) -> None:
+    """Normals' scores spread by 1, so a runtime that is off by more than 0.25 is refused."""
+    assert bundle.golden.tolerance == pytest.approx(0.25, rel=1e-3)
+    assert proven(bundle, bundle.steps).tolerance == pytest.approx(0.25, rel=1e-3)
+
+
 def test_calibration_covers_each_held_out_normal(tiny_run: Run, bundle: Bundle) -> None:
     """There is one calibration score for each held-out normal as it came, none for jittered copies."""
     assert len(bundle.calibration.scores) == tiny_run.held_out_normals().original.sum()
@@ -106,6 +113,25 @@ def test_no_signs_of_few_normals(tiny_run: Run, bundle: Bundle) -> None:
     x = np.zeros((60, 4, 4, 1), np.float32)
     alone = HeldOutNormals(x, np.arange(60), np.ones(60, np.bool_))
     assert signs_of_normals(alone, [], [], bundle.density, 0.0) is None
+    assert "are not told from others: fewer than 20 normals" in bundle.model_card
+    assert told_by(bundle).startswith("off: the bundle lacks its normals' signs")
+
+
+@pytest.mark.parametrize(
+    ("count", "contamination", "told"), [(20, 0.0, True), (19, 0.0, False), (20, 0.3, False)]
+)
+def test_twenty_normals_are_enough(
+    knowing_run: Run, knowing_bundle: Path, count: int, contamination: float, told: bool
+) -> None:
+    """From 20 held-out normals on, suspects not counted, there are signs; of one fewer there are none."""
+    made, all_of_them = read_bundle(knowing_bundle), knowing_run.held_out_normals()
+    rows = 2 * count  # each with a copy
+    few = HeldOutNormals(all_of_them.x[:rows], all_of_them.groups[:rows], all_of_them.original[:rows])
+    detector = open_detector(made)
+    found = [detector.score_x(x).reconstruction for x in few.x]
+    measured, heat = [one.measured for one in found], [one.heat for one in found]
+    signs = signs_of_normals(few, measured, heat, made.density, contamination)
+    assert (signs is not None) == told
 
 
 def test_suspect_normals_set_no_limits(knowing_run: Run, tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def test_fine_tuned_bundle(tiny_run: Run, tmp_path: Path) -> None:
     ]
     assert all(gain.qat_error <= gain.ptq_error for gain in result.gains)
     stated = read_bundle(result.path).details["quantisation"]
-    assert stated == {"engine": "keras", "networks": [asdict(gain) for gain in result.gains]}
+    gains = [asdict(gain) for gain in result.gains]
+    assert stated == {"engine": "keras", "symmetric": False, "networks": gains}
     assert told.tasks[0] == ("fine-tuning for int8", 12, 12)
     assert result.operators["search_steps_0"]["float32"] == {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keras_sranogan.forecast import TRUST_S, Forecast, training_forecast
+from keras_sranogan.forecast import TRUST_S, Forecast, piece_of, training_forecast
 from keras_sranogan.settings import preset
 
 
@@ -53,11 +53,52 @@ def test_within_a_task_its_seconds_run_down(forecast: Forecast, clock: Clock) ->
 
 
 def test_a_task_under_way_is_told_by_its_own_pace(forecast: Forecast, clock: Clock) -> None:
-    """Half done in 15 seconds leaves 15, whatever was expected."""
+    """Half done in 15 seconds leaves 15, whatever was expected, and what is to come takes longer, too."""
     forecast.begin("a")
     clock.now += 15
     forecast.advance(0.5)
-    assert forecast.left_s() == pytest.approx(15.0 + 50.0)
+    assert forecast.left_s() == pytest.approx(15.0 + (15 + TRUST_S) / (5 + TRUST_S) * 50.0)
+
+
+def test_in_the_first_minute_a_slow_machine_is_known(clock: Clock) -> None:
+    """Ten times as slow as expected: with a sixth of a task done, what is to come is stretched threefold."""
+    planned = Forecast(clock)
+    planned.plan({"a": 36.0, "b": 3600.0})
+    planned.begin("a")
+    clock.now += 60
+    planned.advance(1 / 6)
+    left = planned.left_s()
+    assert left is not None
+    assert left > 300 + 3 * 3600
+
+
+def test_the_share_done_is_of_time(forecast: Forecast, clock: Clock) -> None:
+    """Nothing before the first task, half when as much was spent as is left, all at the end."""
+    assert forecast.share() == 0.0
+    forecast.begin("a")
+    assert forecast.share() == 0.0
+    for task, seconds in (("b", 10), ("c", 20)):
+        clock.now += seconds
+        forecast.begin(task)
+    assert forecast.share() == pytest.approx(0.5)
+    clock.now += 30
+    forecast.advance(1.0)
+    assert forecast.share() == 1.0
+
+
+def test_what_a_finished_piece_needs_is_not_awaited() -> None:
+    """Each task of a training belongs to a piece of its run: a resumed run plans what is left alone."""
+    pieces = {piece_of(task) for task in training_forecast(preset("standard"), 1000)}
+    assert pieces == {
+        "reading normals",
+        "gan",
+        "encoder",
+        "corrector",
+        "refiner",
+        "srgan",
+        "head",
+        "detector",
+    }
 
 
 def test_a_slow_machine_stretches_what_is_to_come(forecast: Forecast, clock: Clock) -> None:

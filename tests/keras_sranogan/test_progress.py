@@ -68,15 +68,50 @@ def test_an_error_ends_the_showing() -> None:
 
 
 def test_a_terminal_shows_task_count_time_left_and_note() -> None:
-    """The bar's line has all of it."""
+    """The bars' lines have all of it."""
     written = io.StringIO()
     with Terminal(Console(file=written, width=200, force_terminal=True)) as shown:
         shown.plan({"gan": 60.0})
         shown.start("gan", 10)
         shown.advance(1, "loss 0.25")
+        shown._bars.refresh()
     last = written.getvalue()
-    for part in ("gan", "1/10", "left in all", "loss 0.25"):
+    for part in ("in all", "gan", "1/10", "left in all", "loss 0.25"):
         assert part in last
+
+
+def test_one_bar_is_of_all_stages_and_never_goes_back() -> None:
+    """Two bars at most: of all, full at the end alone, and of the task at hand; what has ended is a line."""
+    written = io.StringIO()
+    with Terminal(Console(file=written, width=200, force_terminal=True)) as shown:
+        shown.start("looking at images", 3)
+        shown.plan({"gan": 60.0, "head": 60.0})
+        shares = []
+        for task in ("gan", "head", "more"):
+            shown.start(task, 4)
+            shown.advance(4, "loss 1")
+            bars = {task.description: task for task in shown._bars.tasks}
+            assert list(bars) == ["in all", task]
+            shares.append(bars["in all"].completed)
+    assert shares == sorted(shares)
+    (in_all,) = (task for task in shown._bars.tasks if task.description == "in all")
+    assert in_all.completed == 1.0
+    assert "gan: 4 of 4, 0 s  loss 1" in written.getvalue()
+
+
+def test_what_an_error_ended_is_not_shown_as_whole() -> None:
+    """The bar of all stays where it was."""
+    shown = Terminal(Console(file=io.StringIO(), width=200, force_terminal=True))
+
+    def broken() -> None:
+        with shown:
+            shown.plan({"gan": 60.0})
+            shown.start("gan", 10)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        broken()
+    assert all(task.completed < 1.0 for task in shown._bars.tasks)
 
 
 @pytest.mark.parametrize(

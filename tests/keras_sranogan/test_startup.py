@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import on
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
@@ -40,3 +45,64 @@ def test_what_a_failing_import_says_is_shown() -> None:
     assert done.returncode == 1
     assert "libfoo.so: cannot open" in done.stderr
     assert "ImportError: no tensorflow" in done.stderr
+
+
+def test_jax_starts_as_quietly() -> None:
+    """With KERAS_BACKEND=jax Keras runs on JAX, nothing is written, and a network is saved without talk."""
+    done = on(
+        "jax",
+        "-c",
+        "from keras_sranogan.startup import start_backend\n"
+        "assert start_backend() == []\n"
+        "import keras, tempfile\n"
+        "assert keras.backend.backend() == 'jax'\n"
+        "model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])\n"
+        "model.save(tempfile.mkdtemp() + '/model.keras')\n",
+        CUDA_VISIBLE_DEVICES="-1",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+START = "from keras_sranogan.cli import train_main; train_main()"
+
+
+@pytest.mark.parametrize(
+    ("before", "backend", "variables", "code", "message"),
+    [
+        ("", "torch", {}, 2, "KERAS_BACKEND must be tensorflow or jax; received 'torch'"),
+        ("import sys; sys.modules['jax'] = None; ", "jax", {}, 2, '".[jax]"'),
+        ("", "jax", {"JAX_PLATFORMS": "tpu"}, 8, "JAX does not start"),
+    ],
+    ids=["another", "not installed", "no such device"],
+)
+def test_a_backend_that_cannot_start(
+    before: str, backend: str, variables: dict[str, str], code: int, message: str, tmp_path: Path
+) -> None:
+    """A command ends with what is wrong and the cure, before it reads or makes anything."""
+    done = on(backend, "-c", before + START, "phantom", "--out", tmp_path / "run", **variables)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_converts_runs_on_tensorflow() -> None:
+    """An export sets Keras to TensorFlow whatever KERAS_BACKEND says; in a process of JAX's it is refused."""
+    chosen = on(
+        "jax",
+        "-c",
+        "from keras_sranogan.startup import start_tensorflow\n"
+        "start_tensorflow()\n"
+        "import keras; assert keras.backend.backend() == 'tensorflow'\n",
+    )
+    assert chosen.returncode == 0, chosen.stderr
+    refused = on(
+        "jax",
+        "-c",
+        "import keras\n"
+        "from keras_sranogan.startup import require_tensorflow\n"
+        "from sranogan_edge.errors import BackendError\n"
+        "try: require_tensorflow('an export')\n"
+        "except BackendError as error: print(error)\n",
+    )
+    assert "an export needs TensorFlow, and Keras runs on jax" in refused.stdout

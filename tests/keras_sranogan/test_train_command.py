@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,8 @@ from typer.testing import CliRunner
 from keras_sranogan.cli import evaluate_app, train_app
 from keras_sranogan.run import Run
 from keras_sranogan.settings import SEARCH_SIDES_PX, TrainSettings, preset
+from keras_sranogan.training.workshop import Training
+from sranogan_edge.files import write_json
 
 PHANTOM = "phantom?train=60&size=96"
 
@@ -38,6 +41,19 @@ def write_images(folder: Path, count: int, *, black: int = 0) -> Path:
         pixels = rng.integers(0, 256, (32, 32), np.uint8) * np.uint8(number >= black)
         cv2.imwrite(str(folder / f"{number:03d}.png"), pixels)
     return folder
+
+
+def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the stages take no time: what stands before and after them is what is looked at."""
+
+    def fitted(work: Training) -> None:
+        (work.run.folder / "detector").mkdir()
+        values = {"scores": list(range(40)), "false_alarm_rate": 0.05}
+        write_json(work.run.folder / "detector" / "calibration.json", values)
+
+    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
+        monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
+    monkeypatch.setattr("keras_sranogan.training.train.train_detector", fitted)
 
 
 @pytest.fixture
@@ -79,7 +95,19 @@ def test_help_names_the_sizes() -> None:
             "--anomalies must be one of auto, opacities, defects, spots, mixture; received 'cats'",
         ),
         (["--seed", "-1"], "--seed must be from 0"),
-        (["--max-bad-share", "2"], "max_bad_share must be from 0 to 1"),
+        (["--max-bad-share", "2"], "--max-bad-share must be from 0 to 1"),
+        (["--fit", "zoom"], "fit must be one of stretch, pad, letterbox, crop, tile. Received: 'zoom'"),
+        (["--tile-px", "256"], "--tile-px goes with --fit tile; received --fit stretch"),
+        (["--fit", "crop", "--tile-overlap", "0.5"], "--tile-overlap goes with --fit tile"),
+        (["--fit", "auto", "--tile-px", "256"], "--tile-px goes with --fit tile; received --fit auto"),
+        (["--fit", "tile", "--tile-px", "7"], "tile_px must be a whole number from 16 to 16384"),
+        (["--fit", "tile", "--tile-overlap", "1"], "tile_overlap must be a number from 0.0 to 0.75"),
+        (["--fit", "tile", "--region", "0,0 2,0 0,1"], "region has a corner at 2,0, outside the image"),
+        (["--fit", "tile", "--region", "whole"], "region must be corners"),
+        (["--region", "0,0 1,0 0,1"], "region goes with fit tile"),
+        (["--tile-whole", "on"], "tile_whole goes with fit tile"),
+        (["--fit", "crop", "--tile-whole", "auto"], "--tile-whole goes with --fit tile"),
+        (["--fit", "tile", "--tile-whole", "yes"], "--tile-whole must be one of auto, on, off"),
     ],
 )
 def test_bad_options(options: list[str], message: str, tmp_path: Path) -> None:
@@ -101,6 +129,21 @@ def test_unusable_folders(tmp_path: Path) -> None:
         done = train(data, "--out", tmp_path / "run")
         assert done.exit_code == 3, done.output
         assert message in done.output
+
+
+def test_auto_says_which_fit_and_why(tmp_path: Path) -> None:
+    """Before anything is trained, one line has the fit, the images' size and the reason."""
+    done = train(write_images(tmp_path / "few", 49), "--out", tmp_path / "run", "--fit", "auto")
+    assert done.exit_code == 3
+    assert re.search(r"^fit stretch: images of \d+ x \d+ pixels \(median of 32\)", done.output, re.MULTILINE)
+
+
+def test_auto_says_whether_the_whole_is_judged_beside_its_tiles(tmp_path: Path) -> None:
+    """Before anything is trained, one line has the answer and how alike the normals are."""
+    options = ("--fit", "tile", "--tile-px", "32", "--tile-whole", "auto")
+    done = train(write_images(tmp_path / "few", 49), "--out", tmp_path / "run", *options)
+    assert done.exit_code == 3
+    assert re.search(r"^tile-whole (on|off): 32 normals, as a whole, correlate", done.output, re.MULTILINE)
 
 
 def test_misspelt_label_folder(tmp_path: Path) -> None:
@@ -125,10 +168,8 @@ def test_black_images(tmp_path: Path) -> None:
 def test_few_black_images_are_skipped_and_counted(
     small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A black image among many is left out, said and noted; so is that there are few images."""
-    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.training.train.train_detector", lambda work: None)
+    """A black image among many is left out, said and noted; so is that there are few, and what comes next."""
+    nothing_is_trained(monkeypatch)
     done = train(
         write_images(tmp_path / "data", 70, black=2), "--out", tmp_path / "run", "--precision", "float32"
     )
@@ -139,15 +180,21 @@ def test_few_black_images_are_skipped_and_counted(
     provenance = Run(tmp_path / "run").provenance
     assert provenance["normals_to_train"] + provenance["normals_held_out"] == 68
     assert len(provenance["skipped"]) == 2
+    told = done.output.splitlines()
+    run = tmp_path / "run"
+    assert told[-4].startswith("Learned from ")
+    assert "of 100 normals like the " in told[-4]
+    assert told[-3] == f"report: {run / 'report.html'}"
+    assert told[-2] == f"next: sranogan-export {run} --out run.sranogan"
+    assert told[-1].split()[:2] == ["sranogan-score", "run.sranogan"]
+    assert told[-4] in (run / "report.html").read_text()
 
 
 def test_what_is_passed_over_is_told_and_what_is_unreadable_is_skipped(
     small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A link to nowhere counts among the images that cannot be used; the rest is named and noted."""
-    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.training.train.train_detector", lambda work: None)
+    nothing_is_trained(monkeypatch)
     data = write_images(tmp_path / "data", 60)
     (data / "broken.png").symlink_to("nowhere.png")
     (data / ".hidden.png").touch()
@@ -159,6 +206,8 @@ def test_what_is_passed_over_is_told_and_what_is_unreadable_is_skipped(
     assert "leads nowhere: its target nowhere.png is not there" in output
     assert "passed over: 1 hidden, 1 not an image, 1 unreadable" in output
     assert "notes.txt: not an image" in output
+    assert "cannot be used: 1 image of train, such as:" in output
+    assert "32 x 32" in output
     provenance = Run(tmp_path / "run").provenance
     assert [one.partition(":")[0] for one in provenance["skipped"]] == ["broken.png"]
     assert len(provenance["passed_over"]) == 3
@@ -189,15 +238,6 @@ def test_another_run_is_in_the_folder(begun: Path, options: list[str], message: 
     done = train(PHANTOM, "--out", begun, "--preset", "demo", "--precision", "float32", *options)
     assert done.exit_code == 7
     assert message in " ".join(done.output.split())
-
-
-@pytest.mark.parametrize("name", ["run[1]", "chest*", "what?", "a\\b", "deep/x[y/run"])
-def test_names_that_lose_their_checkpoints(tmp_path: Path, name: str) -> None:
-    """A path that TensorFlow reads as a pattern is exit code 2 at once, and makes no folder."""
-    done = train(PHANTOM, "--out", tmp_path / name, "--precision", "float32")
-    assert done.exit_code == 2
-    assert "cannot read checkpoints again from a path with" in " ".join(done.output.split())
-    assert not list(tmp_path.iterdir())
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -250,9 +290,7 @@ def test_settings_from_a_file_below_those_of_the_line(
     settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of a run's settings is what is trained with; an option of the line goes before it."""
-    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
-        monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
-    monkeypatch.setattr("keras_sranogan.training.train.train_detector", lambda work: None)
+    nothing_is_trained(monkeypatch)
     values = replace(settings, seed=4, detector=replace(settings.detector, contamination=0.2))
     file = tmp_path / "settings.json"
     file.write_text(json.dumps(values.to_dict()), encoding="utf-8")
@@ -274,3 +312,31 @@ def test_unknown_settings_of_a_file_are_refused(tmp_path: Path) -> None:
     assert done.exit_code == 2
     output = " ".join(done.output.split())
     assert "srgan.adverserial_weight (did you mean srgan.adversarial_weight?)" in output
+
+
+def test_the_limit_of_pixels_holds_for_reading(tmp_path: Path) -> None:
+    """``preprocess.max_pixels`` of a file of settings is the limit of the images that are read."""
+    data, file = write_images(tmp_path / "data", 60), tmp_path / "s.json"
+    file.write_text(json.dumps({"preprocess": {"max_pixels": 100}}))
+    done = train(data, "--out", tmp_path / "run", "--precision", "float32", "--settings", file)
+    assert done.exit_code == 3
+    output = " ".join(done.output.split())
+    assert "above the budget of 100. Shrink the image, or raise max_pixels" in output
+    assert "preprocess.max_pixels" in output
+
+
+def test_a_training_is_logged_with_mlflow(
+    small: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store has the run when the command has ended, and says its number; the page is in it."""
+    client = pytest.importorskip("mlflow", reason="mlflow is an extra").MlflowClient
+    nothing_is_trained(monkeypatch)
+    uri = (tmp_path / "store").as_uri()
+    data = write_images(tmp_path / "data", 60)
+    done = train(data, "--out", tmp_path / "run", "--precision", "float32", "--mlflow", uri)
+    assert done.exit_code == 0, done.output
+    store = client(tracking_uri=uri)
+    (found,) = store.search_runs([store.get_experiment_by_name("sranogan").experiment_id])
+    assert found.info.run_id in done.output.splitlines()[-1]
+    assert "report.html" in {one.path for one in store.list_artifacts(found.info.run_id)}
+    assert found.data.params["seed"] == str(small.seed)

@@ -43,6 +43,7 @@ class Student:
         network: rebuilt from plain operators: convolutions, matrices and biases as attributes.
         run: calls a network of this kind with a batch and a tap; returns activations, the outputs last.
         outputs: how many of these are outputs; the others are hidden.
+        symmetric: whether the zero point of every activation is 0.
         lessons: inputs from training normals, each ``(N, ...)``.
         exam: inputs from training normals that are none of the lessons.
     """
@@ -53,6 +54,7 @@ class Student:
     lessons: tuple[Array, ...]
     exam: tuple[Array, ...]
     outputs: int = 1
+    symmetric: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def fine_tuned(
 
 def exam_error(student: Student, network: Any) -> float:
     """Return the error of ``network`` on integers against the student's float self, on its exam."""
-    quantised = FakeQuantised(calibrated(student, network))
+    quantised = FakeQuantised(calibrated(student, network), symmetric=student.symmetric)
     outputs = -student.outputs
     asked = tuple(tf.constant(one) for one in student.exam)
     expected = student.run(student.network, asked, Plain())[outputs:]
@@ -178,7 +180,7 @@ def exam_error(student: Student, network: Any) -> float:
 
 def calibrated(student: Student, network: Any) -> Ranges:
     """Return the ranges of ``network``'s activations on a few lessons."""
-    seen = Calibrating()
+    seen = Calibrating(symmetric=student.symmetric)
     student.run(network, tuple(tf.constant(one[:CALIBRATED_ON]) for one in student.lessons), seen)
     return seen.ranges
 

@@ -43,7 +43,7 @@ class Examples:
         targets: ``(T,)`` which image of ``low`` each code was on the way to.
         generated, refined: ``(T, S/2, S/2, 1)``.
         resolved: ``(min(T, MAX_LESSONS), S, S, 1)``.
-        seen: ``(K, side, side, CHANNELS)``, the head's input.
+        seen: ``(K, side, side, CHANNELS * C)``, the head's input.
     """
 
     x: Images
@@ -65,8 +65,8 @@ def examples(
         networks: trained.
         search: the search to follow.
         spec: how images are enhanced.
-        plain: ``(N, S, S, 1)`` normals in [0, 1].
-        small: ``(K, side, side, 1)`` more of them, as large as the head sees them; used for the search too
+        plain: ``(N, S, S, C)`` normals in [0, 1].
+        small: ``(K, side, side, C)`` more of them, as large as the head sees them; used for the search too
             where they are large enough.
     """
     size = int(networks.encoder.input_shape[1])
@@ -106,11 +106,16 @@ def _trajectories(
     return codes, np.arange(len(codes)) % len(low)
 
 
-def students(networks: Mapping[str, Any], lessons: Examples, exam: Examples) -> list[Student]:
-    """Return each of the unrolled ``networks``, by name, with its lessons and its exam."""
+def students(
+    networks: Mapping[str, Any], lessons: Examples, exam: Examples, *, symmetric: bool = False
+) -> list[Student]:
+    """Return each of the unrolled ``networks``, by name, with its lessons and its exam.
+
+    ``symmetric``: they learn with every zero point at 0.
+    """
     asked = {name: (network, *_ASKED[name]) for name, network in networks.items()}
     return [
-        Student(name, network, run, ask(lessons), ask(exam), outputs)
+        Student(name, network, run, ask(lessons), ask(exam), outputs, symmetric)
         for name, (network, run, outputs, ask) in asked.items()
     ]
 

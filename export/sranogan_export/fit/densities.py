@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.detector.fit import fit_detector
+from keras_sranogan.detector.fit_whole import fit_held_out
 from keras_sranogan.detector.normals import HeldOutNormals
 from keras_sranogan.progress import Progress
 from keras_sranogan.settings import TrainSettings
@@ -75,7 +75,7 @@ def fit_on_device_graphs(
 ) -> dict[int, Fitted]:
     """Fit densities and calibration of each budget to what the exported graphs make of held-out normals.
 
-    What does not depend on the search is measured once. ``seen`` ``(M, side, side, 1)`` are training
+    What does not depend on the search is measured once. ``seen`` ``(M, side, side, C)`` are training
     normals that widen the density of the head's features.
     """
     searches = {steps: _opened(models, "search", steps) for steps in budgets}
@@ -98,15 +98,8 @@ def fit_on_device_graphs(
     fitted = {}
     for steps in searches:
         parts = {name: np.stack([one[name] for one in rows[steps]]) for name in PARTS}
-        density, calibration = fit_detector(
-            parts,
-            np.stack(heat[steps]),
-            normals.groups,
-            normals.original,
-            settings.detector,
-            settings.seed,
-            trained_on,
-        )
+        given = normals, settings.detector, settings.seed, trained_on
+        density, calibration = fit_held_out(parts, np.stack(heat[steps]), *given)
         compared = np.array(distances[steps])[normals.original][:COMPARED]
         signs = signs_of_normals(normals, rows[steps], heat[steps], density, settings.detector.contamination)
         fitted[steps] = Fitted(density, calibration, float(compared.mean()), signs)
@@ -123,6 +116,6 @@ def l1(x: Images, resolved: Images) -> float:
 
 
 def _seen_features(head: RunsGraph, seen: Images) -> Images:
-    """Return ``(N, D)``: what the exported head measures of ``(N, side, side, 1)``."""
+    """Return ``(N, D)``: what the exported head measures of ``(N, side, side, C)``."""
     inputs = (head_input(x, x.shape[0])[None] for x in seen)
     return np.stack([pooled(head({"image": image})["features"][0]) for image in inputs])

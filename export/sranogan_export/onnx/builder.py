@@ -18,9 +18,11 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from sranogan_edge.errors import BackendError
+from sranogan_export.onnx.placement import merge_roundings
 
 OPSET = 17  # TensorRT 8.5 (JetPack 5.1) knows it; QuantizeLinear with one scale per channel is of 13
 IR_VERSION = 8  # the file format of the same age
+KERNELS = ("kernel", "matrix")  # the uses of constants that integer kernels take as int8
 TO_CHANNELS_FIRST, TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 DTYPES = {
     schema.TensorType.FLOAT32: np.float32,
@@ -110,19 +112,23 @@ class OnnxBuilder:
         return self.weights(index, stored, f"operand{rank}")
 
     def weights(self, index: int, arranged: NDArray[Any], use: str) -> str:
-        """Store constant ``index``, ``arranged`` for its ``use``, as float or as integers with their scales.
+        """Store constant ``index``, ``arranged`` for its ``use``: int8 kernels as such, the rest as float.
 
-        Channels with scales of their own must be the first axis.
+        Channels with scales of their own must be the first axis. TensorRT dequantises no int32, so biases,
+        which are of that, are floats; so are single numbers, whose zero points are what they happen to be.
         """
         name = f"{use}_{index}"
         if arranged.dtype == np.float32:
             return self.initializer(name, arranged)
         scales, zeros = self._quantisation(index)
+        if use not in KERNELS or arranged.dtype != np.int8:
+            wide = (-1, *(1,) * (arranged.ndim - 1)) if len(scales) > 1 else ()
+            steps = arranged.astype(np.float64) - zeros.astype(np.float64).reshape(wide)
+            return self.initializer(name, (steps * scales.reshape(wide)).astype(np.float32))
         axis = {"axis": 0} if len(scales) > 1 else {}
         inputs = [self.initializer(name, arranged)]
         inputs.append(self.initializer(f"{name}_scale", scales if axis else scales[0]))
-        if arranged.dtype == np.int8:  # a bias, of int32, has no zero point
-            inputs.append(self.initializer(f"{name}_zero", zeros if axis else zeros[0]))
+        inputs.append(self.initializer(f"{name}_zero", zeros if axis else zeros[0]))
         return self.add("DequantizeLinear", inputs, **axis)
 
     def channels_last(self, index: int) -> str:
@@ -169,6 +175,7 @@ class OnnxBuilder:
         model = onnx.helper.make_model(
             graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="sranogan-export"
         )
+        merge_roundings(model.graph)
         onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString(deterministic=True))
 

@@ -33,22 +33,30 @@ def check_onnx(recipe: Recipe) -> None:
         import onnx  # noqa: F401  # whether it is there
 
 
-def onnx_graphs(models: Mapping[str, bytes], budgets: Iterable[int]) -> dict[str, bytes]:
+def onnx_graphs(
+    models: Mapping[str, bytes], budgets: Iterable[int], *, half: bool = False
+) -> dict[str, bytes]:
     """Return all graphs as ONNX, by the names of :func:`sranogan_edge.bundle.bundle.onnx_names`.
 
     Args:
         models: TFLite, by the names of :data:`sranogan_edge.bundle.bundle.GRAPHS`.
         budgets: of steps, each a signature of the search.
+        half: whether float graphs are written in half precision (:mod:`sranogan_export.onnx.half`).
 
     Raises:
         BackendError: a graph has an operator that cannot be written.
     """
     searches = {f"search_steps_{k}": ("search", signature("search", k)) for k in sorted(budgets)}
     others = {name: (name, signature(name, 0)) for name in GRAPHS if name != "search"}
-    return {
+    made = {
         name: onnx_graph(models[graph], called, name=name)
         for name, (graph, called) in {**searches, **others}.items()
     }
+    if not half:
+        return made
+    from sranogan_export.onnx.half import halved
+
+    return {name: halved(model) for name, model in made.items()}
 
 
 def onnx_graph(model: bytes, called: str = "serving_default", *, name: str = "graph") -> bytes:

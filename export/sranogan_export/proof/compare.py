@@ -66,7 +66,7 @@ def prove(
         searches: by step budget, as in the bundle.
         bundle: the draft; its densities, fitted on its own graphs, score all forms.
         reference: the same graphs as TFLite on floats, by the names of ``GRAPHS``, with the same signatures.
-        x: ``(N, S, S, 1)`` held-out normals in [0, 1], not enhanced, not jittered.
+        x: ``(N, S, S, C)`` held-out normals in [0, 1], not enhanced, not jittered.
         progress: is told.
 
     Raises:

@@ -26,7 +26,7 @@ from keras_sranogan.anogan.latent_search import ADAM_BETA_1, ADAM_BETA_2, ADAM_E
 from keras_sranogan.networks import Networks
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.errors import SettingsError
-from sranogan_export.rebuild.taps import IMAGE_RANGE, FakeQuantised, Plain, Tap, opened
+from sranogan_export.rebuild.taps import IMAGE_RANGE, FakeQuantised, Plain, Tap, around_zero, opened
 from sranogan_export.rebuild.unrolled import (
     LEVELS,
     UnrolledCorrector,
@@ -140,7 +140,8 @@ def sign(difference: tf.Tensor, name: str, tap: Tap, at: str) -> tf.Tensor:
         return tap.activation(at, tf.sign(difference), SIGNS)
     low, high = opened(tap.ranges[name])
     level = (high - low) / LEVELS
-    least = tf.quantization.fake_quant_with_min_max_args(difference, -level, level, 8)
+    ends = around_zero((-level, level)) if tap.symmetric else (-level, level)
+    least = tf.quantization.fake_quant_with_min_max_args(difference, *ends, 8)
     return tap.activation(at, least / level, SIGNS)
 
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 # in x as in G(z): where both are white they are equal, and pull no further.
 IMAGE_RANGE = (0.0, 255.0 / 256.0)
 Ranges = dict[str, tuple[float, float]]
+LEAST, SMALL = 1e-9, 1e-3  # a narrower range was never active, and gets this one
+WIDER = 128 / 127  # int8 has one level more below zero than above it
 
 
 class Tap(Protocol):
@@ -44,24 +46,30 @@ class Plain:
 class Calibrating(Plain):
     """Float32, noting the smallest and largest value of each activation; run eagerly."""
 
-    def __init__(self) -> None:
-        """Start with nothing seen."""
-        self.ranges: Ranges = {}
+    def __init__(self, *, symmetric: bool = False) -> None:
+        """Start with nothing seen; ``symmetric`` widens each range until its zero point is 0."""
+        self._seen: Ranges = {}
+        self._symmetric = symmetric
+
+    @property
+    def ranges(self) -> Ranges:
+        """What was seen, by name."""
+        return {name: around_zero(one) if self._symmetric else one for name, one in self._seen.items()}
 
     def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
         """Note the range and return ``x``."""
         low, high = limits or (float(tf.reduce_min(x)), float(tf.reduce_max(x)))
-        seen = self.ranges.get(name, (0.0, 0.0))  # zero is always inside, so that it is exact
-        self.ranges[name] = (min(seen[0], low), max(seen[1], high))
+        seen = self._seen.get(name, (0.0, 0.0))  # zero is always inside, so that it is exact
+        self._seen[name] = (min(seen[0], low), max(seen[1], high))
         return x
 
 
 class FakeQuantised:
     """Rounds to what int8 can hold, so that the converter picks integer kernels."""
 
-    def __init__(self, ranges: Ranges) -> None:
-        """Take the ranges that :class:`Calibrating` saw."""
-        self.ranges = ranges
+    def __init__(self, ranges: Ranges, *, symmetric: bool = False) -> None:
+        """Take the ranges that :class:`Calibrating` saw, and whether it made them ``symmetric``."""
+        self.ranges, self.symmetric = ranges, symmetric
 
     def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
         """Return ``x`` rounded to 256 levels between the calibrated limits."""
@@ -80,7 +88,14 @@ class FakeQuantised:
         return tf.quantization.fake_quant_with_min_max_args(kernel, -limit, limit, 8, narrow_range=True)
 
 
+def around_zero(limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the smallest range that holds ``limits`` and whose zero point in int8 is 0."""
+    high = max(-limits[0] / WIDER, limits[1])
+    high = high if high >= LEAST else SMALL
+    return -WIDER * high, high
+
+
 def opened(limits: tuple[float, float]) -> tuple[float, float]:
     """Return ``limits``, or a small range where no calibration image was ever active."""
     low, high = limits
-    return (low, high) if high - low >= 1e-9 else (low, low + 1e-3)
+    return (low, high) if high - low >= LEAST else (low, low + SMALL)

@@ -57,7 +57,8 @@ def positive(activation: tf.Tensor, name: str, tap: Tap, at: str) -> tf.Tensor:
     if not isinstance(tap, FakeQuantised):
         return tap.activation(f"{at}/mask", tf.nn.relu(tf.sign(activation)), UNIT)
     low, high = opened(tap.ranges[name])
-    return tap.activation(f"{at}/mask", activation * (LEVELS / (high - low)), UNIT)
+    steep = activation * (LEVELS / (high - low))
+    return tap.activation(f"{at}/mask", tf.nn.relu(steep), UNIT)  # fused; a symmetric UNIT goes below zero
 
 
 class UnrolledEncoder:

@@ -69,6 +69,8 @@ def _bounds(name: str) -> tuple[int, int]:
 class PhantomSource:
     """Images that are drawn when they are asked for; no file is read or written."""
 
+    drawn = True
+
     def __init__(self, options: PhantomOptions | None = None, family: str = "chest") -> None:
         """Take ``family`` ``"chest"`` or ``"texture"``."""
         if family not in ("chest", "texture"):

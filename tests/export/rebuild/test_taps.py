@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sranogan_export.rebuild.taps import IMAGE_RANGE, Calibrating, FakeQuantised, Plain
+from sranogan_export.rebuild.taps import IMAGE_RANGE, Calibrating, FakeQuantised, Plain, around_zero
 
 X = tf.constant([[-0.5, 0.0, 0.3, 2.0]])
 
@@ -30,6 +30,21 @@ def test_calibrating_notes_the_widest_range() -> None:
     assert seen.ranges["positive"] == (0.0, 7.0)
     assert seen.ranges["negative"] == (-5.5, 0.0)
     assert seen.ranges["known"] == IMAGE_RANGE
+
+
+def test_symmetric_ranges_have_zero_in_the_middle() -> None:
+    """Each range holds what was seen, and int8's step 0 means 0: 128 levels below it, 127 above."""
+    seen = Calibrating(symmetric=True)
+    for name, x in {"both": X, "positive": X + 5.0, "negative": X - 5.0, "dead": X * 0.0}.items():
+        seen.activation(name, x)
+    seen.activation("known", X, IMAGE_RANGE)
+    for name, (low, high) in seen.ranges.items():
+        assert low / high == pytest.approx(-128 / 127), name
+    assert seen.ranges["both"][1] == 2.0
+    assert seen.ranges["positive"][1] == 7.0
+    assert seen.ranges["negative"][0] == pytest.approx(-5.5)
+    assert seen.ranges["known"][1] == IMAGE_RANGE[1]
+    assert around_zero((-1.0, 0.25))[0] == pytest.approx(-1.0)
 
 
 def test_fake_quantised_has_256_levels() -> None:

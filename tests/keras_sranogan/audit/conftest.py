@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from keras_sranogan.audit import ranking
 from keras_sranogan.data.item import Item
-from keras_sranogan.evaluation.scorers import Facts, PlainAnogan, Scored
+from keras_sranogan.evaluation.scored import Scored
+from keras_sranogan.evaluation.scorers import Facts, PlainAnogan
 from sranogan_edge.errors import DataError
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.image.preprocess import PreprocessSpec

@@ -139,7 +139,7 @@ def test_unusable_folders_say_what_was_found(tmp_path: Path, files: list[str], r
 
 def test_outputs_are_no_images_and_no_classes(tmp_path: Path) -> None:
     """A folder of normals stays one after it was scored, and trained on, into folders inside of it."""
-    from keras_sranogan.run import PROVENANCE, SETTINGS
+    from keras_sranogan.run_record import PROVENANCE, SETTINGS
 
     root = labelled(
         tmp_path, "NORMAL/a.png", "scores/heat_maps/a-1.png", "scores/b.png", "out/heat_maps/c.png"

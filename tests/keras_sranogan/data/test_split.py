@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_sranogan.data.item import Item
@@ -20,6 +20,7 @@ def people(*sizes: int) -> list[Item]:
     ]
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=2, max_size=60),
     share=st.floats(0.01, 0.99),
@@ -50,6 +51,17 @@ def test_share_is_met_exactly_with_single_images() -> None:
     assert (len(first), len(second)) == (150, 50)
 
 
+@pytest.mark.parametrize(("share", "held"), [(0.35, 1), (0.375, 2)])
+def test_a_group_is_taken_where_that_comes_nearer(share: float, held: int) -> None:
+    """Of four single images 1.4 are one, and 1.5 are two."""
+    assert len(split_by_group(people(*[1] * 4), share, seed=0)[1]) == held
+
+
+def test_a_share_below_every_group_takes_the_smallest() -> None:
+    """Where no group fits in the share, the one of fewest images is held back, whatever its name."""
+    assert {item.group for item in split_by_group(people(9, 3, 5), 0.01, seed=0)[1]} == {"p1"}
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
 def test_share_out_of_range(share: float) -> None:
     """A share that would leave a side empty is refused."""
@@ -60,5 +72,5 @@ def test_share_out_of_range(share: float) -> None:
 @pytest.mark.parametrize("sizes", [(), (1,), (5,)])
 def test_one_group_cannot_be_split(sizes: tuple[int, ...]) -> None:
     """One image, or all of one patient, is refused with the cure."""
-    with pytest.raises(DataError, match="cannot be split in two"):
+    with pytest.raises(DataError, match=r"cannot be split in two\. Add images of other patients, or correct"):
         split_by_group(people(*sizes), 0.5, seed=0)

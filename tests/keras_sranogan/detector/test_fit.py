@@ -226,6 +226,17 @@ def test_heat_statistics() -> None:
         np.testing.assert_allclose(density.heat_scale[number], values[:, number].std(), rtol=1e-4)
 
 
+def test_heat_that_never_varies() -> None:
+    """Normals that are all alike still give a scale above 0: heat as theirs shows nothing, another shows."""
+    rows, every = normals(60, 18), np.ones(60, np.bool_)
+    alike = np.full((60, *HEAT_SHAPE), 2.0, np.float32)
+    density, _ = fit_detector(rows, alike, np.arange(60), every, DetectorSettings(folds=2), 0)
+    assert density.heat_scale.min() == pytest.approx(1e-6, rel=0.01)
+    assert not density.heat_map(alike[0], 64).any()
+    assert np.isfinite(density.heat_map(alike[0] + 1, 64)).all()
+    Density.from_bytes(density.to_bytes())  # which takes no scale of 0
+
+
 @pytest.mark.parametrize("count", [20, 100])
 def test_one_normal_in_four_exceeds_the_limit_of_the_heat_map(count: int) -> None:
     """Of 1,000 new normals at most a quarter has a spot above the limit; copies with more heat count not."""

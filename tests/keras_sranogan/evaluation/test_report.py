@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from typing import Any
 
@@ -15,8 +16,9 @@ from keras_sranogan.data.item import Item
 from keras_sranogan.data.load import LoadedImages
 from keras_sranogan.evaluation import metrics, plots
 from keras_sranogan.evaluation.evaluation import Evaluation, Reading
-from keras_sranogan.evaluation.report import comparison, print_figures, render_report
-from keras_sranogan.evaluation.scorers import PlainAnogan, Scored
+from keras_sranogan.evaluation.report import Report, comparison, print_figures, render_report
+from keras_sranogan.evaluation.scored import Scored
+from keras_sranogan.evaluation.scorers import PlainAnogan
 from sranogan_edge.scoring.conformal import Calibration
 from tests.support.html_pages import Page
 
@@ -158,3 +160,15 @@ def test_examples_of_small_sets_do_not_repeat() -> None:
     """With two images there are two rows; without a miss none is shown."""
     rows = plots.choose_rows(np.array([1.0, 3.0]), np.array([False, True]), 2.0)
     assert [row.caption for row in rows] == ["typical normal", "highest abnormal"]
+
+
+def test_a_notebook_shows_the_figures() -> None:
+    """The table and the sentence of the threshold, every name escaped; it stays a dictionary for JSON."""
+    report = Report({**figures(), "data": "<i>parts</i>", "notes": ["<img src=x>"]})
+    page = report._repr_html_()
+    for text in ("SR-AnoGAN (ours)", "plain AnoGAN", "of 100 normals like these about", "12 normal and 16"):
+        assert text in page
+    assert "&lt;i&gt;parts&lt;/i&gt;" in page
+    assert "<img" not in page
+    assert "http" not in page
+    assert json.loads(json.dumps(report))["auroc"] == report["auroc"]

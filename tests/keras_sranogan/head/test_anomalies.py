@@ -129,6 +129,19 @@ def test_defects_go_both_ways() -> None:
     assert risen.max() > 0.02
 
 
+@pytest.mark.parametrize(("kind", "sorts"), [("spots", 1.0), ("defects", 0.45)])
+def test_dark_anomalies_darken(kind: Anomalies, sorts: float) -> None:
+    """Half of the spots, and of the spots among defects, are dark: their places are darker than they were."""
+    images, risen = normals(40), []
+    for number in range(4):
+        changed, masks = pasted(images, number, kind)
+        spots = slice(0, round(sorts * len(images)))  # they come first
+        moved, mask = (changed - images)[spots], masks[spots]
+        risen += [(one * where).sum() / where.sum() for one, where in zip(moved, mask, strict=True)]
+    assert 0.3 < np.mean(np.array(risen) < 0) < 0.7
+    assert np.mean([one for one in risen if one < 0]) < -0.03
+
+
 def test_opacities_stay_out_of_a_black_border() -> None:
     """Where there is no body no opacity is centred, and away from the body next to nothing changes."""
     images, body, far = np.zeros((32, 64, 64, 1), np.float32), *np.zeros((2, 64, 64), np.bool_)

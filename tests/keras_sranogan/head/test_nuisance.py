@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sranogan.head.nuisance import BIAS_FIELD, nuisance, pose, uniform
+from keras_sranogan.backend.random import uniform
+from keras_sranogan.head.nuisance import BIAS_FIELD, nuisance, pose
 from keras_sranogan.head.smoothing import blur
 
 IMAGES = tf.constant(np.random.default_rng(0).random((4, 32, 32, 1), np.float32))

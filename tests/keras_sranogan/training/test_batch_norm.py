@@ -62,7 +62,7 @@ def parts() -> GanParts:
     made = build_gan(SETTINGS)
     stage = gan_stage(made, normals(SETTINGS.search_size), SETTINGS)
     for number in range(STEPS):
-        stage.step(tf.constant(number, tf.int64))
+        stage.step(number)
     return made
 
 

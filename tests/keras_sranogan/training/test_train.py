@@ -162,9 +162,13 @@ def test_finished_run_is_not_trained_again(tiny_run: Run, settings: TrainSetting
     assert (tiny_run.progress, tiny_run.provenance["started"]) == (minutes, started)
     assert notes.said[0] == "data: phantom"
     assert notes.said[2].split() == ["train", "NORMAL", "60", "normal,", "learned", "from"]
-    assert notes.said[-1] == (
+    assert notes.said[-2] == (
         "warning: 60 normal images are few; 300 or more are advised, for fewer false alarms"
     )
+    assert notes.said[-1].startswith(
+        "warning: 12 normals are held out, and a bundle tells images that are not"
+    )
+    assert "With 100 normals it would" in notes.said[-1]
 
 
 def test_resuming_on_other_data_is_refused(tiny_run: Run, settings: TrainSettings) -> None:
