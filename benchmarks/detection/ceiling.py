@@ -20,17 +20,22 @@ from typing import Annotated, Any
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 import typer
+from keras import ops
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from keras_sranogan.backend import random
+from keras_sranogan.backend.graph import compiled, inference
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.phantom import LESIONS, render_abnormal, render_normal
 from keras_sranogan.head.network import build_head, head_inputs
 from keras_sranogan.head.nuisance import pose
 from keras_sranogan.head.train import OneCycle
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.settings import HeadSettings
+from keras_sranogan.training.averaging import move_towards
+from keras_sranogan.training.stage import update
 
 SIDE = 128
 DRAWN_AT = 256  # as the demo's films are, then reduced
@@ -58,30 +63,27 @@ def teach(pairs: Bytes, steps: int) -> keras.Model:
         OneCycle(settings.learning_rate, steps), weight_decay=settings.weight_decay
     )
     optimiser.build(head.trainable_variables)
-    data, truth = tf.constant(pairs), tf.repeat(tf.constant([[0.0], [1.0]]), PAIRS, axis=0)
+    data = keras.Variable(pairs, trainable=False, dtype="uint8")
+    truth = np.repeat(np.array([[0], [1]], np.float32), PAIRS, axis=0)
 
-    @tf.function(autograph=False)
-    def step(number: tf.Tensor) -> tf.Tensor:
-        seeds = tf.unstack(tf.random.split(tf.stack([number, SEED]), 2))
-        drawn = tf.random.stateless_uniform((PAIRS,), seeds[0], 0, len(pairs), tf.int32)
-        both = tf.cast(tf.gather(data, drawn), tf.float32) / 255.0
-        shown = tf.concat([pose(both[:, ill], seeds[1]) for ill in (0, 1)], axis=0)
-        with tf.GradientTape() as tape:
+    def step(number: Tensor) -> Tensor:
+        seeds = random.split(ops.stack([number, ops.full_like(number, SEED)]), 2)
+        drawn = random.integers((PAIRS,), seeds[0], 0, len(pairs))
+        both = ops.cast(ops.take(data, drawn, axis=0), "float32") / 255.0
+        shown = ops.concatenate([pose(both[:, ill], seeds[1]) for ill in (0, 1)], axis=0)
+
+        def losses() -> tuple[Tensor, Tensor]:
             said = head(head_inputs(shown), training=True)["logit"]
-            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=said))
-        slopes = tape.gradient(loss, head.trainable_variables)
-        taught = [
-            (slope, one)
-            for slope, one in zip(slopes, head.trainable_variables, strict=True)
-            if slope is not None
-        ]
-        optimiser.apply_gradients(taught)
-        for mean, now in zip(averaged.variables, head.variables, strict=True):
-            mean.assign(mean * settings.ema_decay + now * (1.0 - settings.ema_decay))
+            loss = ops.mean(ops.binary_crossentropy(truth, said, from_logits=True))
+            return loss, loss
+
+        loss = update(optimiser, head, losses)
+        move_towards(averaged, head, settings.ema_decay)
         return loss
 
+    take = compiled(step, head, averaged, optimiser, data)
     for number in range(steps):
-        loss = step(tf.constant(number, tf.int32))
+        loss = take(number)
         if (number + 1) % 100 == 0:
             print(f"{number + 1} of {steps}: {float(loss):.3f}", flush=True)
     return averaged
@@ -89,8 +91,9 @@ def teach(pairs: Bytes, steps: int) -> keras.Model:
 
 def judge(head: keras.Model, pairs: Bytes, first: int) -> dict[str, float]:
     """Return the AUROC over all lesions and by lesion; ``first`` is the index of the first pair."""
-    films = tf.constant(pairs.transpose(1, 0, 2, 3, 4).reshape(-1, 50, SIDE, SIDE, 1))
-    said = [head(head_inputs(tf.cast(batch, tf.float32) / 255.0), training=False)["logit"] for batch in films]
+    films = pairs.transpose(1, 0, 2, 3, 4).reshape(-1, 50, SIDE, SIDE, 1)
+    shown = (ops.convert_to_tensor(batch.astype(np.float32) / np.float32(255)) for batch in films)
+    said = [inference(head)(head_inputs(batch))["logit"] for batch in shown]
     healthy, ill = np.concatenate(said)[:, 0].reshape(2, -1)
     lesion = np.array([LESIONS[(first + number) % len(LESIONS)] for number in range(len(ill))])
 

@@ -25,7 +25,6 @@ from typing import Annotated, Any
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 import typer
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
@@ -34,6 +33,8 @@ from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.networks import GanParts, build_gan
 from keras_sranogan.anogan.train_gan import gan_stage
+from keras_sranogan.backend import random
+from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.layout import ALL
 from keras_sranogan.data.load import load_images
@@ -125,7 +126,7 @@ def train_plain(source: DataSource, work: Path, settings: TrainSettings, progres
     if "gan" not in run.progress:
         run.finish("gan", (time.monotonic() - started) / 60)
     settle(parts.averaged, settings.seed)
-    pictures.save_grid(work / "samples.png", parts.averaged(_normal(64, parts.averaged, 0)).numpy(), 8)
+    pictures.save_grid(work / "samples.png", np.asarray(parts.averaged(_normal(64, parts.averaged, 0))), 8)
     return parts
 
 
@@ -138,8 +139,8 @@ def settle(generator: keras.Model, seed: int) -> None:
         generator(_normal(64, generator, seed * 1000 + number), training=True)
 
 
-def _normal(count: int, generator: keras.Model, seed: int) -> tf.Tensor:
-    return tf.random.stateless_normal((count, generator.input_shape[1]), (seed, 7))
+def _normal(count: int, generator: keras.Model, seed: int) -> Tensor:
+    return random.normal((count, generator.input_shape[1]), (seed, 7))
 
 
 def search_plain(parts: GanParts, low: Images, settings: TrainSettings, progress: Progress) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from typing import Annotated, Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 import typer
 from numpy.typing import NDArray
 
@@ -117,8 +116,7 @@ class Films:
         generated = np.stack([one.generated for one in made])
         f_low, f_generated = (predict(self._features, images) for images in (low, generated))
         weight = self._settings.search.feature_weight
-        pairs = (tf.constant(images) for images in (low, generated, f_low, f_generated))
-        return np.asarray(search_loss(*pairs, weight), np.float32)
+        return np.asarray(search_loss(low, generated, f_low, f_generated, weight), np.float32)
 
 
 def rows_of(asked: Asked, path: Path, films: Films, progress: Progress) -> Iterator[dict[str, Any]]:

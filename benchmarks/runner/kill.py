@@ -76,7 +76,7 @@ def main(
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it tells of every lost connection
     broken = False
     for feed in feeds or FEEDS:
-        record = Record("kill", seed)
+        record = Record("runner.kill", seed)
         with tempfile.TemporaryDirectory(prefix="sranogan-kill-") as folder:
             report = proof(feed, Path(folder), kills, objects, seed)
         print(text_of(report), flush=True)

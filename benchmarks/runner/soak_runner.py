@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class StandIn:
     def __init__(self) -> None:
         self._draws = np.random.default_rng(3)
 
-    def measure(self, frame: Frame) -> Measurement:
+    def measure(self, frame: Frame, pulse: Callable[[], object] = lambda: None) -> Measurement:
         """Give a score that depends on chance alone."""
         score = float(self._draws.normal())
         plain = frame.pixels if frame.pixels.ndim == 2 else frame.pixels[..., 0]

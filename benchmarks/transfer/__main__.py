@@ -22,9 +22,10 @@ from benchmarks.transfer.protocols import PROTOCOLS
 from benchmarks.transfer.table import markdown, read_results, site_markdown
 from benchmarks.transfer.table import page as page_tables
 from keras_sranogan.settings import check_choice
-from keras_sranogan.startup import start_tensorflow
+from keras_sranogan.startup import start_backend
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.terminal import run as run_command
+from sranogan_edge.terminal import say
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "transfer"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "method" / "detection.md"
@@ -87,7 +88,7 @@ def run(
     """Train and judge designs on every set that is here."""
 
     def work() -> ExitCode:
-        start_tensorflow()
+        say(*start_backend())
         from benchmarks.transfer.fast import run_fast
 
         for name in protocol or []:
@@ -104,10 +105,10 @@ def run(
 
 @app.command()
 def start() -> None:
-    """Teach a head on drawn images, for those of real ones to start from; 15 minutes on 2 cores."""
+    """Teach a head on drawn images, for those of real ones to start from; half an hour on 2 busy cores."""
 
     def work() -> ExitCode:
-        start_tensorflow()
+        say(*start_backend())
         from benchmarks.transfer.start import make_start
 
         typer.echo(f"{make_start(RESULTS.parent / 'head_start.json')}")

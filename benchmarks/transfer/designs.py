@@ -7,9 +7,8 @@ from typing import Any
 
 from keras_sranogan.settings import HeadSettings, TrainSettings, check_choice, preset
 
-SHORT = HeadSettings(
-    steps=700, pairs=16, start="random"
-)  # of the fast lane: a quarter of the images that a whole run sees
+# Of the fast lane: a quarter of the images that a whole run sees.
+SHORT = HeadSettings(steps=700, pairs=16, start="random")
 
 
 @dataclass(frozen=True)
@@ -19,15 +18,22 @@ class Design:
     Attributes:
         says: what it is, in a table's words.
         changes: to the settings of the short head.
+        colour: whether it sees colours.
+        tile_px: the side of the tiles that images are covered with; 0 for whole images.
     """
 
     says: str
     changes: dict[str, Any] = field(default_factory=dict)
+    colour: bool = False
+    tile_px: int = 0
 
     def settings(self, seed: int) -> TrainSettings:
         """Return those of a run of this design."""
         chosen = preset("standard", seed=seed)
-        return replace(chosen, head=replace(SHORT, **self.changes))
+        spec = replace(chosen.preprocess, colour=self.colour)
+        if self.tile_px:
+            spec = replace(spec, fit="tile", tile_px=self.tile_px)
+        return replace(chosen, preprocess=spec, head=replace(SHORT, **self.changes))
 
 
 DESIGNS = {
@@ -38,6 +44,15 @@ DESIGNS = {
     "mixture-128": Design("mixture, 128 px", {"anomalies": "mixture", "sees": "image"}),
     "spots-drawn": Design(
         "spots, 128 px, from drawn images", {"anomalies": "spots", "sees": "image", "start": "drawn"}
+    ),
+    "spots-drawn-colour": Design(
+        "the same, in colour", {"anomalies": "spots", "sees": "image", "start": "drawn"}, colour=True
+    ),
+    "spots-drawn-tiles": Design(
+        "the same in tiles of 128 px", {"anomalies": "spots", "sees": "image", "start": "drawn"}, tile_px=128
+    ),
+    "spots-drawn-tiles-64": Design(
+        "the same in tiles of 64 px", {"anomalies": "spots", "sees": "image", "start": "drawn"}, tile_px=64
     ),
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.transfer.designs import design
+from benchmarks.transfer.heads import Seen, look, train_head
 from benchmarks.transfer.judge import Measured, judge, judge_pixels, load, save
-from benchmarks.transfer.parts import PcaResidual, Places, Seen, farthest, laplacian, look, train_head
-from benchmarks.transfer.protocols import PROTOCOLS, Images, read_images
+from benchmarks.transfer.parts import PcaResidual, Places, farthest, laplacian
+from benchmarks.transfer.protocols import COPIES, PROTOCOLS, Images, read_images
 from benchmarks.transfer.site import judge_site, keep, load_adaptable
 from keras_sranogan.machine import machine, timestamp
-from keras_sranogan.settings import TrainSettings, preset
+from keras_sranogan.settings import TrainSettings
 from sranogan_edge.scoring.head import pooled, total_evidence
 
 Array = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 Heats = dict[str, Array]
 
-COPIES = 2  # jittered, of each held-out normal
 COMPONENTS = (0, 4, 16)
+AT_ONCE = 512  # images whose features are in memory
 
 
 def result_path(folder: Path, name: str, protocol: str, seed: int) -> Path:
@@ -53,9 +57,9 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
         "design": name,
         "protocol": protocol,
         "seed": seed,
-        **_scores(path, protocol, seed, cache),
+        **_scores(path, name, protocol, seed, cache),
         "pixels": judge_pixels(heats, images),
-        "normals": {"fit": len(images.fit), "held_out": int(images.original.sum())},
+        "normals": images.counted,
         "judged": {"normal": int((~images.abnormal).sum()), "abnormal": int(images.abnormal.sum())},
         "head": settings.to_dict()["head"],
         "head_minutes": round(minutes, 2),
@@ -72,7 +76,7 @@ def judge_again(path: Path, cache: Path) -> bool:
     if not _kept(path, cache).exists():
         return False
     found = json.loads(path.read_text(encoding="utf-8"))
-    _write(path, {**found, **_scores(path, found["protocol"], found["seed"], cache)})
+    _write(path, {**found, **_scores(path, found["design"], found["protocol"], found["seed"], cache)})
     return True
 
 
@@ -90,41 +94,59 @@ def _measured(path: Path, cache: Path) -> Path:
     return cache / "measured" / f"{path.stem}.npz"
 
 
-def _scores(path: Path, protocol: str, seed: int, cache: Path) -> dict[str, Any]:
+def _scores(path: Path, name: str, protocol: str, seed: int, cache: Path) -> dict[str, Any]:
     """Judge the parts that were kept, and those that need no head, kept for all designs.
 
-    What a site's own normals change is told where the parts were kept as they were measured, too.
+    What a site's own normals change is told where the parts were kept as they were measured, too, of whole
+    images.
     """
-    settings = preset("standard", seed=seed)
+    settings = design(name).settings(seed)
+    settings = replace(settings, preprocess=replace(settings.preprocess, colour=False))
     images = read_images(PROTOCOLS[protocol], settings.preprocess, COPIES, cache)
-    plain = result_path(path.parent, "plain", protocol, seed)
+    plain = result_path(path.parent, "plain-tiles" if images.tiled else "plain", protocol, seed)
     kept, measured = _kept(plain, cache), _measured(plain, cache)
     if not (kept.exists() and measured.exists()):
         save(keep(_without_head(images, settings), images, seed, measured), kept)
     standard = {**load(_kept(path, cache)), **load(kept)}
+    found = {"scores": judge(standard, images)}
+    if images.tiled:
+        return found
     parts = {**load_adaptable(_measured(path, cache)), **load_adaptable(measured)}
-    return {"scores": judge(standard, images), "site": judge_site(parts, standard, images)}
+    return {**found, "site": judge_site(parts, standard, images)}
 
 
 def _of_head(head: keras.Model, images: Images) -> tuple[dict[str, Measured], Heats]:
-    """Return the parts, and heat maps of the images that are judged plain."""
+    """Return the parts, and heat maps of the images, or tiles, that are judged plain."""
     seen = look(head, np.concatenate([images.fit, images.again]))
-    held, judged = look(head, images.held), {view: look(head, rows) for view, rows in images.judged.items()}
-    parts, heats = {}, {"map": judged["plain"].logits}
+    places = {name: Places(features, images.tiled) for name, features in seen.features.items()}
+    held, _ = _said(head, images.held, places)
+    judged, heats = _said(head, images.judged["plain"], places)
+    views = {view: _said(head, rows, places)[0] for view, rows in images.judged.items() if view != "plain"}
+    parts = {
+        name: _unseen(rows, {"plain": judged[name], **{view: one[name] for view, one in views.items()}})
+        for name, rows in held.items()
+    }
     for name, features in seen.features.items():
-        parts[name] = Measured(
-            _pooled(features),
-            _pooled(held.features[name]),
-            {view: _pooled(one.features[name]) for view, one in judged.items()},
-        )
-        places = Places(features)
-        heats[f"places_{name}"] = places(judged["plain"].features[name])
-        parts[f"places_{name}"] = _unseen(
-            farthest(places(held.features[name])),
-            {view: farthest(places(one.features[name])) for view, one in judged.items()},
-        )
-    parts["map"] = _unseen(_evidence(held), {view: _evidence(one) for view, one in judged.items()})
+        parts[name] = replace(parts[name], seen=_pooled(features))
     return parts, heats
+
+
+def _said(head: keras.Model, images: Bytes, places: dict[str, Places]) -> tuple[dict[str, Array], Heats]:
+    """Return what a head says of images, part by part and as heat maps, a few of them at a time."""
+    parts: dict[str, list[Array]] = defaultdict(list)
+    heats: dict[str, list[Array]] = defaultdict(list)
+    for first in range(0, len(images), AT_ONCE):
+        seen = look(head, images[first : first + AT_ONCE])
+        for name, features in seen.features.items():
+            parts[name].append(_pooled(features))
+            heat = places[name](features)
+            kind = "cells" if places[name].shared else "places"
+            heats[f"{kind}_{name}"].append(heat)
+            parts[f"{kind}_{name}"].append(farthest(heat))
+        heats["map"].append(seen.logits)
+        parts["map"].append(_evidence(seen))
+    joined = [{name: np.concatenate(rows) for name, rows in one.items()} for one in (parts, heats)]
+    return joined[0], joined[1]
 
 
 def _without_head(images: Images, settings: TrainSettings) -> dict[str, Measured]:

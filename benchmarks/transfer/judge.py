@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from benchmarks.transfer.protocols import VIEWS, Images
 from keras_sranogan.detector.fit import fit_gaussian, folds_of, out_of_fold
 from keras_sranogan.evaluation.metrics import auroc, pixel_aupro, pixel_auroc
+from sranogan_edge.image.tiles import Box
 from sranogan_edge.scoring.density import Gaussian
+from sranogan_edge.scoring.stitch import Stitched
 
 Array = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -65,6 +67,12 @@ SCORES = {
     "the same + early": Score(("late", "map", "pca_4", "early")),
     "the same + early + middle": Score(("late", "map", "pca_4", "early", "middle")),
     "the same + places of late": Score(("late", "map", "pca_4", "places_late")),
+    "cells of early features": Score(("cells_early",)),
+    "cells of middle features": Score(("cells_middle",)),
+    "cells of late features": Score(("cells_late",)),
+    "late + map + cells of early features": Score(("late", "map", "cells_early")),
+    "late + map + cells of middle features": Score(("late", "map", "cells_middle")),
+    "late + map + cells of late features": Score(("late", "map", "cells_late")),
 }
 CHOSEN = "late + map + residual"  # what the product's score is made of
 
@@ -117,28 +125,44 @@ def judge(standard: Mapping[str, Standard], images: Images) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, score in SCORES.items():
         if set(score.parts) <= set(standard):
-            held = score.combine(np.stack([standard[part].held for part in score.parts]))[images.original]
+            held = images.worst_held(score.combine(np.stack([standard[part].held for part in score.parts])))
             threshold = float(np.quantile(held, 1 - FALSE_ALARM_RATE))
             found[name] = {view: {} for view in VIEWS}
             for view in VIEWS:
-                scores = score.combine(np.stack([standard[part].judged[view] for part in score.parts]))
+                scores = images.worst(
+                    score.combine(np.stack([standard[part].judged[view] for part in score.parts]))
+                )
                 alarms = float((scores[~images.abnormal] > threshold).mean())
                 found[name][view] = {"auroc": auroc(scores, images.abnormal), "false_alarms": alarms}
     return found
 
 
 def judge_pixels(heats: Mapping[str, Array], images: Images) -> dict[str, dict[str, float | None]]:
-    """Return pixel AUROC and AUPRO of heat maps ``(M, h, w)`` by name, where there are masks."""
+    """Return pixel AUROC and AUPRO of heat maps ``(M, h, w)`` by name, where there are masks.
+
+    Those of tiles are stitched as the product does.
+    """
     if images.masks is None:
         return {}
     side, found = images.masks.shape[1:], {}
     for name, heat in heats.items():
-        whole = np.stack([cv2.resize(one, side, interpolation=cv2.INTER_CUBIC) for one in heat])
+        if images.tiles is not None:
+            whole = stitched(heat, images.tiles, side)
+        else:
+            whole = np.stack([cv2.resize(one, side, interpolation=cv2.INTER_CUBIC) for one in heat])
         found[name] = {
             "pixel_auroc": pixel_auroc(whole, images.masks),
             "aupro": pixel_aupro(whole, images.masks),
         }
     return found
+
+
+def stitched(heat: Array, tiles: NDArray[np.int64], side: tuple[int, ...]) -> Array:
+    """Lay the heat of tiles ``(R, h, w)``, each ``(image, left, top, side)``, onto maps of their images."""
+    maps = [Stitched(*side) for _ in range(int(tiles[:, 0].max()) + 1)]
+    for one, (image, *box) in zip(heat, tiles.tolist(), strict=True):
+        maps[image].lay(Box(*box), one)
+    return np.stack([one.heat() for one in maps])
 
 
 def standardised(part: Measured, images: Images, seed: int) -> Standard:

@@ -1,79 +1,36 @@
-"""What is measured of images, part by part: features of a head, its map, residuals of a reconstruction."""
+"""What is measured of images, part by part: features by place, residuals of a reconstruction, sharpness."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from keras_sranogan.detector.fit import fit_gaussian
 from keras_sranogan.detector.normals import from_bytes
-from keras_sranogan.head.settle import settle
-from keras_sranogan.head.start import new_heads
-from keras_sranogan.head.train import head_stage
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.image.preprocess import downscale, enhance
-from sranogan_edge.scoring.head import head_input
 from sranogan_edge.scoring.residual import DIFFERENCE_GRID as GRID
 from sranogan_edge.scoring.residual import frequency_bands, log_energy, pool, standardise
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
-BATCH = 32
 MOST_ROWS = 100_000  # that a covariance of all places is fitted to
 FARTHEST_SHARE = 0.05  # of the places
 MOST_COMPONENTS = 16
 
 
-def train_head(fit: Bytes, settings: TrainSettings) -> keras.Model:
-    """Train the product's head on normals ``(N, S, S, 1)``."""
-    side = settings.head_side
-    images = np.stack([downscale(one, side) for one in from_bytes(fit)])
-    keras.utils.set_random_seed(settings.seed * 101 + 5)
-    head, averaged = new_heads(side, settings.head, settings.precision)
-    stage = head_stage(head, averaged, images, settings)
-    for number in range(stage.steps):
-        said = stage.step(tf.constant(number, tf.int64))
-        if (number + 1) % 100 == 0:
-            print(f"  head {number + 1} of {stage.steps}: {float(said['image']):.3f}", flush=True)
-    settle(averaged, images, settings)
-    return averaged
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What a head says of images: features ``(N, h, w, C)`` by part, and its map's logits ``(N, m, m)``."""
-
-    features: dict[str, Array]
-    logits: Array
-
-
-def look(head: keras.Model, images: Bytes) -> Seen:
-    """Show ``images`` to a head; early features come averaged to the places of the middle ones."""
-    side = head.input_shape[1]
-    rows: dict[str, list[Array]] = {name: [] for name in ("early", "middle", "features", "map")}
-    for first in range(0, len(images), BATCH):
-        x = from_bytes(images[first : first + BATCH])
-        said = head(np.stack([head_input(one, side) for one in x]), training=False)
-        for name, found in rows.items():
-            value = said[name]
-            found.append((tf.nn.avg_pool2d(value, 2, 2, "VALID") if name == "early" else value).numpy())
-    made = {name: np.concatenate(found) for name, found in rows.items()}
-    features = {"early": made["early"], "middle": made["middle"], "late": made["features"]}
-    return Seen(features, made["map"][..., 0])
-
-
 class Places:
-    """Distances of features at each place: a mean of its own, one covariance for all (after PaDiM)."""
+    """Distances of features at each place: a mean of its own, one covariance for all (after PaDiM).
 
-    def __init__(self, features: Array) -> None:
+    Where nothing says what lies where (tiles), one mean for all places is ``shared``.
+    """
+
+    def __init__(self, features: Array, shared: bool = False) -> None:
         """Fit to normals ``(N, h, w, C)``."""
-        self.center = features.mean(axis=0)
+        self.shared = shared
+        self.center = features.mean(axis=(0, 1, 2) if shared else 0)
         rows = (features - self.center).reshape(-1, features.shape[-1])
         every = max(1, len(rows) // MOST_ROWS)
         self.gaussian = fit_gaussian(rows[::every])
@@ -116,10 +73,15 @@ class PcaResidual:
         return np.stack([standardise(one).ravel() for one in small])
 
     def __call__(self, flat: Array, k: int) -> tuple[Array, Array]:
-        """Return log energies by band and cell ``(N, 64)``; and these with signed and absolute means."""
+        """Return what :func:`of_residual` does of what ``k`` components leave."""
         used = self.pca.components_[:k]
         centred = flat - self.pca.mean_
-        left = (centred - centred @ used.T @ used).reshape(-1, self.side, self.side).astype(np.float32)
-        bands = np.stack([log_energy(frequency_bands(one)).ravel() for one in left])
-        means = [(pool(one, GRID).ravel(), pool(np.abs(one), GRID).ravel()) for one in left]
-        return bands, np.hstack([np.stack([np.concatenate(pair) for pair in means]), bands])
+        left = centred - centred @ used.T @ used
+        return of_residual(left.reshape(-1, self.side, self.side).astype(np.float32))
+
+
+def of_residual(left: Array) -> tuple[Array, Array]:
+    """Return log energies by band and cell ``(N, 64)`` of residuals; and these with their means by cell."""
+    bands = np.stack([log_energy(frequency_bands(one)).ravel() for one in left])
+    means = [(pool(one, GRID).ravel(), pool(np.abs(one), GRID).ravel()) for one in left]
+    return bands, np.hstack([np.stack([np.concatenate(pair) for pair in means]), bands])

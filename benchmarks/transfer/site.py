@@ -92,24 +92,27 @@ def judge_site(
         held = SCORES[name].combine(np.stack([standard[one].held for one in used]))[images.original]
         chosen = {one: parts[one] for one in used}
         found[name] = {
-            str(count): _after(chosen, held, images.abnormal, count)
-            for count in COUNTS
-            if 2 * count <= len(normal)
+            str(count): _after(chosen, held, images, count) for count in COUNTS if 2 * count <= len(normal)
         }
     return found
 
 
-def _after(
-    parts: Mapping[str, Adaptable], held: Scores, abnormal: NDArray[np.bool_], count: int
-) -> dict[str, float]:
+def drawn_apart(images: Images, count: int, draw: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of ``count`` judged normals, and of all judged images of other people."""
+    normal, people = np.flatnonzero(~images.abnormal), images.people
+    order = np.random.default_rng((draw, count)).permutation(people.max() + 1)
+    local = np.sort(normal[np.argsort(order[people[normal]], kind="stable")][:count])
+    return local, np.flatnonzero(~np.isin(people, people[local]))
+
+
+def _after(parts: Mapping[str, Adaptable], held: Scores, images: Images, count: int) -> dict[str, float]:
     """Return the means over draws of ``count`` normals."""
     before = _scores({name: part.density for name, part in parts.items()}, parts)
     limit = float(np.quantile(held, 1 - FALSE_ALARM_RATE))
-    normal, rows = np.flatnonzero(~abnormal), []
+    rows = []
     for draw in range(DRAWS):
-        local = np.sort(np.random.default_rng((draw, count)).permutation(normal)[:count])
-        rest = np.setdiff1d(np.arange(len(abnormal)), local)
-        ill = abnormal[rest]
+        local, rest = drawn_apart(images, count, draw)
+        ill = images.abnormal[rest]
         found = adapt(
             {name: part.density for name, part in parts.items()},
             {name: part.judged[local] for name, part in parts.items()},

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan.data.phantom import KINDS, render_normal, render_texture_normal
@@ -45,11 +45,11 @@ def make_start(results: Path) -> Path:
         drawn = np.stack(list(pool.map(draw, range(CHESTS + SURFACES), chunksize=50)))
     images = drawn.astype(np.float32) / np.float32(255)
     settings = replace(preset("standard"), precision="float32", head=SETTINGS)
-    tf.keras.utils.set_random_seed(settings.seed)
+    keras.utils.set_random_seed(settings.seed)
     head, averaged = new_heads(SIDE, SETTINGS, "float32")
     stage, losses = head_stage(head, averaged, images, settings), []
     for number in range(stage.steps):
-        losses.append(float(stage.step(tf.constant(number, tf.int64))["image"]))
+        losses.append(float(stage.step(number)["image"]))
         if (number + 1) % SHOWN_STEPS == 0:
             print(f"{number + 1} of {stage.steps}: {np.mean(losses[-SHOWN_STEPS:]):.3f}", flush=True)
     save_weights(averaged.get_weights(), PATH)

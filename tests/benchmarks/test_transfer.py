@@ -13,9 +13,19 @@ from typer.testing import CliRunner
 from benchmarks.transfer import __main__ as command
 from benchmarks.transfer import fast
 from benchmarks.transfer.designs import DESIGNS, Design, design
-from benchmarks.transfer.judge import CHOSEN, SCORES, Measured, judge, mean, softplus_mean, standardised
+from benchmarks.transfer.judge import (
+    CHOSEN,
+    SCORES,
+    Measured,
+    judge,
+    judge_pixels,
+    mean,
+    softplus_mean,
+    standardised,
+    stitched,
+)
 from benchmarks.transfer.protocols import DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
-from benchmarks.transfer.site import ADAPTED, judge_site, keep, load_adaptable
+from benchmarks.transfer.site import ADAPTED, drawn_apart, judge_site, keep, load_adaptable
 from benchmarks.transfer.table import markdown, read_results, site_markdown
 from keras_sranogan.settings import preset
 from sranogan_edge.errors import DataError, ExitCode, SettingsError
@@ -42,7 +52,8 @@ def images_of(count: int, seed: int = 0) -> Images:
     abnormal = np.arange(2 * count) >= count
     judged = dict.fromkeys(VIEWS, np.zeros((2 * count, 1, 1, 1), np.uint8))
     groups = np.random.default_rng(seed).permutation(count)
-    return Images(blank, blank, blank, groups, np.ones(count, np.bool_), judged, abnormal, None)
+    people = np.arange(2 * count)
+    return Images(blank, blank, blank, groups, np.ones(count, np.bool_), judged, abnormal, people, None)
 
 
 def part(shift: float, seed: int, count: int = 200) -> Measured:
@@ -96,6 +107,18 @@ def test_a_sites_normals_lower_the_false_alarms_of_another_source(tmp_path: Path
     assert load_adaptable(tmp_path / "none.npz") == {}
 
 
+def test_a_sites_normals_and_the_rest_share_nobody() -> None:
+    """Three films of each person: who is among a site's normals is not judged; another draw takes others."""
+    images = replace(images_of(60), people=np.arange(120) // 3)
+    draws = [drawn_apart(images, 20, draw) for draw in range(2)]
+    for local, rest in draws:
+        assert len(set(local)) == 20
+        assert not images.abnormal[local].any()
+        assert not set(images.people[local]) & set(images.people[rest])
+        assert len(rest) == 120 - 3 * len(set(images.people[local])) == 99
+    assert set(draws[0][0]) != set(draws[1][0])
+
+
 def test_the_table_of_a_sites_normals(tmp_path: Path, tiny_design: str) -> None:
     """Before and after stand side by side, a row a set; without such figures there is no table."""
     after = {"auroc": 0.9, "false_alarms": 0.05, "auroc_before": 0.8, "false_alarms_before": 0.23}
@@ -116,6 +139,7 @@ def test_every_score_names_parts_that_are_measured() -> None:
     """A combination with a misspelt part would be left out of the table without a word."""
     known = {"map", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16", "bands_4"}
     known |= {"early", "middle", "late", "places_early", "places_middle", "places_late"}
+    known |= {"cells_early", "cells_middle", "cells_late"}
     assert {name for score in SCORES.values() for name in score.parts} == known
     assert CHOSEN in SCORES
 
@@ -144,6 +168,62 @@ def test_images_are_kept(tmp_path: Path) -> None:
     assert not seen & {one.tobytes() for one in (*first.held, *first.judged["plain"])}
 
 
+def test_tiles_cover_what_is_judged(tmp_path: Path) -> None:
+    """Four tiles of 64 px cover 96; masks are the images' own; an image has the score of its worst tile."""
+    spec = replace(SPEC, fit="tile", tile_px=64)
+    images = read_images(TINY, spec, 1, tmp_path)
+    images = read_images(TINY, spec, 1, tmp_path)  # as it was kept
+    assert images.tiles is not None
+    assert images.masks is not None
+    count = len(images.abnormal)
+    assert len(images.judged["plain"]) == len(images.tiles) == 4 * count
+    assert [tuple(row) for row in images.tiles[4:8]] == [
+        (1, 0, 0, 64),
+        (1, 32, 0, 64),
+        (1, 0, 32, 64),
+        (1, 32, 32, 64),
+    ]
+    assert images.masks.shape == (count, 96, 96)
+    assert images.counted == {"fit": len(images.fit), "held_out": 12}
+    assert len(images.held) == 2 * 12 * 4
+    scores = np.zeros(4 * count)
+    scores[[1, 6, 7]] = 3, 2, 5
+    assert images.worst(scores).tolist() == [3, 5, *[0] * (count - 2)]
+    held = np.arange(len(images.held), dtype=np.float64)
+    assert images.worst_held(held).tolist() == list(range(3, 48, 4))
+
+
+def test_the_heat_of_tiles_is_stitched(tmp_path: Path) -> None:
+    """A map that is hot where the mask is has an AUPRO of 1, whichever tiles saw it."""
+    images = read_images(TINY, replace(SPEC, fit="tile", tile_px=64), 1, tmp_path)
+    assert images.tiles is not None
+    assert images.masks is not None
+    heat = np.stack(
+        [
+            images.masks[n, top : top + side, left : left + side].astype(np.float32)
+            for n, left, top, side in images.tiles
+        ]
+    )
+    assert stitched(heat, images.tiles, (96, 96)).shape == images.masks.shape
+    found = judge_pixels({"true": heat, "wrong": -heat}, images)
+    assert found["true"]["aupro"] == pytest.approx(1, abs=1e-3)
+    assert found["wrong"]["pixel_auroc"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_design_in_tiles_is_judged(
+    tiny_design: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parts are those of tiles; places are told by cells, for nothing says what lies where."""
+    monkeypatch.setitem(DESIGNS, "tiny", replace(DESIGNS["tiny"], tile_px=64, colour=True))
+    path = fast.run_fast(tiny_design, "tiny", 0, tmp_path / "results", tmp_path / "cache")
+    found = json.loads(path.read_text())
+    assert {"late + map + residual", "cells of late features"} <= set(found["scores"])
+    assert "places of late features" not in found["scores"]
+    assert set(found["pixels"]) == {"map", "cells_early", "cells_middle", "cells_late"}
+    assert found["judged"] == {"normal": 24, "abnormal": 24}
+    assert "site" not in found
+
+
 @pytest.mark.skipif(not (DATA / "chest_xray").is_dir(), reason="the chest X-rays are not here")
 def test_sources_do_not_mix() -> None:
     """Trained on one source's normals, a design is judged by the other's."""
@@ -167,7 +247,8 @@ def test_a_judgement_is_made_once_and_stands_in_the_table(
     results = tmp_path / "results"
     path = fast.run_fast(tiny_design, "tiny", 0, results, tmp_path / "cache")
     found = json.loads(path.read_text())
-    assert set(found["scores"]) == set(SCORES)
+    whole = {name for name, score in SCORES.items() if "cells" not in " ".join(score.parts)}
+    assert set(found["scores"]) == whole
     assert found["seed"] == 0
     assert set(found["pixels"]) == {"map", "places_early", "places_middle", "places_late"}
     assert all(0 <= one["aupro"] <= 1 for one in found["pixels"].values())
@@ -184,7 +265,7 @@ def test_a_judgement_is_made_once_and_stands_in_the_table(
     fast.run_fast(tiny_design, "tiny", 1, results, tmp_path / "cache")
     table = markdown(read_results(results, "plain", "auroc"))
     rows = [line for line in table.splitlines() if line.startswith("| tiny |")]
-    assert len(rows) == len(SCORES)
+    assert len(rows) == len(whole)
     assert "±" in rows[0]
     assert "| tiny | mean | worst |" in table
 

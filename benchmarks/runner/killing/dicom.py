@@ -17,10 +17,11 @@ import numpy as np
 import pydicom
 from pynetdicom import AE
 
-from benchmarks.runner.killing.lives import POISON, KillReport, Lives
+from benchmarks.runner.killing.lives import PATIENCE_S, POISON, KillReport, Lives
 from sranogan_edge.image.dicom_pixels import DX
 
-OBJECTS_A_LIFE, MOST_OBJECTS_A_LIFE, LONGEST_LIFE_S = 10, 12, 5.0
+MOST_OBJECTS_A_LIFE, LONGEST_LIFE_S = 12, 5.0
+OF_RESULTS = 0.5  # share of the lives that end by the results they made; the others by what was taken
 BATCH = 8  # objects of one storescu call
 CALLED, PORTS = "SRANOGAN", range(20_000, 30_000)  # below those that the system gives to clients
 POISON_EVERY, UNREADABLE_EVERY = 125, 40
@@ -90,11 +91,12 @@ class Clinic(Lives):
             self.clients[number % len(self.clients)].waiting.append(path)
 
     def work(self, runner: subprocess.Popen[bytes]) -> None:
-        """Wait until some objects more are acknowledged, and a moment, in which results are made."""
+        """Wait until some objects more are acknowledged, or have their results, and a moment."""
         count = self.random.randint(0, MOST_OBJECTS_A_LIFE)
-        begun, deadline = self.acknowledged(), time.monotonic() + LONGEST_LIFE_S
-        while self.acknowledged() - begun < count and runner.poll() is None and self.unsent():
-            self.check_clients()
+        of_results = self.random.random() < OF_RESULTS
+        reached, patience = (self.ended, PATIENCE_S) if of_results else (self.acknowledged, LONGEST_LIFE_S)
+        begun, deadline = reached(), time.monotonic() + patience
+        while reached() - begun < count and runner.poll() is None and self.left():
             if time.monotonic() > deadline:
                 break
             time.sleep(0.002)

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.runner.killing.lives import POISON, KillReport, Lives
+from benchmarks.runner.killing.lives import PATIENCE_S, POISON, KillReport, Lives
 
-FILES_A_LIFE, MOST_FILES_A_LIFE, LONGEST_LIFE_S = 8, 12, 5.0
+FILES_A_LIFE, MOST_FILES_A_LIFE = 8, 12
 NO_IMAGE = -1
 
 
@@ -47,8 +47,10 @@ class Plant(Lives):
     def work(self, runner: subprocess.Popen[bytes]) -> None:
         """Wait until some files more have their result, and a moment: kills keep step with the work."""
         count = self.random.randint(0, MOST_FILES_A_LIFE)
-        begun, deadline = self.moved(), time.monotonic() + LONGEST_LIFE_S
-        while self.moved() - begun < count and time.monotonic() < deadline:
+        begun, deadline = self.moved(), time.monotonic() + PATIENCE_S
+        while self.moved() - begun < count and runner.poll() is None and self.left():
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.002)
         time.sleep(self.random.uniform(0, 0.03))
 

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ class KillReport:
         return {**asdict(self), "seconds": round(self.seconds, 1), "broken": self.broken()}
 
 
-class Lives:
+class Lives(ABC):
     """Starts and kills the runner of one feed; everything of it lies in ``root``."""
 
     def __init__(self, root: Path, feed: str, seed: int) -> None:
@@ -124,13 +125,13 @@ class Lives:
                 return
         self.note_poison(runner)
 
+    @abstractmethod
     def work(self, runner: subprocess.Popen[bytes]) -> None:
         """Wait for the random moment to kill it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def left(self) -> bool:
         """Whether anything is still without its result."""
-        raise NotImplementedError
 
     def is_ready(self, runner: subprocess.Popen[bytes]) -> bool:
         """Wait for the word that systemd would get; False where the poison ended the runner first."""

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sranogan_edge.errors import SranoganError
 from sranogan_edge.feeds.kinds import is_feed_uri
 from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.guard import DEFAULT_MAX_PIXELS
 from sranogan_edge.results.line import Scorer
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.measurement import Measurement, Reconstruction
@@ -37,7 +39,7 @@ class StandIn:
     def __init__(self, milliseconds: float = 0.0) -> None:
         self.seconds = milliseconds / 1000
 
-    def measure(self, frame: Frame) -> Measurement:
+    def measure(self, frame: Frame, pulse: Callable[[], object] = lambda: None) -> Measurement:
         """Give the mean as the score; end the process on the poison."""
         score = float(frame.pixels.mean())
         time.sleep(self.seconds)
@@ -51,7 +53,7 @@ class StandIn:
 def stand_in(milliseconds: float = 0.0) -> Judge:
     """Give a judge for tests."""
     rule = Rule(Calibration((200.0,), 0.5))  # anomalous above 200
-    return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), 1_000_000, None, rule)
+    return Judge(StandIn(milliseconds), Scorer("0" * 64, 1, "stand-in"), DEFAULT_MAX_PIXELS, None, rule)
 
 
 def settings_of(feed: str, out: Path, spool: Path, *sinks: str) -> Settings:

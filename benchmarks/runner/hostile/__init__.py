@@ -1,0 +1,1 @@
+"""Hostile inputs, made here and fed to the real runner: ``make hostile``."""
