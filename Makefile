@@ -33,7 +33,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test coverage test-all test-edge test-install test-services device-image release transfer lint format requirements clean
+.PHONY: help setup demo test coverage test-all test-random test-edge test-install test-services test-scale device-image hostile fuzz mutants \
+	mutants-changed release transfer lint format requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,13 +63,18 @@ demo: $(RUN) ## train on phantoms, export to int8, evaluate, score twelve films;
 # Three processes for two cores: many tests wait for a timeout or a disk. The tests of a file stay in one process.
 PARALLEL := -n 3 --dist loadfile
 test: $(DEV) ## the fast tests without real servers
-	$(PY) -m pytest $(PARALLEL)
+	$(PY) -m pytest $(PARALLEL) --durations=15
 
 coverage: $(DEV) ## the same with coverage, which takes them 40 % longer
 	$(PY) -m pytest --cov
 
 test-all: $(DEV) ## the fast and the slow tests, with coverage
 	$(PY) -m pytest --cov -m ''
+
+# Each test finds what it needs, whatever ran before it. pytest tells the seed; the same one gives the same order again.
+TESTS ?= tests
+test-random: $(DEV) ## the fast tests in any order; SEED=1234 repeats one, TESTS=tests/edge/spool is some of them
+	$(PY) -m pytest $(PARALLEL) -p randomly $(if $(SEED),--randomly-seed=$(SEED)) $(TESTS)
 
 # Each of these Pythons that is here, with the requirements of a device. What has TensorFlow makes the bundles first,
 # where SRANOGAN_TEST_BUNDLES names none that are kept.
@@ -85,6 +91,15 @@ test-services: $(DEV) ## the tests with real servers (DICOM, MQTT, RTSP) and a b
 	@if path="$$(bash tests/services/install.sh)"; then required=1; \
 	else required=; path=; echo 'What is missing is skipped, and named below.' >&2; fi; \
 	PATH="$$PATH:$$path" SRANOGAN_REQUIRE_SERVICES=$$required $(PY) -m pytest -rs -m 'services and not slow' tests/edge
+
+FILES ?= 20000
+KILLS ?= 12
+test-scale: $(DEV) requirements/scale.txt ## archives: a Ray cluster, a store, FILES (20000) of them with KILLS (12) of the run; BUNDLE=... scores
+	@test -f '$(BUNDLE)' || { echo "no $(BUNDLE): run make demo, or name a bundle with BUNDLE=..." >&2; exit 1; }
+	@'$(PYTHON)' requirements/install.py $(VENV) requirements/scale.txt
+	@'$(PYTHON)' requirements/install.py build/store requirements/store.txt
+	$(PY) -m pytest -rs -m '' tests/edge/archive
+	nice $(PY) -m benchmarks.runner.archive --bundle '$(BUNDLE)' --files $(FILES) --kills $(KILLS)
 
 transfer: $(DEV) ## print the table of designs on every set, from the committed figures
 	$(PY) -m benchmarks.transfer table
@@ -113,6 +128,9 @@ requirements: $(DEV) ## compile all lists anew, with the newest versions allowed
 	$(COMPILE) --python-version 3.10 --group test --constraints edge/deploy/requirements.txt \
 		--output-file requirements/edge-test.txt
 	$(COMPILE) --python-version 3.11 --group release --constraints requirements/dev.txt --output-file requirements/release.txt
+	$(COMPILE) --python-version 3.11 --group mutants --constraints requirements/dev.txt --output-file requirements/mutants.txt
+	$(COMPILE) --python-version 3.11 --group scale --constraints requirements/dev.txt --output-file requirements/scale.txt
+	$(COMPILE) --python-version 3.11 --group store --output-file requirements/store.txt
 	$(COMPILE) $(SERVICE) --constraints edge/deploy/constraints-jetson.txt --no-emit-package opencv-python-headless \
 		--output-file edge/deploy/requirements-jetson.txt
 
@@ -124,6 +142,29 @@ device-image: ## make build/device: what a device runs, pruned; BUNDLE=... prove
 	@'$(PYTHON)' requirements/install.py build/device edge/deploy/requirements.txt
 	build/device/bin/pip install -qq --no-deps --no-build-isolation ./edge
 	'$(PYTHON)' edge/deploy/prune.py build/device --prove '$(BUNDLE)'
+
+MINUTES ?= 6
+hostile: $(DEV) ## hostile films, PDUs, requests, floods, bundles and graphs against the runner for MINUTES (6); BUNDLE=... is made hostile
+	@test -f '$(BUNDLE)' || { echo "no $(BUNDLE): run make demo, or name a bundle with BUNDLE=..." >&2; exit 1; }
+	nice $(PY) -m benchmarks.runner.hostile --minutes $(MINUTES) --bundle '$(BUNDLE)'
+
+EXAMPLES ?= 3000
+# Under Hypothesis, which keeps what fails and tries it first the next time; and recorded associations, damaged.
+FUZZED := tests/edge/settings/test_settings_fuzz.py tests/edge/image/test_decode_refused.py tests/edge/image/test_dicom_fuzz.py \
+	tests/edge/bundle/test_archive.py tests/edge/runtime/test_one_signature.py tests/edge/feeds/test_dicom_fuzz_receive.py
+fuzz: $(DEV) ## damaged settings, images, DICOM, bundles, graphs and PDUs, EXAMPLES (3000) of each
+	SRANOGAN_FUZZ_EXAMPLES=$(EXAMPLES) nice $(PY) -m pytest -q $(FUZZED)
+
+PARTS ?= conformal density scoring signature bundle spool delivery sinks dicom-write watch metrics split
+mutants: $(DEV) requirements/mutants.txt ## change the code of PARTS in small ways, SAMPLE=100 of each or all: which do tests notice?
+	@'$(PYTHON)' requirements/install.py $(VENV) requirements/mutants.txt
+	nice $(PY) -m benchmarks.mutants $(PARTS) $(if $(SAMPLE),--sample $(SAMPLE))
+	$(PY) -m benchmarks.pages.mutants_page
+
+BASE ?= HEAD~1
+mutants-changed: $(DEV) requirements/mutants.txt ## the same of the lines that differ from BASE (HEAD~1); fails below 95 %
+	@'$(PYTHON)' requirements/install.py $(VENV) requirements/mutants.txt
+	nice $(PY) -m benchmarks.mutants.changed --base '$(BASE)'
 
 RELEASE := build/release
 release: ## dist/: wheels, sdists, an SBOM of each, SHA256SUMS; of a tree without changes

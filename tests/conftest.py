@@ -16,8 +16,15 @@ if TYPE_CHECKING:
     from keras_sranogan.run import Run
     from keras_sranogan.settings import TrainSettings
 
+from tests.support.made_once import kept_of, made_by
 from tests.support.tiny import TINY_DATA, UNSEEN_DATA
 
+if os.environ.get("SRANOGAN_FUZZ_EXAMPLES"):  # make fuzz; Hypothesis is not imported for the other tests
+    from tests.support.fuzz import keep_what_fails
+
+    keep_what_fails()
+
+ROOT = Path(__file__).resolve().parents[1]
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
@@ -70,15 +77,14 @@ def settings() -> TrainSettings:
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+def made_once() -> MadeOnce:
     """Give a function that has a named file or folder made by the first process of the tests that needs it.
 
-    SRANOGAN_TEST_BUNDLES names a folder that keeps them for later tests too: a device's environment, which
-    has no TensorFlow, takes the bundles that another one has made, and skips what is not there.
+    They are kept for later tests of the same code (``build/made-once``), or in the folder that
+    SRANOGAN_TEST_BUNDLES names, whatever the code: a device's environment, which has no TensorFlow, takes the
+    bundles that another one has made, and skips what is not there.
     """
-    own = tmp_path_factory.getbasetemp()
-    of_all = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = Path(os.environ.get("SRANOGAN_TEST_BUNDLES") or of_all / "made-once")
+    folder = Path(os.environ.get("SRANOGAN_TEST_BUNDLES") or kept_of(made_by(ROOT)))
     folder.mkdir(parents=True, exist_ok=True)
 
     def once(name: str, make: Callable[[Path], object]) -> Path:
@@ -163,6 +169,47 @@ def knowing_run(tiny_run: Run, made_once: MadeOnce) -> Run:
 def knowing_bundle(bundle_of: Callable[..., Path]) -> Path:
     """Give a bundle that knows the signs of its normals, its start alone and one step."""
     return bundle_of("knowing", "knowing_run", recipe="float32", steps=0, budgets=(1,))
+
+
+@pytest.fixture(scope="session")
+def colour_run(tiny_run: Run, made_once: MadeOnce) -> Run:
+    """Give the tiny run with a head that sees colours, not trained, and orange plates for its normals."""
+    from keras_sranogan.run import Run
+
+    def make(folder: Path) -> None:
+        import json
+
+        import keras
+        import numpy as np
+
+        from keras_sranogan.detector.jitter import jitter_frame
+        from keras_sranogan.detector.normals import HeldOutNormals
+        from keras_sranogan.head.network import build_head
+        from sranogan_edge.image.preprocess import preprocess
+        from tests.support.plates import plate
+
+        kept = shutil.ignore_patterns("checkpoints", "logs", "*.png")
+        run = Run(Path(shutil.copytree(tiny_run.folder, folder, ignore=kept)))
+        values = run.settings.to_dict()
+        values["preprocess"]["colour"] = True
+        (folder / "settings.json").write_text(json.dumps(values), encoding="utf-8")
+        settings, rng = run.settings, np.random.default_rng(0)
+        keras.utils.set_random_seed(0)
+        run.save_model("head", build_head(settings.head_side, settings.head, channels=3))
+        frames = [plate(number) for number in range(100)]
+        spec = settings.preprocess
+        x = np.stack([preprocess(one, spec) for f in frames[:60] for one in (f, jitter_frame(f, rng))])
+        fit = np.stack([preprocess(one, spec) for one in frames[60:]])
+        number = np.arange(len(x))
+        run.save_normals(HeldOutNormals(x, number // 2, number % 2 == 0), fit[::4], fit)
+
+    return Run(made_once("colour.run", make))
+
+
+@pytest.fixture(scope="session")
+def colour_bundle(bundle_of: Callable[..., Path]) -> Path:
+    """Give an int8 bundle of the run in colour."""
+    return bundle_of("colour", "colour_run", recipe="int8", engine="none", steps=0, budgets=())
 
 
 @pytest.fixture(scope="session")

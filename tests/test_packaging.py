@@ -34,11 +34,20 @@ FORBIDDEN = {
     "sranogan_export": set[str](),
 }
 HEAVY = ("tensorflow", "keras", "torch", "scikit-learn", "matplotlib")
+OF_THE_SYSTEM = {"tensorrt"}  # JetPack brings it, or pip by the driver's CUDA: no one distribution to declare
 DISTRIBUTION_OF = {
     "cv2": "opencv-python-headless",
     "PIL": "pillow",
+    "mlflow": "mlflow-skinny",
     "paho": "paho-mqtt",
     "sklearn": "scikit-learn",
+}
+MENDED = {  # the first version without a hole that somebody on the network, or a film, can reach
+    "starlette": (1, 5, 1),  # CVE-2026-48710: a Host that makes another path; CVE-2025-62727: slow ranges
+    "urllib3": (2, 6, 3),  # CVE-2026-21441: redirects that inflate without a bound
+    "cryptography": (46, 0, 5),  # CVE-2026-26007: points outside the subgroup
+    "pillow": (12, 1, 1),  # CVE-2026-25990: writes outside of an image
+    "jinja2": (3, 1, 6),  # CVE-2025-27516: out of the sandbox
 }
 EDGE_BUDGET_MB = 500  # a sixth of the training environment; measured 350
 
@@ -132,12 +141,29 @@ def test_every_import_is_a_declared_dependency(package: str) -> None:
     undeclared = {
         name: files
         for name, files in top_level_imports(package).items()
-        if name not in sys.stdlib_module_names
+        if name not in sys.stdlib_module_names | OF_THE_SYSTEM
         and name != package
         and normalise(DISTRIBUTION_OF.get(name, name)) not in declared
     }
 
     assert undeclared == {}
+
+
+def test_no_lower_bound_lets_in_a_known_hole() -> None:
+    """What may be installed is new enough for what is known of it, in every list of dependencies."""
+    found: dict[str, set[tuple[int, ...]]] = {}
+    for package in DISTRIBUTIONS:
+        read = read_pyproject(package)
+        project = read["project"]
+        lists = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
+        lists += read.get("dependency-groups", {}).values()
+        for one in (text for listed in lists for text in listed if isinstance(text, str)):
+            name = normalise(re.split(r"[ \[><=;]", one)[0])
+            if name in MENDED:
+                bound = re.search(r">=([\d.]+)", one)
+                found.setdefault(name, set()).add(tuple(map(int, bound[1].split("."))) if bound else ())
+    assert found.keys() == MENDED.keys()
+    assert {name: least for name, bounds in found.items() if (least := min(bounds)) < MENDED[name]} == {}
 
 
 def test_edge_imports_leave_the_training_stack_alone(tmp_path: Path) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,73 +14,12 @@ import numpy as np
 import pytest
 
 from sranogan_edge.errors import ExitCode
+from tests.support.killed_runs import assert_same, checkpoint, finish, start, stop_after
+from tests.support.tiny import TINY_DATA
 
 if TYPE_CHECKING:
     from keras_sranogan.run import Run
     from keras_sranogan.settings import TrainSettings
-
-DATA = "phantom?train=60&val=12&test=12&size=96"  # what tiny_run is trained on
-PATIENCE_S = 300
-POLL_S = 0.02
-
-# The command itself, with the tests' small settings from a file.
-SCRIPT = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs ignore Ctrl-C
-from keras_sranogan.cli import train_main
-train_main()
-"""
-
-
-def start(folder: Path, settings: TrainSettings, *options: str) -> subprocess.Popen[str]:
-    """Start the training in a process of its own."""
-    small = folder.with_name(f"{folder.name}.json")
-    small.write_text(json.dumps(settings.to_dict()), encoding="utf-8")
-    arguments = [DATA, "--out", str(folder), "--settings", str(small), *options]
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *arguments],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def stop_after(process: subprocess.Popen[str], sign: Path, how: signal.Signals, delay_s: float = 0.0) -> str:
-    """Send a signal ``delay_s`` after the file ``sign`` is there; return what was printed."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not sign.exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline, f"{sign} did not come"
-        time.sleep(POLL_S)
-    time.sleep(delay_s)
-    process.send_signal(how)
-    return process.communicate(timeout=PATIENCE_S)[1]
-
-
-def finish(process: subprocess.Popen[str]) -> None:
-    """Wait for a training to end well."""
-    _, errors = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, errors
-
-
-def checkpoint(folder: Path, stage: str, step: int) -> Path:
-    """Name the file that tells that a checkpoint was written."""
-    return folder / stage / "checkpoints" / f"ckpt-{step}.index"
-
-
-def assert_same(found: Path, expected: Path) -> None:
-    """Two run folders hold the same models, densities and scores, to the bit."""
-    names = sorted(path.name for path in (expected / "models").iterdir())
-    assert sorted(path.name for path in (found / "models").iterdir() if ".part" not in path.name) == names
-    for name in names:
-        pair = [keras.saving.load_model(run / "models" / name).get_weights() for run in (found, expected)]
-        for one, other in zip(*pair, strict=True):
-            np.testing.assert_array_equal(one, other, err_msg=name)
-    with np.load(found / "detector/density.npz") as one, np.load(expected / "detector/density.npz") as other:
-        for name in other.files:
-            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
-    scores = [(run / "detector/calibration.json").read_text() for run in (found, expected)]
-    assert scores[0] == scores[1]
 
 
 @pytest.mark.slow
@@ -104,7 +40,7 @@ def bfloat16_run(settings: TrainSettings, tmp_path_factory: pytest.TempPathFacto
     from keras_sranogan.training.train import train
 
     folder = tmp_path_factory.mktemp("bfloat16") / "run"
-    return train(open_source(DATA), folder, replace(settings, precision="mixed_bfloat16"), Silent())
+    return train(open_source(TINY_DATA), folder, replace(settings, precision="mixed_bfloat16"), Silent())
 
 
 def test_every_stage_trains_in_bfloat16(bfloat16_run: Run, tiny_run: Run) -> None:

@@ -88,3 +88,34 @@ def test_training_and_export_pass_their_tests_at_their_lowest(
     tests = ("tests/keras_sranogan", "tests/export", "tests/end_to_end")
     said = run(python, "-m", "pytest", *FAST, *tests, env=own)
     assert re.search(r"^\d{3,} passed", said, re.MULTILINE), said
+
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+for name in sys.argv[1:]:
+    package = importlib.import_module(name)
+    for one in pkgutil.walk_packages(package.__path__, f"{name}."):
+        if not one.name.endswith("__main__"):
+            importlib.import_module(one.name)
+            print(one.name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "pyprojects", "names"),
+    [
+        ("3.10", [EDGE], ["sranogan_edge"]),
+        ("3.11", [EDGE, TRAINING, EXPORT], ["sranogan_edge", "keras_sranogan", "sranogan_export"]),
+    ],
+    ids=["edge", "all"],
+)
+def test_every_module_is_imported_at_its_lowest(
+    environment: Callable[..., Path], tmp_path: Path, version: str, pyprojects: list[Path], names: list[str]
+) -> None:
+    """With the oldest versions of every extra in one environment, no module lacks what it imports."""
+    python = environment(version)
+    extras = sorted({extra for file in pyprojects for extra in extras_of(file)} - {APART})
+    floors = lowest(tmp_path / "floors.txt", version, pyprojects, extras)
+    install(python, floors, version, *(file.parent for file in pyprojects))
+    said = run(python, "-c", IMPORT_ALL, *names, cwd=tmp_path)
+    assert {line.partition(".")[0] for line in said.splitlines()} == set(names)

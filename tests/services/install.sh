@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
 # Real servers and clients for the tests, out of Debian's packages: DCMTK, Orthanc, dicom3tools, Mosquitto, Chromium,
-# and GStreamer's RTSP server with its Python bindings.
+# Prometheus' promtool, and GStreamer's RTSP server with its Python bindings.
 # Root: apt-get install (no daemon is started). Anybody else: the packages and what they need are unpacked into
 # a cache, once, behind one small command each. Prints the folders to add to PATH.
 set -euo pipefail
 
-packages=(dcmtk orthanc dicom3tools mosquitto chromium python3-gi gir1.2-gst-rtsp-server-1.0
+packages=(dcmtk orthanc orthanc-dicomweb dicom3tools mosquitto chromium prometheus python3-gi gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good)
-tools=(storescu echoscu storescp dcmcjpeg dcmcjpls dcmcrle dcmdump dsrdump Orthanc dciodvfy mosquitto chromium)
+tools=(storescu echoscu storescp dcmcjpeg dcmcjpls dcmcrle dcmdump dsrdump Orthanc dciodvfy mosquitto chromium promtool)
 bindings='import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
 folder="${SRANOGAN_SERVICES:-${XDG_CACHE_HOME:-$HOME/.cache}/sranogan/services}"
 
-missing() { # PATH PYTHON: what is not there
+missing() { # PATH PYTHON ROOT: what is not there
   local tool
   for tool in "${tools[@]}"; do PATH="$1" type -P "$tool" >/dev/null || echo "$tool"; done
+  [[ -e "$3/usr/share/orthanc/plugins/libOrthancDicomWeb.so" ]] || echo "Orthanc's DICOMweb"
   env -u PYTHONPATH "$2" -c "$bindings" >/dev/null 2>&1 || echo 'GStreamer RTSP server for Python'
 }
 
 system="$PATH:/usr/sbin:/usr/bin"
-if [[ -z "$(missing "$system" /usr/bin/python3)" ]]; then
+if [[ -z "$(missing "$system" /usr/bin/python3 "")" ]]; then
   echo /usr/sbin:/usr/bin
   exit 0
-elif [[ -z "$(missing "$folder/commands" "$folder/commands/gst-python")" ]]; then
+elif [[ -z "$(missing "$folder/commands" "$folder/commands/gst-python" "$folder")" ]]; then
   echo "$folder/commands"
   exit 0
 fi
@@ -39,7 +40,7 @@ if [[ "$(id -u)" == 0 ]]; then
   "${install[@]}" >"$work/log" 2>&1 || { # no package lists yet, or old ones
     { apt-get -qq update && "${install[@]}"; } >>"$work/log" 2>&1 || fail "apt-get install"
   }
-  left="$(missing "$system" /usr/bin/python3)"
+  left="$(missing "$system" /usr/bin/python3 "")"
   [[ -z "$left" ]] || fail "still missing $left"
   echo /usr/sbin:/usr/bin
   exit 0
@@ -82,7 +83,7 @@ if [[ -n "$python" ]]; then
 else # Debian's Python is here, its bindings are not
   wrap gst-python 'env PYTHONPATH="$root/usr/lib/python3/dist-packages" /usr/bin/python3'
 fi
-left="$(missing "$work/made/commands" "$work/made/commands/gst-python")"
+left="$(missing "$work/made/commands" "$work/made/commands/gst-python" "$work/made")"
 [[ -z "$left" ]] || { echo "unpacked, and missing" >>"$work/log"; fail "$left"; }
 mkdir -p "$(dirname "$folder")"
 rm -rf "$folder"

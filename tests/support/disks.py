@@ -1,8 +1,9 @@
-"""File systems of a given size."""
+"""File systems of a given size, and what is forced to disk."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,4 +26,17 @@ def file_system(size: str) -> Iterator[Path]:
         try:
             yield Path(folder)
         finally:
-            subprocess.run(["umount", folder], check=True)
+            subprocess.run(["umount", "--lazy", folder], check=True)  # whatever is still open of it
+
+
+def synced_by(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by the name of each file or folder that is forced to disk from now on."""
+    names: list[str] = []
+    real = os.fsync
+
+    def watched(handle: int) -> None:
+        names.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    return names

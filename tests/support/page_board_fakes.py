@@ -74,7 +74,7 @@ def filled_board(
             )
         )
     camera = (
-        FeedHealth("stalled", time.time() - 12, 37, 2, "no frame for 12 s")
+        FeedHealth("stalled", time.time() - 12, 37, 2, "no frame for 12 s", reason="silent")
         if alarm
         else FeedHealth("running", time.time() - 0.2, 3, 0)
     )

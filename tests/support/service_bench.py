@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from sranogan_edge.decoding.decoder import Decoder
 from sranogan_edge.errors import ExitCode, ResultsError
 from sranogan_edge.feeds.feed import Arrival, Feed, FeedHealth
 from sranogan_edge.image.frame import Frame, Photometric
@@ -28,6 +29,7 @@ from sranogan_edge.service.threshold import AppliedThreshold
 from sranogan_edge.site.drift import DriftSettings
 from sranogan_edge.spool.retention import Retention
 from sranogan_edge.spool.spool import Spool, SpoolLimits
+from sranogan_edge.uploads.waiting import Uploads
 
 PATIENCE_S = 60.0
 RULE = Rule(Calibration((200.0,), 0.5))  # anomalous above 200
@@ -45,7 +47,7 @@ class StandIn:
         if self.lost:
             raise self.lost
 
-    def measure(self, frame: Frame) -> Measurement:
+    def measure(self, frame: Frame, pulse: Callable[[], object] = lambda: None) -> Measurement:
         self.calls += 1
         self.prove()
         if self.faults:
@@ -110,6 +112,8 @@ class Bench:
         self.retention, self.prune_every_s = Retention(), 60.0
         self.board: Board | None = None
         self.swap: Swap | None = None
+        self.decoder: Decoder | None = None
+        self.uploads: Uploads | None = None
         self.out = root
 
     def build(self, *feeds: Feed, **readers: Reader) -> Service:
@@ -124,6 +128,8 @@ class Bench:
             threshold=self.threshold,
             board=self.board,
             swap=self.swap,
+            decoder=self.decoder,
+            uploads=self.uploads,
         )
         return self.service
 

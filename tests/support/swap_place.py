@@ -60,8 +60,8 @@ class Place:
         """Watch the file, more often than the runner does."""
         site = CalibrationSettings(self.site) if self.site.exists() else CalibrationSettings()
         self.kept = KeptBundles(self.root / "spool", self.file)
-        loader = Loader(self.scoring, site)
-        return Swap(self.file, loader, self.kept, self.alarms, every_s=every_s, settle_s=0.05)
+        self.loader = Loader(self.scoring, site)
+        return Swap(self.file, self.loader, self.kept, self.alarms, every_s=every_s, settle_s=0.05)
 
     def put(self, bundle: Path) -> None:
         """Replace the file as people should: under another name first."""

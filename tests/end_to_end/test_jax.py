@@ -1,0 +1,88 @@
+"""A run of JAX's: killed and resumed, and gone on with, evaluated and exported on TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.backends import on
+from tests.support.killed_runs import assert_same, checkpoint, finish, start, stop_after
+from tests.support.tiny import TINY_DATA
+
+if TYPE_CHECKING:
+    from keras_sranogan.settings import TrainSettings
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def jax(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of a training on JAX; what it compiled once is kept for the next."""
+    pytest.importorskip("jax", reason="JAX is not installed (the extra jax)")
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(tmp_path_factory.mktemp("compiled"))
+    kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return {"KERAS_BACKEND": "jax", **kept}
+
+
+@pytest.fixture(scope="module")
+def jax_run(settings: TrainSettings, jax: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run, trained on JAX in one go."""
+    folder = tmp_path_factory.mktemp("jax") / "run"
+    finish(start(folder, settings, **jax))
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert provenance["machine"]["backend"] == "jax"
+    return folder
+
+
+@pytest.mark.parametrize(("stage", "step"), [("gan", 20), ("srgan", 5)])
+def test_killed_and_resumed(
+    jax_run: Path, settings: TrainSettings, jax: dict[str, str], tmp_path: Path, stage: str, step: int
+) -> None:
+    """Killed in the middle of a stage and resumed on JAX, a run ends with the same bits as one in one go."""
+    folder = tmp_path / "run"
+    stop_after(start(folder, settings, **jax), checkpoint(folder, stage, step), signal.SIGKILL, 0.05)
+    finish(start(folder, settings, "--resume", **jax))
+    assert_same(folder, jax_run)
+
+
+def test_begun_on_jax_and_ended_on_tensorflow(
+    settings: TrainSettings, jax: dict[str, str], tmp_path: Path
+) -> None:
+    """Killed on JAX in the middle of a stage, a run goes on on TensorFlow, says so, and is whole."""
+    folder = tmp_path / "run"
+    stop_after(start(folder, settings, **jax), checkpoint(folder, "gan", 20), signal.SIGKILL)
+    told = finish(start(folder, settings, "--resume", KERAS_BACKEND="tensorflow"))
+    assert "begun on jax, goes on on tensorflow" in " ".join(told.split())
+    assert (folder / "detector" / "calibration.json").exists()
+
+
+def evaluated(folder: Path, out: Path, backend: str) -> Any:
+    """The figures of an evaluation on a backend."""
+    script = "from keras_sranogan.cli import evaluate_main; evaluate_main()"
+    options = ("--json", out, "--anogan-steps", "2", "--no-low-pass")
+    done = on(backend, "-c", script, folder, TINY_DATA, *options)
+    assert done.returncode == 0, done.stderr
+    return json.loads(out.read_text())
+
+
+def test_evaluated_on_either(jax_run: Path, tmp_path: Path) -> None:
+    """The run has the same figures on TensorFlow and on JAX."""
+    one, other = (evaluated(jax_run, tmp_path / f"{name}.json", name) for name in ("tensorflow", "jax"))
+    assert one["machine"]["backend"] == "tensorflow"
+    assert other["machine"]["backend"] == "jax"
+    ours = [figures["auroc"] for figures in (one, other)]
+    assert ours[0] == pytest.approx(ours[1], abs=0.03)
+
+
+def test_exported_whatever_the_backend(jax_run: Path, tmp_path: Path) -> None:
+    """The export runs on TensorFlow although KERAS_BACKEND says jax; its graphs compute what Keras does."""
+    script = "from sranogan_export.cli import export_main; export_main()"
+    out = tmp_path / "model.sranogan"
+    done = on("jax", "-c", script, jax_run, "--float32", "--ptq", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert out.stat().st_size > 10_000
