@@ -57,6 +57,7 @@ def test_every_stage_trains_in_bfloat16(bfloat16_run: Run, tiny_run: Run) -> Non
     assert np.isfinite(bfloat16_run.detector()[1].scores).all()
 
 
+@pytest.mark.slow
 def test_killed_in_bfloat16(bfloat16_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
     """Killed in the middle of stage 3 and resumed, a bfloat16 training ends with the same weights."""
     folder, half = tmp_path / "run", replace(settings, precision="mixed_bfloat16")
