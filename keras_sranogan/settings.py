@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.preprocess import PreprocessSpec
+from sranogan_edge.scoring.cells import MOST_USUAL
 from sranogan_edge.scoring.density import PARTS
 from sranogan_edge.text import meant
 
@@ -178,12 +179,15 @@ class DetectorSettings:
     jitter_copies: int = 4
     false_alarm_rate: float = 0.05
     contamination: float = 0.0  # share of the normals left out as suspect, where some may not be normal
+    cells: int = 512  # usual cells of normals, by which heat is told too; 0: it goes without them
 
     def __post_init__(self) -> None:
         if not 0 <= self.contamination <= MAX_CONTAMINATION:
             raise SettingsError(
                 f"--contamination must be from 0 to {MAX_CONTAMINATION}; received {self.contamination}"
             )
+        if not 0 <= self.cells <= MOST_USUAL:
+            raise SettingsError(f"cells must be from 0 to {MOST_USUAL}; received {self.cells}")
         if not self.parts or not set(self.parts) <= set(PARTS):
             raise SettingsError(f"the score needs parts, of {', '.join(PARTS)}; received {self.parts}")
         if not 0 < self.false_alarm_rate < 1 or self.folds < 2:
@@ -274,6 +278,8 @@ class TrainSettings:
         """Rebuild from :meth:`to_dict`; raises SettingsError for a name that is not a setting."""
         if isinstance(values.get("head"), dict):  # as heads were when runs did not say so
             values = {**values, "head": {"sees": "search", "start": "random", **values["head"]}}
+        if isinstance(values.get("detector"), dict):  # and heat was told without cells
+            values = {**values, "detector": {"cells": 0, **values["detector"]}}
         return _from_dict(cls, values)
 
 

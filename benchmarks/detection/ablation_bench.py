@@ -143,7 +143,7 @@ class Bench:
     def image_parts(self) -> Mapping[str, Rows]:
         """What needs no reconstruction: the head's parts, and the band energies of the image."""
         spec = self.settings.preprocess
-        said = {name: head_answers(self.networks.head, x)[0] for name, x in self.sets.x.items()}
+        said = {name: head_answers(self.networks.head, x).measured for name, x in self.sets.x.items()}
         bands = {
             name: np.stack(
                 [

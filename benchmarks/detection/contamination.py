@@ -85,7 +85,7 @@ class Measured:
 
     def seen_by(self, head: keras.Model) -> Measured:
         """The same images, with what another head says of them."""
-        return replace(self, parts={**self.parts, **head_answers(head, self.x)[0]})
+        return replace(self, parts={**self.parts, **head_answers(head, self.x).measured})
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def build_graphs(
     on_done: Callable[[str], None] = lambda name: None,
     *,
     symmetric: bool = False,
+    cells: bool = False,
 ) -> dict[str, bytes]:
     """Return ``search``, ``reconstruct``, ``features`` and ``head`` as TFLite models of batch 1.
 
@@ -75,6 +76,7 @@ def build_graphs(
         seen: training normals and what the float stages make of them, for the ranges of ``int8``.
         on_done: told the name of each graph when it is ready.
         symmetric: whether every zero point of ``int8`` is 0.
+        cells: whether the head gives what cells are made of, too.
     """
     stages, models = unrolled.stages, dict[str, bytes]()
     searches = {
@@ -86,7 +88,7 @@ def build_graphs(
     others: dict[str, tuple[Tapped, str, Images]] = {
         "reconstruct": (stages.reconstruct, "generated", seen.generated),
         "features": (stages.features, "image", np.concatenate([seen.x, seen.resolved])),
-        "head": (stages.see, "image", seen.seen),
+        "head": (stages.see_cells if cells else stages.see, "image", seen.seen),
     }
     for name, (function, argument, images) in others.items():
         ready = _named(function, argument, recipe, images, CALIBRATION_BATCH, symmetric)

@@ -95,7 +95,8 @@ def export_run(
     networks, normals = run.networks(), run.held_out_normals()
     unrolled = Unrolled.of(networks, searches)
     lessons, gains = _prepared(run, networks, unrolled, searches[steps], options, progress)
-    models = _built(unrolled, options, lessons, progress)
+    cells = settings.detector.cells > 0
+    models = _built(unrolled, options, lessons, progress, cells)
     fitted = fit_on_device_graphs(models, searches, normals, run.seen(), settings, progress)
     draft = Bundle(
         preprocess=settings.preprocess,
@@ -111,7 +112,7 @@ def export_run(
         draft = _with_onnx(draft, options)
     exact = models
     if options.recipe != "float32":  # as they were trained, on floats
-        exact = build_graphs(Unrolled.of(networks, searches), "float32", lessons)
+        exact = build_graphs(Unrolled.of(networks, searches), "float32", lessons, cells=cells)
     unseen = normals.x[normals.original][: options.proof_normals]
     equality = prove(networks, searches, draft, exact, unseen, progress)
     bundle = _finished(draft, equality, audit)
@@ -182,7 +183,7 @@ def _engine(options: ExportOptions) -> FineTune:
 
 
 def _built(
-    unrolled: Unrolled, options: ExportOptions, lessons: Examples, progress: Progress
+    unrolled: Unrolled, options: ExportOptions, lessons: Examples, progress: Progress, cells: bool
 ) -> dict[str, bytes]:
     progress.start("exporting graphs", len(GRAPHS))
     finished: list[str] = []
@@ -191,7 +192,8 @@ def _built(
         finished.append(name)
         progress.advance(len(finished), name)
 
-    return build_graphs(unrolled, options.recipe, lessons, graph_done, symmetric=options.symmetric)
+    kind = {"symmetric": options.symmetric, "cells": cells}
+    return build_graphs(unrolled, options.recipe, lessons, graph_done, **kind)
 
 
 def counted(models: Mapping[str, bytes], budgets: Mapping[int, Any]) -> Counts:

@@ -72,7 +72,7 @@ def fit_detector(
 
     Args:
         measured: ``(N, D)`` float32 by part.
-        heat: ``(N, *HEAT_SHAPE)`` float32.
+        heat: ``(N, planes, HEAT_GRID, HEAT_GRID)`` float32.
         groups: ``(N,)`` patient of each row; copies of one image, and images of one patient, share a fold.
         original: ``(N,)`` true where the row is an image as it came, false for a jittered copy.
         settings: parts, folds, false-alarm rate, and the share of normals to leave out as suspect: those of
@@ -153,7 +153,7 @@ def _heat_statistics(heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], ND
     Head and reconstruction know where anomalies are likely; taken place by place, this would be lost.
     """
     center, scale = np.empty_like(heat[0]), np.empty_like(heat[0])
-    for number, name in enumerate(HEAT_PLANES):
+    for number, name in enumerate(HEAT_PLANES[: len(center)]):
         plane = heat[:, number]
         center[number] = plane.mean(axis=0) if name == "brightness" else plane.mean()
         scale[number] = np.sqrt(np.mean((plane - center[number]) ** 2))

@@ -38,7 +38,7 @@ def fit_held_out(
 
     Args:
         measured: ``(N, D)`` float32 by part.
-        heat: ``(N, *HEAT_SHAPE)`` float32.
+        heat: ``(N, planes, HEAT_GRID, HEAT_GRID)`` float32.
         normals: whose rows these are; wholes among them are judged by a density of their own.
         settings: of the detector.
         seed: of the assignment to folds.

@@ -28,7 +28,7 @@ def heat_maps(
 
     Args:
         density: that knows the heat of normals.
-        heat: ``(N, *HEAT_SHAPE)``.
+        heat: ``(N, planes, HEAT_GRID, HEAT_GRID)``.
         image: ``(N,)``, which image each row is a tile of.
         place: ``(N, 5)``, left, top and side of the tile, height and width of its image; None where each row
             is an image.

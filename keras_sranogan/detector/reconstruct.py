@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import repeat
 
 import cv2
 import keras
@@ -15,7 +16,8 @@ from keras_sranogan.backend.graph import inference
 from keras_sranogan.networks import Networks
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale, enhance
-from sranogan_edge.scoring.head import OUTPUTS, head_input, head_measurements
+from sranogan_edge.scoring.cells import Cells
+from sranogan_edge.scoring.head import CELLS, OUTPUTS, head_input, head_measurements
 from sranogan_edge.scoring.heat import heat_planes
 from sranogan_edge.scoring.residual import residual
 
@@ -35,7 +37,7 @@ class Reconstructions:
         search_loss: ``(N,)``, the paper's loss at the end of the search.
         start_loss: ``(N,)``, at its start.
         measured: by part of :data:`sranogan_edge.scoring.density.PARTS`, ``(N, D)``.
-        heat: ``(N, *HEAT_SHAPE)``, not yet calibrated.
+        heat: ``(N, planes, HEAT_GRID, HEAT_GRID)``, not yet calibrated.
     """
 
     x: Images
@@ -73,9 +75,14 @@ def predict(model: keras.Model, x: Images, batch: int = BATCH) -> Images:
 class Reconstructor:
     """Runs the stages over images."""
 
-    def __init__(self, networks: Networks, search: SearchSettings, spec: PreprocessSpec) -> None:
-        """Prepare the search; ``search`` may differ from the run's (other steps, another start)."""
-        self.networks, self.spec = networks, spec
+    def __init__(
+        self, networks: Networks, search: SearchSettings, spec: PreprocessSpec, cells: Cells | None = None
+    ) -> None:
+        """Prepare the search; ``search`` may differ from the run's (other steps, another start).
+
+        ``cells`` are the usual ones, where heat is told by them too.
+        """
+        self.networks, self.spec, self.cells = networks, spec, cells
         self.search = LatentSearch(
             networks.generator, networks.features, networks.encoder, search, networks.corrector
         )
@@ -100,34 +107,54 @@ class Reconstructor:
         resolved = predict(self.networks.resolver, refined)
         f_x, f_r = predict(self.networks.judge, x), predict(self.networks.judge, resolved)
         residuals = [residual(*pair) for pair in zip(x, resolved, f_x, f_r, strict=True)]
-        of_head, logits = head_answers(self.networks.head, plain)
-        measured = {"residual": np.stack([one.features for one in residuals]), **of_head}
-        planes = [heat_planes(r.difference, *one) for r, *one in zip(residuals, plain, logits, strict=True)]
-        heat = np.stack(planes)
+        said = head_answers(self.networks.head, plain, self.cells)
+        measured = {"residual": np.stack([one.features for one in residuals]), **said.measured}
+        planes = (r.difference for r in residuals), plain, said.logits, said.cells or repeat(None, len(x))
+        heat = np.stack([heat_planes(*one) for one in zip(*planes, strict=True)])
         return Reconstructions(
             x, found.generated, refined, resolved, found.loss, found.start_loss, measured, heat
         )
 
 
-def head_answers(head: keras.Model, plain: Images) -> tuple[dict[str, Images], Images]:
-    """Return what a head measures, ``(N, D)`` by part, and its maps ``(N, m, m)``.
+@dataclass(frozen=True, eq=False)
+class HeadAnswers:
+    """What a head says of N images.
 
-    ``plain`` ``(N, S, S, C)`` is at least as large as the head's input.
+    Attributes:
+        measured: ``(N, D)`` by part.
+        logits: its maps ``(N, m, m)``.
+        cells: of each, how far off the usual ones its cells are, ``(h, w)``; empty where nobody asked.
     """
-    side, rows, logits = head.input_shape[1], [], []
+
+    measured: dict[str, Images]
+    logits: Images
+    cells: list[Images]
+
+
+def head_said(head: keras.Model, plain: Images) -> Iterator[dict[str, Images]]:
+    """Yield a head's outputs for ``plain`` ``(N, S, S, C)``, at least as large as its input, by batches."""
+    side = head.input_shape[1]
     for i in range(0, len(plain), BATCH):
         answers = inference(head)(np.stack([head_input(one, side) for one in plain[i : i + BATCH]]))
-        said = {name: np.asarray(answers[name]) for name in OUTPUTS}
-        rows += [
-            head_measurements({name: one[k] for name, one in said.items()}) for k in range(len(said["map"]))
-        ]
+        yield {name: np.asarray(answers[name]) for name in (*OUTPUTS, CELLS)}
+
+
+def head_answers(head: keras.Model, plain: Images, cells: Cells | None = None) -> HeadAnswers:
+    """Return what a head says of ``plain`` ``(N, S, S, C)``, at least as large as its input."""
+    rows: list[dict[str, Images]] = []
+    logits, off = [], []
+    for said in head_said(head, plain):
+        each = [{name: said[name][k] for name in OUTPUTS} for k in range(len(said["map"]))]
+        rows += map(head_measurements, each)
         logits.append(said["map"][..., 0])
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}, np.concatenate(logits)
+        off += [cells.distances(one) for one in said[CELLS]] if cells else []
+    measured = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return HeadAnswers(measured, np.concatenate(logits), off)
 
 
 def seen_features(head: keras.Model, seen: Images) -> dict[str, Images]:
     """Return its features of normals that it was trained on, where these count like others: not its map."""
-    return {"head": head_answers(head, seen)[0]["head"]}
+    return {"head": head_answers(head, seen).measured["head"]}
 
 
 def _joined(parts: list[Reconstructions]) -> Reconstructions:

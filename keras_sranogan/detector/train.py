@@ -6,30 +6,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.item import Item
 from keras_sranogan.data.load import LoadedImages
+from keras_sranogan.detector.cells import usual_cells
 from keras_sranogan.detector.fit_whole import fit_held_out
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, representative_step, to_bytes
 from keras_sranogan.detector.quality import reconstruction_quality
-from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, seen_features
+from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, head_said, seen_features
 from keras_sranogan.progress import Progress
 from keras_sranogan.run import RECONSTRUCTION_QUALITY
+from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training.stage import writing
 from keras_sranogan.training.workshop import Training
 from sranogan_edge.files import write_json
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.scoring.cells import Cells
+from sranogan_edge.scoring.head import CELLS
 
 TILES_AT_A_TIME = 512
 
 
 def train_detector(work: Training) -> None:
     """Fit the detector to the held-out normals, and keep what an export needs of them."""
-    settings = work.settings.detector
-    reconstructor = Reconstructor(work.run.networks(), work.settings.search, work.settings.preprocess)
+    settings, networks = work.settings.detector, work.run.networks()
     copies = [_jittered(work, work.held_out, copy) for copy in range(settings.jitter_copies)]
     loaded = [work.held_out, *copies]
     _, groups = np.unique([item.group for part in loaded for item in part.items], return_inverse=True)
@@ -42,11 +46,24 @@ def train_detector(work: Training) -> None:
     normals = replace(normals, seen_whole=_wholes([work.fit, again]))
     seen = from_bytes(to_bytes(downscale_all(np.concatenate([work.fit.x, again.x]), side)))
     work.run.save_normals(normals, work.fit.x[:: representative_step(len(work.fit.x))], seen)
+    cells = _cells(networks.head, seen, normals, work.settings)
+    reconstructor = Reconstructor(networks, work.settings.search, work.settings.preprocess, cells)
     work.progress.start("reconstructing held-out normals", len(x))
     measured, heat = _reconstructed(work, reconstructor, x)
     of_seen = seen_features(reconstructor.networks.head, seen)
     density, calibration = fit_held_out(measured, heat, normals, settings, work.settings.seed, of_seen)
-    work.run.save_detector(density, calibration)
+    work.run.save_detector(replace(density, cells=cells), calibration)
+
+
+def _cells(
+    head: keras.Model, seen: NDArray[np.float32], normals: HeldOutNormals, settings: TrainSettings
+) -> Cells | None:
+    """Return the usual cells of the normals ``seen`` in training, of their tiles where there are any."""
+    if not settings.detector.cells:
+        return None
+    x = seen if normals.seen_whole is None else seen[~normals.seen_whole]
+    features = (one for said in head_said(head, x) for one in said[CELLS])
+    return usual_cells(features, len(x), settings.detector.cells, settings.seed)
 
 
 def _reconstructed(

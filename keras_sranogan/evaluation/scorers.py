@@ -156,7 +156,8 @@ class RunScorer:
         self._density, self.calibration = _fitted(run.detector, folder)
         self.heat_limit = self._density.heat_limit
         self._networks = run.networks()
-        self._reconstruct = Reconstructor(self._networks, settings.search, settings.preprocess)
+        given = settings.search, settings.preprocess, self._density.cells
+        self._reconstruct = Reconstructor(self._networks, *given)
         self._anogan = SearchSettings(
             steps=anogan_steps,
             start="random",

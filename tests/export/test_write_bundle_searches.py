@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,12 +24,22 @@ from sranogan_export.write_bundle import export_run
 from tests.support.quick_export import PTQ, Told
 
 
-def test_encoder_alone(tiny_run: Run, tmp_path: Path) -> None:
-    """With 0 steps the search is the encoder's start, all on integers; card and progress tell of it."""
-    told = Told()
-    result = export_run(tiny_run, replace(PTQ, steps=0), tmp_path / "fast.sranogan", told)
+def test_encoder_alone_without_cells(tiny_run: Run, tmp_path: Path) -> None:
+    """With 0 steps the search is the encoder's start, all on integers; card and progress tell of it.
+
+    A run of before there were usual cells has a bundle without: heat is told as it was.
+    """
+    told, run = Told(), Run(tmp_path / "before")
+    shutil.copytree(tiny_run.folder, run.folder)
+    settings = json.loads((run.folder / "settings.json").read_text())
+    del settings["detector"]["cells"]
+    (run.folder / "settings.json").write_text(json.dumps(settings))
+    result = export_run(run, replace(PTQ, steps=0), tmp_path / "fast.sranogan", told)
     bundle = read_bundle(result.path)
-    open_detector(bundle)
+    detector = open_detector(bundle)
+    assert bundle.density.cells is None
+    assert bundle.density.heat_center.shape == (3, 32, 32)
+    assert set(detector.graphs.by_name["head"].outputs) == {"features", "map"}
     assert [(task, total == done) for task, total, done in told.tasks] == [
         ("exporting graphs", True),
         ("calibrating on held-out normals", True),

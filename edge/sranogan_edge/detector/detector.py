@@ -191,7 +191,7 @@ class Detector:
         ``density`` scores it in the place of the one in use.
         """
         bundle, density = self.bundle, density or self.density
-        made = measure(x, bundle.preprocess, bundle.search_size, self.graphs.by_name)
+        made = measure(x, bundle.preprocess, bundle.search_size, self.graphs.by_name, density.cells)
         clock = Clock()
         parts = density.standard(made.measured)
         score = density.score_of(parts)

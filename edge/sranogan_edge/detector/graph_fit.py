@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.errors import BundleFormatError
 from sranogan_edge.runtime.graph import LoadedGraph
-from sranogan_edge.scoring.head import CHANNELS, OUTPUTS, POOLED_CELLS
+from sranogan_edge.scoring.head import CELLS, CHANNELS, OUTPUTS, POOLED_CELLS
+from sranogan_edge.scoring.heat import HEAT_SHAPES
 from sranogan_edge.scoring.residual import FEATURES, FIRST_FEATURES
 
 __all__ = ["check_fit"]
@@ -18,11 +19,13 @@ def check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
     low, high = (1, bundle.search_size, bundle.search_size, 1), (1, bundle.size, bundle.size, 1)
     side = _side_of_head(graphs["head"], bundle.size)
     said, channels = graphs["head"].outputs, CHANNELS * bundle.preprocess.channels
+    cells = bundle.density.cells
+    of_head = (*OUTPUTS, CELLS) if cells else OUTPUTS
     expected: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]] = {
         "search": ({"x": low}, {"generated": low}),
         "reconstruct": ({"generated": low}, {"refined": low, "resolved": high}),
         "features": ({"image": high}, {"features": graphs["features"].outputs.get("features", ())}),
-        "head": ({"image": (1, side, side, channels)}, {name: said.get(name, ()) for name in OUTPUTS}),
+        "head": ({"image": (1, side, side, channels)}, {name: said.get(name, ()) for name in of_head}),
     }
     for name, (inputs, outputs) in expected.items():
         found = graphs[name].inputs, graphs[name].outputs
@@ -31,6 +34,13 @@ def check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
                 f"graph {name!r} maps {found[0]} to {found[1]}; the manifest needs {inputs} to {outputs}. "
                 "Export the bundle again."
             )
+    planes = len(bundle.density.heat_center)
+    if planes != HEAT_SHAPES[cells is not None][0] or (cells and said[CELLS][-1] != len(cells.center)):
+        known = f"cells of {len(cells.center)} features" if cells else "no cells"
+        raise BundleFormatError(
+            f"the density knows {known} and a heat of {planes} planes, graph 'head' gives "
+            f"{said.get(CELLS, 'none')}. Export the bundle again."
+        )
     pooled = POOLED_CELLS**2 * said["features"][-1]
     made = {"residual": (FEATURES, FIRST_FEATURES), "head": (pooled,), "map": (1,)}
     whole = bundle.density.whole

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
-from sranogan_edge.scoring.heat import HEAT_SHAPE, enlarged, standard_heat
+from sranogan_edge.scoring.cells import FIELDS as OF_CELLS
+from sranogan_edge.scoring.cells import Cells
+from sranogan_edge.scoring.heat import HEAT_SHAPES, enlarged, standard_heat
 from sranogan_edge.scoring.usual_regions import UsualRegions
 
 Array = NDArray[np.float32]
@@ -71,14 +73,16 @@ class Density:
 
     Attributes:
         parts: the density of each part in use, by name (:data:`PARTS`); at least one.
-        heat_center: ``HEAT_SHAPE`` float32, mean heat of normals.
-        heat_scale: ``HEAT_SHAPE`` float32, its standard deviation, positive.
+        heat_center: one of ``HEAT_SHAPES`` float32, mean heat of normals.
+        heat_scale: the same, its standard deviation, positive.
         heat_limit: heat (in standard deviations) that one normal in four exceeds somewhere, as it is
             displayed; display is scaled by it.
         unit: mean and standard deviation of the mean of the parts, over held-out normals as they came.
             Bundles of earlier versions go without it.
         usual_regions: how large hot regions of held-out normals are; None where nobody looked.
         whole: of a density of tiles, what normals measure as a whole; None where tiles alone are judged.
+        cells: the usual cells, by which heat is told too; None where they are not looked at, and of a whole
+            beside its tiles, whose cells are told by these.
     """
 
     parts: Mapping[str, Gaussian]
@@ -88,6 +92,7 @@ class Density:
     unit: tuple[float, float] = (0.0, 1.0)
     usual_regions: UsualRegions | None = None
     whole: Whole | None = None
+    cells: Cells | None = None
 
     def to_bytes(self) -> bytes:
         """Return the density as an ``.npz`` file."""
@@ -103,6 +108,8 @@ class Density:
         if self.whole:
             arrays["whole"] = np.frombuffer(self.whole.density.to_bytes(), np.uint8)
             arrays["whole_unit"] = np.array(self.whole.unit, np.float64)
+        if self.cells:
+            heat |= self.cells.to_arrays()
         return arrays_to_bytes({**arrays, **heat, **numbers})
 
     @classmethod
@@ -114,19 +121,23 @@ class Density:
         names = [name for name, present in zip(PARTS, used, strict=True) if present]
         fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
         heat = ("heat_center", "heat_scale", "heat_limit")
-        arrays = arrays_from_bytes(data, [*fields, *heat], optional=["unit", *_OF_REGIONS, *_WHOLE])
+        arrays = arrays_from_bytes(
+            data, [*fields, *heat], optional=["unit", *_OF_REGIONS, *_WHOLE, *OF_CELLS]
+        )
         parts = {name: _gaussian(arrays, name) for name in names}
         unit = _unit(arrays["unit"]) if "unit" in arrays else (0.0, 1.0)
         limit, usual = float(arrays["heat_limit"]), _usual_regions(arrays)
         heat_of = arrays["heat_center"], arrays["heat_scale"]
-        density = cls(parts, *heat_of, limit, unit, usual, _whole(arrays))
+        density = cls(parts, *heat_of, limit, unit, usual, _whole(arrays), Cells.of_arrays(arrays))
         density._check()
         return density
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each part's whitening, ``(D, K)``."""
-        return {name: self.parts[name].whitening.shape for name in self._names()}
+        """Shape of each part's whitening, ``(D, K)``, the heat, and the usual cells where there are any."""
+        shapes = {name: self.parts[name].whitening.shape for name in self._names()}
+        known = {"cells": self.cells.usual.shape} if self.cells else {}
+        return {**shapes, "heat": self.heat_center.shape, **known}
 
     def _names(self) -> list[str]:
         """Names of the parts in use, in the order of :data:`PARTS`, whatever order they were given in."""
@@ -135,10 +146,16 @@ class Density:
     def _check(self) -> None:
         for part in self.parts.values():
             part.check()
-        if self.heat_center.shape != HEAT_SHAPE or self.heat_scale.shape != HEAT_SHAPE:
+        shapes = {self.heat_center.shape, self.heat_scale.shape}
+        if len(shapes) > 1 or not shapes <= set(HEAT_SHAPES):
+            expected = " or ".join(map(str, HEAT_SHAPES))
             raise ValueError(
-                f"heat on {self.heat_center.shape} and {self.heat_scale.shape}, not on {HEAT_SHAPE}"
+                f"heat on {self.heat_center.shape} and {self.heat_scale.shape}, not on {expected}"
             )
+        if self.cells and self.heat_center.shape != HEAT_SHAPES[-1]:
+            raise ValueError(f"usual cells, and a heat on {self.heat_center.shape} without them")
+        if self.whole and self.whole.density.heat_center.shape != self.heat_center.shape:
+            raise ValueError("a heat of the whole on other planes than that of tiles")
         if not (np.isfinite(self.heat_center).all() and np.isfinite(self.heat_scale).all()):
             raise ValueError("a heat that is not finite")
         if not 0 < self.heat_limit < math.inf or (self.heat_scale <= 0).any():

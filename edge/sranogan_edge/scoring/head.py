@@ -24,6 +24,7 @@ CHANNELS = 2  # of each channel of x: standardised as a whole, and in each neigh
 POOLED_CELLS = 2  # features are averaged over 2x2 cells
 FLOOR = 1e-3
 OUTPUTS = ("features", "map")
+CELLS = "early"  # the output that cells are made of, where the density knows the usual ones
 
 
 def neighbourhood(side: int) -> int:

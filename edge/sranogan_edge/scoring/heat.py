@@ -11,23 +11,28 @@ from sranogan_edge.scoring.residual import HEAT_GRID, on_grid, standardise
 Image = NDArray[np.float32]
 
 
-HEAT_PLANES = ("difference", "brightness", "head")
-HEAT_WEIGHTS = (1.5, 0.7, 1.0)
-HEAT_SHAPE = (len(HEAT_PLANES), HEAT_GRID, HEAT_GRID)
+HEAT_PLANES = ("difference", "brightness", "head", "cells")  # the last where the density knows cells
+HEAT_WEIGHTS = (1.5, 0.7, 1.0, 3.0)
+HEAT_SHAPE = (3, HEAT_GRID, HEAT_GRID)  # without cells
+HEAT_SHAPES = (HEAT_SHAPE, (len(HEAT_PLANES), HEAT_GRID, HEAT_GRID))
 HEAT_BLUR_CELLS = 1.0
 BRIGHTNESS = HEAT_PLANES.index("brightness")  # also the small image by which foreign ones are told
 
 
-def heat_planes(difference: Image, plain: Image, head_map: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ``HEAT_SHAPE``, the :data:`HEAT_PLANES` of an image; not yet calibrated.
+def heat_planes(
+    difference: Image, plain: Image, head_map: NDArray[np.float32], cells: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Return one of ``HEAT_SHAPES``, the :data:`HEAT_PLANES` of an image; not yet calibrated.
 
     Args:
         difference: of :class:`Residual`, ``(HEAT_GRID, HEAT_GRID)``.
         plain: ``(S, S, C)`` float32 in [0, 1], luminance first, before its contrast is enhanced.
         head_map: the head's logits ``(h, w)``.
+        cells: distances of cells ``(h, w)``, where the density knows the usual ones.
     """
-    head = cv2.resize(head_map, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR)
-    return np.stack([difference, on_grid(standardise(plain[..., 0])), np.asarray(head, dtype=np.float32)])
+    maps = [head_map] if cells is None else [head_map, cells]
+    seen = [cv2.resize(one, (HEAT_GRID, HEAT_GRID), interpolation=cv2.INTER_LINEAR) for one in maps]
+    return np.asarray(np.stack([difference, on_grid(standardise(plain[..., 0])), *seen]), np.float32)
 
 
 def enlarged(standard: NDArray[np.float32], size: int) -> Image:
@@ -42,10 +47,11 @@ def standard_heat(
     """Return ``(HEAT_GRID, HEAT_GRID)``: how far off the normals each place is, at least 0.
 
     A weighted sum of deviations: a brightness counts whichever way it is off, the difference to the
-    reconstruction and the head's map where they are above those of normals, and less where below. All
-    arguments have ``HEAT_SHAPE``. Normals are at about 1.
+    reconstruction, the head's map and cells where they are above those of normals, and less where below. All
+    arguments have one and the same of ``HEAT_SHAPES``. Normals are at about 1.
     """
     deviations = (heat - center) / scale
     deviations[BRIGHTNESS] = np.abs(deviations[BRIGHTNESS])
-    hot = np.maximum(np.tensordot(np.asarray(HEAT_WEIGHTS, np.float32), deviations, axes=1), 0)
+    weights = np.asarray(HEAT_WEIGHTS[: len(heat)], np.float32)
+    hot = np.maximum(np.tensordot(weights, deviations, axes=1), 0)
     return np.asarray(cv2.GaussianBlur(hot, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)

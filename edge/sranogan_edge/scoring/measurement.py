@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale, enhance
-from sranogan_edge.scoring.head import head_input, head_measurements
+from sranogan_edge.scoring.cells import Cells
+from sranogan_edge.scoring.head import CELLS, head_input, head_measurements
 from sranogan_edge.scoring.heat import heat_planes
 from sranogan_edge.scoring.residual import raw_distance, residual
 
@@ -43,7 +44,7 @@ class Reconstruction:
         resolved: the super-resolved reconstruction, ``(S, S, 1)``.
         measured: the vectors whose densities are the score, by part
             (:data:`sranogan_edge.scoring.density.PARTS`).
-        heat: ``HEAT_SHAPE``, not yet calibrated.
+        heat: one of ``HEAT_SHAPES``, not yet calibrated.
         anogan_score: plain AnoGAN's sum|x - g(x)| at the search size (0-255 scale).
         milliseconds: by step.
         plain: ``x`` before its contrast was enhanced, with its opponents where the bundle takes colour; None
@@ -137,9 +138,16 @@ class Clock:
 
 
 def measure(
-    plain: Image, spec: PreprocessSpec, search_size: int, graphs: Mapping[str, RunsGraph]
+    plain: Image,
+    spec: PreprocessSpec,
+    search_size: int,
+    graphs: Mapping[str, RunsGraph],
+    cells: Cells | None = None,
 ) -> Reconstruction:
-    """Search, refine, super-resolve, compare, ask the head; ``plain`` is ``(S, S, C)`` in [0, 1]."""
+    """Search, refine, super-resolve, compare, ask the head; ``plain`` is ``(S, S, C)`` in [0, 1].
+
+    ``cells`` are the usual ones of the density that the heat map is for, where it knows any.
+    """
     clock = Clock()
     x = enhance(plain, spec)
     x_low = downscale(x, search_size)
@@ -157,7 +165,11 @@ def measure(
     said = {name: answer[0] for name, answer in answers.items()}
     measured = {"residual": apart.features, **head_measurements(said)}
     clock.lap("head")
-    heat = heat_planes(apart.difference, plain, said["map"][..., 0])
+    off = None
+    if cells:
+        off = cells.distances(said[CELLS])
+        clock.lap("cells")
+    heat = heat_planes(apart.difference, plain, said["map"][..., 0], off)
     distance = raw_distance(x_low, generated)
     return Reconstruction(x, generated, refined, resolved, measured, heat, distance, clock.laps, plain)
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_sranogan.detector.cells import usual_cells
 from keras_sranogan.detector.fit_whole import fit_held_out
 from keras_sranogan.detector.normals import HeldOutNormals
 from keras_sranogan.progress import Progress
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.bundle.bundle import signature
 from sranogan_edge.runtime.graph import open_graph
+from sranogan_edge.scoring.cells import Cells
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import PARTS, Density
 from sranogan_edge.scoring.fingerprint import Signs
-from sranogan_edge.scoring.head import head_input, pooled
+from sranogan_edge.scoring.head import CELLS, head_input, pooled
 from sranogan_edge.scoring.measurement import RunsGraph, measure
 from sranogan_export.fit.fingerprint import signs_of_normals
 
@@ -78,6 +80,7 @@ def fit_on_device_graphs(
     What does not depend on the search is measured once. ``seen`` ``(M, side, side, C)`` are training
     normals that widen the density of the head's features.
     """
+    trained_on, cells = _of_seen(_opened(models, "head"), seen, normals, settings)
     searches = {steps: _opened(models, "search", steps) for steps in budgets}
     judged = {name: _Remembering(_opened(models, name)) for name in ("features", "head")}
     graphs: dict[str, RunsGraph] = {"reconstruct": _opened(models, "reconstruct"), **judged}
@@ -87,19 +90,20 @@ def fit_on_device_graphs(
     distances: dict[int, list[float]] = {steps: [] for steps in searches}
     for number, x in enumerate(normals.x, start=1):
         for steps, search in searches.items():
-            made = measure(x, settings.preprocess, settings.search_size, {**graphs, "search": search})
+            each = {**graphs, "search": search}
+            made = measure(x, settings.preprocess, settings.search_size, each, cells)
             rows[steps].append(dict(made.measured))
             heat[steps].append(made.heat)
             distances[steps].append(l1(made.x, made.resolved))
         for graph in judged.values():
             graph.forget()
         progress.advance(number)
-    trained_on = {"head": _seen_features(graphs["head"], seen)}
     fitted = {}
     for steps in searches:
         parts = {name: np.stack([one[name] for one in rows[steps]]) for name in PARTS}
         given = normals, settings.detector, settings.seed, trained_on
         density, calibration = fit_held_out(parts, np.stack(heat[steps]), *given)
+        density = replace(density, cells=cells)
         compared = np.array(distances[steps])[normals.original][:COMPARED]
         signs = signs_of_normals(normals, rows[steps], heat[steps], density, settings.detector.contamination)
         fitted[steps] = Fitted(density, calibration, float(compared.mean()), signs)
@@ -115,7 +119,24 @@ def l1(x: Images, resolved: Images) -> float:
     return float(np.abs(x - resolved).mean())
 
 
-def _seen_features(head: RunsGraph, seen: Images) -> Images:
-    """Return ``(N, D)``: what the exported head measures of ``(N, side, side, C)``."""
-    inputs = (head_input(x, x.shape[0])[None] for x in seen)
-    return np.stack([pooled(head({"image": image})["features"][0]) for image in inputs])
+def _of_seen(
+    head: RunsGraph, seen: Images, normals: HeldOutNormals, settings: TrainSettings
+) -> tuple[dict[str, Images], Cells | None]:
+    """Return what the exported head measures of ``seen`` ``(M, side, side, C)``, and their usual cells."""
+    features: list[Images] = []
+
+    def said(rows: Images) -> Iterator[dict[str, Images]]:
+        for x in rows:
+            answers = head({"image": head_input(x, x.shape[0])[None]})
+            features.append(pooled(answers["features"][0]))
+            yield answers
+
+    count, cells = settings.detector.cells, None
+    if count:
+        tiles = np.ones(len(seen), np.bool_) if normals.seen_whole is None else ~normals.seen_whole
+        chosen = (one[CELLS][0] for one, is_tile in zip(said(seen), tiles, strict=True) if is_tile)
+        cells = usual_cells(chosen, int(tiles.sum()), count, settings.seed)
+    else:
+        for _ in said(seen):
+            pass
+    return {"head": np.stack(features)}, cells

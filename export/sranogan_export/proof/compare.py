@@ -22,7 +22,7 @@ from sranogan_edge.bench.graphs import graph_cost
 from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.errors import BundleError
 from sranogan_edge.runtime.graph import Graph
-from sranogan_edge.scoring.head import OUTPUTS, head_input
+from sranogan_edge.scoring.head import head_input
 from sranogan_edge.scoring.measurement import measure
 from sranogan_export.proof.compare_steps import step_images
 from sranogan_export.proof.compare_tensors import first_departure, partitions
@@ -178,7 +178,7 @@ def _graphs(
             "resolved": predict(networks.resolver, predict(networks.refiner, made.generated)),
         },
         "features": {"features": predict(networks.judge, made.x)},
-        "head": {name: np.asarray(said[name]) for name in OUTPUTS},
+        "head": {name: np.asarray(said[name]) for name in forms[0].graph("head", bundle.steps).outputs},
     }
     rows = []
     for form in forms:

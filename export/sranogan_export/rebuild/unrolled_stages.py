@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sranogan_edge.scoring.head import LIMIT
+from sranogan_edge.scoring.head import CELLS, LIMIT
 from sranogan_export.rebuild.taps import IMAGE_RANGE, Tap
 from sranogan_export.rebuild.unrolled import Convolution, UnrolledFeatures, convolution_of
 
@@ -88,6 +88,7 @@ class UnrolledHead:
         self.skip = _plain("head/skip", by_filters[width])
         self.places = _plain("head/places", by_filters[1])
         self.middle = len(blocks) - 2  # the map also sees what enters the last two blocks
+        self.early = self.middle - 2  # cells see what enters the two before
 
     def forward(self, image: tf.Tensor, tap: Tap) -> list[tf.Tensor]:
         """Return every block's activation and then the map's logits, from an image that passed a tap."""
@@ -128,8 +129,12 @@ class Stages:
 
     def see(self, image: tf.Tensor, tap: Tap) -> dict[str, tf.Tensor]:
         """Return the head's features and its map."""
-        *_, features, places = self.head.forward(tap.activation("image", image, STANDARDISED), tap)
-        return {"features": features, "map": places}
+        return {name: one for name, one in self.see_cells(image, tap).items() if name != CELLS}
+
+    def see_cells(self, image: tf.Tensor, tap: Tap) -> dict[str, tf.Tensor]:
+        """Return the head's features and its map, and what cells are made of."""
+        *blocks, places = self.head.forward(tap.activation("image", image, STANDARDISED), tap)
+        return {CELLS: blocks[self.head.early - 1], "features": blocks[-1], "map": places}
 
 
 def _clipped(name: str, x: tf.Tensor, tap: Tap) -> tf.Tensor:

@@ -37,7 +37,7 @@ def flagged(colour: bool) -> tuple[int, int]:
     settle(averaged, fit, settings)
     rng, held_out = np.random.default_rng(0), [plate(number) for number in HELD_OUT]
     frames = [*held_out, *(jitter_frame(frame, rng) for frame in held_out)]
-    measured, _ = head_answers(averaged, np.stack([preprocess(frame, spec) for frame in frames]))
+    measured = head_answers(averaged, np.stack([preprocess(frame, spec) for frame in frames])).measured
     count = len(held_out)
     density, calibration = fit_detector(
         measured,
@@ -51,7 +51,7 @@ def flagged(colour: bool) -> tuple[int, int]:
 
     def above(numbers: range, patched: bool) -> int:
         x = np.stack([preprocess(plate(number, patched=patched), spec) for number in numbers])
-        rows, _ = head_answers(averaged, x)
+        rows = head_answers(averaged, x).measured
         scores = [density.score({name: one[i] for name, one in rows.items()}) for i in range(len(x))]
         return int((np.array(scores) > calibration.threshold).sum())
 

@@ -1,0 +1,92 @@
+"""Cells against the usual ones: distances one by one, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sranogan_edge.scoring.cells import MOST_USUAL, Cells
+from sranogan_edge.scoring.density import Density
+from sranogan_edge.scoring.heat import HEAT_SHAPES, heat_planes
+from tests.support.small_bundles import small_budget
+
+
+def cells(channels: int = 5, count: int = 7) -> Cells:
+    """Usual cells of invented numbers."""
+    rng = np.random.default_rng(4)
+    arrays = (
+        rng.normal(3, 1, channels),
+        rng.normal(size=(channels, channels)),
+        rng.normal(size=(count, channels)),
+    )
+    return Cells(*(one.astype(np.float32) for one in arrays))
+
+
+def with_cells() -> Density:
+    """A density that knows them."""
+    known = small_budget(3).density
+    heat = np.ones(HEAT_SHAPES[1], np.float32)
+    return replace(known, cells=cells(), heat_center=heat, heat_scale=heat)
+
+
+def test_distances_are_those_to_the_nearest_centre() -> None:
+    """In whitened features, over the root of their number; each cell of an image by itself."""
+    known, features = cells(), np.random.default_rng(5).normal(3, 2, (6, 4, 5)).astype(np.float32)
+    white = (features.reshape(-1, 5).astype(float) - known.center) @ known.whitening
+    apart = np.linalg.norm(white[:, None] - known.usual[None], axis=2)
+    expected = apart.min(axis=1).reshape(6, 4) / np.sqrt(5)
+    found = known.distances(features)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_usual_cell_is_at_no_distance() -> None:
+    """And none is below 0, or no number, whatever rounding makes of it."""
+    known = cells()
+    centres = known.usual @ np.linalg.inv(known.whitening.astype(float)) + known.center
+    found = known.distances(centres[:, None].astype(np.float32))
+    assert np.abs(found).max() < 0.01
+
+
+def test_a_density_keeps_them() -> None:
+    """Written and read again it finds the same distances; one without goes without."""
+    again = Density.from_bytes(with_cells().to_bytes())
+    features = np.random.default_rng(6).normal(size=(8, 8, 5)).astype(np.float32)
+    assert again.cells
+    assert np.array_equal(again.cells.distances(features), cells().distances(features))
+    assert Density.from_bytes(small_budget(3).density.to_bytes()).cells is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cells": replace(cells(), usual=cells().usual[:0])},
+        {"cells": replace(cells(), usual=np.zeros((MOST_USUAL + 1, 5), np.float32))},
+        {"cells": replace(cells(), usual=cells().usual[:, :4])},
+        {"cells": replace(cells(), whitening=cells().whitening[:, :4])},
+        {"cells": replace(cells(), center=np.full(5, np.nan, np.float32))},
+        {"cells": replace(cells(), center=cells().center.astype(np.float64))},
+        {name: np.ones(HEAT_SHAPES[0], np.float32) for name in ("heat_center", "heat_scale")},
+        {"heat_scale": np.ones(HEAT_SHAPES[0], np.float32)},
+    ],
+    ids=["none", "too many", "fewer features", "not square", "no number", "double", "heat without", "mixed"],
+)
+def test_what_cannot_be_is_refused(changed: dict[str, Any]) -> None:
+    """No centres, too many, other shapes, no numbers, a heat that does not go with them."""
+    with pytest.raises(ValueError, match=r"cells|heat"):
+        Density.from_bytes(replace(with_cells(), **changed).to_bytes())
+
+
+def test_heat_of_a_cell_lies_where_it_is() -> None:
+    """The plane of cells is the last; it is enlarged to the grid as the head's map is."""
+    flat, off = np.zeros((32, 32), np.float32), np.zeros((16, 16), np.float32)
+    off[3, 12] = 1
+    plain = np.random.default_rng(0).random((64, 64, 1), np.float32)
+    planes = heat_planes(flat, plain, flat, off)
+    assert planes.shape == HEAT_SHAPES[1]
+    assert np.unravel_index(planes[3].argmax(), (32, 32))[0] // 2 == 3
+    assert np.unravel_index(planes[3].argmax(), (32, 32))[1] // 2 == 12
+    assert heat_planes(flat, plain, flat).shape == HEAT_SHAPES[0]
