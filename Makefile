@@ -34,7 +34,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test coverage test-all test-random test-edge test-install test-services test-scale device-image hostile fuzz mutants \
-	mutants-changed release transfer lint format requirements clean
+	mutants-changed release wheelhouse transfer lint format requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -170,6 +170,15 @@ RELEASE := build/release
 release: ## dist/: wheels, sdists, an SBOM of each, SHA256SUMS; of a tree without changes
 	@'$(PYTHON)' requirements/install.py $(RELEASE) requirements/release.txt
 	@$(RELEASE)/bin/python requirements/release.py dist
+
+# To be installed as docs/guide/own_images.md says: pip resolves among these alone. Two lists may name one package twice.
+WHEELS := build/wheelhouse
+wheelhouse: ## build/wheelhouse: wheels of everything, to install on machines of this kind that have no network
+	@'$(PYTHON)' requirements/install.py $(RELEASE) requirements/release.txt
+	rm -rf $(WHEELS)
+	for listed in requirements/run.txt edge/deploy/requirements.txt; do $(RELEASE)/bin/pip download --quiet --no-deps \
+		--require-hashes --only-binary :all: --dest $(WHEELS) --requirement $$listed || exit 1; done
+	$(RELEASE)/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEELS) ./edge . ./export
 
 clean: ## remove the environment, caches and the demo
 	rm -rf $(VENV) demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache

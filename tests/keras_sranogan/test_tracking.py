@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image
 
 from keras_sranogan.run_record import RunRecord
 from keras_sranogan.tracking import EXPERIMENT, RUN_FILE, Tracking, check_uri
-from keras_sranogan.training.event_log import EventLog
 from sranogan_edge.errors import MissingExtraError, ResultsError, SettingsError
-from tests.support.finished_runs import record
+from tests.support.tracked_runs import check_logged, log_twice, run_to_log
 
 mlflow = pytest.importorskip("mlflow", reason="mlflow is an extra")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunRecord:
-    """Give a finished run with a curve, a picture and a page."""
-    made = record(tmp_path / "parts")
-    log = EventLog(made.folder / "logs" / "gan")
-    for step in range(1, 1201):
-        log.write(step, {"l1": 1 / step})
-    (made.folder / "gan").mkdir()
-    Image.new("L", (8, 8)).save(made.folder / "gan" / "samples.png")
-    (made.folder / "report.html").write_text("<p>page</p>")
-    return made
-
-
-def artifacts(client: Any, number: str, path: str = "") -> set[str]:
-    """Name all files of a run."""
-    found: set[str] = set()
-    for one in client.list_artifacts(number, path):
-        found |= artifacts(client, number, one.path) if one.is_dir else {one.path}
-    return found
+    """Give a finished run."""
+    return run_to_log(tmp_path / "parts")
 
 
 @pytest.mark.parametrize("kind", ["file", pytest.param("sqlite", marks=pytest.mark.slow)])
@@ -47,27 +28,8 @@ def test_a_store_holds_settings_curves_pictures_page_and_bundle(
     """A training and its export are one run, in a folder and in a database; logged twice, it stays one."""
     store = tmp_path / "store"
     uri = f"sqlite:///{store}/runs.db" if kind == "sqlite" else store.as_uri()
-    for _ in range(2):
-        said = Tracking(uri).log_training(run, run.folder / "report.html")
-    bundle = tmp_path / "parts.sranogan"
-    bundle.write_bytes(b"bundle")
-    Tracking(uri).log_export(run, bundle, {"bundle_bytes": 6.0}, tmp_path / "none.png")
-    client = mlflow.MlflowClient(tracking_uri=uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    (found,) = client.search_runs([experiment.experiment_id])
-    number = found.info.run_id
-    assert number in said
-    assert json.loads((run.folder / RUN_FILE).read_text())["run"] == number
-    assert (found.info.run_name, found.info.status) == ("parts", "FINISHED")
-    assert found.data.params["anogan.steps"] == str(run.settings.anogan.steps)
-    assert found.data.params["normals_to_train"] == "160"
-    history = {one.step: one.value for one in client.get_metric_history(number, "gan/l1")}
-    assert len(history) == 1200
-    assert history[1000] == pytest.approx(0.001)
-    assert found.data.metrics["minutes/gan"] == 1.5
-    assert found.data.metrics["export/bundle_bytes"] == 6.0
-    names = {"report.html", "settings.json", "provenance.json", "pictures/gan/samples.png"}
-    assert artifacts(client, number) == names | {"bundle/parts.sranogan"}
+    said = log_twice(uri, run)
+    check_logged(mlflow.MlflowClient(tracking_uri=uri), run, said)
     assert list(store.rglob("parts.sranogan"))  # beside the database, not wherever somebody is
     assert not Path("mlruns").exists()
 

@@ -67,7 +67,7 @@ class _Pages:
     def page(self, request: Request) -> Response:
         answer = self._answer(request)
         asked = answer.asked
-        told = _table(answer) if answer.found and not answer.why else _note(answer.why)
+        told = _told_of(answer.found, asked) if answer.found and not answer.why else _note(answer.why)
         words = {"q": asked.q, "since": asked.since, "until": asked.until}
         parts = {name: html.escape(value[:1000]) for name, value in words.items()}
         parts |= {"verdicts": _verdicts(asked.verdict), "found": told}
@@ -80,6 +80,7 @@ class _Pages:
         if found is None or answer.why:
             return JSONResponse({"error": answer.why}, answer.status)
         counts = {"found": found.count, "more": found.more, "page": found.page, "pages": found.pages}
+        counts["to_come"] = found.to_come
         return JSONResponse({"results": [_told(one) for one in found.results], **counts})
 
     def csv(self, request: Request) -> Response:
@@ -161,11 +162,15 @@ def _csv(results: tuple[StoredResult, ...]) -> bytes:
     return text.getvalue().encode()
 
 
-def _table(answer: _Answer) -> str:
-    found, asked = answer.found, answer.asked
-    assert found is not None
-    if not found.results:
-        return _note("Nothing found.")
+def _told_of(found: Found, asked: Asked) -> str:
+    table = _table(found, asked) if found.results else _note("Nothing found.")
+    if not found.to_come:
+        return table
+    many = f"Up to {found.to_come:,} older results" if found.to_come > 1 else "1 older result"
+    return _note(f"{many} of an earlier version cannot be found yet: they are being made ready.") + table
+
+
+def _table(found: Found, asked: Asked) -> str:
     many = f"More than {MOST:,} results; the newest {MOST:,}" if found.more else f"{found.count:,} results"
     count = f'<p role="status">{many if found.count > 1 or found.more else "1 result"}</p>'
     rows = "".join(f"<tr>{''.join(_cells(one))}</tr>" for one in found.results)

@@ -22,6 +22,7 @@ from sranogan_edge.service.delivery import Delivery, Reader
 from sranogan_edge.service.intake import Intake
 from sranogan_edge.service.report import Report
 from sranogan_edge.service.scoring import Scoring
+from sranogan_edge.service.searchable import Searchable
 from sranogan_edge.service.signals import stopped_by_signals
 from sranogan_edge.service.swap import Swap
 from sranogan_edge.service.threshold import AppliedThreshold
@@ -115,6 +116,7 @@ class Service:
         self._intake = Intake(spool, feeds, judge.scorer)
         self._delivery: Delivery | None = None
         self._stop = threading.Event()
+        self._searchable = Searchable(spool.outbox)
         self._pruner = Pruner(spool, self.settings.retention, self.settings.out)
         self._pruned_at = float("-inf")
         self._full = ""  # why nothing can be written
@@ -191,10 +193,10 @@ class Service:
             worked = self._work(delivery)
             self._tell()
             self._prune()
-            if worked:
-                continue
-            if ended and not self.spool.waiting():
+            if not worked and ended and not self.spool.waiting():
                 return
+            if self._searchable.turn(busy=worked) or worked:
+                continue
             pause_s = self._scoring.faults.pause_s or _IDLE_S
             self._intake.wake.wait(min(_IDLE_S, pause_s, (self._report.notifier.watchdog_s or 4.0) / 4))
 

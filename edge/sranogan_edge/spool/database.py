@@ -13,7 +13,7 @@ from typing import Any
 
 from sranogan_edge.errors import OutOfHandlesError, SpoolError, SpoolFullError
 from sranogan_edge.files import OURS
-from sranogan_edge.spool.lookups import note_numbers, prepare_lookups
+from sranogan_edge.spool.lookups import LEFT, add_lookups, note_numbers, prepare_lookups
 
 __all__ = ["ENDED", "TALLY", "SpoolDatabase"]
 
@@ -124,6 +124,14 @@ class SpoolDatabase:
         """Have a result found by these numbers, too; inside a transaction."""
         if self._looks_up:
             note_numbers(self._db, number, numbers)
+
+    def look_up_more(self, most: int) -> int:
+        """Have ``most`` results of an earlier version found, too; returns how many are left, at most."""
+        if not self._looks_up:
+            return 0
+        with self.transaction(durable=False) as db:
+            add_lookups(db, most)
+            return int(db.execute(LEFT).fetchone()[0])
 
     def close(self) -> None:
         """Close the file; what was committed is in it."""

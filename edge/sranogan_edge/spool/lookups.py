@@ -2,6 +2,8 @@
 
 ``lookups`` has a row for each result that is there, ``days`` how many there are by day and verdict. A runner
 of an earlier version keeps both, too; what retention or ``--forget`` takes out leaves them with the result.
+Results of a spool that had neither are added some at a time, the newest first, while its runner works:
+``lookups_left`` has the number below which they are still to come.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Mapping
 
 from sranogan_edge.spool.entry import storable
 
-__all__ = ["NUMBERS", "note_numbers", "prepare_lookups"]
+__all__ = ["LEFT", "NUMBERS", "add_lookups", "note_numbers", "prepare_lookups"]
 
 NUMBERS = ("patient_id", "accession_number", "study_uid", "instance_uid")  # of an identity; each is looked up
 
@@ -34,6 +36,8 @@ _BY_NUMBER = "".join(
     f"CREATE INDEX lookups_by_{one} ON lookups ({one}, scored_at, number, verdict) WHERE {one} IS NOT NULL;\n"
     for one in NUMBERS
 )
+# How many results are still to come, at most: some of these numbers may be gone. 0: none are.
+LEFT = "SELECT coalesce((SELECT max(below - (SELECT min(number) FROM results), 0) FROM lookups_left), 0)"
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE lookups (
@@ -46,8 +50,8 @@ CREATE TABLE lookups (
 CREATE TABLE days (
     day INTEGER NOT NULL, verdict TEXT NOT NULL, results INTEGER NOT NULL, PRIMARY KEY (day, verdict)
 ) WITHOUT ROWID;
-INSERT INTO lookups SELECT {_of("results")} FROM results;
-INSERT INTO days SELECT scored_at / 86400, verdict, COUNT(*) FROM lookups GROUP BY 1, 2;
+CREATE TABLE lookups_left (below INTEGER NOT NULL);
+INSERT INTO lookups_left SELECT coalesce(max(number), 0) + 1 FROM results;
 CREATE INDEX lookups_by_time ON lookups (scored_at, number, name);
 CREATE INDEX lookups_by_verdict ON lookups (verdict, scored_at, number, name);
 CREATE INDEX lookups_by_name ON lookups (name, scored_at, number, verdict);
@@ -66,17 +70,24 @@ COMMIT;
 """
 
 
+_SOME = "number >= :first AND number < :below"
+_ADD = f"INSERT INTO lookups SELECT {_of('results')} FROM results WHERE {_SOME}"
+_COUNT = (
+    f"INSERT INTO days SELECT scored_at / 86400, verdict, COUNT(*) FROM lookups WHERE {_SOME} GROUP BY 1, 2 "
+    "ON CONFLICT (day, verdict) DO UPDATE SET results = results + excluded.results"
+)
+
+
 def prepare_lookups(db: sqlite3.Connection) -> bool:
     """Make them where they are missing; on a full disk, the next start does. Returns whether they are there.
+
+    What was stored before is not in them yet (:func:`add_lookups`).
 
     Raises:
         sqlite3.Error: otherwise.
     """
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'lookups'").fetchone():
         return True
-    there = db.execute("SELECT COUNT(*) FROM results").fetchone()[0]
-    if there:
-        _log.info("%d results are made ready to be searched, once", there)
     try:
         db.executescript(_SCHEMA)
     except sqlite3.OperationalError as error:
@@ -85,6 +96,17 @@ def prepare_lookups(db: sqlite3.Connection) -> bool:
         _log.warning("results cannot be searched until the next start (%s)", error)
         return False
     return True
+
+
+def add_lookups(db: sqlite3.Connection, most: int) -> None:
+    """Add the newest ``most`` of those results that are still to come; inside a transaction."""
+    below = db.execute("SELECT below FROM lookups_left").fetchone()[0]
+    newest = "SELECT number FROM results WHERE number < ? ORDER BY number DESC LIMIT ?"
+    first = db.execute(f"SELECT min(number) FROM ({newest})", (below, most)).fetchone()[0]
+    if first is not None:
+        some = {"first": first, "below": below}
+        for statement in (_ADD, _COUNT, "UPDATE lookups_left SET below = :first"):
+            db.execute(statement, some)
 
 
 def note_numbers(db: sqlite3.Connection, number: int, numbers: Mapping[str, str]) -> None:

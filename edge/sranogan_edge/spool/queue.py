@@ -49,6 +49,14 @@ class Outbox:
         """Return the number of the newest result that is kept; 0 where there is none."""
         return int(self._db.rows("SELECT COALESCE(MAX(number), 0) FROM results")[0][0])
 
+    def look_up_more(self, most: int) -> int:
+        """Have ``most`` results of an earlier version found by a search; returns how many are left, at most.
+
+        Raises:
+            SpoolError: they cannot be now: the disk is full, say.
+        """
+        return self._db.look_up_more(most)
+
     def tally(self) -> dict[str, int]:
         """Return how many results this spool ever had, by verdict; those that retention removed count."""
         return {row[0]: int(row[1]) for row in self._db.rows(TALLY)}

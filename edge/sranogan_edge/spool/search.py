@@ -19,7 +19,7 @@ from typing import Any
 
 from sranogan_edge.errors import SettingsError, SpoolError
 from sranogan_edge.spool.entry import StoredResult
-from sranogan_edge.spool.lookups import NUMBERS
+from sranogan_edge.spool.lookups import LEFT, NUMBERS
 
 __all__ = ["MOST", "Found", "Query", "Search", "statements"]
 
@@ -79,6 +79,7 @@ class Found:
         more: there are more than that.
         page: which it is, from 1.
         pages: how many there are, at least 1.
+        to_come: older results, at most, that no search finds yet: its runner makes them ready.
     """
 
     results: tuple[StoredResult, ...]
@@ -86,6 +87,7 @@ class Found:
     more: bool
     page: int
     pages: int
+    to_come: int = 0
 
 
 class Search:
@@ -112,7 +114,8 @@ class Search:
                 count, more = int(db.execute(*_count(query)).fetchone()[0]), False
                 numbers = _by_time(db, query, skip, at_once, count)
             results = tuple(one for number in numbers for one in _stored(db, number))
-            return Found(results, count, more, query.page, max(1, -(-count // at_once)))
+            to_come = int(db.execute(LEFT).fetchone()[0])
+            return Found(results, count, more, query.page, max(1, -(-count // at_once)), to_come)
 
     def result(self, number: int) -> StoredResult | None:
         """Return the result of this number; None where there is none (any more). Raises as :meth:`find`."""

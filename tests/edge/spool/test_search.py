@@ -19,7 +19,7 @@ from sranogan_edge.spool.retention import Pruner, Retention
 from sranogan_edge.spool.search import AT_ONCE, Query, Search, statements
 from sranogan_edge.spool.spool import Spool
 from tests.support.result_lines import line
-from tests.support.spools import ROOMY, reopened
+from tests.support.spools import reopened
 
 FIRST = date(2026, 1, 1)
 
@@ -184,22 +184,6 @@ def test_a_result_keeps_its_number(spool: Spool) -> None:
     found = Search(again.folder).result(number)
     assert found is not None
     assert (found.line["file"], dict(found.identity)) == ("7.png", IDENTITY)
-    again.close()
-
-
-def test_a_spool_of_an_earlier_version_is_searched(spool: Spool) -> None:
-    """What is there is made ready once, at the first start."""
-    for number in range(3):
-        record(spool, number, {"patient_id": "P"})
-    spool.close()
-    with closing(sqlite3.connect(spool.folder / "spool.sqlite")) as db:
-        for trigger in ("results_looked_up", "results_let_go"):
-            db.execute(f"DROP TRIGGER {trigger}")
-        db.executescript("DROP TABLE lookups; DROP TABLE days;")
-    again = Spool(spool.folder, ROOMY)
-    record(again, 3, {"patient_id": "P"})
-    assert files(again, Query("P")) == ["3.png", "2.png", "1.png", "0.png"]
-    assert Search(again.folder).find(Query()).count == 4
     again.close()
 
 
