@@ -8,6 +8,13 @@ from typing import Annotated, get_args
 
 import typer
 
+from keras_sranogan.archive_command import (
+    Labels,
+    SiteCalibrationFile,
+    print_audited,
+    print_evaluated,
+    scores_asked_of,
+)
 from keras_sranogan.command_line import (
     Data,
     Json,
@@ -176,6 +183,7 @@ def train(
 
 @evaluate_app.command(cls=Command, epilog=EVALUATE_EXIT_CODES)
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         Path, typer.Argument(help="A run folder (Keras, float32) or a bundle (the device's graphs).")
     ],
@@ -189,6 +197,8 @@ def evaluate(
     ] = 100,
     low_pass: Annotated[bool, typer.Option(help="Also compute the low-pass control column.")] = True,
     normal_class: NormalClass = "NORMAL",
+    labels: Labels = None,
+    calibration: SiteCalibrationFile = None,
     max_bad_share: MaxBadShare = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Of the random starts, and of an audit.")] = 0,
     audit: Annotated[bool, typer.Option("--audit", help="Add the shortcut audit (sranogan-audit).")] = False,
@@ -197,11 +207,16 @@ def evaluate(
 ) -> None:
     """Report how well normals and abnormals are told apart, beside plain AnoGAN and trivial baselines.
 
+    DATA may be the scores of an archive (sranogan-score --engine): nothing is scored again then.
+
     Where defects are marked or of several types, also by type and size, with pixel AUROC and AUPRO. Labels
     are used here to report, never to train or to set the threshold.
     """
 
     def work() -> ExitCode:
+        if scores := scores_asked_of(context, [model], "max_bad_share"):
+            check_share(max_bad_share)
+            return print_evaluated(scores, json, report, max_bad_share)
         source = looked_at([model], data, normal_class, verbose, split, max_bad_share)
         from keras_sranogan.audit.report import print_audit
         from keras_sranogan.evaluation.evaluate import EvaluationOptions, evaluate_model
@@ -233,6 +248,7 @@ def evaluate(
 
 @audit_app.command(cls=Command, epilog=AUDIT_EXIT_CODES)
 def audit(
+    context: typer.Context,
     models: Annotated[
         list[Path],
         typer.Argument(metavar="MODEL...", help="Run folders or bundles; several: seeds of one design."),
@@ -246,6 +262,8 @@ def audit(
         Path | None, typer.Option(help="Write a Markdown section for a model card to this file.")
     ] = None,
     normal_class: NormalClass = "NORMAL",
+    labels: Labels = None,
+    calibration: SiteCalibrationFile = None,
     max_bad_share: MaxBadShare = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap and of what the controls draw.")] = 0,
     verbose: Verbose = False,
@@ -255,9 +273,14 @@ def audit(
 
     Every image is changed in one respect at a time (detail, compression, borders, centre, exposure, pose) and
     scored again; what the score hangs on gives itself away. Labels are used here to report, never to train.
+
+    Of an archive's scores (sranogan-score --engine): false alarms by month, scanner and site, and where they
+    differ.
     """
 
     def work() -> ExitCode:
+        if scores := scores_asked_of(context, models):
+            return print_audited(scores, json, report)
         source = looked_at(models, data, normal_class, verbose, split, max_bad_share)
         from keras_sranogan.audit.audit import AuditOptions, audit_models
         from keras_sranogan.audit.report import print_audit

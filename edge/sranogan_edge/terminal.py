@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
@@ -23,8 +23,10 @@ __all__ = [
     "Verbose",
     "Version",
     "counted",
+    "given",
     "leave_with",
     "main",
+    "options_told",
     "run",
     "say",
     "shown",
@@ -226,6 +228,17 @@ def say(*messages: str) -> None:
     """Print ``messages`` for people, beside the results."""
     for message in messages:
         terminal(stderr=True).print(shown(message), soft_wrap=True)
+
+
+def given(context: typer.Context) -> set[str]:
+    """Return the names of the parameters that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def options_told(names: Iterable[str]) -> str:
+    """``--max-pixels, --steps``."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
 
 
 def counted(number: int, noun: str) -> str:

@@ -26,7 +26,7 @@ from keras_sranogan.data.layout_errors import (
 from keras_sranogan.data.listing import images_under, subfolders
 from keras_sranogan.data.names import Split, folded, means_abnormal, means_masks, means_normal, means_split
 
-__all__ = ["ALL", "Layout", "LeftOut", "read_layout"]
+__all__ = ["ALL", "Layout", "LeftOut", "is_unclear", "normal_names", "read_layout"]
 
 ALL = "*"
 """The ``normal_class`` that says: every image at any depth is a normal."""
@@ -176,20 +176,27 @@ def _classes_alone(root: Path, inner: Path, holding: list[Path], wanted: str) ->
 
 
 def _normal_of(names: Sequence[str], wanted: str, where: Path) -> frozenset[str]:
+    """As :func:`normal_names`; raises DataError where several names usually mean normal."""
+    found = normal_names(names, wanted)
+    if is_unclear(found, wanted):
+        raise several_normal_classes(where, sorted(found))
+    return found
+
+
+def normal_names(names: Sequence[str], wanted: str) -> frozenset[str]:
     """Which of the classes is ``wanted``: itself, or the same in another case.
 
-    Where there is none and ``wanted`` means normal, as ``NORMAL`` does: the one whose name usually does too.
-
-    Raises:
-        DataError: several names usually mean normal.
+    Where there is none and ``wanted`` means normal, as ``NORMAL`` does: those whose names usually do too.
     """
     exact = {wanted} & set(names) or {name for name in names if folded(name) == folded(wanted)}
     if exact or not means_normal(wanted):
         return frozenset(exact)
-    usual = [name for name in names if means_normal(name)]
-    if len(usual) > 1:
-        raise several_normal_classes(where, usual)
-    return frozenset(usual)
+    return frozenset(name for name in names if means_normal(name))
+
+
+def is_unclear(found: frozenset[str], wanted: str) -> bool:
+    """Whether :func:`normal_names` found several that only usually mean normal."""
+    return len(found) > 1 and any(folded(name) != folded(wanted) for name in found)
 
 
 def _check_normals(

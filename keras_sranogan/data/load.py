@@ -156,16 +156,20 @@ def check_request(name: str, count: int, max_bad_share: float) -> None:
         raise DataError(f"{name}: no images to load. Check the split and the class folders.")
 
 
-def check_share(name: str, total: int, skipped: list[Skipped], max_bad_share: float) -> None:
-    """Raise DataError where none of ``total`` images, or too few, could be used."""
-    share = len(skipped) / total
-    if len(skipped) < total and share <= max_bad_share:
+def check_share(
+    name: str, total: int, skipped: list[Skipped], max_bad_share: float, *, failed: int | None = None
+) -> None:
+    """Raise DataError where none of ``total`` images, or too few, could be used.
+
+    ``failed`` is how many could not, where ``skipped`` names but some of them.
+    """
+    bad = len(skipped) if failed is None else failed
+    share = bad / total
+    if bad < total and share <= max_bad_share:
         return
     first = "\n".join(f"  {one.reason}" for one in skipped[:_NAMED])
-    more = f"\n  ... and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+    more = f"\n  ... and {bad - _NAMED} more" if bad > _NAMED else ""
     cure = "Repair or remove them"
-    if len(skipped) < total:
+    if bad < total:
         cure += f", or allow more than {max_bad_share:.1%} with --max-bad-share"
-    raise DataError(
-        f"{name}: {len(skipped)} of {total} images ({share:.1%}) cannot be used. {cure}.\n{first}{more}"
-    )
+    raise DataError(f"{name}: {bad} of {total} images ({share:.1%}) cannot be used. {cure}.\n{first}{more}")

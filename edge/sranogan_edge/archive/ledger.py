@@ -12,7 +12,6 @@ import contextlib
 import gzip
 import json
 import os
-import re
 import socket
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from sranogan_edge.archive.item import Item
+from sranogan_edge.archive.names import LISTED, PART, RUN, SHARD, SHARDS
 from sranogan_edge.archive.output import HEAT, cannot_write, write_part
 from sranogan_edge.errors import ResultsError, SettingsError, SpoolInUseError
 from sranogan_edge.files import sync_folder, write_json, write_whole
@@ -33,9 +33,7 @@ __all__ = ["Ledger"]
 
 LEDGER_VERSION = 1
 PICTURES = "_heat_maps"  # readers of a folder of Parquet files pass over what begins so
-_RUN, _LISTED, _SHARDS, _HOLDER = "run.json", "listed.json", "shards", "holder.json"
-_PART = re.compile(r"part-(\d{8})\.parquet")
-_SHARD = re.compile(r"(\d{8})\.json\.gz")
+_HOLDER = "holder.json"
 _LEFT = ".part"  # the end of the name of a file that was not finished
 
 
@@ -74,7 +72,7 @@ class Ledger:
             self._remove_unfinished()
             self.listed = self._shards()
             self._done = self._parts()
-            self.complete = (self._folder / _LISTED).exists()
+            self.complete = (self._folder / LISTED).exists()
             self.images = int(self._kept(self.listed - 1)["until"]) if self.listed else 0
         except BaseException as error:
             self._lock.close()
@@ -131,7 +129,7 @@ class Ledger:
         """How many files and folders were passed over by the list so far, by reason."""
         if not self.complete:
             return Counter(self._kept(self.listed - 1)["passed_over"]) if self.listed else Counter()
-        path = self._folder / _LISTED
+        path = self._folder / LISTED
         try:
             return Counter(json.loads(path.read_text(encoding="utf-8"))["passed_over"])
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -152,7 +150,7 @@ class Ledger:
 
     def finish_list(self, passed_over: Mapping[str, int]) -> None:
         """Say that the list has ended; raises ResultsError."""
-        path = self._folder / _LISTED
+        path = self._folder / LISTED
         try:
             write_json(path, {"images": self.images, "passed_over": dict(passed_over), "at": _now()})
         except OSError as error:
@@ -190,7 +188,7 @@ class Ledger:
             raise SettingsError(
                 f"{self.out} holds Parquet files of something else. Name another folder: --out."
             )
-        (self._folder / _SHARDS).mkdir(parents=True, exist_ok=True)
+        (self._folder / SHARDS).mkdir(parents=True, exist_ok=True)
 
     def _locked(self) -> FolderLock:
         try:
@@ -213,7 +211,7 @@ class Ledger:
             return "it does not say which"
 
     def _same_run(self, about: Mapping[str, Any], per_shard: int) -> dict[str, Any]:
-        path = self._folder / _RUN
+        path = self._folder / RUN
         if not path.exists():
             run = {**about, "ledger_version": LEDGER_VERSION, "images_of_a_part": per_shard, "begun": _now()}
             write_json(path, run)
@@ -235,15 +233,15 @@ class Ledger:
         return run
 
     def _parts(self) -> set[int]:
-        found = {int(kind[1]) for one in os.listdir(self.out) if (kind := _PART.fullmatch(one))}
+        found = {int(kind[1]) for one in os.listdir(self.out) if (kind := PART.fullmatch(one))}
         if found and max(found) >= self.listed:
             raise _damaged(self._part(max(found)), "it is in no list of the ledger")
         return found
 
     def _shards(self) -> int:
         """How many shards there are; raises ResultsError where one is missing."""
-        folder = self._folder / _SHARDS
-        found = {int(kind[1]) for one in os.listdir(folder) if (kind := _SHARD.fullmatch(one))}
+        folder = self._folder / SHARDS
+        found = {int(kind[1]) for one in os.listdir(folder) if (kind := SHARD.fullmatch(one))}
         if found != set(range(len(found))):
             missing = min(set(range(len(found))) - found)
             raise _damaged(folder, f"file {missing} of the list is missing")
@@ -251,7 +249,7 @@ class Ledger:
 
     def _remove_unfinished(self) -> None:
         """Take away what a kill left half-written."""
-        for folder in (self._folder, self._folder / _SHARDS):
+        for folder in (self._folder, self._folder / SHARDS):
             for path in folder.glob(f"*{_LEFT}"):
                 path.unlink(missing_ok=True)
         sync_folder(self.out)
@@ -271,7 +269,7 @@ class Ledger:
         return self.out / f"part-{number:08}.parquet"
 
     def _shard(self, number: int) -> Path:
-        return self._folder / _SHARDS / f"{number:08}.json.gz"
+        return self._folder / SHARDS / f"{number:08}.json.gz"
 
 
 _MAY_DIFFER = ("named", "bundle")  # how they are spelled; their contents are compared

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from sranogan_edge.files import writing_whole
 from sranogan_edge.image.film import FilmFields
 from sranogan_edge.results.line import ResultLine
 from sranogan_edge.results.table import plain_text
+from sranogan_edge.scoring.statistics import STATISTICS
 
 __all__ = [
     "ARCHIVE_SCHEMA_VERSION",
     "HEAT",
     "SCHEMA",
+    "STATISTIC_COLUMNS",
+    "Judged",
     "packed",
     "row_of",
     "table_of",
@@ -29,8 +33,9 @@ __all__ = [
     "write_part",
 ]
 
-ARCHIVE_SCHEMA_VERSION = 1
+ARCHIVE_SCHEMA_VERSION = 2  # 1 has no institution, statistics, judged frames and measurements
 HEAT = "_heat"  # a column on the way from a worker: the picture as PNG, which becomes a file
+STATISTIC_COLUMNS = tuple(name for name in STATISTICS if name != "score")
 _ROW = "cannot write {path}: {why}. All before it is kept: free some space and give the same command again."
 
 SCHEMA = pa.schema(
@@ -43,6 +48,9 @@ SCHEMA = pa.schema(
         *(("view_position", pa.string()), ("presentation_intent_type", pa.string())),
         *(("patient_orientation", pa.string()), ("turned", pa.string()), ("colour", pa.string())),
         *(("acquisition_date", pa.date32()), ("manufacturer", pa.string()), ("station", pa.string())),
+        *(("institution", pa.string()), ("judged_frames", pa.int32())),
+        *((name, pa.float64()) for name in STATISTIC_COLUMNS),
+        ("measurements", pa.binary()),
         *(("tiles", pa.string()), ("milliseconds", pa.float64()), ("scored_at", pa.string())),
         *(("bundle", pa.string()), ("calibration", pa.string()), ("steps", pa.int32())),
         *(("backend", pa.string()), ("version", pa.string()), ("schema_version", pa.int32())),
@@ -53,8 +61,31 @@ _ON_THE_WAY = SCHEMA.append(pa.field(HEAT, pa.binary()))
 _OF_LINE = frozenset(SCHEMA.names) & frozenset(ResultLine.__dataclass_fields__) - {"schema_version"}
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is known of an image that has a score, beside its line.
+
+    Attributes:
+        foreign: why it is not like the training data; empty where it is.
+        statistics: of the frame with the highest score (:data:`STATISTICS`).
+        frames: how many could be judged.
+        measurements: as :func:`sranogan_edge.archive.measured.packed_measurements` gives them; None where
+            nobody asked for them.
+    """
+
+    foreign: str
+    statistics: Mapping[str, float]
+    frames: int
+    measurements: bytes | None = None
+
+
 def row_of(
-    line: ResultLine, film: FilmFields, *, sha256: str | None, size: int | None, foreign: str = ""
+    line: ResultLine,
+    film: FilmFields,
+    *,
+    sha256: str | None,
+    size: int | None,
+    judged: Judged | None = None,
 ) -> dict[str, Any]:
     """Return the row of one image.
 
@@ -63,16 +94,20 @@ def row_of(
         film: what it says of itself.
         sha256: of its bytes; None where they cannot be had.
         size: bytes.
-        foreign: why it is not like the training data; empty where it is.
+        judged: None where it has no score.
     """
     row = {name: getattr(line, name) for name in _OF_LINE}
-    row |= {"source": line.file, "sha256": sha256, "bytes": size, "foreign": foreign or None}
+    row |= {"source": line.file, "sha256": sha256, "bytes": size}
     row |= {"version": __version__, "schema_version": ARCHIVE_SCHEMA_VERSION}
     row["error_kind"] = line.error.partition(":")[0] if line.error else None
     row["milliseconds"] = line.milliseconds.get("total")
     row["tiles"] = json.dumps(line.tiles) if line.tiles else None
     row["acquisition_date"] = _date(film.acquisition_date)
-    row |= {"manufacturer": film.manufacturer or None, "station": film.station or None}
+    row |= {name: getattr(film, name) or None for name in ("manufacturer", "station", "institution")}
+    if judged:
+        row |= {name: judged.statistics.get(name) for name in STATISTIC_COLUMNS}
+        row |= {"foreign": judged.foreign or None, "judged_frames": judged.frames}
+        row["measurements"] = judged.measurements
     return {name: plain_text(value) for name, value in row.items()}
 
 

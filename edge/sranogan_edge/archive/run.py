@@ -24,6 +24,7 @@ from sranogan_edge.archive.open import open_source
 from sranogan_edge.archive.output import unpacked
 from sranogan_edge.archive.tally import Tally
 from sranogan_edge.archive.task import Task
+from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.decoding.limits import DecodingSettings
 from sranogan_edge.detector.load import Loader
 from sranogan_edge.errors import ResultsError, SettingsError
@@ -47,6 +48,7 @@ class ArchiveRun:
         loader: backend, threads, steps, the site's calibration.
         films: which are asked for.
         heat: whether anomalous images have a picture with a heat map.
+        measurements: whether what adapting densities needs is kept of each image.
         per_part: images of a part file.
         decoding: what one image may take.
     """
@@ -57,6 +59,7 @@ class ArchiveRun:
     loader: Loader = field(default_factory=Loader)
     films: FilmOptions = EVERY_FILM
     heat: bool = False
+    measurements: bool = False
     per_part: int = PART_IMAGES
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
 
@@ -79,7 +82,7 @@ def score_archive(
         done: is called once all is, before other runs are let in.
 
     Raises:
-        SettingsError: ``run.out`` holds the scores of something else.
+        SettingsError: ``run.out`` holds the scores of something else, or measurements of tiles are asked for.
         FeedError, DataError: the archive cannot be read, or holds no images.
         BundleError, BackendError: the bundle, or a worker, is refused.
         ResultsError: results cannot be written, or another run writes there.
@@ -88,12 +91,24 @@ def score_archive(
         raise SettingsError(f"--out {run.out} is the archive itself. Name another folder.")
     source = open_source(run.source, without=[run.out])
     digest = run.loader.tried(run.bundle)
+    if run.measurements:
+        _check_measurements(run)
     with Ledger(run.out, _about(run, source.identity, digest), run.per_part) as ledger:
         tally = Tally()
         for part in ledger.parts():
             tally.add_part(part)
         named = str(ledger.run["named"])
-        task = Task(run.source, named, run.bundle, digest, run.loader, run.films, run.heat, run.decoding)
+        task = Task(
+            source=run.source,
+            named=named,
+            bundle=run.bundle,
+            sha256=digest,
+            loader=run.loader,
+            films=run.films,
+            heat=run.heat,
+            measurements=run.measurements,
+            decoding=run.decoding,
+        )
         source = open_source(run.source, named=named, without=[run.out])
         with closing(engine_of(task)) as engine, closing(Listing(source, ledger)) as listing:
             _Master(ledger, listing, engine, tally).work(tell)
@@ -104,6 +119,16 @@ def score_archive(
             )
         done(ledger)
         return tally
+
+
+def _check_measurements(run: ArchiveRun) -> None:
+    """Raise SettingsError where an image has as many measurements as tiles: a row of hundreds of MB."""
+    if read_bundle(run.bundle, run.loader.scoring.bundle_key_file).preprocess.tiled:
+        raise SettingsError(
+            f"{run.bundle} judges images in tiles, and what is measured of all tiles is too much for a row. "
+            "Leave --keep-measurements out; for adapted densities give sranogan-calibrate --adapt a folder "
+            "of normals."
+        )
 
 
 def _about(run: ArchiveRun, identity: str, digest: str) -> dict[str, Any]:
@@ -122,6 +147,7 @@ def _about(run: ArchiveRun, identity: str, digest: str) -> dict[str, Any]:
         "domain": asdict(run.loader.domain) if run.loader.domain else None,
         "films": asdict(run.films),
         "heat": run.heat,
+        "measurements": run.measurements,
         "decoding": asdict(run.decoding),
     }
     return dict(json.loads(json.dumps(about)))  # as it will be read

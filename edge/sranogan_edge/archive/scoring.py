@@ -11,18 +11,21 @@ import cv2
 
 from sranogan_edge import __version__
 from sranogan_edge.archive.item import Content, Item
+from sranogan_edge.archive.measured import packed_measurements
 from sranogan_edge.archive.open import open_source
-from sranogan_edge.archive.output import HEAT, row_of
+from sranogan_edge.archive.output import HEAT, Judged, row_of
 from sranogan_edge.archive.task import Task
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.decoding.decoder import Decoder
 from sranogan_edge.decoding.film import Wanted
-from sranogan_edge.detector.judge import Judge
+from sranogan_edge.detector.judge import Answer, Judge
 from sranogan_edge.errors import BundleIntegrityError, ImageError, SettingsError, UnreadableImageError
 from sranogan_edge.image.film import FilmFields
+from sranogan_edge.image.frame import Frame
 from sranogan_edge.results.line import ResultLine, described, error_line, not_asked_for_line
 from sranogan_edge.scoring.overlay import overlay_of
 from sranogan_edge.scoring.rule import Verdict
+from sranogan_edge.scoring.statistics import statistics_of
 
 __all__ = ["Scoring", "check_version"]
 
@@ -51,6 +54,7 @@ class Scoring:
             )
         detector = task.loader.detector(task.bundle, sha256=task.sha256)
         self.judge: Judge = task.loader.judge(detector)
+        self._bundle = detector.bundle
         self._source = open_source(task.source, named=task.named)
         self._decoder = Decoder(task.decoding)
 
@@ -78,14 +82,15 @@ class Scoring:
             return row_of(line, FilmFields(), sha256=None, size=None)
         with closing(content) as file:
             sha256, size = _digest(file)
-            line, film, verdict = self._line(item, file)
-            foreign = verdict.out_of_domain if verdict else ""
-            row = row_of(line, film, sha256=sha256, size=size, foreign=foreign)
-        if self._task.heat and verdict and line.verdict == "anomalous":
-            row[HEAT] = self._picture(verdict)
+            line, film, answer, judged = self._line(item, file)
+            row = row_of(line, film, sha256=sha256, size=size, judged=judged)
+        if self._task.heat and answer and line.verdict == "anomalous":
+            row[HEAT] = self._picture(answer.verdict)
         return row
 
-    def _line(self, item: Item, file: BinaryIO) -> tuple[ResultLine, FilmFields, Verdict | None]:
+    def _line(
+        self, item: Item, file: BinaryIO
+    ) -> tuple[ResultLine, FilmFields, Answer | None, Judged | None]:
         film, judge = FilmFields(), self.judge
         try:
             wanted = Wanted(item.name, self._task.films, judge.max_pixels)
@@ -94,12 +99,22 @@ class Scoring:
             taken = read.or_raise()
             if taken.refusal:
                 refused = not_asked_for_line(item.name, taken.refusal, judge.scorer)
-                return described(refused, film), film, None
+                return described(refused, film), film, None, None
             answer = judge.answer(taken.frames)
         except ImageError as error:
-            return described(error_line(item.name, error, judge.scorer), film), film, None
+            return described(error_line(item.name, error, judge.scorer), film), film, None, None
         line = answer.line(item.name, judge.scorer, None, "")
-        return described(line, film, taken.turned), film, answer.verdict
+        judged = self._judged(answer, taken.frames[answer.frame - 1])
+        return described(line, film, taken.turned), film, answer, judged
+
+    def _judged(self, answer: Answer, frame: Frame) -> Judged:
+        """What is kept of an answer for those that calibrate by it; ``frame`` has the highest score."""
+        bundle, verdict = self._bundle, answer.verdict
+        statistics = answer.statistics or statistics_of(frame, verdict, bundle.density, bundle.preprocess)
+        kept = None
+        if self._task.measurements:
+            kept = packed_measurements(answer.grid, verdict.reconstruction.measured)
+        return Judged(verdict.out_of_domain, statistics, answer.judged, kept)
 
     def _picture(self, verdict: Verdict) -> bytes:
         assert self.judge.heat_limit is not None

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from sranogan_edge.archive.rows import database
 from sranogan_edge.errors import ResultsError
 from sranogan_edge.results.html_parts import BINS, range_of
 
 __all__ = ["Group", "Summary", "Worst", "summed_up"]
 
-MEMORY = "512MB"
 MOST_GROUPS, MOST_WORST = 200, 100
 QUANTILES = (0.5, 0.95, 0.99)
 _GROUPS = {  # heading: what a group is
     "date": "strftime(acquisition_date, '%Y-%m')",
     "manufacturer": "manufacturer",
     "scanner": "concat_ws(' ', manufacturer, station)",
+    "institution": "institution",
 }
 
 
@@ -96,10 +96,8 @@ class Summary:
 def summed_up(parts: Sequence[Path]) -> Summary:
     """Sum up part files, at least one; raises ResultsError where one cannot be read."""
     try:
-        with closing(duckdb.connect(":memory:", config={"memory_limit": MEMORY, "threads": 2})) as database:
-            database.execute("SET temp_directory = ''; SET preserve_insertion_order = false")
-            database.read_parquet([str(part) for part in parts]).create_view("rows")
-            return _Reader(database).summary()
+        with database(parts) as opened:
+            return _Reader(opened).summary()
     except duckdb.Error as error:
         raise ResultsError(f"{parts[0].parent}: its Parquet files cannot be summed up: {error}") from error
 
@@ -107,8 +105,8 @@ def summed_up(parts: Sequence[Path]) -> Summary:
 class _Reader:
     """Asks the view ``rows``."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
-        self._ask = database.execute
+    def __init__(self, opened: duckdb.DuckDBPyConnection) -> None:
+        self._ask = opened.execute
 
     def summary(self) -> Summary:
         everything = self._groups("'all'")[0]

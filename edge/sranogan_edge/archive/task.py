@@ -27,6 +27,7 @@ class Task:
         loader: backend, threads, steps, the site's calibration.
         films: which are asked for.
         heat: whether anomalous images have a picture with a heat map.
+        measurements: whether what adapting densities needs is kept of each image.
         decoding: what one image may take.
         version: of the package; a worker of another one is refused.
     """
@@ -38,6 +39,7 @@ class Task:
     loader: Loader = field(default_factory=Loader)
     films: FilmOptions = EVERY_FILM
     heat: bool = False
+    measurements: bool = False
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
     version: str = __version__
 
@@ -55,7 +57,7 @@ class Task:
         films: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in stated.items()}
         domain = loader["domain"]
         return cls(
-            **{name: values[name] for name in ("source", "named", "sha256", "heat", "version")},
+            **{name: values[name] for name in _PLAIN},
             bundle=Path(values["bundle"]),
             loader=Loader(
                 ScoringSettings(**scoring),
@@ -65,6 +67,9 @@ class Task:
             films=FilmOptions(**films),
             decoding=DecodingSettings(**values["decoding"]),
         )
+
+
+_PLAIN = ("source", "named", "sha256", "heat", "measurements", "version")
 
 
 def _plain(value: Any) -> Any:

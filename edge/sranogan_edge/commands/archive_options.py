@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["Address", "Engine", "Heat", "PartImages", "Workers"]
+__all__ = ["Address", "Engine", "Heat", "KeepMeasurements", "PartImages", "Workers"]
 
 Engine = Annotated[
     Literal["auto", "local", "ray"] | None,
@@ -21,6 +21,13 @@ Workers = Annotated[
 ]
 Address = Annotated[str | None, typer.Option(help="With --engine ray: of the cluster's head, HOST:PORT.")]
 Heat = Annotated[bool, typer.Option("--heat", help="With --engine: heat maps of the anomalous images, too.")]
+KeepMeasurements = Annotated[
+    bool,
+    typer.Option(
+        "--keep-measurements",
+        help="With --engine: keep what sranogan-calibrate --adapt needs of each image (about 6 KB), too.",
+    ),
+]
 PartImages = Annotated[
     int | None,
     typer.Option(min=1, max=100_000, help="With --engine: images of each Parquet file [default: 256]."),

@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 
+from sranogan_edge.archive.names import is_archive_run
 from sranogan_edge.bundle.site_calibration_file import check_target
+from sranogan_edge.commands.calibrate_archive import (
+    Labels,
+    calibrate_by_archive,
+    print_calibration,
+    refuse_without_archive,
+)
 from sranogan_edge.commands.film_options import (
     BodyParts,
     Modalities,
@@ -37,7 +44,7 @@ from sranogan_edge.image.reading import read_frames
 from sranogan_edge.log import log_to_stderr
 from sranogan_edge.site.calibrate import fit, normals_needed, too_few, write_calibration
 from sranogan_edge.spool.lock import FolderLock
-from sranogan_edge.terminal import Command, Verbose, Version, main, run, say, shown, terminal
+from sranogan_edge.terminal import Command, Verbose, Version, main, run, say, terminal
 
 EXIT_CODES = """
 Exit codes: 0 the calibration was written; 2 wrong usage, or a key that cannot sign; 3 no such folder, too few
@@ -52,7 +59,12 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def calibrate(
     context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="The bundle (NAME.sranogan).")],
-    normals: Annotated[Path, typer.Argument(help="Folder of this scanner's normal images.")],
+    normals: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of this scanner's normal images, or an archive's scores (sranogan-score --engine)."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The file to write [default: beside the bundle, .calibration.json].")
     ] = None,
@@ -73,6 +85,8 @@ def calibrate(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="With --adapt: even where they do not look like normals.")
     ] = False,
+    labels: Labels = None,
+    normal_class: Annotated[str, typer.Option(help="With --labels: what the normals' label is.")] = "NORMAL",
     backend: Backend = "auto",
     threads: Threads = 1,
     steps: Steps = None,
@@ -96,12 +110,17 @@ def calibrate(
     """
 
     def call() -> None:
-        check_named(sign=sign)
+        check_named(sign=sign, labels=labels)
         target = out or bundle.with_suffix(".calibration.json")
         options = ScoringSettings(backend, threads, steps, max_pixels=max_pixels)
         films = FilmOptions(**film_settings(context.params))
         if anyway and not adapt:
             raise SettingsError("--anyway goes with --adapt")
+        if is_archive_run(normals):
+            with _writing_alone(target):
+                calibrate_by_archive(context, target)
+            return
+        refuse_without_archive(context, normals)
         with _writing_alone(target):
             _calibrate(
                 bundle,
@@ -179,18 +198,7 @@ def _calibrate(
         anyway=anyway,
     )
     write_calibration(site, out, sign)
-    own = detector.bundle.calibration.threshold
-    console.print(
-        f"{site.images} normals, {site.skipped} not used; {site.steps} search steps on {site.backend}",
-        soft_wrap=True,
-    )
-    if site.density:
-        console.print(f"densities adapted to {site.fitted} images", soft_wrap=True)
-    console.print(
-        f"threshold {site.calibration.threshold:.3f} (the bundle's own: {own:.3f}); written to "
-        f"{shown(str(out))}{', signed' if sign else ''}",
-        soft_wrap=True,
-    )
+    print_calibration(site, detector.bundle.calibration.threshold, out, signed=bool(sign))
 
 
 def _images(place: Path, verbose: bool) -> ImageList:

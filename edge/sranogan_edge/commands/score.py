@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from sranogan_edge.commands.archive_options import Address, Engine, Heat, PartImages, Workers
+from sranogan_edge.commands.archive_options import (
+    Address,
+    Engine,
+    Heat,
+    KeepMeasurements,
+    PartImages,
+    Workers,
+)
 from sranogan_edge.commands.film_options import (
     BodyParts,
     Modalities,
@@ -181,6 +188,7 @@ def score(
     workers: Workers = None,
     address: Address = None,
     heat: Heat = False,
+    keep_measurements: KeepMeasurements = False,
     part_images: PartImages = None,
     verbose: Verbose = False,
     version: Version = False,

@@ -23,7 +23,7 @@ from sranogan_edge.files import private_files, write_whole
 from sranogan_edge.image.film import FilmOptions
 from sranogan_edge.log import LogSettings, log_to_stderr
 from sranogan_edge.results.beside import writing_beside
-from sranogan_edge.terminal import say, shown, terminal
+from sranogan_edge.terminal import given, options_told, say, shown, terminal
 
 if TYPE_CHECKING:
     from sranogan_edge.archive.engine import Engine
@@ -35,7 +35,7 @@ __all__ = ["refuse_without_engine", "score_archive_to"]
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a path has lost one of its slashes
 TOLD_S = 30.0  # between two lines where there is no terminal
-_OF_ENGINES = ("workers", "address", "heat", "part_images")
+_OF_ENGINES = ("workers", "address", "heat", "keep_measurements", "part_images")
 _BESIDE = {
     *("engine", "bundle", "feeds", "out", "backend", "threads", "steps", "bundle_key", "calibration"),
     *("calibration_key", "max_pixels", "domain", "modalities", "body_parts", "views", "sop_classes"),
@@ -44,19 +44,10 @@ _BESIDE = {
 }
 
 
-def _given(context: typer.Context) -> set[str]:
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
-
-
-def _options(names: set[str]) -> str:
-    return ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
-
-
 def refuse_without_engine(context: typer.Context) -> None:
     """Raise SettingsError where an option is given that says something of an engine, and there is none."""
-    if found := _given(context) & set(_OF_ENGINES):
-        raise SettingsError(f"{_options(found)}: for archives. Add --engine local or --engine ray.")
+    if found := given(context) & set(_OF_ENGINES):
+        raise SettingsError(f"{options_told(found)}: for archives. Add --engine local or --engine ray.")
 
 
 def score_archive_to(
@@ -69,8 +60,8 @@ def score_archive_to(
         SranoganError: see :func:`sranogan_edge.archive.run.score_archive`.
     """
     params = context.params
-    if beside := _given(context) - _BESIDE:
-        raise SettingsError(f"{_options(beside)}: not for archives. Leave it out, or leave --engine out.")
+    if beside := given(context) - _BESIDE:
+        raise SettingsError(f"{options_told(beside)}: not for archives. Leave it out, or leave --engine out.")
     if len(feeds) != 1:
         raise SettingsError(
             f"--engine scores one archive; received {len(feeds)}: {', '.join(feeds) or 'none'}"
@@ -89,6 +80,7 @@ def score_archive_to(
         loader=loader,
         films=FilmOptions(**film_settings(params)),
         heat=params["heat"],
+        measurements=params["keep_measurements"],
         per_part=params["part_images"] or PART_IMAGES,
     )
     engine_of = _engine(params["engine"], params["workers"], params["address"])

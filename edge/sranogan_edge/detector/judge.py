@@ -46,6 +46,7 @@ class Answer:
         frames: how many the object has.
         frame: number of that frame, from 1.
         note: which frames could not be judged, and whether the normals are too few for so many frames.
+        judged: how many could be.
     """
 
     verdict: Verdict
@@ -54,6 +55,7 @@ class Answer:
     frames: int = 1
     frame: int = 1
     note: str = ""
+    judged: int = 1
 
     @property
     def out_of_domain(self) -> str:
@@ -149,7 +151,8 @@ class Judge:
         frame = frames[number]
         statistics = self.site.measure(frame, made) if self.site else {}
         verdict = rule.decide(made, frame, judged)
-        return Answer(verdict, statistics, grid_of(made), len(frames), number + 1, "; ".join(notes))
+        note = "; ".join(notes)
+        return Answer(verdict, statistics, grid_of(made), len(frames), number + 1, note, judged)
 
     @property
     def threshold(self) -> float:

@@ -39,6 +39,7 @@ class FilmFields:
         acquisition_date: (0008,0022), else the date in (0008,002A), as ``YYYYMMDD``.
         manufacturer: (0008,0070).
         station: (0008,1010), the scanner's name.
+        institution: (0008,0080), where it stands.
         numbers: of patient and examination, by the names of ``identity_of``: the spool finds results by them,
             and they stand in no result.
     """
@@ -52,6 +53,7 @@ class FilmFields:
     acquisition_date: str = ""
     manufacturer: str = ""
     station: str = ""
+    institution: str = ""
     numbers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -211,6 +213,7 @@ _READ = {
     **dict(_FIELDS.values()),
     **{"PatientOrientation": "patient_orientation", "AcquisitionDate": "acquisition_date"},
     **{"Manufacturer": "manufacturer", "StationName": "station"},
+    **{"InstitutionName": "institution"},
 }
 
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.bundle.site_calibration import (
     SiteCalibration,
     calibration_for,
@@ -26,21 +25,22 @@ from sranogan_edge.bundle.site_calibration import (
     write_calibration,
 )
 from sranogan_edge.detector.detector import Detector
-from sranogan_edge.errors import DataError, ImageError, SettingsError, UnreadableImageError
-from sranogan_edge.image.film import EVERY_FILM, FilmOptions, fields_of_file
-from sranogan_edge.image.reading import read_frames
+from sranogan_edge.errors import DataError, SettingsError
+from sranogan_edge.image.film import EVERY_FILM, FilmOptions
 from sranogan_edge.scoring.conformal import RANK_ROUNDING, Calibration
 from sranogan_edge.scoring.density import Density
-from sranogan_edge.scoring.foreign import DomainRule, Foreign, foreign_of
-from sranogan_edge.scoring.rule import highest
-from sranogan_edge.scoring.statistics import apart, column, grid_of, statistics_of, successive
+from sranogan_edge.scoring.foreign import DomainRule
+from sranogan_edge.scoring.statistics import apart, successive
 from sranogan_edge.site import drift_ks
-from sranogan_edge.site.adapt import Local, adapted, told_apart
+from sranogan_edge.site.adapt import adapted, told_apart
 from sranogan_edge.site.drift import few_images
+from sranogan_edge.site.scored import Scored, score_all
 
 __all__ = [
     "SiteCalibration",
     "calibration_for",
+    "calibration_of",
+    "check_adapts",
     "difference",
     "fit",
     "normals_needed",
@@ -52,8 +52,6 @@ __all__ = [
 ODD_P_VALUE = (
     0.01  # local normals whose scores are this unlikely to be like the bundle's own are worth a word
 )
-MOST_UNREADABLE = 0.1
-MOST_TILES = 100_000  # that densities are adapted to: all of them are in memory
 
 
 def normals_needed(false_alarm_rate: float) -> int:
@@ -71,113 +69,6 @@ def too_few(images: int, false_alarm_rate: float, source: str) -> str:
         f"{source}: {counted}, and a false-alarm rate of {false_alarm_rate:g} needs at least {needed}. Add "
         f"{needed - images}, or ask for a rate of {enough_for:g} or more with --false-alarm-rate."
     )
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Statistics of images, and what they were.
-
-    Attributes:
-        rows: statistics, one mapping an image: of its frame with the highest score, as the runner takes it.
-        frames: how many each image has.
-        grids: that frame of each at 32 x 32 pixels.
-        digests: SHA-256 of each scored file.
-        unreadable: messages of those that could not be scored.
-        twice: names of the files that have the same bytes as an earlier one.
-        not_asked_for: names of those that ``films`` leave out, each with the field and its value.
-        local: what densities are adapted to, one an image; None where they are not.
-    """
-
-    rows: list[Mapping[str, float]]
-    frames: list[int]
-    grids: list[NDArray[np.float32]]
-    digests: list[str]
-    unreadable: list[str]
-    twice: list[str]
-    not_asked_for: list[str]
-    local: list[Local] | None = None
-
-    @property
-    def statistics(self) -> dict[str, tuple[float, ...]]:
-        """Statistic by name, each with its value of every normal."""
-        return {name: column(self.rows, name) for name in self.rows[0]}
-
-
-def score_all(
-    detector: Detector,
-    files: Iterable[Path],
-    unreadable: Iterable[str] = (),
-    films: FilmOptions = EVERY_FILM,
-    *,
-    adapt: bool = False,
-) -> Scored:
-    """Score those of ``files`` that ``films`` asks for, each content once; ``adapt`` keeps what that takes.
-
-    Raises:
-        DataError: more than a tenth cannot be scored (what ``unreadable`` tells of counts as that), or none
-            is asked for.
-    """
-    found = Scored([], [], [], [], list(unreadable), [], [], [] if adapt else None)
-    seen: set[str] = set()
-    foreign = foreign_of(detector.bundle) if adapt else None
-    for file in files:
-        try:
-            _score(detector, file, films, seen, found, foreign)
-        except ImageError as error:
-            found.unreadable.append(str(error))
-    tried = len(found.rows) + len(found.unreadable)
-    if found.not_asked_for and not tried:
-        count = len(found.not_asked_for)
-        raise DataError(f"none of the {count} images is asked for. The first: {found.not_asked_for[0]}")
-    if not found.rows or len(found.unreadable) > MOST_UNREADABLE * tried:
-        first = found.unreadable[0] if found.unreadable else "there were none"
-        raise DataError(
-            f"{len(found.unreadable)} of {tried} images could not be scored; a calibration takes at most a "
-            f"tenth. The first: {first}"
-        )
-    return found
-
-
-def _score(
-    detector: Detector,
-    file: Path,
-    films: FilmOptions,
-    seen: set[str],
-    found: Scored,
-    foreign: Foreign | None,
-) -> None:
-    """Add ``file`` to what was ``found``; raises ImageError where it cannot be scored."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UnreadableImageError(f"{file}: cannot be read ({error.strerror or error}).") from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest in seen:
-        found.twice.append(str(file))
-        return
-    seen.add(digest)
-    spec = detector.bundle.preprocess
-    decode = partial(read_frames, data, source=str(file), max_pixels=spec.max_pixels)
-    film = films.taken(fields_of_file(file, str(file)), decode)
-    if film.refusal:
-        found.not_asked_for.append(f"{file}: {film.refusal}")
-        return
-    tiles: list[Mapping[str, NDArray[np.float32]]] = []
-    measure = detector.measure
-    if found.local is not None and spec.tiled:
-        measure = partial(detector.measure, keep=lambda made: tiles.append(made.reconstruction.measured))
-    number, made, failed = highest(measure, film.frames)
-    if tiles and sum(len(one.measured["head"]) for one in found.local or ()) + len(tiles) > MOST_TILES:
-        raise DataError(
-            f"{file}: with it there are more than {MOST_TILES:,} tiles, and all would be in memory. Adapt to "
-            "fewer images, or calibrate without --adapt."
-        )
-    found.rows.append(statistics_of(film.frames[number], made, detector.bundle.density, spec))
-    if found.local is not None:
-        found.local.append(Local.of(str(file), film.frames, number, made, foreign, tiles))
-    found.frames.append(len(film.frames) - len(failed))
-    found.grids.append(grid_of(made))
-    found.digests.append(digest)
 
 
 def fit(
@@ -214,33 +105,72 @@ def fit(
         DataError: too few normals for the rate, too many images that cannot be scored, or none asked for;
             or none that densities can be adapted to (:func:`sranogan_edge.site.adapt.adapted`).
     """
-    needed = normals_needed(false_alarm_rate)
-    if adapt and detector.bundle.preprocess.tile_whole:
+    normals_needed(false_alarm_rate)  # refused before minutes are spent on scoring
+    check_adapts(detector.bundle, adapt=adapt)
+    scored, others = score_all(detector, files, unreadable, films, adapt=adapt), list(usual)
+
+    def usual_by(density: Density | None) -> Scored | None:
+        if not others and not usual_unreadable:
+            return None
+        scorer = detector.scoring_by(density) if density else detector
+        return score_all(scorer, others, usual_unreadable, films)
+
+    return calibration_of(
+        detector.bundle,
+        detector.backend.label,
+        scored,
+        false_alarm_rate=false_alarm_rate,
+        source=source,
+        usual=usual_by,
+        told=told,
+        adapt=adapt,
+        anyway=anyway,
+    )
+
+
+def check_adapts(bundle: Bundle, *, adapt: bool) -> None:
+    """Raise SettingsError where densities are to be adapted, and cannot be."""
+    if adapt and bundle.preprocess.tile_whole:
         raise SettingsError(
             "this bundle judges images in tiles and as a whole, and the densities of both at once are not "
             "adapted. Calibrate without --adapt."
         )
-    scored, density, fitted = score_all(detector, files, unreadable, films, adapt=adapt), None, 0
+
+
+def calibration_of(
+    bundle: Bundle,
+    backend: str,
+    scored: Scored,
+    *,
+    false_alarm_rate: float,
+    source: str,
+    usual: Callable[[Density | None], Scored | None] = lambda density: None,
+    told: Callable[[str], None] = lambda message: None,
+    adapt: bool = False,
+    anyway: bool = False,
+) -> SiteCalibration:
+    """Return the calibration that follows from normals that a bundle scored; see :func:`fit`.
+
+    ``usual`` scores images as they usually come, by the densities that it is given, else by the bundle's own.
+    """
+    needed, density, fitted = normals_needed(false_alarm_rate), None, 0
     _tell_not_used(scored, told)
     if adapt:
-        scored, density, fitted = _adapted(detector, scored, source, told, anyway=anyway)
-        detector = detector.scoring_by(density)
+        scored, density, fitted = _adapted(bundle, scored, source, told, anyway=anyway)
     if len(scored.rows) < needed:
         raise DataError(too_few(len(scored.rows), false_alarm_rate, source))
-    others, usual_scored = list(usual), None
-    if others or usual_unreadable:
-        usual_scored = score_all(detector, others, usual_unreadable, films)
+    if usual_scored := usual(density):
         _tell_not_used(usual_scored, told)
     as_they_come = (usual_scored or scored).grids
     site = SiteCalibration(
-        bundle=detector.bundle.sha256,
-        steps=detector.bundle.steps,
-        backend=detector.backend.label,
+        bundle=bundle.sha256,
+        steps=bundle.steps,
+        backend=backend,
         false_alarm_rate=false_alarm_rate,
         statistics=scored.statistics,
         images_sha256=hashlib.sha256("".join(sorted(scored.digests)).encode()).hexdigest(),
         source=source,
-        skipped=len(scored.unreadable) + len(scored.twice) + len(scored.not_asked_for),
+        skipped=scored.skipped,
         usual=usual_scored.statistics if usual_scored else {},
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         successive=successive(as_they_come),
@@ -249,7 +179,7 @@ def fit(
         density=density,
         fitted=fitted,
     )
-    unlike = None if density else difference(site, detector.bundle.calibration)
+    unlike = None if density else difference(site, bundle.calibration)
     for message in (unlike, _few(site), few_images(site)):
         if message:
             told(message)
@@ -257,15 +187,15 @@ def fit(
 
 
 def _adapted(
-    detector: Detector, scored: Scored, source: str, told: Callable[[str], None], *, anyway: bool
+    bundle: Bundle, scored: Scored, source: str, told: Callable[[str], None], *, anyway: bool
 ) -> tuple[Scored, Density, int]:
     """Return what is left of ``scored``, by densities adapted to it, these, and of how many."""
     assert scored.local is not None
-    distinct = told_apart(scored.local, scored.grids, detector.bundle, source, told)
+    distinct = told_apart(scored.local, scored.grids, bundle, source, told)
     found = adapted(
         [scored.local[n] for n in distinct],
         [scored.rows[n] for n in distinct],
-        detector.bundle,
+        bundle,
         source,
         told,
         anyway=anyway,
@@ -299,6 +229,8 @@ def _tell_not_used(scored: Scored, told: Callable[[str], None]) -> None:
         told(f"not asked for: {message}")
     if scored.not_asked_for:
         told(f"not asked for, and not used: {len(scored.not_asked_for)}")
+    if scored.untold:
+        told(f"and {scored.untold:,} more, not used for the same reasons")
 
 
 def difference(site: SiteCalibration, own: Calibration) -> str | None:

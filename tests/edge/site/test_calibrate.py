@@ -22,7 +22,7 @@ from sranogan_edge.errors import DataError, ImageError, SettingsError
 from sranogan_edge.image.film import FilmOptions
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
-from sranogan_edge.site import calibrate
+from sranogan_edge.site import scored
 from sranogan_edge.site.calibrate import difference, fit, normals_needed, read_calibration, write_calibration
 from tests.support.calibrated_sites import site, small_bundle
 
@@ -49,7 +49,7 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> Scores:
     def statistics(frame: object, verdict: SimpleNamespace, *rest: object) -> Mapping[str, float]:
         return {"score": verdict.score}
 
-    monkeypatch.setattr(calibrate, "statistics_of", statistics)
+    monkeypatch.setattr(scored, "statistics_of", statistics)
     return Scores(small_bundle(scores=tuple(np.linspace(-3, -1, 50))))
 
 

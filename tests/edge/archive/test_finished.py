@@ -1,0 +1,95 @@
+"""Which folders are an archive's scores, whole and of one run; all others are refused by what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("pyarrow", reason="the extra archive is not installed")
+
+from sranogan_edge.archive.finished import finished_run
+from sranogan_edge.archive.names import is_archive_run
+from sranogan_edge.archive.output import HEAT, table_of
+from sranogan_edge.archive.rows import rows_of
+from sranogan_edge.errors import DataError
+from sranogan_edge.image.own_outputs import LEDGER
+from tests.support.finished_archives import finished, row
+
+ROWS = [row(number, 0.1 * number) for number in range(40)]
+
+
+def test_a_whole_run_is_read(tmp_path: Path) -> None:
+    """Parts stand in the order of the list, and the rows say by what they were scored."""
+    run = finished_run(finished(tmp_path, ROWS))
+    assert [part.name for part in run.parts] == [f"part-0000000{n}.parquet" for n in range(3)]
+    assert run.images == 40
+    with rows_of(run) as rows:
+        assert (rows.steps, rows.backend, rows.has_statistics) == (4, "a stopwatch", True)
+        assert rows.one("SELECT sum(score) FROM rows") == pytest.approx(78.0)  # 0.1 * (0 + ... + 39)
+
+
+def test_which_folders_are_meant(tmp_path: Path) -> None:
+    """A folder with a ledger or parts is one, even a damaged one; images, and what is not there, are none."""
+    assert is_archive_run(finished(tmp_path / "whole", ROWS))
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "part-00000000.parquet").touch()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "table.parquet").touch()
+    assert is_archive_run(tmp_path / "parts")
+    assert not is_archive_run(tmp_path / "images")
+    assert not is_archive_run(tmp_path / "nowhere")
+
+
+def test_a_folder_without_a_ledger_is_no_archive_run(tmp_path: Path) -> None:
+    """Parts alone do not say what they are of."""
+    (tmp_path / "part-00000000.parquet").touch()
+    with pytest.raises(DataError, match=r"no scores of an archive: _sranogan/run.json is missing"):
+        finished_run(tmp_path)
+
+
+def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
+    """Where the list goes on, or a part waits, the counts and the cure are told."""
+    begun = finished(tmp_path / "begun", ROWS, whole=False)
+    with pytest.raises(DataError, match=r"3 parts are scored, 0 wait, and the list of images goes on.*again"):
+        finished_run(begun)
+    waits = finished(tmp_path / "waits", ROWS)
+    (waits / "part-00000001.parquet").unlink()
+    with pytest.raises(DataError, match="2 parts are scored, 1 wait, and the list of images has ended"):
+        finished_run(waits)
+
+
+def test_a_part_of_another_bundle_or_too_many_rows_is_refused(tmp_path: Path) -> None:
+    """Parts that were put in from another run, or lost rows, are found."""
+    mixed = finished(tmp_path / "mixed", ROWS)
+    other = table_of([{**one, "bundle": "c" * 64} for one in ROWS[:16]]).drop_columns([HEAT])
+    pq.write_table(other, mixed / "part-00000000.parquet")
+    with (
+        pytest.raises(DataError, match=r"parts of several runs are mixed.*cccccccccccc"),
+        rows_of(finished_run(mixed)),
+    ):
+        pass
+    short = finished(tmp_path / "short", ROWS)
+    pq.write_table(table_of(ROWS[:3]).drop_columns([HEAT]), short / "part-00000000.parquet")
+    with (
+        pytest.raises(DataError, match="40 images are listed, and 27 rows are there"),
+        rows_of(finished_run(short)),
+    ):
+        pass
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    """A ledger that is no JSON and a part that is cut off are refused by name."""
+    torn = finished(tmp_path / "torn", ROWS)
+    part = torn / "part-00000002.parquet"
+    part.write_bytes(part.read_bytes()[:200])
+    with (
+        pytest.raises(DataError, match=r"torn: its Parquet files cannot be read"),
+        rows_of(finished_run(torn)),
+    ):
+        pass
+    (torn / LEDGER / "run.json").write_text(json.dumps({"named": "x"}))
+    with pytest.raises(DataError, match=r"run.json: damaged \(it lacks"):
+        finished_run(torn)
