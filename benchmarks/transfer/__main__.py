@@ -6,6 +6,7 @@
     python -m benchmarks.transfer run mixture-128     # makes what is missing of one design's figures
     python -m benchmarks.transfer page                # brings docs/method/detection.md up to date
     python -m benchmarks.transfer start               # makes the weights that heads start from, anew
+    python -m benchmarks.transfer heat                # judges the planes of heat maps, and their weights
 
 Normals alone are learned from, and give every density and threshold; labels only report. Killed and started
 again it goes on with the judgement that it was at.
@@ -112,6 +113,20 @@ def start() -> None:
         from benchmarks.transfer.start import make_start
 
         typer.echo(f"{make_start(RESULTS.parent / 'head_start.json')}")
+        return ExitCode.OK
+
+    run_command(work)
+
+
+@app.command()
+def heat() -> None:
+    """Judge the planes that heat maps are made of, with several weights, on the sets with masks."""
+
+    def work() -> ExitCode:
+        say(*start_backend())
+        from benchmarks.transfer.planes import run_planes
+
+        typer.echo(f"{run_planes(RESULTS.parent / 'heat_planes.json', CACHE)}")
         return ExitCode.OK
 
     run_command(work)

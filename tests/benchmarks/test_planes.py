@@ -1,0 +1,55 @@
+"""benchmarks/transfer/planes.py: heat as the product makes it, by any planes and weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.transfer import planes
+from benchmarks.transfer.designs import DESIGNS, Design
+from benchmarks.transfer.protocols import PROTOCOLS, Protocol
+from keras_sranogan.settings import preset
+from sranogan_edge.image.preprocess import PreprocessSpec
+from sranogan_edge.scoring.heat import HEAT_PLANES, HEAT_SHAPES, HEAT_WEIGHTS, standard_heat
+
+
+def test_the_heat_is_the_products() -> None:
+    """Of the same planes and weights it is what a density makes of them."""
+    rng = np.random.default_rng(0)
+    heat = rng.normal(size=(5, *HEAT_SHAPES[1])).astype(np.float32)
+    normals = rng.normal(1, 2, (9, *HEAT_SHAPES[1])).astype(np.float32)
+    by_name = [{name: one[:, k] for k, name in enumerate(HEAT_PLANES)} for one in (heat, normals)]
+    standard = planes.standardised(*by_name)
+    weights = dict(zip(HEAT_PLANES, HEAT_WEIGHTS, strict=True))
+    center = np.stack([np.full((32, 32), normals[:, k].mean()) for k in range(4)])
+    center[1] = normals[:, 1].mean(axis=0)
+    scale = np.sqrt(np.square(normals - center).mean(axis=(0, 2, 3)))[:, None, None]
+    found = planes.heat_of(standard, weights)
+    for one, expected in zip(found, heat, strict=True):
+        assert one == pytest.approx(standard_heat(expected, center, scale), abs=1e-4)
+
+
+def test_coarse_cells_are_means_of_four() -> None:
+    """Of two places each way, image by image."""
+    early = np.arange(32, dtype=np.float32).reshape(1, 4, 4, 2)
+    assert planes.coarse(early)[0, 0, 0].tolist() == [5, 6]
+    assert planes.coarse(early)[0, 1, 1].tolist() == [25, 26]
+
+
+def test_a_judgement_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each of the weights has its two figures, from 0 to 1, with how they were made."""
+    head = {"anomalies": "mixture", "sees": "image", "width": 8, "steps": 2, "pairs": 4}
+    monkeypatch.setitem(DESIGNS, "tiny", Design("tiny", head))
+    monkeypatch.setitem(PROTOCOLS, "tiny", Protocol("tiny", "phantom?train=60&val=10&test=24&size=96"))
+    small = replace(preset("standard"), preprocess=PreprocessSpec(size=64), precision="float32")
+    monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
+    monkeypatch.setattr(planes, "JUDGED", (("tiny", "tiny"),))
+    found = json.loads(planes.run_planes(tmp_path / "heat.json", tmp_path / "cache").read_text())
+    assert found["designs"] == {"tiny": "tiny"}
+    assert list(found["pixels"]["tiny"]) == [planes.named(one) for one in planes.WEIGHTS]
+    assert all(0 <= figure <= 1 for row in found["pixels"]["tiny"].values() for figure in row.values())
+    assert {"commands", "seed", "minutes", "provenance"} <= found.keys()
