@@ -12,7 +12,7 @@ Image = NDArray[np.float32]
 
 
 HEAT_PLANES = ("difference", "brightness", "head", "cells")  # the last where the density knows cells
-HEAT_WEIGHTS = (1.5, 0.7, 1.0, 3.0)
+HEAT_WEIGHTS = (1.5, 0.7, 1.0, 1.0)
 HEAT_SHAPE = (3, HEAT_GRID, HEAT_GRID)  # without cells
 HEAT_SHAPES = (HEAT_SHAPE, (len(HEAT_PLANES), HEAT_GRID, HEAT_GRID))
 HEAT_BLUR_CELLS = 1.0
