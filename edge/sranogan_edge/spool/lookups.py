@@ -3,7 +3,7 @@
 ``lookups`` has a row for each result that is there, ``days`` how many there are by day and verdict. A runner
 of an earlier version keeps both, too; what retention or ``--forget`` takes out leaves them with the result.
 Results of a spool that had neither are added some at a time, the newest first, while its runner works:
-``lookups_left`` has the number below which they are still to come.
+``lookups_left`` has the number below which they are still to come; without a row none are.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _BY_NUMBER = "".join(
 )
 # How many results are still to come, at most: some of these numbers may be gone. 0: none are.
 LEFT = "SELECT coalesce((SELECT max(below - (SELECT min(number) FROM results), 0) FROM lookups_left), 0)"
+_TO_COME = "CREATE TABLE IF NOT EXISTS lookups_left (below INTEGER NOT NULL)"
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE lookups (
@@ -50,7 +51,6 @@ CREATE TABLE lookups (
 CREATE TABLE days (
     day INTEGER NOT NULL, verdict TEXT NOT NULL, results INTEGER NOT NULL, PRIMARY KEY (day, verdict)
 ) WITHOUT ROWID;
-CREATE TABLE lookups_left (below INTEGER NOT NULL);
 INSERT INTO lookups_left SELECT coalesce(max(number), 0) + 1 FROM results;
 CREATE INDEX lookups_by_time ON lookups (scored_at, number, name);
 CREATE INDEX lookups_by_verdict ON lookups (verdict, scored_at, number, name);
@@ -86,10 +86,10 @@ def prepare_lookups(db: sqlite3.Connection) -> bool:
     Raises:
         sqlite3.Error: otherwise.
     """
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'lookups'").fetchone():
-        return True
     try:
-        db.executescript(_SCHEMA)
+        db.execute(_TO_COME)
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'lookups'").fetchone():
+            db.executescript(_SCHEMA)
     except sqlite3.OperationalError as error:
         if db.in_transaction:
             db.execute("ROLLBACK")
@@ -100,13 +100,13 @@ def prepare_lookups(db: sqlite3.Connection) -> bool:
 
 def add_lookups(db: sqlite3.Connection, most: int) -> None:
     """Add the newest ``most`` of those results that are still to come; inside a transaction."""
-    below = db.execute("SELECT below FROM lookups_left").fetchone()[0]
-    newest = "SELECT number FROM results WHERE number < ? ORDER BY number DESC LIMIT ?"
-    first = db.execute(f"SELECT min(number) FROM ({newest})", (below, most)).fetchone()[0]
-    if first is not None:
-        some = {"first": first, "below": below}
-        for statement in (_ADD, _COUNT, "UPDATE lookups_left SET below = :first"):
-            db.execute(statement, some)
+    newest = "SELECT number FROM results WHERE number < below ORDER BY number DESC LIMIT ?"
+    found = f"SELECT below, (SELECT min(number) FROM ({newest})) FROM lookups_left"
+    for below, first in db.execute(found, (most,)).fetchall():
+        if first is not None:
+            some = {"first": first, "below": below}
+            for statement in (_ADD, _COUNT, "UPDATE lookups_left SET below = :first"):
+                db.execute(statement, some)
 
 
 def note_numbers(db: sqlite3.Connection, number: int, numbers: Mapping[str, str]) -> None:

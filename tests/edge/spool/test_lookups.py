@@ -113,6 +113,19 @@ def test_a_turn_that_fails_leaves_all_as_it_was(earlier: Spool) -> None:
     assert found(earlier, Query(verdict="error")) == [9, 6, 3, 0]
 
 
+def test_a_spool_whose_index_is_whole_needs_no_more(spool: Spool) -> None:
+    """One that was made ready in one go, as at first, is searched as it is."""
+    record(spool, 0)
+    spool.close()
+    with closing(sqlite3.connect(spool.folder / "spool.sqlite")) as db:
+        db.execute("DROP TABLE lookups_left")
+    again = Spool(spool.folder, spool.limits)
+    record(again, 1)
+    assert (again.outbox.look_up_more(5), to_come(again)) == (0, 0)
+    assert found(again, Query()) == [1, 0]
+    again.close()
+
+
 def test_a_new_spool_has_nothing_to_make_ready(spool: Spool) -> None:
     """Each of its results is ready when it is stored."""
     record(spool, 0)
