@@ -11,7 +11,7 @@ from typing import Any
 from sranogan_edge.errors import BackendError
 from sranogan_edge.extras import how_to_install
 
-__all__ = ["check_tensorflow_compiles", "unused_card"]
+__all__ = ["check_tensorflow_compiles", "unused_card", "used_cards"]
 
 _ON_THE_CPU = "to use the CPU, set CUDA_VISIBLE_DEVICES=-1"
 
@@ -38,6 +38,20 @@ def check_tensorflow_compiles(cards: Sequence[Mapping[str, Any]], build: Mapping
             )
 
 
+def used_cards(backend: str, cards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what to say of the ``cards`` that ``backend`` uses, described as above: a line, or none."""
+    told = [
+        f"{card.get('device_name', 'a card')}"
+        + (
+            f" (compute capability {_dotted(card['compute_capability'])})"
+            if "compute_capability" in card
+            else ""
+        )
+        for card in cards
+    ]
+    return [f"{backend} uses {', '.join(told)}"] if told else []
+
+
 def unused_card(backend: str, extra: str, root: Path = Path("/")) -> list[str]:
     """Return what to say where an NVIDIA card is in this machine and ``backend`` sees none: a line, or none.
 
@@ -49,7 +63,8 @@ def unused_card(backend: str, extra: str, root: Path = Path("/")) -> list[str]:
         return []
     return [
         f"{backend} sees none of the {len(cards)} NVIDIA card(s) in this machine and uses the CPU. For the "
-        f"card: {how_to_install(extra, folder='.')}; {_ON_THE_CPU}, and this is no longer said."
+        f"card: {how_to_install(extra, folder='.')}, and a driver that is new enough for it (`nvidia-smi` "
+        f"names it); {_ON_THE_CPU}, and this is no longer said."
     ]
 
 

@@ -8,8 +8,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
-from keras_sranogan.card import check_tensorflow_compiles, unused_card
+from keras_sranogan.card import check_tensorflow_compiles, unused_card, used_cards
 from sranogan_edge.errors import BackendError, SettingsError
 from sranogan_edge.extras import needs_extra
 
@@ -50,13 +51,13 @@ def start_tensorflow() -> list[str]:
     with _held_back():
         import tensorflow as tf
 
-        cards = tf.config.list_physical_devices("GPU")
-    _check_cards()
+        cards = _tensorflow_cards()
+    check_tensorflow_compiles(cards, tf.sysconfig.get_build_info())
     with _held_back():
         tf.constant(0.0)  # makes the devices
     tf.get_logger().setLevel("ERROR")
     require_tensorflow("this command")
-    return [] if cards else unused_card("TensorFlow", "cuda")
+    return used_cards("TensorFlow", cards) or unused_card("TensorFlow", "cuda")
 
 
 def _start_jax() -> list[str]:
@@ -82,7 +83,15 @@ def _start_jax() -> list[str]:
             f"JAX does not start ({str(error).splitlines()[0]}). Check what JAX_PLATFORMS and "
             "CUDA_VISIBLE_DEVICES ask for, or unset them."
         ) from error
-    return [] if any(one.platform == "gpu" for one in found) else unused_card("JAX", "jax-cuda")
+    cards = [_described(one) for one in found if one.platform == "gpu"]
+    return used_cards("JAX", cards) or unused_card("JAX", "jax-cuda")
+
+
+def _described(device: Any) -> dict[str, Any]:
+    """Return what JAX knows of a card, in TensorFlow's words."""
+    capability = getattr(device, "compute_capability", None)  # other makers' cards have none
+    of_it = {"compute_capability": tuple(map(int, capability.split(".")))} if capability else {}
+    return {"device_name": device.device_kind, **of_it}
 
 
 def require_tensorflow(what: str) -> None:
@@ -114,18 +123,17 @@ def make_deterministic() -> None:
         return
     import tensorflow as tf
 
-    _check_cards()
+    check_tensorflow_compiles(_tensorflow_cards(), tf.sysconfig.get_build_info())
     tf.config.experimental.enable_op_determinism()
     tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
-def _check_cards() -> None:
-    """Look at TensorFlow's cards without starting them."""
+def _tensorflow_cards() -> list[dict[str, Any]]:
+    """Return TensorFlow's details of its cards, which are not started."""
     import tensorflow as tf
 
-    cards = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(card) for card in cards]
-    check_tensorflow_compiles(details, tf.sysconfig.get_build_info())
+    found = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(card) for card in found]
 
 
 def _ask_for_equal_bits() -> None:

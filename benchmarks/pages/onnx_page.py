@@ -1,4 +1,4 @@
-"""Write the tables of ``docs/guide/onnx.md``: what zero points of 0 cost, and OpenVINO beside LiteRT.
+"""Write the tables of ``docs/guide/onnx.md``: zero points of 0, OpenVINO beside LiteRT, TensorRT's engines.
 
 ::
 
@@ -20,7 +20,11 @@ from benchmarks.pages.marked import Check, with_part
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "guide" / "onnx.md"
-PLACES = {"symmetric": "symmetric.json", "openvino": "onnx/openvino.json"}
+PLACES = {
+    "symmetric": "symmetric.json",
+    "openvino": "onnx/openvino.json",
+    "engines": "onnx/engines.json",
+}
 
 
 def symmetric_table(result: Mapping[str, Any]) -> str:
@@ -64,6 +68,21 @@ def openvino_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def engines_table(result: Mapping[str, Any]) -> str:
+    """Return Markdown of ``benchmarks/gpu/engines.py``'s result: what came of each graph of each bundle."""
+    lines = ["| bundle | graph | ONNX, KiB | engine, KiB |", "|---" * 4 + "|"]
+    for bundle in result["results"]:
+        for name, one in bundle["graphs"].items():
+            made = (
+                f"{one['engine_bytes'] / 1024:,.0f}"
+                if "engine_bytes" in one
+                else "refused, as the manifest says"
+            )
+            lines.append(f"| {bundle['bundle']} | {name} | {one['onnx_bytes'] / 1024:,.0f} | {made} |")
+    lines += ["", f"tensorrt-rtx-cu12 {result['tensorrt_rtx']}, networks of the demo."]
+    return "\n".join(lines) + "\n"
+
+
 def _machine(result: Mapping[str, Any]) -> str:
     facts = result["provenance"]
     load = facts["load_average_before"]
@@ -74,7 +93,11 @@ def main(check: Check = False) -> None:
     """Bring the page up to date."""
     text = PAGE.read_text(encoding="utf-8")
     new = text
-    for name, table in {"symmetric": symmetric_table, "openvino": openvino_table}.items():
+    for name, table in {
+        "symmetric": symmetric_table,
+        "openvino": openvino_table,
+        "engines": engines_table,
+    }.items():
         new = with_part(new, name, table(json.loads((RESULTS / PLACES[name]).read_text(encoding="utf-8"))))
     if check:
         raise typer.Exit(int(new != text))

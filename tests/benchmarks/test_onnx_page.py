@@ -21,7 +21,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_page_is_current(page: ModuleType) -> None:
-    """Both tables on the page are those that the results give."""
+    """All tables on the page are those that the results give."""
     with pytest.raises(typer.Exit) as ended:
         page.main(check=True)
     assert ended.value.exit_code == 0
@@ -41,6 +41,18 @@ def test_what_is_lost_stands_in_the_table(page: ModuleType) -> None:
     lines = page.symmetric_table({**RESULT, **rest, "rows": rows, "compared": compared}).splitlines()
     assert [line.split("|")[-2].strip() for line in lines[2:5]] == ["", "yes", "**no**"]
     assert "AUROC 0.001 lower, loss 0.5% and time 2% higher" in lines[-1]
+
+
+def test_engines_and_what_is_refused(page: ModuleType) -> None:
+    """A graph has the size of its engine, or that it was refused."""
+    graphs = {
+        "head": {"onnx_bytes": 2048, "engine_bytes": 1_536_000},
+        "search_steps_8": {"onnx_bytes": 1024, "refused": "Assertion failed"},
+    }
+    result = {"tensorrt_rtx": "1.7", "results": [{"bundle": "int8", "graphs": graphs}]}
+    lines = page.engines_table(result).splitlines()
+    assert lines[2] == "| int8 | head | 2 | 1,500 |"
+    assert lines[3] == "| int8 | search_steps_8 | 1 | refused, as the manifest says |"
 
 
 def test_golden_cases_stand_beside_times(page: ModuleType) -> None:

@@ -50,14 +50,16 @@ def test_killed_and_resumed(
     assert_same(folder, jax_run)
 
 
-def test_begun_on_jax_and_ended_on_tensorflow(
-    settings: TrainSettings, jax: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize(("first", "then"), [("jax", "tensorflow"), ("tensorflow", "jax")])
+def test_begun_on_one_and_ended_on_the_other(
+    settings: TrainSettings, jax: dict[str, str], tmp_path: Path, first: str, then: str
 ) -> None:
-    """Killed on JAX in the middle of a stage, a run goes on on TensorFlow, says so, and is whole."""
+    """Killed on one backend in the middle of a stage, a run goes on on the other, says so, and is whole."""
     folder = tmp_path / "run"
-    stop_after(start(folder, settings, **jax), checkpoint(folder, "gan", 20), signal.SIGKILL)
-    told = finish(start(folder, settings, "--resume", KERAS_BACKEND="tensorflow"))
-    assert "begun on jax, goes on on tensorflow" in " ".join(told.split())
+    begun = start(folder, settings, **{**jax, "KERAS_BACKEND": first})
+    stop_after(begun, checkpoint(folder, "gan", 20), signal.SIGKILL)
+    told = finish(start(folder, settings, "--resume", **{**jax, "KERAS_BACKEND": then}))
+    assert f"begun on {first}, goes on on {then}" in " ".join(told.split())
     assert (folder / "detector" / "calibration.json").exists()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_sranogan.card import check_tensorflow_compiles, unused_card
+from keras_sranogan.card import check_tensorflow_compiles, unused_card, used_cards
 from sranogan_edge.errors import BackendError, ExitCode
 
 # As TensorFlow 2.21 describes itself and a card.
@@ -63,3 +63,10 @@ def test_a_card_that_lies_idle_is_told(
     told = unused_card("JAX", "jax-cuda", tmp_path)
     assert len(told) == lines
     assert all("JAX sees none of the 1 NVIDIA card(s)" in one and '".[jax-cuda]"' in one for one in told)
+
+
+def test_cards_that_are_used_are_told() -> None:
+    """Name and compute capability of each; of a maker without these the name; nothing without cards."""
+    cards: list[dict[str, object]] = [card(9, 0), {"device_name": "Another"}]
+    assert used_cards("JAX", cards) == ["JAX uses NVIDIA Card (compute capability 9.0), Another"]
+    assert used_cards("JAX", []) == []

@@ -63,6 +63,24 @@ def test_jax_starts_as_quietly() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_jax_has_the_card_for_itself() -> None:
+    """TensorFlow, which Keras imports to save a network, is told to leave every card alone."""
+    done = on(
+        "jax",
+        "-c",
+        "import tensorflow as tf\n"
+        "asked, real = [], tf.config.set_visible_devices\n"
+        "def noted(devices, kind=None):\n"
+        "    asked.append((devices, kind)); real(devices, kind)\n"
+        "tf.config.set_visible_devices = noted\n"
+        "from keras_sranogan.startup import start_backend\n"
+        "start_backend()\n"
+        "assert asked == [([], 'GPU')], asked\n"
+        "assert tf.config.list_logical_devices('GPU') == []\n",
+    )
+    assert done.returncode == 0, done.stderr
+
+
 START = "from keras_sranogan.cli import train_main; train_main()"
 
 

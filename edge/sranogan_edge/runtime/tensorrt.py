@@ -18,7 +18,7 @@ from sranogan_edge.runtime.cuda import Card, CudaDriver, contiguous
 from sranogan_edge.runtime.engine_cache import EngineCache, EngineKey, cache_folder
 from sranogan_edge.runtime.ports import Array
 
-__all__ = ["TensorRtGraph", "check_card"]
+__all__ = ["TensorRtGraph", "build_engine", "check_card", "error_log"]
 
 OLDEST = (10, 0)  # the first with execute_async_v3 alone, and strongly typed networks from ONNX
 MIB = 2**20
@@ -50,11 +50,11 @@ class TensorRtGraph:
         card = self._driver.card()
         check_card(card, trt.__version__, installed(("tensorrt-cu12", "tensorrt-cu13")), len(model))
         self.backend = f"TensorRT {trt.__version__} ({card.name})"
-        logger = _logger(trt)
+        logger = error_log(trt)
         digest = hashlib.sha256(model).hexdigest()
         key = EngineKey(origin, name, digest, f"{card.name}-{card.capability}", trt.__version__)
         cache = cache or EngineCache(cache_folder())
-        engine = cache.engine(key, lambda: _build(trt, logger, model, name))
+        engine = cache.engine(key, lambda: build_engine(trt, logger, model, name))
         self._runtime, self._logger = trt.Runtime(logger), logger  # an engine does not keep them
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
@@ -155,8 +155,8 @@ def _tensorrt() -> Any:
     return tensorrt
 
 
-def _logger(trt: Any) -> Any:
-    """Return what keeps TensorRT's errors, in ``said``."""
+def error_log(trt: Any) -> Any:
+    """Return a logger of the module ``tensorrt`` that keeps its errors, in ``said``, and prints nothing."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]  # TensorRT ships no types
         def __init__(self) -> None:
@@ -170,28 +170,39 @@ def _logger(trt: Any) -> Any:
     return Logger()
 
 
+def _at(error: Any) -> str:
+    """One of the parser's errors, with the node that it is of: some say nothing but "false"."""
+    return f"{error.node_name()} ({error.node_operator()}): {' '.join(str(error.desc()).split())}"
+
+
 def _said(logger: Any) -> str:
     return "; ".join(logger.said[:SHOWN]) or "it does not say why"
 
 
-def _build(trt: Any, logger: Any, model: bytes, name: str) -> bytes:
-    """Return a new engine; raises BackendError."""
+def build_engine(trt: Any, logger: Any, model: bytes, name: str) -> bytes:
+    """Return a new engine.
+
+    Args:
+        trt: the module ``tensorrt``, or ``tensorrt_rtx``, which has the same face and builds without a card.
+        logger: of :func:`error_log`.
+        model: an ``.onnx`` file's bytes.
+        name: of the graph, for messages.
+
+    Raises:
+        BackendError: its parser refuses the file, or no engine comes of it.
+    """
     builder = trt.Builder(logger)
     typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # since 11 all networks are
     network = builder.create_network(0 if typed is None else 1 << int(typed))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
-        errors = "; ".join(
-            str(parser.get_error(number).desc()) for number in range(min(parser.num_errors, SHOWN))
-        )
+        errors = [_at(parser.get_error(number)) for number in range(min(parser.num_errors, SHOWN))]
         raise BackendError(
-            f"TensorRT {trt.__version__} refuses graph {name!r}: {errors or _said(logger)}. Export the "
-            "bundle again: --float32, --float16 or --int8 --symmetric, each with --onnx."
+            f"TensorRT {trt.__version__} refuses graph {name!r}: {'; '.join(errors) or _said(logger)}. "
+            "Export the bundle again: --float32, --float16 or --int8 --symmetric, each with --onnx."
         )
     config = builder.create_builder_config()
-    config.clear_flag(
-        trt.BuilderFlag.TF32
-    )  # on unless cleared: 10 bits of a number drift over a search's steps
+    config.clear_flag(trt.BuilderFlag.TF32)  # its 10 bits of a number drift over a search's steps
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_MIB * MIB)
     made = builder.build_serialized_network(network, config)
     if made is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -60,6 +61,22 @@ def test_the_refiner_trains_alike(tmp_path: Path) -> None:
 def test_every_other_stage_trains_alike(tmp_path: Path) -> None:
     """So are those of the GAN with its three networks, encoder, corrector, super-resolution and head."""
     assert_alike(tmp_path, *(name for name in (*DRIFTING, *STEADY) if name != "refiner"))
+
+
+@pytest.mark.slow
+def test_a_step_is_one_program_on_jax() -> None:
+    """Of every stage: batches, augmentation, anomalies, losses and optimisers ask nothing of the host.
+
+    The images that batches are drawn from are held where the program runs.
+    """
+    done = on("jax", "-m", "tests.support.whole_steps")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found) == {*STEADY, *DRIFTING}
+    for name, step in found.items():
+        assert step["callbacks"] == 0, name
+        assert step["images"], name
+        assert all(shape[0] == 24 for shape in step["images"]), name
 
 
 def test_what_holds_on_tensorflow_holds_on_jax() -> None:
