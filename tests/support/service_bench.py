@@ -157,9 +157,15 @@ def images(folder: Path, *means: int) -> Path:
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
-    """Every line, none of them partial."""
-    text = file.read_text() if file.exists() else ""
-    assert not text or text.endswith("\n")
+    """Every line, none of them partial; one that is being written is waited for."""
+    text = ""
+
+    def whole() -> bool:
+        nonlocal text
+        text = file.read_text() if file.exists() else ""
+        return not text or text.endswith("\n")
+
+    wait_for(whole)
     return [json.loads(line) for line in text.splitlines()]
 
 
