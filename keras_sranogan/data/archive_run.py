@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_sranogan.data.layout import ALL, is_unclear, normal_names
 from keras_sranogan.data.names import means_abnormal, means_normal, means_split
 from sranogan_edge.archive.finished import FinishedRun, finished_run
-from sranogan_edge.archive.labels import add_labels, root_of
+from sranogan_edge.archive.labels import add_labels
 from sranogan_edge.archive.rows import Rows, rows_of
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.bundle.site_calibration import calibration_for
@@ -133,7 +133,7 @@ def _classes(rows: Rows, asked: ScoresOf) -> list[str]:
     if asked.normal_class == ALL:
         rows.run_query("""CREATE VIEW images AS SELECT *, 'NORMAL' AS class_name FROM labelled""")
         return ["NORMAL"]
-    root = _quoted(root_of(rows.run.named))
+    root = _quoted(rows.run.root)
     rows.run_query(
         f"""CREATE VIEW placed AS SELECT *, string_split({_RELATIVE.replace("$root", root)}, '/') AS place
         FROM labelled"""

@@ -27,7 +27,7 @@ from sranogan_edge.errors import DataError
 
 __all__ = ["evaluate_archive"]
 
-MOST_IMAGES = 1_000_000  # whose scores are in memory, some 200 bytes each; of more so many are drawn
+MOST_IMAGES = 1_000_000  # whose scores are in memory, some 400 bytes each; of more so many are drawn
 NAMED = 20  # images that could not be used
 NO_PATIENTS = (
     "Who an image is of is not known (no column patient in --labels): each was taken for a patient of its "
@@ -101,17 +101,18 @@ def _scores(images: ArchiveImages) -> _Scores:
     rows, numbers = images.rows, {name: number for number, name in enumerate(images.classes)}
     total = rows.one("SELECT count(score) FROM images")
     share = rule_of_share(total, MOST_IMAGES)
+    chosen = f"score IS NOT NULL{share}"
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in images.classes)
     found = rows.run_query(
         f"""SELECT score, anogan_score, list_position([{names}], class_name) - 1 AS number,
-            dense_rank() OVER (ORDER BY patient NULLS FIRST) AS patient, patient IS NULL AS nobody, sha256
-        FROM images WHERE score IS NOT NULL{share} ORDER BY filename, file_row_number"""
+            hash(patient) AS patient, patient IS NULL AS nobody
+        FROM images WHERE {chosen} ORDER BY filename, file_row_number"""
     ).fetchnumpy()
     place = np.asarray(found["number"], np.int64)
     if not len(place):
         raise DataError(f"{images.run.out}: none of the images has a score. Look at the rows' errors.")
     nobody = np.asarray(found["nobody"], np.bool_)
-    groups = np.asarray(found["patient"], np.int64)
+    _, groups = np.unique(found["patient"], return_inverse=True)
     normal = np.isin(place, [numbers[name] for name in images.normal if name in numbers])
     return _Scores(
         score=np.asarray(found["score"], np.float64),
@@ -119,7 +120,7 @@ def _scores(images: ArchiveImages) -> _Scores:
         labels=[images.classes[number] for number in place],
         abnormal=~normal,
         groups=None if nobody.all() else np.where(nobody, groups.max() + 1 + np.arange(len(groups)), groups),
-        duplicates=len(place) - len(np.unique(np.asarray(found["sha256"], np.str_))),
+        duplicates=rows.one(f"SELECT count(*) - count(DISTINCT sha256) FROM images WHERE {chosen}"),
         drawn=total if share else 0,
     )
 

@@ -33,9 +33,14 @@ class FinishedRun:
     images: int
 
     @property
-    def named(self) -> str:
-        """How the names of its images begin."""
-        return str(self.about["named"])
+    def root(self) -> str:
+        """How the names of all of its images begin."""
+        kind, _, where = str(self.about["source"]).partition(" ")
+        if kind == "folder":  # its images are called as it was
+            where = str(Path(self.about["named"]))
+        elif kind == "DICOMweb":
+            where = where.removeprefix("server ").partition("?")[0]
+        return f"{where}{'#' if where.lower().endswith(_FILES) else '/'}"
 
     @property
     def calibration(self) -> str | None:
@@ -65,7 +70,7 @@ def finished_run(out: Path) -> FinishedRun:
             f"{out}: no scores of an archive: {LEDGER}/{RUN} is missing. Name the whole folder that "
             "sranogan-score --engine wrote, as it wrote it."
         )
-    about = _read(folder / RUN, ("named", "bundle", "bundle_sha256", "calibration_sha256"))
+    about = _read(folder / RUN, ("source", "named", "bundle", "bundle_sha256", "calibration_sha256"))
     shards = _numbers(folder / SHARDS, SHARD)
     parts = _numbers(out, PART)
     listed, waiting = (folder / LISTED).is_file(), len(shards.keys() - parts.keys())
@@ -83,6 +88,7 @@ def finished_run(out: Path) -> FinishedRun:
     return FinishedRun(out, tuple(parts[number] for number in sorted(parts)), about, int(images))
 
 
+_FILES = (".parquet", ".tar")  # what stands behind these is a member
 _CHANGED = "the scores were changed since they were written. Score the archive into another folder."
 
 

@@ -9,7 +9,7 @@ import duckdb
 from sranogan_edge.archive.rows import Rows
 from sranogan_edge.errors import DataError
 
-__all__ = ["EXTRAS", "add_labels", "root_of"]
+__all__ = ["EXTRAS", "add_labels"]
 
 KEYS = ("file", "source", "sha256")
 EXTRAS = ("patient", "date", "scanner", "site")
@@ -23,8 +23,8 @@ def add_labels(rows: Rows, file: Path | None) -> None:
 
     Args:
         rows: of a finished run.
-        file: CSV (or TSV) or Parquet, with a column ``file`` (the name in ``source``, or what of it is below
-            the archive) or ``sha256``, and ``label``; None: each row has the label null.
+        file: CSV (or TSV) or Parquet, with a column ``file`` (what of the name is below the archive, or all
+            of it), ``source`` (all of it) or ``sha256``, and ``label``; None: each row has the label null.
 
     Raises:
         DataError: it cannot be read, lacks a column, says two things of one image, or names none of them.
@@ -59,9 +59,9 @@ def _read(rows: Rows, file: Path) -> str:
 
     key = f"lower({text(keyed)})" if keyed == "sha256" else text(keyed)
     parameters = {"file": str(file)}
-    if keyed != "sha256":
+    if keyed == "file":
         key = f"CASE WHEN starts_with({key}, $root) THEN {key} ELSE $root || {key} END"
-        parameters["root"] = root_of(rows.run.named)
+        parameters["root"] = rows.run.root
     chosen = ", ".join(f"min({text(name) if name in found else 'NULL'}) AS {name}" for name in EXTRAS)
     rows.run_query(
         f"""CREATE TABLE labels AS
@@ -74,14 +74,6 @@ def _read(rows: Rows, file: Path) -> str:
 
 
 _CSV = "read_csv($file, header = true, all_varchar = true)"
-
-
-def root_of(named: str) -> str:
-    """How the names of all images begin: below a folder its name, in a file what stands before its member."""
-    kind, _, place = named.partition(":")
-    place = place if kind in ("parquet", "tar", "dicomweb") else named
-    last = place.rpartition("/")[2].lower()
-    return f"{place}#" if last.endswith((".parquet", ".tar")) else f"{place.rstrip('/')}/"
 
 
 def _check(rows: Rows, file: Path) -> None:

@@ -23,7 +23,7 @@ from sranogan_edge.site.scored import Scored, check_enough_scored
 __all__ = ["calibration_of_archive", "rule_of_share"]
 
 Tell = Callable[[str], None]
-MOST_NORMALS = 100_000  # of a calibration: it is read, as JSON, by each runner
+MOST_NORMALS = 10_000  # of a calibration: each runner reads all, and compares with them
 MOST_MEASURED = 5_000  # whose measurements are in memory, and compared with each other
 NAMED = 20  # of images that are not used
 _FETCHED = 1_000

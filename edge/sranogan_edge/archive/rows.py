@@ -29,6 +29,7 @@ def database(parts: Sequence[Path], spill: Path | None = None) -> Iterator[duckd
     """
     with closing(duckdb.connect(":memory:", config={"memory_limit": MEMORY, "threads": 2})) as opened:
         opened.execute(f"SET temp_directory = '{_quoted(spill or '')}'; SET preserve_insertion_order = false")
+        opened.execute("SET enable_progress_bar = false")  # else it draws one on standard output
         files = [str(part) for part in parts]
         opened.read_parquet(files, file_row_number=True, filename=True).create_view("rows")
         yield opened

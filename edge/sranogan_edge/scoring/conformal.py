@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,12 @@ class Calibration:
         return math.ceil(self._blocks(frames) * (1 - rate) / rate - RANK_ROUNDING)
 
     def _above(self, score: float) -> int:
-        return len(self.scores) - int(np.searchsorted(self.scores, score, side="left"))
+        return len(self.scores) - int(np.searchsorted(self._ascending, score, side="left"))
+
+    @cached_property
+    def _ascending(self) -> NDArray[np.float64]:
+        """The scores as an array: made once, for there may be many."""
+        return np.asarray(self.scores, np.float64)
 
     def _blocks(self, frames: int) -> int:
         return max(1, math.ceil(frames / self.frames))

@@ -27,19 +27,20 @@ def p_value(gap: float, n: int, m: int, *, one_sided: bool = False) -> float:
     ``one_sided`` counts only where the first sample's cumulative share is the larger one: where the second's
     numbers are higher. Exact for numbers without ties and at most too large with them: in a random merge of
     the two samples, all merges being equally likely, the paths that stay nearer than ``gap`` are counted,
-    n + m steps of one vector operation each.
+    n + m steps of one vector operation each, as long as the smaller sample.
     """
-    staying: NDArray[np.float64] = np.zeros(n + 1)  # chance of i from the first sample, never ``gap`` apart
+    few, many, sign = (n, m, 1) if n <= m else (m, n, -1)
+    staying: NDArray[np.float64] = np.zeros(few + 1)  # chance of i from the smaller, never ``gap`` apart
     staying[0] = 1.0
-    taken = np.arange(n + 1)
-    for drawn in range(n + m):
-        left = n + m - drawn
-        other = drawn - taken  # taken from the second sample so far
-        from_other = staying * np.clip(m - other, 0, None) / left
-        from_one = staying * (n - taken) / left
+    taken = np.arange(few + 1)
+    for drawn in range(few + many):
+        left = few + many - drawn
+        other = drawn - taken  # taken from the larger sample so far
+        from_other = staying * np.clip(many - other, 0, None) / left
+        from_one = staying * (few - taken) / left
         staying = from_other
         staying[1:] += from_one[:-1]
-        apart = taken / n - (drawn + 1 - taken) / m
+        apart = sign * (taken / few - (drawn + 1 - taken) / many)
         staying[(apart if one_sided else np.abs(apart)) >= gap - _GRID_ROUNDING] = 0.0
     return float(np.clip(1 - staying.sum(), 0, 1))
 

@@ -64,8 +64,8 @@ def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
 def test_a_part_of_another_bundle_or_too_many_rows_is_refused(tmp_path: Path) -> None:
     """Parts that were put in from another run, or lost rows, are found."""
     mixed = finished(tmp_path / "mixed", ROWS)
-    other = table_of([{**one, "bundle": "c" * 64} for one in ROWS[:16]]).drop_columns([HEAT])
-    pq.write_table(other, mixed / "part-00000000.parquet")
+    other = table_of([{**one, "bundle": "c" * 64} for one in ROWS[32:]]).drop_columns([HEAT])
+    pq.write_table(other, mixed / "part-00000002.parquet")
     with (
         pytest.raises(DataError, match=r"parts of several runs are mixed.*cccccccccccc"),
         rows_of(finished_run(mixed)),
@@ -93,3 +93,23 @@ def test_damage_is_named(tmp_path: Path) -> None:
     (torn / LEDGER / "run.json").write_text(json.dumps({"named": "x"}))
     with pytest.raises(DataError, match=r"run.json: damaged \(it lacks"):
         finished_run(torn)
+
+
+@pytest.mark.parametrize(
+    ("source", "named", "root"),
+    [
+        ("folder /real/films", "./films/", "films/"),
+        ("folder /real/films", "/links/films", "/links/films/"),
+        ("Parquet /data/set", "parquet:set", "/data/set/"),
+        ("tar /data/a.tar", "a.tar", "/data/a.tar#"),
+        ("store s3://b/films", "s3://b/films?region=x", "s3://b/films/"),
+        (
+            "DICOMweb server https://h/dicom-web?Modality=DX",
+            "dicomweb:https://h/dicom-web",
+            "https://h/dicom-web/",
+        ),
+    ],
+)
+def test_how_names_of_images_begin(tmp_path: Path, source: str, named: str, root: str) -> None:
+    """Labels name what of an image's name is below the archive, whatever kind it is of."""
+    assert finished_run(finished(tmp_path, ROWS, source=source, named=named)).root == root

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,15 @@ from sranogan_edge.errors import DataError, ExitCode, SettingsError
 from tests.support.finished_archives import finished, row
 
 ALL = "*"
+AUDIT = """
+import resource, sys
+from pathlib import Path
+from keras_sranogan.audit.audit_archive import audit_archive
+from keras_sranogan.data.archive_run import ScoresOf
+from keras_sranogan.html.page import Places
+found = audit_archive(ScoresOf(Path(sys.argv[1]), Path(sys.argv[2]), normal_class="*"), Places())
+print(found["n_normal"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
 
 
 def films(flagged: dict[str, tuple[int, int]], **changes: Any) -> list[dict[str, Any]]:
@@ -149,6 +160,22 @@ def test_the_command_prints_tables_and_refuses_two_models(tiny_bundle: Path, tmp
     assert "6.2% of 80 normals are flagged" in text
     assert said(tiny_bundle, tiny_bundle, out, "--normal-class", ALL)[0] == ExitCode.USAGE
     assert said(tiny_bundle, out, "--card", tmp_path / "c.md")[0] == ExitCode.USAGE
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Ten times the rows take hardly more memory: they are counted where they lie."""
+    bundle, peaks = read_bundle(tiny_bundle), []
+    rows = films({"R1": (300, 6000), "R2": (300, 6000)}, bundle=bundle.sha256, steps=bundle.steps)
+    for count in (2, 20):
+        out = tmp_path / str(count)
+        finished(out, rows * count, per_part=len(rows), bundle_sha256=bundle.sha256)
+        command = [sys.executable, "-c", AUDIT, str(tiny_bundle), str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        normals, peak = map(int, done.stdout.split())
+        assert normals == count * len(rows)
+        peaks.append(peak)
+    assert peaks[1] < peaks[0] + 100e6, peaks
 
 
 def test_holm_and_wilson_are_the_published_ones() -> None:
