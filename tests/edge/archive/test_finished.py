@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("pyarrow", reason="the extra archive is not installed")
+
+import pyarrow.parquet as pq
 
 from sranogan_edge.archive.finished import finished_run
 from sranogan_edge.archive.names import is_archive_run
