@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from keras_sranogan.training.event_log import read_curves
 from tests.support.backends import on
 from tests.support.killed_runs import assert_same, checkpoint, finish, start, stop_after
 from tests.support.tiny import TINY_DATA
 
 if TYPE_CHECKING:
+    from keras_sranogan.run import Run
     from keras_sranogan.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
@@ -61,6 +63,24 @@ def test_begun_on_one_and_ended_on_the_other(
     told = finish(start(folder, settings, "--resume", **{**jax, "KERAS_BACKEND": then}))
     assert f"begun on {first}, goes on on {then}" in " ".join(told.split())
     assert (folder / "detector" / "calibration.json").exists()
+
+
+PIXELS = {
+    "gan": "l1",
+    "encoder": "l1",
+    "refiner": "l1",
+    "srgan": "l1",
+    "head": "image",
+}  # losses that say how far
+
+
+def test_reaches_the_figures_of_tensorflow(jax_run: Path, tiny_run: Run) -> None:
+    """From other weights and other draws each stage ends where it ends on TensorFlow, within a third."""
+    for stage, metric in PIXELS.items():
+        curves = (read_curves(folder / "logs" / stage)[metric] for folder in (jax_run, tiny_run.folder))
+        ours, theirs = (values[-1] for values in curves)
+        assert ours[0] == theirs[0], stage
+        assert ours[1] == pytest.approx(theirs[1], rel=1 / 3), stage
 
 
 def evaluated(folder: Path, out: Path, backend: str) -> Any:
