@@ -201,8 +201,9 @@ def test_a_region_lies_where_the_tiles_are_hot(bundle: Bundle, detector: Detecto
     hot = np.zeros(mask.shape, np.bool_)
     for one in verdict.regions.found:
         box = (slice(one.y, one.y + one.height), slice(one.x, one.x + one.width))
-        assert verdict.heat[box].max() == pytest.approx(one.peak)
+        assert np.isclose(verdict.heat[box], one.peak).any()  # beside what reaches into its box from others
         hot[box] = True
+    assert max(one.peak for one in verdict.regions.found) == pytest.approx(verdict.heat[mask > 0].max())
     assert not mask[~hot].any()
     assert (verdict.heat[mask > 0] > 1).all()
 
