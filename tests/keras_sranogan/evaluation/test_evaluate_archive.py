@@ -16,6 +16,8 @@ pytest.importorskip("duckdb", reason="the extra archive is not installed")
 from keras_sranogan.cli import evaluate_app
 from keras_sranogan.data.archive_run import ScoresOf, opened_archive
 from keras_sranogan.data.open import open_source
+from sranogan_edge.bundle.site_calibration import read_calibration
+from sranogan_edge.commands.calibrate import app as calibrate_app
 from sranogan_edge.errors import DataError, ExitCode, RunError
 from tests.support.cli_runs import score
 
@@ -94,6 +96,24 @@ def test_a_table_of_labels_does_as_well_and_tells_patients(
     assert found["auroc_ci"] != by_folders["auroc_ci"]
     assert any("patient of its own" in note for note in by_folders["notes"])
     assert not any("patient of its own" in note for note in found["notes"])
+
+
+def test_scores_by_a_site_are_judged_by_its_threshold(
+    tiny_bundle: Path, films: Path, scores: Path, tmp_path: Path
+) -> None:
+    """A calibration by an archive's scores judges the next run, whose figures are by its threshold."""
+    site, out = tmp_path / "site.json", tmp_path / "out"
+    line = (tiny_bundle, scores, "--false-alarm-rate", 0.2, "--out", site)
+    assert CliRunner().invoke(calibrate_app, [str(one) for one in line]).exit_code == ExitCode.OK
+    options = ("--engine", "local", "--workers", 1, "--calibration", site, "--out", out)
+    assert score(tiny_bundle, films, *options).exit_code == ExitCode.OK
+    found = evaluated(tiny_bundle, out, tmp_path / "found.json", "--calibration", site)
+    assert found["threshold"] == read_calibration(site).calibration.threshold
+    assert found["calibration"]["false_alarm_rate_set"] == 0.2
+    other = tmp_path / "other.json"
+    CliRunner().invoke(calibrate_app, [str(one) for one in (*line[:3], 0.3, "--out", other)])
+    code, text = refused(tiny_bundle, out, "--calibration", other)
+    assert (code, "is not the calibration by which" in text) == (ExitCode.USAGE, True), text
 
 
 def test_what_cannot_be_evaluated_is_refused(
