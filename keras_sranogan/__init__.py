@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from keras_sranogan.data.open import open_source
     from keras_sranogan.evaluation.evaluate import EvaluationOptions
     from keras_sranogan.evaluation.evaluate import evaluate_model as evaluate
+    from keras_sranogan.presets import preset
     from keras_sranogan.run import Run
-    from keras_sranogan.settings import TrainSettings, preset
+    from keras_sranogan.settings import TrainSettings
     from keras_sranogan.training.train import train
 
 __all__ = ["EvaluationOptions", "Run", "TrainSettings", "evaluate", "open_source", "preset", "train"]
@@ -22,7 +23,7 @@ _PLACES = {  # loaded when first asked for: TensorFlow takes seconds
     "TrainSettings": "settings",
     "evaluate": "evaluation.evaluate:evaluate_model",
     "open_source": "data.open",
-    "preset": "settings",
+    "preset": "presets",
     "train": "training.train",
 }
 

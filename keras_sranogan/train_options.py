@@ -29,7 +29,7 @@ def train_settings(
 
     The precision, which the second value names, may be auto: the backend tells what that is.
     """
-    from keras_sranogan.settings import preset
+    from keras_sranogan.presets import preset
     from keras_sranogan.settings_file import changed_by, merged
 
     line: dict[str, Any] = {name: said[name] for name in ("preset", "seed", "precision") if name in said}

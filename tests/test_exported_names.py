@@ -17,7 +17,7 @@ EXPORTED = {
         "TrainSettings": "keras_sranogan.settings",
         "evaluate": "keras_sranogan.evaluation.evaluate",
         "open_source": "keras_sranogan.data.open",
-        "preset": "keras_sranogan.settings",
+        "preset": "keras_sranogan.presets",
         "train": "keras_sranogan.training.train",
     },
     "sranogan_export": {

@@ -150,7 +150,7 @@ def test_nonsense_is_told_at_once(tmp_path: Path) -> None:
     """Values that cannot be, and files of options that are not there, end with exit code 2."""
     from PIL import Image
 
-    from keras_sranogan.settings import preset
+    from keras_sranogan.presets import preset
 
     (tmp_path / "a.sranogan").write_bytes(b"no bundle")
     (tmp_path / "trained" / "detector").mkdir(parents=True)
@@ -188,7 +188,7 @@ def test_what_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     """Folders, runs and bundles that are not there end with the exit code of their kind."""
     from PIL import Image
 
-    from keras_sranogan.settings import preset
+    from keras_sranogan.presets import preset
 
     (tmp_path / "file").touch()
     (tmp_path / "begun").mkdir()

@@ -107,7 +107,7 @@ def measure_here(data: str, preset_name: str, seed: int, share: float) -> dict[s
     import jax
 
     from keras_sranogan.data.open import open_source
-    from keras_sranogan.settings import preset
+    from keras_sranogan.presets import preset
     from keras_sranogan.training.train import train
 
     settings = shortened(preset(preset_name, seed=seed), share)

@@ -11,7 +11,7 @@ from benchmarks.transfer.judge import Measured, Standard, fitted
 from benchmarks.transfer.parts import PcaResidual, laplacian, of_residual
 from benchmarks.transfer.protocols import Images
 from keras_sranogan.detector.normals import from_bytes
-from keras_sranogan.settings import preset
+from keras_sranogan.presets import preset
 from sranogan_edge.image.preprocess import downscale, enhance
 from sranogan_edge.scoring.residual import standardise
 

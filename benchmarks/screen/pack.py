@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.transfer.protocols import COPIES, PROTOCOLS, VIEWS, Images, read_images
 from keras_sranogan.detector.jitter import jitter_frame
-from keras_sranogan.settings import preset
+from keras_sranogan.presets import preset
 from sranogan_edge.image.frame import Frame
 
 Bytes = NDArray[np.uint8]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keras_sranogan.settings import HeadSettings, TrainSettings, check_choice, preset
+from keras_sranogan.presets import preset
+from keras_sranogan.settings import HeadSettings, TrainSettings, check_choice
 
 # Of the fast lane: a quarter of the images that a whole run sees.
 SHORT = HeadSettings(steps=700, pairs=16, start="random")

@@ -18,7 +18,7 @@ from benchmarks.transfer.designs import design
 from benchmarks.transfer.heads import train_head
 from benchmarks.transfer.judge import judge_pixels
 from benchmarks.transfer.protocols import COPIES, PROTOCOLS, Bytes, Images, read_images
-from keras_sranogan.detector.cells import usual_cells
+from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.detector.normals import from_bytes
 from keras_sranogan.detector.reconstruct import head_said
 from keras_sranogan.settings import DetectorSettings
@@ -55,8 +55,11 @@ def features_of(said: dict[str, Array]) -> dict[str, Array]:
 
 def fit_cells(head: keras.Model, images: Bytes, name: str, seed: int) -> Cells:
     """Return the usual cells of normals ``(N, S, S, C)`` by one of :func:`features_of`."""
-    rows = (one for said in head_said(head, from_bytes(images)) for one in features_of(said)[name])
-    return usual_cells(rows, len(images), DetectorSettings().cells, seed)
+    rng = np.random.default_rng(seed)
+    features = (one for said in head_said(head, from_bytes(images)) for one in features_of(said)[name])
+    return usual_cells(
+        [some_cells(one, len(images), rng) for one in features], DetectorSettings().cells, seed
+    )
 
 
 def planes_of(head: keras.Model, images: Bytes, cells: dict[str, Cells]) -> Planes:

@@ -18,7 +18,8 @@ from keras_sranogan.data.phantom import KINDS, render_normal, render_texture_nor
 from keras_sranogan.head.start import PATH, new_heads, save_weights
 from keras_sranogan.head.train import head_stage
 from keras_sranogan.machine import machine, timestamp
-from keras_sranogan.settings import HeadSettings, preset
+from keras_sranogan.presets import preset
+from keras_sranogan.settings import HeadSettings
 
 SIDE = 128
 DRAWN_AT = 256

@@ -87,9 +87,9 @@ def demo(
 
     def work() -> ExitCode:
         from keras_sranogan.forecast import training_forecast
+        from keras_sranogan.presets import preset
         from keras_sranogan.progress import Terminal
         from keras_sranogan.run_record import RunRecord
-        from keras_sranogan.settings import preset
         from keras_sranogan.startup import start_tensorflow
 
         RunRecord(out / "run").refuse_begun(resume=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,25 +11,29 @@ from sklearn.cluster import MiniBatchKMeans
 from keras_sranogan.detector.fit import fit_gaussian
 from sranogan_edge.scoring.cells import Cells
 
-__all__ = ["usual_cells"]
+__all__ = ["some_cells", "usual_cells"]
 
 MOST_ROWS = 200_000  # cells that are looked at, as many of each image
 BATCH = 4096
 
 
-def usual_cells(features: Iterable[NDArray[np.float32]], images: int, count: int, seed: int) -> Cells:
+def some_cells(features: NDArray[np.float32], images: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw of one image's early features ``(h, w, C)`` the cells ``(k, C)`` that are looked at.
+
+    ``images`` is how many images there are in all.
+    """
+    cells = features.reshape(-1, features.shape[-1])
+    return cells[rng.permutation(len(cells))[: max(1, MOST_ROWS // images)]]
+
+
+def usual_cells(rows: Sequence[NDArray[np.float32]], count: int, seed: int) -> Cells:
     """Return ``count`` usual cells, fewer where there are not so many.
 
     Args:
-        features: early features of each image, ``(h, w, C)``; taken one at a time.
-        images: how many these are.
+        rows: what :func:`some_cells` drew of each image.
         count: of centres.
-        seed: of the cells that are looked at, and of the centres.
+        seed: of the centres that k-means begins with.
     """
-    rng, rows = np.random.default_rng(seed), []
-    for one in features:
-        cells = one.reshape(-1, one.shape[-1])
-        rows.append(cells[rng.permutation(len(cells))[: max(1, MOST_ROWS // images)]])
     found = np.concatenate(rows)
     density = fit_gaussian(found)
     white = (found - density.center) @ density.whitening

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan.data.item import Item
 from keras_sranogan.data.load import LoadedImages
-from keras_sranogan.detector.cells import usual_cells
+from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.detector.fit_whole import fit_held_out
 from keras_sranogan.detector.jitter import jitter_frame
 from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, representative_step, to_bytes
@@ -62,8 +62,9 @@ def _cells(
     if not settings.detector.cells:
         return None
     x = seen if normals.seen_whole is None else seen[~normals.seen_whole]
-    features = (one for said in head_said(head, x) for one in said[CELLS])
-    return usual_cells(features, len(x), settings.detector.cells, settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    rows = [some_cells(one, len(x), rng) for said in head_said(head, x) for one in said[CELLS]]
+    return usual_cells(rows, settings.detector.cells, settings.seed)
 
 
 def _reconstructed(

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from keras_sranogan.settings import preset
+from keras_sranogan.presets import preset
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.transfer import planes
 from benchmarks.transfer.designs import DESIGNS, Design
 from benchmarks.transfer.protocols import PROTOCOLS, Protocol
-from keras_sranogan.settings import preset
+from keras_sranogan.presets import preset
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.heat import HEAT_PLANES, HEAT_SHAPES, HEAT_WEIGHTS, standard_heat
 

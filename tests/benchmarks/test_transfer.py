@@ -27,7 +27,7 @@ from benchmarks.transfer.judge import (
 from benchmarks.transfer.protocols import DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
 from benchmarks.transfer.site import ADAPTED, drawn_apart, judge_site, keep, load_adaptable
 from benchmarks.transfer.table import markdown, read_results, site_markdown
-from keras_sranogan.settings import preset
+from keras_sranogan.presets import preset
 from sranogan_edge.errors import DataError, ExitCode, SettingsError
 from sranogan_edge.image.preprocess import PreprocessSpec
 

@@ -43,7 +43,7 @@ def test_the_chain_ends_with_one_line(
 ) -> None:
     """A trained run is exported, evaluated and used; the last line says what was found and what to open."""
     monkeypatch.setattr(demo, "DATA", TINY_DATA)
-    monkeypatch.setattr("keras_sranogan.settings.preset", lambda name, anomalies: settings)
+    monkeypatch.setattr("keras_sranogan.presets.preset", lambda name, anomalies: settings)
     monkeypatch.setattr("keras_sranogan.precision.resolve_precision", lambda asked: "float32")
     shutil.copytree(tiny_run.folder, tmp_path / "demo" / "run")
     done = CliRunner().invoke(app, ["--out", str(tmp_path / "demo")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keras_sranogan.forecast import TRUST_S, Forecast, piece_of, training_forecast
-from keras_sranogan.settings import preset
+from keras_sranogan.presets import preset
 
 
 class Clock:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from keras_sranogan.presets import preset
 from keras_sranogan.settings import (
     MAX_CONTAMINATION,
     MAX_SEED,
@@ -14,7 +15,6 @@ from keras_sranogan.settings import (
     HeadSettings,
     SearchSettings,
     TrainSettings,
-    preset,
 )
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.preprocess import PreprocessSpec

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from keras_sranogan.settings import TrainSettings, preset
+from keras_sranogan.presets import preset
+from keras_sranogan.settings import TrainSettings
 from keras_sranogan.settings_file import changed_by, merged, read_settings_file
 from sranogan_edge.errors import SettingsError
 

@@ -17,8 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_sranogan.cli import evaluate_app, train_app
+from keras_sranogan.presets import preset
 from keras_sranogan.run import Run
-from keras_sranogan.settings import SEARCH_SIDES_PX, TrainSettings, preset
+from keras_sranogan.settings import SEARCH_SIDES_PX, TrainSettings
 from keras_sranogan.training.workshop import Training
 from sranogan_edge.files import write_json
 
@@ -59,7 +60,7 @@ def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small(settings: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
     """Let every preset be the tests' small settings."""
-    monkeypatch.setattr("keras_sranogan.settings.preset", lambda name, **options: settings)
+    monkeypatch.setattr("keras_sranogan.presets.preset", lambda name, **options: settings)
     return settings
 
 

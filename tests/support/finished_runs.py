@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from keras_sranogan.presets import preset
 from keras_sranogan.run_record import RunRecord
-from keras_sranogan.settings import preset
 from sranogan_edge.files import write_json
 
 __all__ = ["record"]

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
+from sranogan_edge.scoring.residual import HEAT_GRID
 
 __all__ = ["packed_measurements", "unpacked_measurements"]
 
 Array = NDArray[np.float32]
 GRID = "grid"
-SIDE = 32  # of the grid
 
 
 def packed_measurements(grid: Array, measured: Mapping[str, Array]) -> bytes:
@@ -26,6 +26,6 @@ def unpacked_measurements(data: bytes, parts: Iterable[str]) -> tuple[Array, dic
     found = arrays_from_bytes(data, [GRID, *parts])
     grid = found.pop(GRID)
     sound = all(one.dtype == np.float32 and one.ndim == 1 for one in found.values())
-    if grid.dtype != np.float32 or grid.shape != (SIDE, SIDE) or not sound:
+    if grid.dtype != np.float32 or grid.shape != (HEAT_GRID, HEAT_GRID) or not sound:
         raise ValueError("measurements of other shapes")
     return grid, found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.detector.cells import usual_cells
+from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.detector.fit_whole import fit_held_out
 from keras_sranogan.detector.normals import HeldOutNormals
 from keras_sranogan.progress import Progress
@@ -123,20 +123,12 @@ def _of_seen(
     head: RunsGraph, seen: Images, normals: HeldOutNormals, settings: TrainSettings
 ) -> tuple[dict[str, Images], Cells | None]:
     """Return what the exported head measures of ``seen`` ``(M, side, side, C)``, and their usual cells."""
-    features: list[Images] = []
-
-    def said(rows: Images) -> Iterator[dict[str, Images]]:
-        for x in rows:
-            answers = head({"image": head_input(x, x.shape[0])[None]})
-            features.append(pooled(answers["features"][0]))
-            yield answers
-
-    count, cells = settings.detector.cells, None
-    if count:
-        tiles = np.ones(len(seen), np.bool_) if normals.seen_whole is None else ~normals.seen_whole
-        chosen = (one[CELLS][0] for one, is_tile in zip(said(seen), tiles, strict=True) if is_tile)
-        cells = usual_cells(chosen, int(tiles.sum()), count, settings.seed)
-    else:
-        for _ in said(seen):
-            pass
-    return {"head": np.stack(features)}, cells
+    count, rng = settings.detector.cells, np.random.default_rng(settings.seed)
+    tiles = np.ones(len(seen), np.bool_) if normals.seen_whole is None else ~normals.seen_whole
+    features, rows = [], []
+    for x, is_tile in zip(seen, tiles, strict=True):
+        said = head({"image": head_input(x, x.shape[0])[None]})
+        features.append(pooled(said["features"][0]))
+        if count and is_tile:
+            rows.append(some_cells(said[CELLS][0], int(tiles.sum()), rng))
+    return {"head": np.stack(features)}, usual_cells(rows, count, settings.seed) if count else None

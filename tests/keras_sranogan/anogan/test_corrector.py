@@ -16,6 +16,7 @@ from keras_sranogan.anogan.networks import GanParts, build_gan
 from keras_sranogan.anogan.train_corrector import corrector_stage
 from keras_sranogan.data.open import open_source
 from keras_sranogan.detector.reconstruct import Reconstructor
+from keras_sranogan.presets import preset
 from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
 from keras_sranogan.settings import (
@@ -24,7 +25,6 @@ from keras_sranogan.settings import (
     SearchKind,
     SearchSettings,
     TrainSettings,
-    preset,
 )
 from keras_sranogan.training.train import train
 from sranogan_edge.errors import RunError, SettingsError

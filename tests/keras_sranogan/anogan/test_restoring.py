@@ -11,7 +11,8 @@ import pytest
 from keras_sranogan.anogan.networks import build_gan
 from keras_sranogan.anogan.train_gan import _harmed, encoder_stage, gan_stage
 from keras_sranogan.backend import random
-from keras_sranogan.settings import TrainSettings, preset
+from keras_sranogan.presets import preset
+from keras_sranogan.settings import TrainSettings
 
 
 def _settings(*, restores: bool) -> TrainSettings:

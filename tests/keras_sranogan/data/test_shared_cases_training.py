@@ -14,8 +14,8 @@ from keras_sranogan.data.load import load_images
 from keras_sranogan.data.normals import Reader, read_normals
 from keras_sranogan.data.open import open_source
 from keras_sranogan.data.overview import overview
+from keras_sranogan.presets import preset
 from keras_sranogan.progress import Silent
-from keras_sranogan.settings import preset
 from sranogan_edge.errors import DataError
 from tests.support.shared_cases import CASES, every_file_of, needs
 

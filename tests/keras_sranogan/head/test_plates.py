@@ -14,7 +14,8 @@ from keras_sranogan.detector.reconstruct import head_answers, seen_features
 from keras_sranogan.head.settle import settle
 from keras_sranogan.head.start import new_heads
 from keras_sranogan.head.train import head_stage
-from keras_sranogan.settings import DetectorSettings, HeadSettings, preset
+from keras_sranogan.presets import preset
+from keras_sranogan.settings import DetectorSettings, HeadSettings
 from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 from tests.support.plates import plate

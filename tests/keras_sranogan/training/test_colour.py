@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from keras_sranogan.cli import train_app
 from keras_sranogan.data.open import open_source
-from keras_sranogan.settings import preset
+from keras_sranogan.presets import preset
 from keras_sranogan.training.colour import LOOKED_AT, colour_of_normals, takes_colour
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.files import write_json
