@@ -22,7 +22,7 @@ from keras_sranogan.detector.heat_maps import DISPLAYED, heat_maps
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density, Gaussian
-from sranogan_edge.scoring.heat import HEAT_PLANES, enlarged, standard_heat
+from sranogan_edge.scoring.heat import HEAT_PLANES, HEAT_WEIGHTS, TILE_HEAT_WEIGHTS
 from sranogan_edge.scoring.usual_regions import UsualRegions
 
 HEAT_LIMIT_QUANTILE = 0.75
@@ -88,7 +88,8 @@ def fit_detector(
     in_tiles = image is not None
     image = np.arange(len(groups)) if image is None else image
     fold = folds_of(groups, settings.folds, seed)
-    found = fit_images(measured, heat, fold, original, settings, trained_on, image)
+    weights = TILE_HEAT_WEIGHTS if in_tiles else HEAT_WEIGHTS
+    found = fit_images(measured, heat, fold, original, settings, trained_on, image, weights)
     density = found.density
     if place is not None or not in_tiles:
         chosen = found.chosen
@@ -124,8 +125,12 @@ def fit_images(
     settings: DetectorSettings,
     trained_on: Mapping[str, NDArray[np.float32]],
     image: NDArray[np.int64],
+    weights: tuple[float, ...],
 ) -> Fitted:
-    """Fit densities to rows that share a scale; arguments as of :func:`fit_detector`, ``fold`` ``(N,)``."""
+    """Fit densities to rows that share a scale; arguments as of :func:`fit_detector`, ``fold`` ``(N,)``.
+
+    ``weights`` are those of the heat's planes.
+    """
     everything = {name: measured[name] for name in settings.parts}
     kept, also = np.ones(len(fold), np.bool_), trained_on
     parts, scores = _fit_parts(everything, fold, kept, original, also)
@@ -142,8 +147,8 @@ def fit_images(
     chosen = original & kept
     own = highest_of(scores[chosen], image[chosen])
     usual, spread = float(own.mean()), float(own.std()) + FLOOR
-    limit = _heat_limit(heat[chosen], image[chosen], center, scale)
-    density = Density(parts, center, scale, limit, (usual, spread))
+    density = Density(parts, center, scale, 1.0, (usual, spread), heat_weights=weights)
+    density = replace(density, heat_limit=_heat_limit(heat[chosen], image[chosen], density))
     return Fitted(density, (own - usual) / spread, np.unique(image[chosen]), chosen)
 
 
@@ -168,14 +173,9 @@ def highest_of(values: NDArray[np.float64], image: NDArray[np.int64]) -> NDArray
     return highest
 
 
-def _heat_limit(
-    heat: NDArray[np.float32],
-    image: NDArray[np.int64],
-    center: NDArray[np.float32],
-    scale: NDArray[np.float32],
-) -> float:
+def _heat_limit(heat: NDArray[np.float32], image: NDArray[np.int64], density: Density) -> float:
     """Return what at most one normal in four exceeds somewhere (split conformal), as it is displayed."""
-    each = [enlarged(standard_heat(one, center, scale), DISPLAYED).max() for one in heat]
+    each = [density.heat_map(one, DISPLAYED).max() for one in heat]
     return limit_of(highest_of(np.asarray(each, np.float64), image))
 
 

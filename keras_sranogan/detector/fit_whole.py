@@ -18,6 +18,7 @@ from keras_sranogan.detector.normals import HeldOutNormals
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density, Whole
+from sranogan_edge.scoring.heat import TILE_HEAT_WEIGHTS
 from sranogan_edge.scoring.usual_regions import UsualRegions
 from sranogan_edge.scoring.whole import hotter
 
@@ -58,7 +59,7 @@ def fit_held_out(
             same_scale = seen if rows is whole else ~seen
             also = {name: values[same_scale] for name, values in trained_on.items()}
         given = part, heat[rows], fold[rows], original[rows], settings, also, normals.image[rows]
-        fits.append(fit_images(*given))
+        fits.append(fit_images(*given, TILE_HEAT_WEIGHTS))
     return _joined(fits[0], fits[1], heat, normals, settings.false_alarm_rate)
 
 

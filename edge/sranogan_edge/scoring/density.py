@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
 from sranogan_edge.scoring.cells import FIELDS as OF_CELLS
 from sranogan_edge.scoring.cells import Cells
-from sranogan_edge.scoring.heat import HEAT_SHAPES, enlarged, standard_heat
+from sranogan_edge.scoring.heat import HEAT_PLANES, HEAT_SHAPES, HEAT_WEIGHTS, enlarged, standard_heat
 from sranogan_edge.scoring.usual_regions import UsualRegions
 
 Array = NDArray[np.float32]
@@ -83,6 +83,7 @@ class Density:
         whole: of a density of tiles, what normals measure as a whole; None where tiles alone are judged.
         cells: the usual cells, by which heat is told too; None where they are not looked at, and of a whole
             beside its tiles, whose cells are told by these.
+        heat_weights: of each of ``HEAT_PLANES``. Bundles of earlier versions have the usual ones.
     """
 
     parts: Mapping[str, Gaussian]
@@ -93,6 +94,7 @@ class Density:
     usual_regions: UsualRegions | None = None
     whole: Whole | None = None
     cells: Cells | None = None
+    heat_weights: tuple[float, ...] = HEAT_WEIGHTS
 
     def to_bytes(self) -> bytes:
         """Return the density as an ``.npz`` file."""
@@ -103,6 +105,8 @@ class Density:
             arrays[f"{name}_distance"] = np.array([part.usual, part.spread], np.float64)
         heat = {"heat_center": self.heat_center, "heat_scale": self.heat_scale}
         numbers = {"heat_limit": np.array(self.heat_limit), "unit": np.array(self.unit, np.float64)}
+        if self.heat_weights != HEAT_WEIGHTS:
+            numbers["heat_weights"] = np.array(self.heat_weights, np.float64)
         if self.usual_regions:
             heat |= {"heat_thresholds": self.usual_regions.thresholds, "heat_areas": self.usual_regions.areas}
         if self.whole:
@@ -122,13 +126,14 @@ class Density:
         fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
         heat = ("heat_center", "heat_scale", "heat_limit")
         arrays = arrays_from_bytes(
-            data, [*fields, *heat], optional=["unit", *_OF_REGIONS, *_WHOLE, *OF_CELLS]
+            data, [*fields, *heat], optional=["unit", "heat_weights", *_OF_REGIONS, *_WHOLE, *OF_CELLS]
         )
         parts = {name: _gaussian(arrays, name) for name in names}
         unit = _unit(arrays["unit"]) if "unit" in arrays else (0.0, 1.0)
         limit, usual = float(arrays["heat_limit"]), _usual_regions(arrays)
         heat_of = arrays["heat_center"], arrays["heat_scale"]
-        density = cls(parts, *heat_of, limit, unit, usual, _whole(arrays), Cells.of_arrays(arrays))
+        weights = tuple(arrays["heat_weights"].ravel().tolist()) if "heat_weights" in arrays else HEAT_WEIGHTS
+        density = cls(parts, *heat_of, limit, unit, usual, _whole(arrays), Cells.of_arrays(arrays), weights)
         density._check()
         return density
 
@@ -160,6 +165,9 @@ class Density:
             raise ValueError("a heat that is not finite")
         if not 0 < self.heat_limit < math.inf or (self.heat_scale <= 0).any():
             raise ValueError("a heat scale that is not positive")
+        weights = self.heat_weights
+        if len(weights) != len(HEAT_PLANES) or not all(0 <= one < math.inf for one in weights):
+            raise ValueError(f"heat of planes that weigh {weights}")
         if not (math.isfinite(self.unit[0]) and 0 < self.unit[1] < math.inf):
             raise ValueError(f"scores of normals at {self.unit[0]} with a spread of {self.unit[1]}")
         if self.usual_regions:
@@ -184,7 +192,7 @@ class Density:
 
     def heat_map(self, heat: Array, size: int) -> Array:
         """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; usual is 1."""
-        return enlarged(standard_heat(heat, self.heat_center, self.heat_scale), size)
+        return enlarged(standard_heat(heat, self.heat_center, self.heat_scale, self.heat_weights), size)
 
 
 def _whole(arrays: Mapping[str, NDArray[Any]]) -> Whole | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ Image = NDArray[np.float32]
 
 HEAT_PLANES = ("difference", "brightness", "head", "cells")  # the last where the density knows cells
 HEAT_WEIGHTS = (1.5, 0.7, 1.0, 1.0)
+TILE_HEAT_WEIGHTS = (1.5, 0.7, 1.0, 3.0)  # of surfaces, in tiles: cells tell them best
 HEAT_SHAPE = (3, HEAT_GRID, HEAT_GRID)  # without cells
 HEAT_SHAPES = (HEAT_SHAPE, (len(HEAT_PLANES), HEAT_GRID, HEAT_GRID))
 HEAT_BLUR_CELLS = 1.0
@@ -42,16 +45,20 @@ def enlarged(standard: NDArray[np.float32], size: int) -> Image:
 
 
 def standard_heat(
-    heat: NDArray[np.float32], center: NDArray[np.float32], scale: NDArray[np.float32]
+    heat: NDArray[np.float32],
+    center: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    weights: Sequence[float] = HEAT_WEIGHTS,
 ) -> NDArray[np.float32]:
     """Return ``(HEAT_GRID, HEAT_GRID)``: how far off the normals each place is, at least 0.
 
     A weighted sum of deviations: a brightness counts whichever way it is off, the difference to the
     reconstruction, the head's map and cells where they are above those of normals, and less where below. All
-    arguments have one and the same of ``HEAT_SHAPES``. Normals are at about 1.
+    arrays have one and the same of ``HEAT_SHAPES``; each of :data:`HEAT_PLANES` has its weight. Normals are
+    at about 1.
     """
     deviations = (heat - center) / scale
     deviations[BRIGHTNESS] = np.abs(deviations[BRIGHTNESS])
-    weights = np.asarray(HEAT_WEIGHTS[: len(heat)], np.float32)
-    hot = np.maximum(np.tensordot(weights, deviations, axes=1), 0)
+    used = np.asarray(weights[: len(heat)], np.float32)
+    hot = np.maximum(np.tensordot(used, deviations, axes=1), 0)
     return np.asarray(cv2.GaussianBlur(hot, (0, 0), HEAT_BLUR_CELLS), dtype=np.float32)

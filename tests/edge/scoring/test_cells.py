@@ -71,11 +71,17 @@ def test_a_density_keeps_them() -> None:
         {"cells": replace(cells(), center=cells().center.astype(np.float64))},
         {name: np.ones(HEAT_SHAPES[0], np.float32) for name in ("heat_center", "heat_scale")},
         {"heat_scale": np.ones(HEAT_SHAPES[0], np.float32)},
+        {"heat_weights": (1.5, 0.7, 1.0)},
+        {"heat_weights": (1.5, 0.7, 1.0, -1.0)},
+        {"heat_weights": (1.5, 0.7, 1.0, float("inf"))},
     ],
-    ids=["none", "too many", "fewer features", "not square", "no number", "double", "heat without", "mixed"],
+    ids=[
+        *("none", "too many", "fewer features", "not square", "no number", "double", "heat without", "mixed"),
+        *("a weight less", "weighs below nothing", "weighs without end"),
+    ],
 )
 def test_what_cannot_be_is_refused(changed: dict[str, Any]) -> None:
-    """No centres, too many, other shapes, no numbers, a heat that does not go with them."""
+    """No centres, too many, other shapes, no numbers, a heat that does not go with them, or such weights."""
     with pytest.raises(ValueError, match=r"cells|heat"):
         Density.from_bytes(replace(with_cells(), **changed).to_bytes())
 
@@ -90,3 +96,16 @@ def test_heat_of_a_cell_lies_where_it_is() -> None:
     assert np.unravel_index(planes[3].argmax(), (32, 32))[0] // 2 == 3
     assert np.unravel_index(planes[3].argmax(), (32, 32))[1] // 2 == 12
     assert heat_planes(flat, plain, flat).shape == HEAT_SHAPES[0]
+
+
+def test_cells_weigh_what_the_density_says() -> None:
+    """1 where it says nothing, and what it says after it was written and read."""
+    known = with_cells()
+    known = replace(known, heat_center=np.zeros_like(known.heat_center))
+    off = np.zeros(HEAT_SHAPES[1], np.float32)
+    off[3] = 2
+    assert known.heat_map(off, 64) == pytest.approx(np.full((64, 64), 2), abs=1e-5)
+    weighed = Density.from_bytes(replace(known, heat_weights=(1.5, 0.7, 1.0, 3.0)).to_bytes())
+    assert weighed.heat_map(off, 64) == pytest.approx(np.full((64, 64), 6), abs=1e-5)
+    off[0] = 1
+    assert weighed.heat_map(off, 64) == pytest.approx(np.full((64, 64), 7.5), abs=1e-5)

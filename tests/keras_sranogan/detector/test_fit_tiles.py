@@ -7,7 +7,7 @@ import pytest
 
 from keras_sranogan.detector.fit import fit_detector, highest_of
 from keras_sranogan.settings import DetectorSettings
-from sranogan_edge.scoring.heat import HEAT_SHAPE
+from sranogan_edge.scoring.heat import HEAT_SHAPE, HEAT_SHAPES
 
 
 def test_of_tiles_the_highest_of_an_image_is_calibrated() -> None:
@@ -66,6 +66,21 @@ def test_the_highest_of_each_image_whatever_the_order() -> None:
     """Images may be numbered with gaps, and their tiles lie apart."""
     found = highest_of(np.array([1.0, 5, -2, 3]), np.array([7, 2, 7, 9]))
     assert found.tolist() == [5, 1, 3]
+
+
+def test_of_tiles_cells_weigh_three_times_as_much() -> None:
+    """And the heat's limit, which one normal in four exceeds, is of the heat that they make so."""
+    rng = np.random.default_rng(3)
+    rows, heat = rng.normal(size=(80, 4)).astype(np.float32), np.zeros((80, *HEAT_SHAPES[1]), np.float32)
+    heat[:, 3] = rng.normal(0, 1, 80)[:, None, None]  # cells alone: each tile all alike
+    chosen = DetectorSettings(parts=("residual",), folds=4)
+    given = {"residual": rows}, heat, np.arange(80), np.ones(80, np.bool_), chosen, 0
+    whole, _ = fit_detector(*given)
+    tiles, _ = fit_detector(*given, image=np.arange(80))
+    assert tiles.heat_map(heat[5], 64) == pytest.approx(3 * whole.heat_map(heat[5], 64), rel=1e-4)
+    assert tiles.heat_limit == pytest.approx(3 * whole.heat_limit, rel=1e-4)
+    hottest = [tiles.heat_map(one, 128).max() for one in heat]
+    assert np.mean(np.array(hottest) > tiles.heat_limit) == pytest.approx(0.25, abs=0.02)
 
 
 def test_regions_of_normals_are_those_of_stitched_maps() -> None:
