@@ -52,7 +52,8 @@ def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
         values = {"scores": list(range(40)), "false_alarm_rate": 0.05}
         write_json(work.run.folder / "detector" / "calibration.json", values)
 
-    for name in ("train_gan", "train_encoder", "train_corrector", "train_refiner", "train_srgan"):
+    stages = "gan", "encoder", "corrector", "refiner", "srgan", "head"
+    for name in (f"train_{stage}" for stage in stages):
         monkeypatch.setattr(f"keras_sranogan.training.train.{name}", lambda work: None)
     monkeypatch.setattr("keras_sranogan.training.train.train_detector", fitted)
 
