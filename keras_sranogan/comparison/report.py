@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,7 @@ from sranogan_edge.terminal import shown, terminal
 __all__ = ["disagreement_rows", "model_rows", "print_comparison", "render_comparison"]
 
 COLUMNS = ("AUROC", "95 % interval", "to the first", "AUPRC", "sensitivity", "specificity", "model")
+NARROW = (*COLUMNS[:4], "sensi-\ntivity", "speci-\nficity")  # on a terminal, where models have numbers
 SHOWN_HERE = 10
 FOOTNOTE = (
     "to the first: AUROC less that of the first model, on the same images, with the 95 % interval of draws "
@@ -68,16 +70,17 @@ def disagreement_rows(figures: Mapping[str, Any]) -> list[list[str]]:
 
 
 def print_comparison(figures: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print the models, and the images that they disagree on most."""
+    """Print the models, numbered, and the images that they disagree on most; 80 columns are enough."""
     console = console or terminal()
     counts = f"{figures['n_normal']} normal and {figures['n_abnormal']} abnormal images"
     console.print(f"{shown(figures['data'])}, split {figures['split']}: {counts} in common", soft_wrap=True)
-    table = Table()
-    for name in COLUMNS:
-        last = name == COLUMNS[-1]
-        table.add_column(name, justify="left" if last else "right", no_wrap=not last, overflow="fold")
-    for cells in model_rows(figures):
-        table.add_row(*map(Text, cells))
+    rows = model_rows(figures)
+    table = Table("model", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in NARROW:
+        table.add_column(name, justify="right", no_wrap=True)
+    for place, (*cells, name) in enumerate(rows, start=1):
+        console.print(f"model {place}: {name}", soft_wrap=True)
+        table.add_row(str(place), *map(Text, cells))
     console.print(table)
     console.print(FOOTNOTE, style="dim")
     if figures["disagreements"]:

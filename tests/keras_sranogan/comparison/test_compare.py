@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner, Result
 
 from keras_sranogan.comparison.cli import app
 from keras_sranogan.comparison.compare import MOST_SHOWN, compare
 from keras_sranogan.comparison.judged import Judged, saved_of
-from keras_sranogan.comparison.report import print_comparison, render_comparison
+from keras_sranogan.comparison.report import model_rows, print_comparison, render_comparison
 from keras_sranogan.machine import circumstances
 from keras_sranogan.run_record import PROVENANCE, SETTINGS
 from keras_sranogan.settings import TrainSettings
@@ -142,6 +144,17 @@ def test_one_class_has_no_auroc() -> None:
     assert found["differences"][0] == {"model": "b", "to": "a", "auroc": None, "auroc_ci": None}
     print_comparison(found)
     assert "<table>" in render_comparison({**circumstances("drawn", "test", 0), **found})
+
+
+def test_every_figure_is_legible_in_80_columns() -> None:
+    """Names may be long: models have numbers, and no figure is cut."""
+    found = compare([judged("/a/long/path/" * 9 + "one", 0.5), judged("two", 2.5, seed=1)])
+    out = io.StringIO()
+    print_comparison({**circumstances("drawn", "test", 0), **found}, Console(file=out, width=80))
+    lines = out.getvalue().splitlines()
+    for cells in model_rows(found):
+        assert any(all(cell in line for cell in cells[:-1]) for line in lines), cells
+        assert any(line.startswith("model ") and line.endswith(cells[-1]) for line in lines)
 
 
 def test_saved_evaluations_are_compared_without_a_backend(tmp_path: Path) -> None:
