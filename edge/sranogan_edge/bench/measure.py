@@ -21,13 +21,13 @@ from sranogan_edge import errors
 from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.worker import Samples
 from sranogan_edge.errors import BackendError, SranoganError
+from sranogan_edge.runtime.threads import THREAD_VARIABLES
 from sranogan_edge.terminal import counted
 
 Advance = Callable[[int], None]
 
 LIMIT_S = 900  # a configuration that takes longer hangs
 PERCENTILES = (50, 95, 99)
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
