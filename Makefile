@@ -30,6 +30,8 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Matrices here are small, and tests run beside each other: threads of one product would wait for each other.
+export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

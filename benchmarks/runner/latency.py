@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 import typer
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+from threadpoolctl import threadpool_limits
 
 from benchmarks.runner.latency_anogan import Score, plain_anogan
 from keras_sranogan.machine import machine

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from keras_sranogan.detector.fit import FLOOR, Fitted, fit_detector, fit_images, folds_of, limit_of
 from keras_sranogan.detector.heat_maps import DISPLAYED, heat_maps
@@ -27,6 +28,7 @@ __all__ = ["fit_held_out"]
 Rows = Mapping[str, NDArray[np.float32]]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # products are small: threads would wait for each other
 def fit_held_out(
     measured: Rows,
     heat: NDArray[np.float32],
