@@ -203,6 +203,16 @@ def test_what_is_beyond_the_aligned_image_has_no_heat(aligner: Aligner) -> None:
     assert (back[:, 11:] == 1).all()
 
 
+def test_heat_beside_a_letterboxed_image_does_not_come_into_it(aligner: Aligner) -> None:
+    """The black above and below shows nothing of the image, however it is turned."""
+    spec = PreprocessSpec(size=64, fit="letterbox", align=True)
+    found = aligner.align(Frame.of(part(3, Lie(12, 0.9, 0, 30))))
+    heat = np.ones((64, 64), np.float32)
+    heat[8:56] = 0
+    assert found.found is not None
+    assert not found.laid_back(heat, spec).any()
+
+
 def test_a_similarity_and_its_matrix_are_one() -> None:
     """Whatever the sizes of reference and image, an affine matrix of one gives it back."""
     one = Similarity(-13.5, 1.17, 0.11, -0.04)
