@@ -1,4 +1,4 @@
-r"""What ``--align`` gives on drawn parts that lie turned, scaled and shifted, how exact it is, and its cost.
+r"""What ``--align`` gives on drawn parts that lie turned, scaled and shifted, and how exact it is.
 
 ::
 
@@ -11,10 +11,7 @@ fault is.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +33,6 @@ from sranogan_edge.image.frame import Frame
 HEIGHT, WIDTH = 240, 320
 ROTATION, LOG_SCALE, SHIFT_PX = 12.0, 0.12, 30.0  # at most, either way
 JUDGED = 60  # parts without a fault, and as many with one
-TIMED = ((640, 480), (2304, 1728))
 ARMS = {"as they should": (False, False), "anyhow": (True, False), "anyhow, aligned": (True, True)}
 Pixels = NDArray[np.uint8]
 
@@ -156,31 +152,6 @@ def exactness(aligner: Aligner) -> dict[str, Any]:
     }
 
 
-def cost(aligner: Aligner) -> dict[str, dict[str, float]]:
-    """Return the milliseconds of one image on one thread, median and worst of 40, by its size."""
-    cv2.setNumThreads(1)
-    taken = {}
-    for width, height in TIMED:
-        frames = [
-            Frame.of(cv2.resize(draw(seed, turned=True, fault=False).pixels, (width, height)))
-            for seed in range(10_000, 10_008)
-        ]
-        finding = [_timed(partial(aligner.align, frame)) for frame in frames * 5]
-        turning = [_timed(partial(aligner.align(frame).applied, frame)) for frame in frames]
-        taken[f"{width}x{height}"] = {
-            "find_ms": round(float(np.median(finding)), 2),
-            "find_ms_worst": round(max(finding), 2),
-            "turn_ms": round(float(np.median(turning)), 2),
-        }
-    return taken
-
-
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return (time.perf_counter() - began) * 1000
-
-
 def main(
     work: Annotated[
         Path, typer.Argument(help="Folder for pictures and runs; what is there is gone on with.")
@@ -190,14 +161,12 @@ def main(
     size: Annotated[int, typer.Option(help="Side judged at.")] = 128,
     seed: Annotated[int, typer.Option(help="Of the trainings.")] = 0,
 ) -> None:
-    """Train three times, judge, and measure the aligner."""
+    """Train three times, judge, and ask the aligner how parts lie."""
     record = Record("detection.alignment", seed)
     figures = {name: judged(work, name, normals, size, seed) for name in ARMS}
     aligner = Run(work / "anyhow-aligned.run").aligner()
     assert aligner is not None
-    record.write(
-        out, normals=normals, size=size, sets=figures, exactness=exactness(aligner), cost=cost(aligner)
-    )
+    record.write(out, normals=normals, size=size, sets=figures, exactness=exactness(aligner))
 
 
 if __name__ == "__main__":
