@@ -119,7 +119,7 @@ def judged(work: Path, name: str, normals: int, size: int, seed: int) -> dict[st
     with Terminal() as progress:
         train(source, folder, chosen, progress, resume=folder.exists())
         figures = evaluate_model(folder, source, EvaluationOptions(anogan_steps=1, low_pass=False), progress)
-    kept = ("auroc", "auroc_ci", "pixel_auroc", "aupro", "false_alarm_rate", "sensitivity", "specificity")
+    kept = ("auroc", "auroc_ci", "pixel_auroc", "sensitivity", "specificity")
     return {key: figures[key] for key in kept if key in figures} | {
         "minutes": sum(Run(folder).progress.values())
     }
