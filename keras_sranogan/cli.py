@@ -30,6 +30,7 @@ from keras_sranogan.command_line import (
 )
 from keras_sranogan.fit_options import (
     AUTO,
+    Align,
     Fit,
     RegionOption,
     TileOverlap,
@@ -80,6 +81,7 @@ def train(
     tile_overlap: TileOverlap = None,
     tile_whole: TileWhole = None,
     region: RegionOption = None,
+    align: Align = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights and scores.")] = 0,
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     anomalies: Annotated[

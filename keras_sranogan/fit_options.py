@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUTO",
+    "Align",
     "Fit",
     "RegionOption",
     "TileOverlap",
@@ -50,6 +51,14 @@ RegionOption = Annotated[
         "'0.1,0.2 0.9,0.2 0.5,0.9'. [default: all of the image]"
     ),
 ]
+Align = Annotated[
+    bool,
+    typer.Option(
+        "--align/--no-align",
+        help="Turn, scale and shift each image to how the mean normal lies, before it is judged: for one "
+        "kind of part that lies a little differently in each photograph. Not with --fit tile.",
+    ),
+]
 AUTO = "auto"
 
 
@@ -63,6 +72,8 @@ def preprocess_of(said: dict[str, Any]) -> dict[str, Any]:
         check_choice("--tile-whole", said["tile_whole"], (AUTO, "on", "off"))
         if said["tile_whole"] != AUTO:
             values["tile_whole"] = said["tile_whole"] == "on"
+    if said.get("align") is not None:
+        values["align"] = said["align"]
     if said.get("region"):
         values["region"] = [corner.split(",") for corner in said["region"].split()]
     return values

@@ -4,6 +4,7 @@
 
     RUN/
       settings.json     the resolved settings         provenance.json   data, versions, machine
+      reference.npz     what images are aligned to, where they are
       gan/ encoder/ refiner/ srgan/ head/ corrector/  checkpoints and sample pictures of each training
       models/*.keras                                  the trained networks, float32
       detector/density.npz, calibration.json          fitted on held-out normals
@@ -33,8 +34,10 @@ from keras_sranogan.run_record import PROGRESS, PROVENANCE, SETTINGS, RunRecord
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.training.stage import writing
+from sranogan_edge.bundle.manifest import REFERENCE
 from sranogan_edge.errors import RunError
 from sranogan_edge.files import write_json
+from sranogan_edge.image.align import Aligner
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density
 
@@ -161,6 +164,17 @@ class Run(RunRecord):
             held_out.save(folder / "normals.npz")
             np.save(folder / "representative.npy", to_bytes(representative))
             np.save(folder / "seen.npy", to_bytes(seen))
+
+    def save_aligner(self, aligner: Aligner) -> None:
+        """Keep what images are aligned by."""
+        with writing(self.folder):
+            (self.folder / REFERENCE).write_bytes(aligner.to_bytes())
+
+    def aligner(self) -> Aligner | None:
+        """Load what images are aligned by; None where they are not."""
+        if not self.settings.preprocess.align:
+            return None
+        return self._load(REFERENCE, lambda path: Aligner.from_bytes(path.read_bytes()))
 
     def held_out_normals(self) -> HeldOutNormals:
         """Load the held-out normals."""

@@ -116,7 +116,8 @@ def _count(provenance: Mapping[str, Any], part: str) -> str:
 def _fit(spec: PreprocessSpec) -> str:
     """How an image comes to that square, where it is not stretched."""
     if not spec.tiled:
-        return "" if spec.fit == "stretch" else f"; fit: {spec.fit}"
+        aligned = "; turned, scaled and shifted to the mean normal" if spec.align else ""
+        return aligned if spec.fit == "stretch" else f"; fit: {spec.fit}{aligned}"
     inside, side = " inside a region" if spec.region else "", spec.tile_side_px
     return (
         f"; the image is covered{inside} with tiles of {side} pixels, {spec.tile_overlap:.0%} over the next, "

@@ -92,7 +92,7 @@ def export_run(
     steps = settings.search_of(options.search, options.steps).steps
     for search in searches.values():
         check_search(search)
-    networks, normals = run.networks(), run.held_out_normals()
+    networks, normals, aligner = run.networks(), run.held_out_normals(), run.aligner()
     unrolled = Unrolled.of(networks, searches)
     lessons, gains = _prepared(run, networks, unrolled, searches[steps], options, progress)
     cells = settings.detector.cells > 0
@@ -104,9 +104,10 @@ def export_run(
         graphs=models,
         steps=steps,
         budgets={budget: unproven(one) for budget, one in fitted.items()},
-        golden_x=golden_inputs(networks, settings),
+        golden_x=golden_inputs(networks, settings, aligner),
         model_card="",
         details=_details(run, searches[steps], options, counted(models, searches), gains),
+        aligner=aligner,
     )
     if options.onnx:
         draft = _with_onnx(draft, options)

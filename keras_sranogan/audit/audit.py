@@ -136,6 +136,16 @@ def _check_alike(scorers: Mapping[str, Scorer]) -> None:
                 f"{first} and {name} see different images ({one.preprocess} and {other.preprocess}). Several "
                 "models must be trainings of one design; audit other ones by themselves."
             )
+        if _reference(other) != _reference(one):
+            raise SettingsError(
+                f"{first} and {name} align images to different references, each to the mean of its own "
+                "normals. Audit them one at a time."
+            )
+
+
+def _reference(scorer: Scorer) -> bytes:
+    """What a model aligns images to, as bytes; none where it does not."""
+    return scorer.aligner.to_bytes() if scorer.aligner else b""
 
 
 def _circumstances(scorers: Mapping[str, Scorer], data: str, options: AuditOptions) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class Reader:
             self.source,
             items,
             self.scorers[0].preprocess,
+            aligner=self.scorers[0].aligner,
             transform=change,
             max_bad_share=self.max_bad_share,
             on_progress=self.progress.advance,

@@ -75,7 +75,12 @@ def judged_now(
     items = source.items(split)
     progress.start(f"reading images for {model}", len(items))
     images = load_images(
-        source, items, scorer.preprocess, max_bad_share=max_bad_share, on_progress=progress.advance
+        source,
+        items,
+        scorer.preprocess,
+        aligner=scorer.aligner,
+        max_bad_share=max_bad_share,
+        on_progress=progress.advance,
     )
     progress.start(f"scoring with {model}", len(images.x))
     scored = score_images(scorer, images, progress.advance)

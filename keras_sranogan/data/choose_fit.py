@@ -38,7 +38,7 @@ def chosen_fit(source: DataSource, spec: PreprocessSpec) -> tuple[PreprocessSpec
     """Return ``spec`` with the fit that suits the normals of ``source``, and why, in one line.
 
     Tiles where a copy of ``spec.size`` loses much detail: as fine as a number of tiles allows that takes
-    about a second. Otherwise letterbox for long images, and stretch.
+    about a second; none where images are aligned. Otherwise letterbox for long images, and stretch.
 
     Raises:
         DataError: none of the images that were looked at can be read.
@@ -48,13 +48,16 @@ def chosen_fit(source: DataSource, spec: PreprocessSpec) -> tuple[PreprocessSpec
     lost, size = float(np.median([one.lost for one in looks])), spec.size
     shortest = min(min(one.height, one.width) for one in looks)
     seen = f"images of {width} x {height} pixels (median of {len(looks)})"
-    if shortest >= LARGE * size and lost >= MUCH_DETAIL:
+    large = shortest >= LARGE * size
+    if large and lost >= MUCH_DETAIL and not spec.align:
         tiled = _fine_enough(replace(spec, fit="tile"), height, width, shortest)
         count = len(plan_tiles(height, width, tiled))
         told = f"{count} tiles of {tiled.tile_side_px} px each"
         return tiled, f"fit tile: {seen} lose {lost:.0%} of their detail at {size} px; {told}"
     small = f"{seen} lose {lost:.0%} of their detail at {size} px, and {MUCH_DETAIL:.0%} would be much"
-    if shortest < LARGE * size:
+    if large and lost >= MUCH_DETAIL:
+        small = f"{seen} lose {lost:.0%} of their detail at {size} px, and tiles do not go with --align"
+    if not large:
         small = f"{seen}, the smallest of {shortest}, are too small for tiles"
     if max(height, width) > LONG * min(height, width):
         return replace(spec, fit="letterbox"), f"fit letterbox: {small}; their shape is kept, for it is long"

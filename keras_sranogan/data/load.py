@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from keras_sranogan.data.copies import distinct_rows
 from keras_sranogan.data.item import DataSource, Item
 from sranogan_edge.errors import DataError, ImageError, SettingsError
+from sranogan_edge.image.align import Aligner, Alignment
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 from sranogan_edge.image.tiles import plan_tiles
@@ -51,6 +52,7 @@ class LoadedImages:
         place: ``(N, 5)`` int64 of tiles that cover images: left, top and side, then the image's height and
             width, 0 of wholes; None of all else.
         whole: ``(N,)`` bool, which of ``x`` are whole images beside their tiles; None where none is.
+        alignments: of the N images, where they were aligned; else None.
     """
 
     x: NDArray[np.float32]
@@ -61,6 +63,7 @@ class LoadedImages:
     frame: Callable[[int], Frame] | None = None
     place: NDArray[np.int64] | None = None
     whole: NDArray[np.bool_] | None = None
+    alignments: tuple[Alignment, ...] | None = None
 
     @property
     def images(self) -> list[Item]:
@@ -73,6 +76,7 @@ def load_images(
     items: Sequence[Item],
     spec: PreprocessSpec,
     *,
+    aligner: Aligner | None = None,
     transform: Callable[[Frame, Item], Frame] | None = None,
     max_bad_share: float = 0.05,
     on_progress: Callable[[int], object] = lambda done: None,
@@ -84,34 +88,41 @@ def load_images(
         items: what to read; the order is kept.
         spec: size and contrast. Of images in tiles ``x`` shows the whole, and what no tile fits into, or too
             many, cannot be used.
+        aligner: by which each frame is aligned, where ``spec`` says so.
         transform: applied to each frame first (augmentation, a control); it may raise ImageError.
         max_bad_share: the share of images, 0 to 1, that may be unusable.
         on_progress: called with the number done after each image.
 
     Raises:
         DataError: no item, none that can be used, or a larger share than ``max_bad_share`` unusable.
-        SettingsError: ``max_bad_share`` is not in 0..1.
+        SettingsError: ``max_bad_share`` is not in 0..1, or ``spec`` aligns images and there is no aligner.
     """
+    if spec.align and aligner is None:
+        raise SettingsError("preprocess: align needs the reference of a run or a bundle. Received: none.")
     check_request(source.name, len(items), max_bad_share)
 
     def frame_of(item: Item) -> Frame:
         frame = source.frame(item)
         return transform(frame, item) if transform else frame
 
-    def read(item: Item) -> NDArray[np.float32] | ImageError:
+    def read(item: Item) -> tuple[NDArray[np.float32], Alignment | None] | ImageError:
         try:
-            return preprocess(_judged(frame_of(item), spec), spec)
+            frame = _judged(frame_of(item), spec)
+            alignment = aligner.align(frame) if aligner and spec.align else None
+            return preprocess(alignment.applied(frame) if alignment else frame, spec), alignment
         except ImageError as error:
             return error
 
     x = np.empty((len(items), spec.size, spec.size, spec.channels), np.float32)
     kept: list[Item] = []
     skipped: list[Skipped] = []
+    alignments: list[Alignment | None] = []
     for done, (item, made) in enumerate(zip(items, in_order(read, items), strict=True), start=1):
         if isinstance(made, ImageError):
             skipped.append(Skipped(item.key, str(made)))
         else:
-            x[len(kept)] = made
+            x[len(kept)], alignment = made
+            alignments.append(alignment)
             kept.append(item)
         on_progress(done)
     check_share(source.name, len(items), skipped, max_bad_share)
@@ -122,6 +133,7 @@ def load_images(
         tuple(skipped),
         len(x) - len(np.unique(distinct_rows(x))),
         frame=lambda number: frame_of(kept[number]),
+        alignments=tuple(one for one in alignments if one) or None,
     )
 
 

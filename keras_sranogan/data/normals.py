@@ -8,28 +8,35 @@ from dataclasses import dataclass, replace
 
 from keras_sranogan.data.copies import find_copies
 from keras_sranogan.data.item import DataSource, Item
-from keras_sranogan.data.load import LoadedImages, Skipped, load_images
+from keras_sranogan.data.load import LoadedImages, Skipped, in_order, load_images
+from keras_sranogan.data.reference import ROUNDS, learn_reference
 from keras_sranogan.data.split import split_by_group
 from keras_sranogan.data.tiles import TileReader
 from keras_sranogan.progress import Progress
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.errors import DataError
+from sranogan_edge.image.align import Aligner, view_of
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.fingerprint import FEWEST
 
 MIN_NORMALS = 50
 ADVISED_NORMALS = 300
+MANY_FAILED = 0.1  # share of normals that could not be aligned
 
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """Reads images of one source as one run preprocesses them, showing progress."""
+    """Reads images of one source as one run preprocesses them, showing progress.
+
+    ``aligner`` is the run's, once it is known; until then images are read as they came.
+    """
 
     source: DataSource
     settings: TrainSettings
     progress: Progress
     max_bad_share: float
+    aligner: Aligner | None = None
 
     def read(
         self, items: Sequence[Item], what: str, transform: Callable[[Frame, Item], Frame] | None = None
@@ -39,7 +46,8 @@ class Reader:
         return load_images(
             self.source,
             items,
-            self.settings.preprocess,
+            replace(self.settings.preprocess, align=self.aligner is not None),
+            aligner=self.aligner,
             transform=transform,
             max_bad_share=self.max_bad_share,
             on_progress=self.progress.advance,
@@ -61,6 +69,7 @@ class TrainingData:
         skipped: images of both parts that cannot be used.
         duplicates: images that were left out, for they equal another one in every pixel.
         near_duplicates: images that are nearly another one; both stand in the same part.
+        aligner: what both parts were aligned by; None where they were not.
     """
 
     fit: LoadedImages
@@ -68,6 +77,13 @@ class TrainingData:
     skipped: tuple[Skipped, ...]
     duplicates: int
     near_duplicates: int
+    aligner: Aligner | None = None
+
+    @property
+    def alignment(self) -> dict[str, int]:
+        """How many normals were to be aligned, and how many could not be; nothing where none was."""
+        tried = [one for part in (self.fit, self.held_out) for one in part.alignments or ()]
+        return {"images": len(tried), "failed": sum(not one.found for one in tried)} if tried else {}
 
     @property
     def sha256(self) -> str:
@@ -97,6 +113,8 @@ class TrainingData:
                 f"warning: {self.near_duplicates} images are nearly the same as another one; such images, "
                 "and all of their patients, stay on one side of the split"
             )
+        if tried := self.alignment:
+            progress.say(_alignment_text(tried["images"], tried["failed"]))
         if count < ADVISED_NORMALS:
             progress.say(
                 f"warning: {count} normal images are few; {ADVISED_NORMALS} or more are advised, for fewer "
@@ -134,11 +152,40 @@ def read_normals(reader: Reader) -> TrainingData:
         fit, held_out = _in_tiles(reader, *parts)
         unused = (*loaded.skipped, *fit.skipped, *held_out.skipped)
         return TrainingData(fit, held_out, unused, duplicates, copies.near)
+    if settings.preprocess.align:
+        aligner = _reference(reader, parts[0])
+        fit, held_out = (
+            replace(reader, aligner=aligner).read(part, f"{what}, aligned")
+            for part, what in zip(parts, ("normals to train on", "normals held out"), strict=True)
+        )
+        return TrainingData(fit, held_out, loaded.skipped, duplicates, copies.near, aligner)
     fit, held_out = (
         LoadedImages(loaded.x[[row[item.key] for item in part]], tuple(part), skipped=(), duplicates=0)
         for part in parts
     )
     return TrainingData(fit, held_out, loaded.skipped, duplicates, copies.near)
+
+
+def _reference(reader: Reader, items: Sequence[Item]) -> Aligner:
+    """Learn what to align to from the normals ``items``, which the networks are trained on."""
+    source = reader.source
+    reader.progress.start("looking how normals lie", len(items))
+    views = []
+    for view in in_order(lambda item: view_of(source.frame(item)), items):
+        views.append(view)
+        reader.progress.advance(len(views))
+    reader.progress.start("learning what to align to", (ROUNDS + 1) * len(items))
+    return learn_reference(views, reader.progress.advance)
+
+
+def _alignment_text(images: int, failed: int) -> str:
+    """Say how many normals could not be aligned, and what to do where these are many."""
+    if failed <= MANY_FAILED * images:
+        return f"{images - failed} of {images} normals could be aligned; {failed} are taken as they came"
+    return (
+        f"warning: {failed} of {images} normals could not be aligned and are taken as they came: they "
+        "are too unlike each other, or lie too differently. Train without --align"
+    )
 
 
 def _in_tiles(

@@ -154,7 +154,7 @@ def evaluate_scorer(
         ],
     }
     threshold = scorer.calibration.threshold
-    masks = marked.small if marked else None
+    masks = marked.as_judged(reading.images.alignments) if marked else None
     return Evaluation(figures, reading, scored, anogan, masks, threshold, scorer.heat_limit)
 
 
@@ -200,6 +200,7 @@ def _read(
         source,
         items,
         scorer.preprocess,
+        aligner=scorer.aligner,
         transform=measure,
         max_bad_share=options.max_bad_share,
         on_progress=progress.advance,

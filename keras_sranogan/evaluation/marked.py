@@ -16,6 +16,7 @@ from keras_sranogan.evaluation.own_size import Shape, at_own_size, judged_shape
 from keras_sranogan.evaluation.pixels import ImagePixels
 from keras_sranogan.evaluation.scored_tiles import as_heat
 from sranogan_edge.errors import DataError
+from sranogan_edge.image.align import Alignment
 from sranogan_edge.image.preprocess import PreprocessSpec
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ class Marked:
         item = self.items[number]
         whole = at_own_size(heat, self.spec, judged_shape(self.shapes[number]))
         return ImagePixels.of(whole, self.source.mask(item), regions_of(self.source, item))
+
+    def as_judged(self, alignments: Sequence[Alignment] | None) -> NDArray[np.bool_]:
+        """Return :attr:`small` as it lies on the images as they were judged."""
+        if alignments is None:
+            return self.small
+        pairs = zip(alignments, self.small, strict=True)
+        return np.stack([one.as_judged(mask, as_heat(self.spec)) for one, mask in pairs])
 
 
 def read_marked(

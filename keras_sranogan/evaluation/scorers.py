@@ -18,6 +18,7 @@ from keras_sranogan.evaluation.scored_tiles import measured_by, scored_in_tiles
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import RunError
+from sranogan_edge.image.align import Aligner
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.measurement import Measurement, Reconstruction
@@ -79,6 +80,7 @@ class Scorer(Protocol):
 
     facts: Facts
     preprocess: PreprocessSpec
+    aligner: Aligner | None
     calibration: Calibration
     heat_limit: float
 
@@ -104,12 +106,16 @@ class TileScorer(Scorer, Protocol):
 def score_images(
     scorer: Scorer, images: LoadedImages, advance: Advance, on_heat: OnHeat = nothing_with_heat
 ) -> Scored:
-    """Score ``images`` as a whole or in tiles, as the model judges them; ``on_heat`` gets each heat map."""
+    """Score ``images`` as a whole or in tiles, as the model judges them; ``on_heat`` gets each heat map.
+
+    That is of the image as it came; what is returned is of images as they were judged, aligned or not.
+    """
     if scorer.preprocess.tiled:
         return cast(TileScorer, scorer).score_tiles(images, advance, on_heat)
     scored = scorer.score(images.x, advance)
     for number, heat in enumerate(scored.heat):
-        on_heat(number, heat)
+        lies = images.alignments[number] if images.alignments else None
+        on_heat(number, lies.laid_back(heat, scorer.preprocess) if lies else heat)
     return scored
 
 
@@ -151,7 +157,7 @@ class RunScorer:
 
         run = Run(folder)
         settings = run.settings
-        self.preprocess = settings.preprocess
+        self.preprocess, self.aligner = settings.preprocess, run.aligner()
         self._search_size = settings.search_size
         self._density, self.calibration = _fitted(run.detector, folder)
         self.heat_limit = self._density.heat_limit
@@ -239,7 +245,11 @@ class BundleScorer:
         """Read, verify and prove the bundle."""
         bundle = read_bundle(path)
         self._detector = open_detector(bundle)
-        self.preprocess, self.calibration = bundle.preprocess, bundle.calibration
+        self.preprocess, self.aligner, self.calibration = (
+            bundle.preprocess,
+            bundle.aligner,
+            bundle.calibration,
+        )
         self.heat_limit = bundle.density.heat_limit
         details = dict(bundle.details)
         provenance = {**details.pop("provenance", {}), "bundle_sha256": bundle.sha256}

@@ -78,6 +78,8 @@ def _train(
             f"begun on {then}, goes on on {now}: what is trained from here on differs in the last digits"
         )
     run.begin(settings, provenance)
+    if work.data.aligner is not None:
+        run.save_aligner(work.data.aligner)
     work.data.warn(progress)
     work.piece("gan", lambda: train_gan(work))
     work.piece("encoder", lambda: train_encoder(work))
@@ -113,6 +115,7 @@ def _provenance(work: Training) -> dict[str, Any]:
         "passed_over": [str(one) for one in passed_over_by(work.reader.source)],
         "duplicates": work.data.duplicates,
         "near_duplicates": work.data.near_duplicates,
+        **({"alignment": told} if (told := work.data.alignment) else {}),
         "images_sha256": work.data.sha256,
         "started": timestamp(),
         "machine": machine(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import keras
 
@@ -23,8 +24,9 @@ class Training:
 
     def __init__(self, run: Run, reader: Reader) -> None:
         """Read the normals; raises DataError when there are too few, or too many unreadable ones."""
-        self.run, self.reader, self.settings, self.progress = run, reader, reader.settings, reader.progress
+        self.run, self.settings, self.progress = run, reader.settings, reader.progress
         self.data = read_normals(reader)
+        self.reader = replace(reader, aligner=self.data.aligner)
         self.fit, self.held_out = self.data.fit, self.data.held_out
         self.x = enhance_all(self.fit.x, self.settings.preprocess)
         self.x_low = downscale_all(self.x, self.settings.search_size)

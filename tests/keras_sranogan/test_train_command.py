@@ -108,6 +108,7 @@ def test_help_names_the_sizes() -> None:
         (["--fit", "tile", "--region", "whole"], "region must be corners"),
         (["--region", "0,0 1,0 0,1"], "region goes with fit tile"),
         (["--tile-whole", "on"], "tile_whole goes with fit tile"),
+        (["--fit", "tile", "--align"], "Choose fit stretch, letterbox or crop, or leave align out"),
         (["--fit", "crop", "--tile-whole", "auto"], "--tile-whole goes with --fit tile"),
         (["--fit", "tile", "--tile-whole", "yes"], "--tile-whole must be one of auto, on, off"),
     ],

@@ -12,6 +12,7 @@ from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.load import load_images
 from keras_sranogan.evaluation.scored import Scored
 from keras_sranogan.evaluation.scorers import Facts, PlainAnogan
+from sranogan_edge.image.align import Aligner
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.residual import raw_distance
@@ -24,6 +25,7 @@ class MeanImageScorer:
 
     def __init__(self, source: DataSource, spec: PreprocessSpec | None = None) -> None:
         self.facts = Facts(kind="mean image", settings={"size": 32}, provenance={"data": source.name})
+        self.aligner: Aligner | None = None
         self.preprocess = spec or PreprocessSpec(size=32)
         x = load_images(source, source.items("train"), self.preprocess).x
         self.mean, self.spread = x.mean(axis=0), x.std(axis=0) + 0.05

@@ -26,6 +26,7 @@ from sranogan_edge.terminal import counted
 
 Advance = Callable[[int], None]
 
+BEFORE_X = ("align", "preprocess")  # stages that make x of a frame; the first where images are aligned
 LIMIT_S = 900  # a configuration that takes longer hangs
 PERCENTILES = (50, 95, 99)
 
@@ -92,11 +93,12 @@ class Measured:
     error: SranoganError | None = None
 
     def milliseconds(self) -> dict[str, Distribution]:
-        """Return the times by stage in the pipeline's order, and ``from_x``: total without preprocess."""
+        """Return the times by stage in the pipeline's order, and ``from_x``: total without what makes x."""
         if self.samples is None:
             return {}
         taken = self.samples.milliseconds
-        from_x = np.subtract(taken["total"], taken["preprocess"]).tolist()
+        before = np.sum([taken[stage] for stage in BEFORE_X if stage in taken], axis=0)
+        from_x = np.subtract(taken["total"], before).tolist()
         return {stage: Distribution.of(values) for stage, values in {**taken, "from_x": from_x}.items()}
 
 

@@ -11,6 +11,8 @@
 - ``domain_K.npz``, where enough normals were held out: their signs
   (:mod:`sranogan_edge.scoring.fingerprint`), by which an image is "not like the training data" where no
   site's calibration says so;
+- ``reference.npz``, where ``preprocess.align`` says that images are aligned: what they are aligned to, the
+  mean of training normals (:class:`sranogan_edge.image.align.Aligner`);
 - ``golden.npz``: synthetic inputs with the scores that each budget must give them;
 - ``onnx/``, only where asked for: the graphs once more (:func:`onnx_names`);
 - ``MODEL_CARD.md``;
@@ -38,16 +40,19 @@ from sranogan_edge.bundle.manifest import (
     GOLDEN,
     GRAPHS,
     MODEL_CARD,
+    REFERENCE,
     domain_names,
     member_names,
     onnx_names,
     read_calibration,
+    reference_name,
     search_size,
     signature,
     stated_budgets,
     stated_calibration,
 )
 from sranogan_edge.errors import BundleFormatError, SettingsError
+from sranogan_edge.image.align import Aligner
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density
@@ -112,15 +117,19 @@ class Bundle:
         graphs: TFLite models by name (:data:`GRAPHS`).
         steps: the search steps in use; one of ``budgets``.
         budgets: all that the bundle can be set to, by number of steps.
-        golden_x: ``(N, S, S, channels)`` float32, inputs of the proof cases.
+        golden_x: ``(N, S, S, channels)`` float32, inputs of the proof cases; where images are aligned the
+            last is what comes of the reference, turned
+            (:meth:`sranogan_edge.image.align.Aligner.golden_x`).
         model_card: Markdown.
         details: the rest of the manifest: ``search`` (its ``steps`` and ``budgets`` are written from the
             fields above), ``recipe``, ``provenance``, ``operators``.
+        aligner: what images are aligned by; None where ``preprocess`` aligns none.
         onnx: ONNX models by name (:func:`onnx_names`); empty where they were not exported.
         sha256: of the whole file; empty for a bundle that was not read from one.
 
     Raises:
-        SettingsError: ``steps`` is none of the budgets, or an ONNX model has an unknown name.
+        SettingsError: ``steps`` is none of the budgets, an ONNX model has an unknown name, or there is an
+            aligner where none is called for, or none where one is.
     """
 
     preprocess: PreprocessSpec
@@ -131,6 +140,7 @@ class Bundle:
     golden_x: NDArray[np.float32]
     model_card: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    aligner: Aligner | None = None
     onnx: Mapping[str, bytes] = field(default_factory=dict)
     sha256: str = ""
 
@@ -140,6 +150,11 @@ class Bundle:
             raise SettingsError(
                 f"this bundle has no budget of {self.steps} search steps; it has {has}. Choose one of "
                 "these with --steps, or export another with sranogan-export --budgets."
+            )
+        if self.preprocess.align is (self.aligner is None):
+            raise SettingsError(
+                "a bundle has an aligner where its preprocessing aligns images, and there alone; "
+                f"received align {self.preprocess.align} and {self.aligner}. Export it again."
             )
         unknown = sorted(set(self.onnx) - set(onnx_names(self.budgets)))
         if unknown:
@@ -198,6 +213,7 @@ def write_bundle(bundle: Bundle, path: Path, key: Path | None = None) -> None:
             for steps, budget in budgets.items()
             if budget.signs is not None
         },
+        **({REFERENCE: bundle.aligner.to_bytes()} if bundle.aligner else {}),
         GOLDEN: arrays_to_bytes({"x": bundle.golden_x, **scores}),
         MODEL_CARD: bundle.model_card.encode(),
         **{f"onnx/{n}.onnx": bundle.onnx[n] for n in onnx_names(budgets) if n in bundle.onnx},
@@ -227,7 +243,7 @@ def read_bundle(path: Path, key: Path | None = None) -> Bundle:
     """
     manifest, members, sha256 = read_archive(
         path,
-        lambda stated: member_names(stated_budgets(stated)),
+        lambda stated: (*member_names(stated_budgets(stated)), *reference_name(stated)),
         _optional_members,
         key,
     )
@@ -269,6 +285,7 @@ def _assemble(manifest: Manifest, members: Mapping[str, bytes], sha256: str) -> 
         golden_x=golden["x"],
         model_card=members[MODEL_CARD].decode(),
         details=manifest,
+        aligner=Aligner.from_bytes(members[REFERENCE]) if REFERENCE in members else None,
         onnx={n: members[f"onnx/{n}.onnx"] for n in onnx_names(numbers) if f"onnx/{n}.onnx" in members},
         sha256=sha256,
     )

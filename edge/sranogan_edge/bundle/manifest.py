@@ -12,6 +12,7 @@ from sranogan_edge.scoring.conformal import Calibration
 GRAPHS = ("search", "reconstruct", "features", "head")
 GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
+REFERENCE = "reference.npz"
 MAX_STEPS = 10_000
 MAX_BUDGETS = 32
 
@@ -30,6 +31,12 @@ def member_names(budgets: Iterable[int]) -> tuple[str, ...]:
 def domain_names(budgets: Iterable[int]) -> tuple[str, ...]:
     """Return the members that a bundle of these step budgets may have besides: signs of its normals."""
     return tuple(f"domain_{steps}.npz" for steps in sorted(budgets))
+
+
+def reference_name(manifest: Manifest) -> tuple[str, ...]:
+    """Return the member that holds what images are aligned to, where the manifest says that they are."""
+    preprocess = manifest.get("preprocess")
+    return (REFERENCE,) if isinstance(preprocess, dict) and preprocess.get("align") else ()
 
 
 def onnx_names(budgets: Iterable[int]) -> tuple[str, ...]:

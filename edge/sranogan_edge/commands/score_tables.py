@@ -81,6 +81,10 @@ def _print_figures(lines: Sequence[ResultLine], figures: Summary) -> None:
         console.print(fallback, soft_wrap=True)
     for note, count in Counter(line.colour for line in lines if line.colour).items():
         console.print(f"{counted(count, 'image')}: {note}", soft_wrap=True)
+    if failed := sum(line.alignment is not None and not line.alignment["aligned"] for line in lines):
+        came = "it" if failed == 1 else "they"
+        text = f"{counted(failed, 'image')}: could not be aligned, judged as {came} came"
+        console.print(text, soft_wrap=True)
     if figures.regions:
         console.print(f"heat maps: {figures.regions.text}", soft_wrap=True)
     why = figures.foreign_by.removeprefix("off: ")

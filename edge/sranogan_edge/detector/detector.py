@@ -14,9 +14,10 @@ from sranogan_edge.bundle.bundle import Bundle, Golden
 from sranogan_edge.detector.data_frame import FrameT, scored_frame
 from sranogan_edge.detector.graph_fit import check_fit
 from sranogan_edge.errors import DegenerateImageError, GoldenMismatchError, ImageError, SettingsError
+from sranogan_edge.image.align import Aligner
 from sranogan_edge.image.colour import colour_note
 from sranogan_edge.image.frame import Frame
-from sranogan_edge.image.preprocess import preprocess
+from sranogan_edge.image.preprocess import PreprocessSpec, enhance, preprocess
 from sranogan_edge.image.reading import Image, read_frames
 from sranogan_edge.image.tiles import whole
 from sranogan_edge.results.line import Scorer
@@ -28,6 +29,8 @@ from sranogan_edge.scoring.tiled import measure_tiles
 from sranogan_edge.scoring.whole import join
 
 __all__ = ["Detector", "check_golden"]
+
+ALIGNED_TOLERANCE = 0.02  # of a pixel of x: a hundredth of a degree is much less
 
 
 class Detector:
@@ -177,6 +180,8 @@ class Detector:
 
     def _measure_whole(self, frame: Frame) -> Measurement:
         clock = Clock()
+        if self.bundle.aligner is not None:
+            return self._measure_aligned(frame, self.bundle.aligner)
         x = preprocess(frame, self.bundle.preprocess)
         clock.lap("preprocess")
         made = self.measure_x(x)
@@ -184,6 +189,25 @@ class Detector:
         total = clock.laps["preprocess"] + clock.laps["total"]
         laps = {"preprocess": clock.laps["preprocess"], **made.milliseconds, "total": total}
         return replace(made, milliseconds=laps)
+
+    def _measure_aligned(self, frame: Frame, aligner: Aligner) -> Measurement:
+        """Measure ``frame`` as it lies in the reference; heat map and picture are of it as it came."""
+        clock, spec = Clock(), self.bundle.preprocess
+        alignment = aligner.align(frame)
+        turned = alignment.applied(frame)
+        clock.lap("align")
+        x = preprocess(turned, spec)
+        clock.lap("preprocess")
+        made = self.measure_x(x)
+        clock.lap("judged")
+        picture = None
+        if alignment.found:
+            came = preprocess(frame, spec)
+            picture = np.concatenate([enhance(came, spec), came[..., 1:]], axis=-1)
+        made = replace(made, heat=alignment.laid_back(made.heat, spec), alignment=alignment, picture=picture)
+        clock.lap("back")
+        first = {"align": clock.laps["align"] + clock.laps["back"], "preprocess": clock.laps["preprocess"]}
+        return replace(made, milliseconds={**first, **made.milliseconds, "total": sum(clock.laps.values())})
 
     def measure_x(self, x: NDArray[np.float32], density: Density | None = None) -> Measurement:
         """Measure ``x`` ``(S, S, C)`` float32 in [0, 1], as :func:`preprocess` gives it.
@@ -205,8 +229,11 @@ def check_golden(detector: Detector, golden: Golden) -> list[float]:
     """Re-score every golden input, by the bundle's own density; return the milliseconds that each took.
 
     Raises:
-        GoldenMismatchError: a score is off by more than the tolerance.
+        GoldenMismatchError: a score is off by more than the tolerance, or the aligner makes something else of
+            its reference.
     """
+    if detector.bundle.aligner is not None:
+        _check_aligner(detector.bundle.aligner, detector.bundle.preprocess, golden.x[-1])
     taken = []
     for number, (x, expected) in enumerate(zip(golden.x, golden.scores, strict=True), start=1):
         clock = Clock()
@@ -222,3 +249,13 @@ def check_golden(detector: Detector, golden: Golden) -> list[float]:
                 "bundle again. Nothing was scored."
             )
     return taken
+
+
+def _check_aligner(aligner: Aligner, spec: PreprocessSpec, expected: NDArray[np.float32]) -> None:
+    off = float(np.abs(aligner.golden_x(spec) - expected).max())
+    if not off <= ALIGNED_TOLERANCE:
+        raise GoldenMismatchError(
+            f"the mean normal, turned and aligned again, is off by up to {off:.4f} of 1 "
+            f"({ALIGNED_TOLERANCE} at most) from what the exporting machine made of it: OpenCV computes "
+            "something else here. Update OpenCV, or export the bundle again. Nothing was scored."
+        )

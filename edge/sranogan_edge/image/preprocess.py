@@ -33,7 +33,7 @@ _CLAHE_CLIPS = (0.1, 100.0)
 _CONTRASTS = ("none", "clahe")
 _FITS = ("stretch", "pad", "letterbox", "crop", "tile")
 _OF_TILES = ("tile_px", "tile_overlap", "region")  # fields that only tiles have
-_WHERE_TRUE = ("colour", "tile_whole")  # fields that are named where they are true, alone
+_WHERE_TRUE = ("colour", "tile_whole", "align")  # fields that are named where they are true, alone
 _TILE_SIDES_PX = (16, 16384)
 _OVERLAPS = (0.0, 0.75)
 _FULL_SCALE = 65535  # of 16 bits
@@ -60,6 +60,8 @@ class PreprocessSpec:
         min_side_px: a frame with a shorter side is refused.
         colour: whether the head sees colours, too.
         tile_whole: whether the whole image, stretched to S x S, is judged beside its tiles.
+        align: whether an image is turned, scaled and shifted to how the mean normal lies, first of all
+            (:mod:`sranogan_edge.image.align`).
 
     Raises:
         SettingsError: a field has a value that cannot work.
@@ -77,6 +79,7 @@ class PreprocessSpec:
     min_side_px: int = 16
     colour: bool = False
     tile_whole: bool = False
+    align: bool = False
 
     def __post_init__(self) -> None:
         _check_int("size", self.size, *_SIZES_PX)
@@ -98,6 +101,12 @@ class PreprocessSpec:
         _check_choice("tile_whole", self.tile_whole, (False, True))
         if self.tile_whole and not self.tiled:
             raise SettingsError(f"preprocess: tile_whole goes with fit tile. Received: fit {self.fit!r}.")
+        _check_choice("align", self.align, (False, True))
+        if self.align and self.tiled:
+            raise SettingsError(
+                "preprocess: align goes with images that are judged as a whole. Received: fit 'tile'. Choose "
+                "fit stretch, letterbox or crop, or leave align out."
+            )
 
     @property
     def channels(self) -> int:
@@ -115,7 +124,7 @@ class PreprocessSpec:
         return self.tile_px or self.size
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain values, ready for JSON; those of tiles and colour where they are, alone."""
+        """The fields as plain values, ready for JSON; of tiles, colour, alignment where they are, alone."""
         untrue = [name for name in _WHERE_TRUE if not getattr(self, name)]
         left_out = (*(() if self.tiled else _OF_TILES), *untrue)
         return {name: value for name, value in asdict(self).items() if name not in left_out}

@@ -16,7 +16,7 @@ from sranogan_edge.scoring.rule import Verdict
 RESULT_SCHEMA_VERSION = 1
 OUT_OF_DOMAIN = "out of domain"  # the answer "not like the training data", instead of a verdict
 NOT_ASKED_FOR = "not asked for"  # a film that its feed's options leave out; it is not scored
-WHERE_THERE = ("tiles", "regions", "heat", "at_s")  # fields that not every line has
+WHERE_THERE = ("tiles", "regions", "heat", "at_s", "alignment")  # fields that not every line has
 VERDICTS = ("normal", "anomalous", OUT_OF_DOMAIN, NOT_ASKED_FOR, "error")
 
 
@@ -57,6 +57,7 @@ class ResultLine:
     )
     heat: Mapping[str, Any] | None = None  # by what these are told; as they
     at_s: float | None = None  # of a video file's frame: seconds from its begin; else not in the line
+    alignment: Mapping[str, Any] | None = None  # of a bundle that aligns; else not in the line
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, ready for JSON; :data:`WHERE_THERE` only where there are any."""
@@ -116,6 +117,7 @@ def result_line(
         tiles=_told_tiles(verdict.tiles) if verdict.tiles else None,
         regions=[one.to_dict() for one in found.found] if found else None,
         heat=found.to_dict() if found else None,
+        alignment=verdict.alignment.to_dict() if verdict.alignment else None,
         **asdict(scorer),
     )
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sranogan_edge.image.align import Alignment
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale, enhance
 from sranogan_edge.scoring.cells import Cells
 from sranogan_edge.scoring.head import CELLS, head_input, head_measurements
@@ -110,6 +111,10 @@ class Measurement:
         tiles: of the image; None where it was judged as a whole.
         colour: where the frame has colour and the bundle takes none, or the other way round; else empty.
         heat_limit: what the heat of normals hardly ever exceeds; 0 where nobody said.
+        alignment: what became of it, where the bundle aligns images; the heat map is then of the image as it
+            came.
+        picture: ``(S, S, C)`` in [0, 1], the image as it came, its contrast enhanced, where it was judged as
+            it does not lie; else None.
     """
 
     score: float
@@ -120,6 +125,8 @@ class Measurement:
     tiles: Tiles | None = None
     colour: str = ""
     heat_limit: float = 0.0
+    alignment: Alignment | None = None
+    picture: Image | None = None
 
 
 class Clock:

@@ -161,6 +161,8 @@ def find_regions(frame: Frame, made: Measurement, rule: RegionRule, spec: Prepro
     at = placed(height, width, made.heat.shape, spec)
     heat = made.heat[at.top : at.top + at.rows, at.left : at.left + at.columns]
     square = (spec.tile_side_px * made.tiles.heat_scale) ** 2 if made.tiles else float(spec.size**2)
+    if made.alignment is not None:  # what was judged is as much larger on the image as it came larger
+        square *= made.alignment.scale**2
     labels, stats = components(heat, rule.threshold)
     areas = stats[:, cv2.CC_STAT_AREA]
     large = areas > rule.least * square * _ROUNDING

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from sranogan_edge.errors import ImageError
+from sranogan_edge.image.align import Alignment
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.measurement import Image, Measurement, Reconstruction, Tiles
@@ -47,6 +48,9 @@ class Verdict:
         regions: where the heat is above its own threshold; None where nobody looked.
         heat_limit: what the heat of normals hardly ever exceeds, which pictures are scaled by; 0 where nobody
             said, and no picture is drawn.
+        alignment: what became of it, where the bundle aligns images; else None.
+        as_it_came: ``(S, S, C)``, what the heat map is laid over where the image was aligned before it was
+            judged; else None.
 
     In a notebook it shows itself: the image with its heat, and what was found.
     """
@@ -64,6 +68,8 @@ class Verdict:
     tiles: Tiles | None = None
     regions: Regions | None = None
     heat_limit: float = 0.0
+    alignment: Alignment | None = None
+    as_it_came: Image | None = None
 
     def _repr_html_(self) -> str:
         return verdict_html(self)
@@ -73,7 +79,12 @@ class Verdict:
 
     @property
     def picture(self) -> Image:
-        """What the heat map is laid over: ``(S, S, C)`` as it was judged; of tiles all, ``(h, w, C)``."""
+        """What the heat map is laid over: ``(S, S, C)`` as it was judged; of tiles all, ``(h, w, C)``.
+
+        An image that was aligned is shown as it came.
+        """
+        if self.as_it_came is not None:
+            return self.as_it_came
         return self.tiles.picture if self.tiles else self.reconstruction.shown
 
 
@@ -125,6 +136,8 @@ class Rule:
             colour=made.colour,
             regions=self.regions(frame, made) if self.regions and frame is not None else None,
             heat_limit=made.heat_limit,
+            alignment=made.alignment,
+            as_it_came=made.picture,
         )
 
     def again(self, verdict: Verdict) -> Verdict:

@@ -9,7 +9,7 @@ __all__ = ["refuse_other_input"]
 
 
 def refuse_other_input(before: Bundle, after: Bundle) -> None:
-    """Compare what two bundles take: side, fit, tiles and colour of images, and the data of their training.
+    """Compare what two bundles take: how images come to them, in colour or not, and the data of training.
 
     Raises:
         BundleError: they differ in one that both state; the message names each, and what forces it.
@@ -35,6 +35,7 @@ def _input(bundle: Bundle) -> dict[str, object]:
         "the side in pixels": spec.size,
         "the fit": "letterbox" if spec.fit == "pad" else spec.fit,  # pad is its name in earlier bundles
         "the colour": spec.colour,
+        "the alignment": spec.align,
     }
     if spec.tiled:
         found |= {"the side of a tile in pixels": spec.tile_side_px, "the region": spec.region}

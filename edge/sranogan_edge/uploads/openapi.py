@@ -45,6 +45,7 @@ _MEANINGS = {
     "tiles": "Of a bundle that judges in tiles: count, blank, worst box, heat_map_scale, whole.",
     "regions": "Of the heat map, largest first: x, y, width, height, area in pixels, peak, mean.",
     "heat": "By what regions are told: threshold, least_area, normals_share, left_out.",
+    "alignment": "Of a bundle that aligns: aligned, rotation, scale, shift in pixels; or the reason why not.",
     "at_s": "Of a video file's frame: seconds from its begin. Never of what is sent here.",
 }
 _ERROR = {

@@ -11,6 +11,7 @@ from keras_sranogan.networks import Networks
 from keras_sranogan.settings import TrainSettings
 from sranogan_edge.bundle.bundle import Budget, Bundle
 from sranogan_edge.detector.detector import Detector
+from sranogan_edge.image.align import Aligner
 from sranogan_edge.image.colour import NEUTRAL
 from sranogan_edge.runtime.graphs import open_graphs
 from sranogan_export.fit.densities import Fitted
@@ -24,8 +25,10 @@ DISC_HUE = np.array((-0.2, 0.1), np.float32)  # red-green, yellow-blue
 GOLDEN_TOLERANCE_SPREADS = 0.25  # of the standard deviation of held-out normals' scores
 
 
-def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:
+def golden_inputs(networks: Networks, settings: TrainSettings, aligner: Aligner | None = None) -> Images:
     """Return ``(GOLDEN_CASES, S, S, C)`` float32 images that the model dreamt up: no patient's image leaves.
+
+    With an ``aligner`` one more: what it makes of the mean normal, turned.
 
     Every second one has a bright disc, so that normal and anomalous scores are both proven; in colour the
     disc has a hue, and all else is tinted here and there.
@@ -41,7 +44,8 @@ def golden_inputs(networks: Networks, settings: TrainSettings) -> Images:
         disc = cv2.circle(np.zeros((size, size), np.float32), (int(column), int(row)), size // 8, 1.0, -1)
         image[..., 0] = np.maximum(image[..., 0], 0.9 * cv2.GaussianBlur(disc, (0, 0), size / 64))
         image[..., 1:] += DISC_HUE[: image.shape[-1] - 1] * disc[..., None]
-    return np.asarray(np.rint(images * 255) / 255, dtype=np.float32)
+    dreamt = np.asarray(np.rint(images * 255) / 255, dtype=np.float32)
+    return np.concatenate([dreamt, aligner.golden_x(settings.preprocess)[None]]) if aligner else dreamt
 
 
 def _tints(count: int, size: int) -> Images:

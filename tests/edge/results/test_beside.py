@@ -194,6 +194,19 @@ def test_tables_are_as_wide_as_the_terminal(
     assert "0.2500" in told
 
 
+def test_images_that_could_not_be_aligned_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, and only where there are any; lines of bundles that do not align have no such field."""
+    lines = [line_of(tmp_path, f"{name}.png", 0.5) for name in "abc"]
+    told = [replace(one, alignment={"aligned": True, "rotation": 1.0}) for one in lines[:1]]
+    print_run([*told, *lines], figures_of(lines, tmp_path))
+    assert "aligned" not in capsys.readouterr().out
+    failed = [replace(one, alignment={"aligned": False, "reason": "too little"}) for one in lines[:2]]
+    print_run([*told, *failed, *lines[2:]], figures_of(lines, tmp_path))
+    assert "2 images: could not be aligned, judged as they came" in capsys.readouterr().out
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     """The error says what was not written, that the lines are complete, and the cure."""
     lines = [line_of(tmp_path, "a.png", 2.0)]

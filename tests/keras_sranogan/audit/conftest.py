@@ -18,6 +18,7 @@ from keras_sranogan.data.item import Item
 from keras_sranogan.evaluation.scored import Scored
 from keras_sranogan.evaluation.scorers import Facts, PlainAnogan
 from sranogan_edge.errors import DataError
+from sranogan_edge.image.align import Aligner
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.conformal import Calibration
@@ -124,6 +125,7 @@ class ReadsOneThing:
     noise: float = 0.0
     seed: int = 0
     facts: Facts = field(default_factory=lambda: Facts("stand-in", provenance={"started": "now"}))
+    aligner: Aligner | None = None
     preprocess: PreprocessSpec = field(default_factory=lambda: PreprocessSpec(size=SIDE_PX, contrast="none"))
     heat_limit: float = 1.0
 

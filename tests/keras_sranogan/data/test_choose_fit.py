@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -62,6 +63,15 @@ def test_the_fit_follows_size_shape_and_detail(
     assert spec.size == SPEC.size
     assert "\n" not in said
     assert re.match(why, said), said
+
+
+def test_images_that_are_aligned_are_not_tiled() -> None:
+    """However fine their detail is; the reason is that."""
+    aligned = replace(SPEC, align=True)
+    for shape, fit in (((512, 512), "stretch"), ((900, 256), "letterbox")):
+        spec, said = chosen_fit(Boards(5, lambda number, shape=shape: fine(*shape, number)), aligned)
+        assert (spec.fit, spec.align) == (fit, True)
+        assert re.search(r"lose \d\d% of their detail at 128 px, and tiles do not go with --align", said)
 
 
 @pytest.mark.parametrize(("height", "width"), [(512, 512), (1500, 2000), (3000, 4000)])

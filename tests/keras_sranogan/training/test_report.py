@@ -81,6 +81,13 @@ def test_the_page_has_curves_pictures_and_what_was_left_out(tmp_path: Path) -> N
     assert "http" not in page
 
 
+def test_the_page_says_how_many_normals_could_not_be_aligned(tmp_path: Path) -> None:
+    """Of a run that aligns; the page of any other says nothing of it."""
+    assert "aligned" not in write_report(record(tmp_path / "plain"), "data").read_text(encoding="utf-8")
+    run = record(tmp_path / "aligned", alignment={"images": 200, "failed": 3})
+    assert "3 of 200 normals could not be aligned" in write_report(run, "data").read_text(encoding="utf-8")
+
+
 def test_an_unfinished_run_has_no_page(tmp_path: Path) -> None:
     """Without a threshold there is nothing to say: the error that all commands give."""
     run = record(tmp_path / "run")
