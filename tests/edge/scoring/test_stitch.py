@@ -72,6 +72,16 @@ def test_tiles_smaller_than_a_cell_are_laid_all_the_same() -> None:
     np.testing.assert_allclose(stitched.heat(), np.ones((10, 10)), rtol=1e-5)
 
 
+def test_a_tile_in_the_last_corner_is_laid_onto_the_last_cell() -> None:
+    """Though it begins nearer to the map's end than to the beginning of that cell: 9.75 of 10 cells."""
+    stitched = Stitched(4000, 4000, 100)
+    stitched.lay(Box(3900, 3900, 64), np.full((32, 32), 3.0, np.float32))
+    heat = stitched.heat()
+    assert heat[9, 9] == pytest.approx(3)
+    heat[9, 9] = 0
+    assert not heat.any()
+
+
 def test_no_hot_place_is_lost_in_a_smaller_map() -> None:
     """At an eighth of the image's sides each cell is the mean of what is in it: 10 of 4 x 4 is 0.625."""
     hot = np.zeros((32, 32), np.float32)
