@@ -86,6 +86,21 @@ def test_values_of_the_address_are_told_nobody() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "said", "shown"),
+    [
+        ("token=a=b&", "a=b, b", "..., b"),
+        ("secret", "secret!", "......!"),
+        ("x=a+b%26c", "a+b%26c a b&c", "....... ....."),
+        ("", "token=", "token="),
+    ],
+)
+def test_what_a_value_of_the_address_is(query: str, said: str, shown: str) -> None:
+    """All behind the first =, as it stands there and as it is meant; a word alone is one too."""
+    made = WebhookTransport(WebhookSinkSettings(f"https://hooks.example/results?{query}"), SECRET)
+    assert made._masked(said) == shown
+
+
+@pytest.mark.parametrize(
     ("late_s", "valid"), [(-300.0, True), (300.0, True), (-300.5, False), (300.5, False)]
 )
 def test_a_request_is_valid_for_five_minutes(late_s: float, valid: bool) -> None:
