@@ -242,3 +242,12 @@ def test_no_line_holds_what_json_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         log.take([odd], log.begin())
     assert (tmp_path / "results.jsonl").read_bytes() == b""
+
+
+def test_a_line_says_its_number_and_whose_the_image_is(tmp_path: Path) -> None:
+    """Beside the fields of the result, as docs/guide/runner.md has them."""
+    log = ResultsLog(tmp_path / "results.jsonl")
+    log.take([StoredResult(7, 1, {"patient_id": "P1"}, asdict(line(1)), None)], log.begin())
+    (found,) = (json.loads(text) for text in (tmp_path / "results.jsonl").read_text().splitlines())
+    assert (found.pop("number"), found.pop("identity")) == (7, {"patient_id": "P1"})
+    assert found == asdict(line(1))
