@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = ["FLOOR", "PARTS", "Part"]
 
@@ -18,20 +19,8 @@ class Part:
 
 
 EDGE, TRAINING = "sranogan_edge", "keras_sranogan"
-REST_OF_SCORING = (
-    "adapt",
-    "extremes",
-    "fingerprint",
-    "foreign",
-    "head",
-    "heat",
-    "measurement",
-    "residual",
-    "rule",
-    "statistics",
-    "stitch",
-    "tiled",
-)
+SCORING = Path(__file__).parents[2] / "edge" / EDGE / "scoring"
+REST_OF_SCORING = sorted({one.stem for one in SCORING.glob("*.py")} - {"__init__", "conformal", "density"})
 
 PARTS = {
     "conformal": Part((f"{EDGE}/scoring/conformal.py",), ("edge/scoring/test_conformal.py",)),
@@ -57,6 +46,7 @@ PARTS = {
         (
             "edge/service/test_delivery.py",
             "edge/service/test_sink_reader.py",
+            "edge/service/test_sink_choice.py",
             "edge/service/test_sinks.py",
             "edge/sinks/test_keep.py",
         ),
