@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sranogan_edge.errors import SettingsError
+from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.sinks.choice import Choice
 from sranogan_edge.sinks.dicom_settings import DicomSinkSettings
 from sranogan_edge.sinks.kinds import sink_of, sink_settings
 from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
 from sranogan_edge.sinks.outbox import Outbox
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.sinks.webhook_settings import WebhookSinkSettings
 
 KINDS = (
@@ -108,6 +109,17 @@ def test_the_address_of_a_broker(uri: str, options: dict[str, Any], said: str) -
         "an MQTT ad": "D.",
     }
     assert told(refused).endswith(next((e for begin, e in end.items() if said.startswith(begin)), said))
+
+
+def test_addresses_of_brokers_that_can_be() -> None:
+    """Topics below the path, without slashes at its ends; MQTT's own ports; names as they are meant."""
+    plain = MqttSinkSettings("mqtt://a%40b@host:1884/ward/7/")
+    plain.check()
+    assert (plain.topics, plain.address, plain.user) == ("ward/7", ("host", 1884), "a@b")
+    for uri, port in (("mqtt://host", 1883), ("mqtts://host", 8883)):
+        found = MqttSinkSettings(uri, device="one")
+        found.check()
+        assert (found.topics, found.address, found.user) == ("sranogan/one", ("host", port), "")
 
 
 @pytest.mark.parametrize("topic", ["homeassistant/", "/homeassistant", "home+", "home#", "$home"])
@@ -217,3 +229,40 @@ def test_an_archive_that_cannot_be() -> None:
     with pytest.raises(SettingsError) as refused:
         Outbox(None, 0)
     assert told(refused) == "max_waiting must be 1 or more; received 0"
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        (
+            "jsonl:{}/r",
+            "cannot write results to {}/r: Not a directory. Lines written so far are kept; free some space, "
+            "or name a folder that may be written to.",
+        ),
+        (
+            "sqlite:{}/r.sqlite",
+            "cannot write results to {}/r.sqlite: [Errno 17] File exists: '{}'. Rows written so far are "
+            "kept; free some space, or name another file.",
+        ),
+    ],
+)
+def test_a_file_in_the_place_of_a_folder(tmp_path: Path, uri: str, said: str) -> None:
+    """What cannot be written where, and what to do."""
+    place = tmp_path / "file"
+    place.touch()
+    with pytest.raises(ResultsError) as refused:
+        sink_of(uri.format(place)).open(SinkContext(tmp_path))
+    assert str(refused.value) == said.format(place, place)
+
+
+def test_a_name_at_the_broker_that_cannot_be_kept(tmp_path: Path) -> None:
+    """It would be another one at each start."""
+    pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
+    (tmp_path / "file").touch()
+    settings, context = MqttSinkSettings("mqtt://host"), SinkContext(tmp_path / "file" / "out", environ={})
+    with pytest.raises(ResultsError) as refused:
+        settings.open(context)
+    assert str(refused.value) == (
+        f"{settings.outbox(context).with_suffix('.client')}: the name at the MQTT broker cannot be kept (Not "
+        "a directory). Free some space, or name another folder."
+    )
