@@ -53,6 +53,13 @@ def test_images_of_more_tiles_count_as_one_each() -> None:
     assert found.whitening == pytest.approx((1 + (3 - 1) * 2 / 52) ** -0.5, rel=1e-5)
 
 
+@pytest.mark.parametrize("image", [None, np.arange(4)])
+def test_normals_as_the_bundle_s_move_nothing(image: NDArray[np.int64] | None) -> None:
+    """Where mean and scatter are the bundle's own to the last bit, too."""
+    found = moved(OWN, column([1, -1, 1, -1]), image)
+    assert (found.center, found.whitening) == (OWN.center, OWN.whitening)
+
+
 def test_a_single_image_moves_nothing() -> None:
     """However many tiles it has: how images differ is not known."""
     found = moved(OWN, column([1, 2, 3]), np.zeros(3, np.int64))

@@ -55,6 +55,23 @@ def test_heat_lies_where_it_was_found() -> None:
     assert not heat.any()
 
 
+def test_a_map_of_a_very_long_image_has_a_cell_across() -> None:
+    """Whichever side is the long one; 5,000 cells of a million pixels are 71 of each thousand."""
+    assert Stitched(1, 1_000_000, 5000).shape == (1, 70_711)
+    assert Stitched(1_000_000, 1, 5000).shape == (70_711, 1)
+    assert Stitched(1, 1).shape == (1, 1)
+
+
+def test_heat_that_is_enlarged_goes_in_a_line() -> None:
+    """Half a step from cell to cell where a tile of 32 is laid onto 64."""
+    ramp = np.tile(np.arange(32, dtype=np.float32), (32, 1))
+    stitched = Stitched(64, 64)
+    stitched.lay(Box(0, 0, 64), ramp)
+    heat = stitched.heat()
+    assert heat.dtype == np.float32
+    np.testing.assert_allclose(np.diff(heat[10, 1:63]), 0.5, rtol=1e-4)
+
+
 def test_where_no_tile_was_laid_nothing_is_hot() -> None:
     """Background that was not judged is 0, not a division by nothing."""
     stitched = Stitched(64, 200)

@@ -22,7 +22,7 @@ def test_areas_are_shares_of_the_square_in_ascending_order() -> None:
     """Of a map of twice the square, as tiles give one, too; above each of the thresholds, times the limit."""
     found = UsualRegions.of([(spot(4, 4, 2.1), 64.0), (spot(2, 2, 8.0), 32.0)], 2.0)
     np.testing.assert_allclose(found.thresholds, [2 * one for one in LEVELS])
-    assert (found.thresholds.dtype, found.areas.dtype) == (np.float32, np.float32)
+    assert {one.dtype for one in (found.thresholds, found.areas)} == {np.dtype(np.float32)}
     low, high = [4 / 32, 16 / 64], [0, 4 / 32]  # the first one is above 0.5, 1, 1.5 and 2 alone
     np.testing.assert_allclose(found.areas, [low] * 4 + [high] * 4)
     assert found.at(0.49) is None

@@ -39,9 +39,11 @@ def tiles(score: float, heat: NDArray[np.float32] | None = None) -> Measurement:
 @pytest.mark.parametrize(("of_tiles", "of_whole"), [(3.0, 1.0), (1.0, 3.0), (2.0, 2.0)])
 def test_the_higher_score_speaks(of_tiles: float, of_whole: float) -> None:
     """The score is the higher one in the unit of both; parts and box are of who has it."""
-    made = join(tiles(of_tiles), seen(of_whole), BOTH, IMAGE, SPEC)
+    worst, whole = tiles(of_tiles), seen(of_whole)
+    made = join(worst, whole, BOTH, IMAGE, SPEC)
     assert made.score == pytest.approx((max(of_tiles, of_whole) - 0.5) / 2)
     assert made.parts["map"] == max(of_tiles, of_whole)
+    assert made.reconstruction is (whole if of_whole > of_tiles else worst.reconstruction)
     assert made.tiles is not None
     assert made.tiles.whole == of_whole
     assert list(made.tiles.worst) == ([0, 0, 160, 96] if of_whole > of_tiles else [64, 0, 64, 64])
@@ -59,7 +61,9 @@ def test_the_map_has_the_heat_of_both_each_by_its_own_limit() -> None:
     """Heat of the whole at its limit is at the limit of the map; where tiles are hotter it adds nothing."""
     heat = np.zeros(IMAGE, np.float32)
     heat[:, :40] = 100.0
-    made = join(tiles(0.0, heat.copy()), seen(0.0, heat=2.0), BOTH, IMAGE, SPEC)
+    given = tiles(0.0, heat.copy())
+    made = join(given, seen(0.0, heat=2.0), BOTH, IMAGE, SPEC)
+    assert made.heat is given.heat  # a large map is there once
     assert made.heat.shape == IMAGE
     np.testing.assert_array_equal(made.heat[:, :40], 100)
     np.testing.assert_allclose(made.heat[60:, 50:], 2.0 * 4.0, rtol=1e-4)
@@ -68,7 +72,10 @@ def test_the_map_has_the_heat_of_both_each_by_its_own_limit() -> None:
 
 def test_outside_the_region_the_whole_is_not_hot() -> None:
     """What it shows beside the region counts for no heat."""
-    spec = replace(SPEC, region=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
+    right, top = 80.5 / 160, 48.5 / 96  # through the middle of column 80, of row 48
+    spec = replace(SPEC, region=((0, top), (right, top), (right, 1), (0, 1)))
     made = join(tiles(0.0), seen(0.0, heat=2.0), BOTH, IMAGE, spec)
-    assert made.heat[60:, :70].min() > 5
-    assert not made.heat[:, 90:].any()
+    assert made.heat[48:, :81].min() > 0.5
+    assert made.heat[60:, :81].min() > 5
+    assert not made.heat[:48].any()
+    assert not made.heat[:, 81:].any()
