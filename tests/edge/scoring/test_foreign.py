@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.bundle.site_calibration import SiteCalibration
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.scoring.extremes import chance_beyond, normals_for, widening
+from sranogan_edge.scoring.extremes import chance_beyond, widening
 from sranogan_edge.scoring.fingerprint import SIGNS
-from sranogan_edge.scoring.foreign import ALLOWANCES, DomainRule, foreign_of, own_rule, told_by
+from sranogan_edge.scoring.foreign import ALLOWANCES, DomainRule, foreign_of, own_rule
 from sranogan_edge.scoring.statistics import correlation, input_statistics
 from tests.support.calibrated_sites import small_bundle
 
@@ -275,41 +274,6 @@ def test_a_bundle_counts_its_normals_and_not_their_copies() -> None:
     assert rule == DomainRule.of_signs(signs, 0.01, normals=50)
     assert foreign_of(replace(bundle, budgets=budgets), None) is None
     assert foreign_of(replace(bundle, budgets=budgets)) is not None
-
-
-def with_signs(count: int) -> Bundle:
-    """A bundle of so many held-out normals, that knows their likeness."""
-    bundle = small_bundle(scores=tuple(np.linspace(-1, 1, count)))
-    signs = {"likeness": np.random.default_rng(0).normal(size=count)}
-    budgets = {steps: replace(budget, signs=signs) for steps, budget in bundle.budgets.items()}
-    return replace(bundle, budgets=budgets)
-
-
-def test_what_tells_foreign_images_is_said() -> None:
-    """By how many normals, with what few of them cost; or why nothing does."""
-    bundle = small_bundle(scores=tuple(np.linspace(-1, 1, 50)))
-    assert told_by(bundle, None) == "off: switched off"
-    assert told_by(bundle) == (
-        "off: the bundle lacks its normals' signs (of fewer than 20 held-out normals, or without jittered "
-        "copies); calibrate with normals of this place: sranogan-calibrate"
-    )
-    known = with_signs(50)
-    rule = own_rule(known)
-    assert rule is not None
-    assert told_by(known) == f"by the bundle's 50 held-out normals; {rule.note}"
-    assert rule.note == (
-        '50 normals are few to call an image "not like the training data": to call at most 0.01 of normals '
-        f"so, it must be {rule.widened:.2g} times as far off as with {normals_for([1.25], 0.01)} of them"
-    )
-    assert told_by(with_signs(5000)) == "by the bundle's 5000 held-out normals"
-
-
-def test_what_knows_no_sign_calls_nothing_foreign() -> None:
-    """Other statistics are no signs."""
-    rule = DomainRule.of_signs({"score": np.arange(30.0)})
-    assert rule == DomainRule({}, 0.01, 30, 1.0)
-    assert rule.note == ""
-    assert rule.judge({"score": 99.0}).inside
 
 
 @pytest.mark.parametrize("sign", SIGNS)

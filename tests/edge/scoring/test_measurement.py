@@ -21,12 +21,13 @@ Array = NDArray[np.float32]
 
 
 class Arithmetic:
-    """A graph that gives constant answers of the shapes that a network's have."""
+    """A graph that gives constant answers of the shapes that a network's have, to the inputs that it has."""
 
     def __init__(self, inputs: Mapping[str, tuple[int, ...]], **answers: Array) -> None:
         self.inputs, self.answers = inputs, answers
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        assert set(inputs) == set(self.inputs)
         return {name: answer[None] for name, answer in self.answers.items()}
 
 
@@ -34,9 +35,9 @@ def graphs() -> dict[str, Arithmetic]:
     """Four of them, for images of 64 x 64 and a search at 32."""
     grey = np.full((64, 64, 1), 0.5, np.float32)
     return {
-        "search": Arithmetic({}, generated=grey[::2, ::2]),
-        "reconstruct": Arithmetic({}, refined=grey[::2, ::2], resolved=grey),
-        "features": Arithmetic({}, features=np.zeros((8, 8, 4), np.float32)),
+        "search": Arithmetic({"x": (1, 32, 32, 1)}, generated=grey[::2, ::2]),
+        "reconstruct": Arithmetic({"generated": (1, 32, 32, 1)}, refined=grey[::2, ::2], resolved=grey),
+        "features": Arithmetic({"image": (1, 64, 64, 1)}, features=np.zeros((8, 8, 4), np.float32)),
         "head": Arithmetic(
             {"image": (1, 32, 32, 2)},
             features=np.zeros((2, 2, 6), np.float32),
@@ -106,6 +107,11 @@ def test_each_network_is_given_what_it_was_trained_on() -> None:
     f_x, f_resolved = (np.full((8, 8, 4), one.mean(), np.float32) for one in seen["features"].given)
     expected = residual(x, made.resolved, f_x, f_resolved).features
     np.testing.assert_array_equal(made.measured["residual"], expected)
+    np.testing.assert_array_equal(made.x, x)
+    np.testing.assert_array_equal(made.generated, made_of["search"].answers["generated"])
+    np.testing.assert_array_equal(made.refined, made_of["reconstruct"].answers["refined"])
+    np.testing.assert_array_equal(made.resolved, made_of["reconstruct"].answers["resolved"])
+    assert made.plain is plain
 
 
 def test_a_bright_spot_is_above_its_reconstruction() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.image.placing import Placed
+from sranogan_edge.image.preprocess import seen_at
 from sranogan_edge.scoring.measurement import Reconstruction, Tiles
 from sranogan_edge.scoring.overlay import overlay, overlay_of, overlay_on
 from sranogan_edge.scoring.rule import Verdict
@@ -68,6 +69,24 @@ def test_white_and_black_stay_so_beside_an_edge() -> None:
     assert found[:, 224:].min() >= 254
 
 
+def test_a_picture_has_the_colours_of_what_was_judged() -> None:
+    """Luminance and opponents of red are shown as red, in the order B, G, R."""
+    red = Frame(np.full((16, 16, 3), [200, 40, 30], np.uint8), 8, Photometric.RGB)
+    found = overlay(seen_at(red, 16, 16, colour=True), np.zeros((16, 16), np.float32), LIMIT)
+    np.testing.assert_allclose(found[100, 100], [30, 40, 200], atol=2)
+
+
+def test_image_and_heat_are_enlarged_along_a_bicubic_curve() -> None:
+    """Smoothly: 8 cells on 384 pixels are no steps, and not as flat as between straight lines."""
+    rng = np.random.default_rng(0)
+    x, heat = rng.random((8, 8, 1), np.float32), (3 * rng.random((8, 8))).astype(np.float32)
+    grey, level = (cv2.resize(one, (384, 384), interpolation=cv2.INTER_CUBIC) for one in (x[..., 0], heat))
+    found = overlay(x, heat, LIMIT).astype(int)
+    plain = level / LIMIT < 0.6
+    np.testing.assert_allclose(found[plain], 255 * grey.clip(0, 1)[plain][:, None].repeat(3, axis=1), atol=1)
+    np.testing.assert_array_equal((np.ptp(found, axis=-1) > 0)[level / LIMIT > 0.65], True)
+
+
 def test_a_picture_of_tiles_is_as_large_as_their_heat() -> None:
     """Row by row, of a picture of many rows too: each place has its own grey and its own tint."""
     grey = np.linspace(0, 1, 600, dtype=np.float32)[:, None, None].repeat(40, axis=1)
@@ -75,6 +94,7 @@ def test_a_picture_of_tiles_is_as_large_as_their_heat() -> None:
     heat[300:, 20:] = 9.0
     found = overlay_of(verdict(heat, grey), LIMIT)
     assert found.shape == (600, 40, 3)
+    assert found.dtype == np.uint8
     rows = 255 * np.arange(600)[:, None] / 599
     np.testing.assert_allclose(found[:, 0], rows.repeat(3, axis=1), atol=1)
     np.testing.assert_allclose(found[300:, 30], np.stack([tinted(one) for one in rows[300:, 0]]), atol=1.1)
