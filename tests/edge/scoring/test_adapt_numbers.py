@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sranogan_edge.scoring.adapt import moved, reach_of
+from sranogan_edge.scoring.adapt import adapt, moved, reach_of
 from sranogan_edge.scoring.density import Gaussian
 
 OWN = Gaussian(np.zeros(1, np.float32), np.ones((1, 1), np.float32), usual=3.0, spread=0.5)
@@ -44,6 +44,28 @@ def test_the_share_of_the_local_covariance(fours: int, weight: float) -> None:
 def test_a_mean_that_is_off_by_chance_alone_moves_nothing() -> None:
     """Of -1 and 2 the scatter is 2.25 and the mean's square 0.25: it stays where it was."""
     assert moved(OWN, column([-1, 2])).center == 0
+
+
+def test_a_mean_that_is_off_for_sure_moves_nearly_all_the_way() -> None:
+    """By half a deviation, where normals differ by a tenth: 0.01 / (3 * 0.25) of it is there by chance."""
+    assert moved(OWN, column([0.4, 0.6, 0.4, 0.6])).center == pytest.approx(0.5 * (1 - 0.01 / 0.75), rel=1e-5)
+
+
+def test_each_part_is_told_in_deviations_of_normals() -> None:
+    """Out of fold, in the order of the images: about 0 on average, about 1 from there; scores are of all."""
+    rng = np.random.default_rng(2)
+    local = {
+        name: rng.normal(0.3, scale, (40, 1)).astype(np.float32) for name, scale in (("head", 1), ("map", 9))
+    }
+    found = adapt({"head": OWN, "map": OWN}, local, reach=99.0)
+    assert found.fitted.all()
+    for name, rows in local.items():
+        standard = found.standard[name]
+        assert standard.mean() == pytest.approx(0, abs=1e-6)
+        assert standard.std() == pytest.approx(1, abs=1e-4)
+        assert np.corrcoef(standard, rows[:, 0])[0, 1] > 0.9
+    mean = (found.standard["head"] + found.standard["map"]) / 2
+    np.testing.assert_allclose(found.scores, (mean - mean.mean()) / mean.std(), atol=1e-4)
 
 
 def test_images_of_more_tiles_count_as_one_each() -> None:
