@@ -51,7 +51,9 @@ PARTS = {
             "edge/sinks/test_keep.py",
         ),
     ),
-    "sinks": Part((f"{EDGE}/sinks/*.py",), ("edge/sinks", "edge/service/test_sink_choice.py")),
+    "sinks": Part(
+        (f"{EDGE}/sinks/*.py",), ("edge/sinks", "edge/service/test_sink_choice.py", "edge/test_extras.py")
+    ),
     "dicom-write": Part(
         (f"{EDGE}/dicom/write.py",),
         ("edge/dicom/test_write.py", "edge/dicom/test_write_services.py", "edge/dicom/test_study.py"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -66,11 +67,13 @@ class Peer:
     """A listener, one client at a time.
 
     Attributes:
+        tls: how it encrypts; None speaks in the clear.
         answers: may be exchanged at any time.
         connects: of each connection.
         published: all messages.
     """
 
+    tls: ssl.SSLContext | None = None
     answers: Answers = field(default_factory=Answers)
     connects: list[Connect] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
@@ -87,8 +90,8 @@ class Peer:
         self._closing = True
         with socket.socket() as last:
             last.connect_ex(("127.0.0.1", self.port))  # so that accept returns
-        self._listener.close()
         self._thread.join(30)
+        self._listener.close()
 
     def of(self, topic: str) -> list[bytes]:
         """The bodies of a topic."""
@@ -96,14 +99,18 @@ class Peer:
 
     def _accept(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
-            with connection, connection.makefile("rb") as file:
-                if self._closing:
-                    return
-                try:
+            accepted, _ = self._listener.accept()
+            if self._closing:
+                accepted.close()
+                return
+            try:
+                with self._encrypted(accepted) as connection, connection.makefile("rb") as file:
                     self._serve(connection, file)
-                except OSError:  # the client went
-                    continue
+            except OSError:  # the client went
+                continue
+
+    def _encrypted(self, accepted: socket.socket) -> socket.socket:
+        return self.tls.wrap_socket(accepted, server_side=True) if self.tls else accepted
 
     def _serve(self, connection: socket.socket, file: BinaryIO) -> None:
         level = 0

@@ -206,6 +206,14 @@ def test_a_really_full_disk_below_the_outbox(small_disk: Path) -> None:
     courier.close()
 
 
+def test_what_json_does_not_have_is_never_sent() -> None:
+    """A score that is no number is an error of its own; nothing of it waits."""
+    courier = Courier(Line(), Outbox(None), start=False)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        courier.write(line(0, score=float("nan")))
+    assert courier.health.waiting == 0
+
+
 @pytest.mark.parametrize("start", [True, False])
 def test_a_sink_is_closed_once(start: bool) -> None:
     """Whoever closes it again finds it closed: the other side hears one goodbye, and the outbox no more."""

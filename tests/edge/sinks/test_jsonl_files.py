@@ -106,6 +106,28 @@ def test_lines_are_written_where_their_writer_says(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "results.jsonl").read_bytes() == b"one\n"
 
 
+@pytest.mark.parametrize(
+    ("there", "at", "ours", "place"),
+    [
+        (b"a\nb\n", 4, False, 4),  # nothing follows
+        (b"a\nb\n", 2, True, 2),  # what a killed run wrote, to be written again
+        (b"a\nb\n", 2, False, 4),  # somebody else's line
+        (b"a\nb", 2, False, 2),  # torn
+        (b"a\nb\n", 0, True, 0),
+        (b"a\nb\n", 0, False, 4),
+        (b"a\nb\n", 3, False, 4),  # in the middle of a line: another file
+        (b"a\n", 9, False, 2),  # shortened
+        (None, 4, False, 0),  # gone
+    ],
+)
+def test_where_a_writer_goes_on(tmp_path: Path, there: bytes | None, at: int, ours: bool, place: int) -> None:
+    """At its place, where that is the end of a line and nobody else's line follows; else behind all lines."""
+    if there is not None:
+        (tmp_path / "results.jsonl").write_bytes(there)
+    lines = JsonlFiles(tmp_path / "results.jsonl", keep=None)
+    assert lines.place(at, lambda line: ours and line.endswith(b"\n")) == place
+
+
 def test_closed_files_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     """Past a million, too, where names are in another one."""
     names = [f"results-{number}-20010909T014640Z.jsonl" for number in ("000009", "999999", "1000000")]

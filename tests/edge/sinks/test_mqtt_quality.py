@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sranogan_edge.sinks.courier import RefusedError, UnreachableError
+from tests.support.certificates import Authority
 from tests.support.mqtt_peer import V5, V311, Answers, Connect, Peer, Published, refused, taken
 from tests.support.remote_results import wait_until
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
 
 from sranogan_edge.sinks.mqtt import MqttTransport, discovery_messages
+from sranogan_edge.sinks.mqtt_reach import broker_problem
 from sranogan_edge.sinks.mqtt_settings import MqttSinkSettings
 
 RESULT, STATUS = "sranogan/one/result", "sranogan/one/status/one"
@@ -72,6 +77,59 @@ def test_how_a_device_connects(peer: Peer) -> None:
         assert found == Connect(V5, 30, found.client, will, user, password)
         assert found.client.startswith("sranogan-one-")
     assert len({one.client for one in peer.connects}) == 3
+
+
+def test_without_a_password_none_is_sent(peer: Peer) -> None:
+    """The name alone, as the settings have it."""
+    transport = MqttTransport(MqttSinkSettings(f"mqtt://me@127.0.0.1:{peer.port}", device="one"))
+    transport.send("a", b"{}")
+    transport.close()
+    assert (peer.connects[-1].user, peer.connects[-1].password) == ("me", None)
+    assert peer.connects[-1].will == (STATUS, b"offline", 1, True)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a socket open
+def test_an_encrypted_connection_with_certificates_of_both_sides(tmp_path: Path) -> None:
+    """The broker's is checked by the authority that is named, ours is shown; neither is taken on trust."""
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.sign("broker"))
+    tls.load_verify_locations(authority.file)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    certificate, key = authority.sign("device")
+    peer = Peer(tls)
+    try:
+        uri = f"mqtts://127.0.0.1:{peer.port}"
+        known = MqttSinkSettings(
+            uri, device="one", ca_file=authority.file, cert_file=certificate, key_file=key
+        )
+        transport = MqttTransport(known)
+        transport.send("a", b"{}")
+        transport.close()
+        assert broker_problem(known, "", 20.0) == ""
+        for unknown in (replace(known, ca_file=None), replace(known, ca_file=other.file)):
+            transport = MqttTransport(unknown, answer_s=1.0)
+            assert "cannot be reached" in trouble(transport)
+            transport.close()
+            assert "certificate verify failed" in broker_problem(unknown, "", 20.0).lower()
+    finally:
+        peer.close()
+    assert peer.of(RESULT) == [b"{}"]
+
+
+def test_a_broker_is_asked_by_who_we_are(peer: Peer) -> None:
+    """By name and password and the MQTT that all speak, under a name of its own; nothing is published."""
+    settings = MqttSinkSettings(f"mqtt://me@127.0.0.1:{peer.port}", device="one")
+    for password in ("word", ""):
+        assert broker_problem(settings, password, 20.0) == ""
+        found = peer.connects[-1]
+        assert (found.level, found.user, found.password, found.will) == (V311, "me", password or None, None)
+        assert found.client.startswith("sranogan-doctor-")
+    assert peer.connects[0].client != peer.connects[1].client
+    peer.answers = Answers(connect=lambda level: refused(level, 5))
+    cure = "Check address, user, password and certificates."
+    assert broker_problem(settings, "", 20.0) == f"Not authorized. {cure}"
+    assert peer.published == []
 
 
 def test_discovery_is_retained(peer: Peer) -> None:
