@@ -48,6 +48,41 @@ def test_a_clock_that_is_set_back_keeps_no_file_open(tmp_path: Path) -> None:
     sink.close()
 
 
+def test_a_new_file_has_its_own_age(tmp_path: Path) -> None:
+    """It begins with its first line, not with that of the one before."""
+    clock = Clock()
+    clock.now = 1e9
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", max_age_s=100.0), clock)
+    for seconds, files in ((0, 0), (100, 1), (199, 1), (200, 2)):
+        clock.now = 1e9 + seconds
+        sink.write(line(0))
+        assert len(closed(tmp_path)) == files
+    sink.close()
+
+
+@pytest.mark.parametrize("first", ["no JSON", "[1]", "{}", '{"scored_at": 5}', '{"scored_at": "yesterday"}'])
+def test_a_file_whose_first_line_says_no_time_is_as_old_as_its_sink(tmp_path: Path, first: str) -> None:
+    """Somebody else wrote it; it is gone on with, and closed when its time is over."""
+    (tmp_path / "results.jsonl").write_text(f"{first}\n")
+    clock = Clock()
+    clock.now = 1e9
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", max_age_s=100.0), clock)
+    for seconds, files in ((50, 0), (99, 0), (100, 1)):
+        clock.now = 1e9 + seconds
+        sink.write(line(0))
+        assert len(closed(tmp_path)) == files
+    sink.close()
+
+
+def test_no_line_holds_what_json_does_not_have(tmp_path: Path) -> None:
+    """It is an error of its own, and leaves nothing of itself."""
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
+    with pytest.raises(ValueError, match="JSON compliant"):
+        sink.write(line(0, score=float("inf")))
+    sink.close()
+    assert (tmp_path / "results.jsonl").read_bytes() == b""
+
+
 def test_old_files_go_after_a_clock_was_set_back(tmp_path: Path) -> None:
     """They are looked for again at once, not when the clock is where it was."""
     clock = Clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,25 @@ def test_how_long_a_server_may_ask_for(header: str, wait_s: float | None) -> Non
     with pytest.raises(UnreachableError) as told:
         transport()._judge(503, "", header)
     assert told.value.retry_after_s == wait_s
+
+
+def test_an_answer_that_is_no_text_is_told_as_far_as_it_is() -> None:
+    """Odd bytes end nothing: the result waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nno\xff\xfe")
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+        with pytest.raises(UnreachableError) as told:
+            WebhookTransport(WebhookSinkSettings(address, answer_s=20.0), SECRET).send("key", b"{}")
+        thread.join(60)
+    assert str(told.value) == f"{address} answered 500: 'no\ufffd\ufffd'"
 
 
 def test_values_of_the_address_are_told_nobody() -> None:
