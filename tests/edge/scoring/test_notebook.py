@@ -122,4 +122,9 @@ def test_a_large_image_in_tiles_is_shown_small() -> None:
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     assert picture.shape == (192, 384, 3)
+    thin = verdict(heat=heat[:2], tiles=replace(tiles, picture=tiles.picture[:2]))._repr_png_()
+    assert thin is not None
+    small = cv2.imdecode(np.frombuffer(thin, np.uint8), cv2.IMREAD_COLOR)
+    assert small is not None
+    assert small.shape == (1, 384, 3)
     assert "40, the worst 128 x 128 at 64, 32" in found._repr_html_()

@@ -127,6 +127,16 @@ def test_heat_lies_on_the_image_where_it_was_judged() -> None:
     np.testing.assert_allclose(found[hot & ~edge], np.broadcast_to(tinted(100), (40 * 20, 3)), atol=1.1)
 
 
+@pytest.mark.parametrize(("width", "height"), [(16, 1), (1, 16)])
+def test_heat_of_a_single_row_or_column_lies_on_it_alone(width: int, height: int) -> None:
+    """The part that was judged may be as thin as that."""
+    at = Placed(0, 0, 8, 8, 5 if width == 1 else 0, 5 if height == 1 else 0, width, height, 16, 16)
+    frame = Frame(np.full((16, 16), 100, np.uint8), 8, Photometric.MONOCHROME2)
+    found = overlay_on(frame, verdict(np.full((8, 8), 9, np.float32)), at, LIMIT).astype(int)
+    rows, columns = np.nonzero(np.ptp(found, axis=-1) > 50)
+    assert (len(rows), set((rows if height == 1 else columns).tolist())) == (16, {5})
+
+
 def test_a_picture_on_the_image_has_its_colours() -> None:
     """Red stays red, in the order B, G, R; of a grey image all three are the same."""
     at = Placed(0, 0, 8, 8, 0, 0, 16, 16, 16, 16)

@@ -141,6 +141,28 @@ def test_lines_are_written_where_their_writer_says(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "results.jsonl").read_bytes() == b"one\n"
 
 
+def test_whole_lines_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written to a file that ends with one."""
+    (tmp_path / "results.jsonl").write_bytes(b"one\ntwo\n")
+    synced = synced_by(monkeypatch)
+    assert JsonlFiles(tmp_path / "results.jsonl", keep=None).end() == 8
+    assert synced == []
+    assert JsonlFiles(tmp_path / "none.jsonl", keep=None).end() == 0
+
+
+def test_a_closed_file_that_somebody_else_removed_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the deed."""
+    lines = JsonlFiles(tmp_path / "results.jsonl", keep=0, keep_s=1.0)
+    gone = [tmp_path / f"results-00000{number}-20010909T014640Z.jsonl" for number in (1, 2)]
+    monkeypatch.setattr(lines, "closed", lambda: list(gone))
+    lines.prune()
+    lines.append(b"{}\n")
+    lines.turn()
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
 @pytest.mark.parametrize(
     ("there", "at", "ours", "place"),
     [
