@@ -141,6 +141,14 @@ def test_lines_are_written_where_their_writer_says(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "results.jsonl").read_bytes() == b"one\n"
 
 
+def test_a_place_is_made_with_all_folders_above_it(tmp_path: Path) -> None:
+    """A second time it is found there."""
+    lines = JsonlFiles(tmp_path / "a" / "b" / "results.jsonl", keep=None)
+    for _ in range(2):
+        lines.prepare()
+    assert (tmp_path / "a" / "b" / "results.jsonl").read_bytes() == b""
+
+
 def test_whole_lines_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written to a file that ends with one."""
     (tmp_path / "results.jsonl").write_bytes(b"one\ntwo\n")

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from sranogan_edge.sinks.courier import RefusedError, UnreachableError
+from sranogan_edge.sinks.sink import SinkContext
 from tests.support.certificates import Authority
 from tests.support.mqtt_peer import V5, V311, Answers, Connect, Peer, Published, refused, taken
 from tests.support.remote_results import wait_until
+from tests.support.result_lines import line
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
 
@@ -86,6 +88,44 @@ def test_without_a_password_none_is_sent(peer: Peer) -> None:
     transport.close()
     assert (peer.connects[-1].user, peer.connects[-1].password) == ("me", None)
     assert peer.connects[-1].will == (STATUS, b"offline", 1, True)
+
+
+def test_a_sink_connects_by_what_its_settings_say(
+    peer: Peer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the password of the environment, under the name that its outbox keeps."""
+    context = SinkContext(tmp_path, environ={"SRANOGAN_MQTT_PASSWORD": "word"})
+    settings = MqttSinkSettings(f"mqtt://me@127.0.0.1:{peer.port}/ward", device="one")
+    courier = settings.open(context)
+    courier.write(line(0))
+    wait_until(lambda: len(peer.of("ward/result")) == 1)
+    courier.close()
+    kept = settings.outbox(context).with_suffix(".client").read_text().strip()
+    found = peer.connects[0]
+    assert (found.user, found.password, found.will) == (
+        "me",
+        "word",
+        (f"ward/status/one-{kept}", b"offline", 1, True),
+    )
+    assert caplog.messages == []
+    elsewhere = MqttSinkSettings("mqtt://me@192.0.2.1/ward", device="one")
+    elsewhere.open(context).close()
+    assert caplog.messages == [f"{elsewhere}: {elsewhere.open_password(context.environ)}"]
+
+
+def test_a_connection_that_ends_just_now_is_told(peer: Peer) -> None:
+    """Between the look at it and the publishing: the result waits, for the client's own reason."""
+    transport = transport_to(peer)
+    transport.send("a", b"{}")
+    client = transport._client
+    assert client is not None
+    client.loop_stop()
+    client.disconnect()
+    client.loop()  # the end is noted
+    transport._connected.set()  # as it was a moment ago
+    told = trouble(transport)
+    assert told.startswith("the MQTT broker 127.0.0.1 does not take a result: Message publish failed: ")
+    assert "not currently connected" in told
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a socket open
