@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -226,8 +227,40 @@ def test_forty_links_are_followed_and_a_circle_is_not(tmp_path: Path) -> None:
     drop = DropFolder(tmp_path)
     with drop.open_linked(tmp_path / "40") as file:
         assert file.read() == b"x"
-    with pytest.raises(OSError, match="Too many levels"):
+    with pytest.raises(OSError, match="Too many levels") as refused:
         drop.open_linked(tmp_path / "41")
+    assert refused.value.errno == errno.ELOOP
+
+
+def test_what_is_no_file_any_more_is_not_taken(tmp_path: Path) -> None:
+    """Said in words, and nothing of it is left among the claims."""
+    drop = DropFolder(tmp_path)
+    drop.prepare()
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(OSError, match="it is no file any more") as refused:
+        drop.take(Path("a.png"), "1")
+    assert (refused.value.errno, refused.value.strerror) == (errno.EINVAL, "it is no file any more")
+    assert list((tmp_path / CLAIMS).iterdir()) == []
+
+
+def test_a_beginning_is_read_again_after_a_change_alone(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of many files without a suffix is looked at twice a second: none is opened for that."""
+    feed, _ = unhurried
+    film, read = tmp_path / "film", list[Path]()
+    film.write_bytes(b"x")
+
+    def begins(path: Path) -> bool:
+        read.append(path)
+        return len(read) > 1
+
+    monkeypatch.setattr("sranogan_edge.feeds.watch.begins_as_dicom", begins)
+    assert [feed._holds_dicom(film) for _ in range(3)] == [False] * 3
+    assert read == [film]
+    film.write_bytes(b"longer")
+    assert [feed._holds_dicom(film) for _ in range(3)] == [True] * 3
+    assert read == [film] * 2
 
 
 @pytest.mark.parametrize(

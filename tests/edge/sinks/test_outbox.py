@@ -50,7 +50,7 @@ def test_what_arrives_is_counted_once() -> None:
     """Also where it is noted twice; the next one is first then."""
     outbox = filled("a", "b")
     message = first(outbox)
-    assert (message.key, message.body) == ("a", b"a")
+    assert (message.key, message.body, outbox.refusal) == ("a", b"a", "")
     outbox.done(message)
     outbox.done(message)
     assert (len(outbox), outbox.sent, first(outbox).key) == (1, 1, "b")
