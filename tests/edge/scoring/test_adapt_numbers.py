@@ -39,6 +39,7 @@ def test_the_share_of_the_local_covariance(fours: int, weight: float) -> None:
         assert found.whitening == pytest.approx((1 + 0.2 * weight) ** -0.5, rel=1e-5)
         assert found.center == pytest.approx(2 - 1.2 / (4 * fours - 1) / 2, rel=1e-5)
         assert (found.usual, found.spread) == (3.0, 0.5)
+        assert {one.dtype for one in (found.center, found.whitening)} == {np.dtype(np.float32)}
 
 
 def test_a_mean_that_is_off_by_chance_alone_moves_nothing() -> None:

@@ -67,6 +67,8 @@ def test_white_and_black_stay_so_beside_an_edge() -> None:
     found = overlay(x, np.zeros((8, 8), np.float32), LIMIT)
     assert found[:, :160].max() == 0
     assert found[:, 224:].min() >= 254
+    hot = overlay(x, np.full((8, 8), 9, np.float32), LIMIT)
+    np.testing.assert_allclose(hot[:, 224:], np.broadcast_to(tinted(255), (384, 160, 3)), atol=1.1)
 
 
 def test_a_picture_has_the_colours_of_what_was_judged() -> None:

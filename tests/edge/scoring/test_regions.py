@@ -170,6 +170,12 @@ def test_at_most_the_rate_of_normals_have_a_region() -> None:
     assert (round(rule.least * SIZE**2), rule.normals_share) == (8, 0.25)
 
 
+def test_a_rate_that_nearly_all_normals_may_have() -> None:
+    """Then the smallest of theirs sets the area: of 3 normals three in four have a larger one."""
+    rule = region_rule(replace(DENSITY, usual_regions=spots([3, 8, 5])), 0.9)
+    assert (round(rule.least * SIZE**2), rule.normals_share) == (3, 0.75)
+
+
 def test_new_normals_have_regions_as_often_as_is_said() -> None:
     """Drawn again and again, the share of new normals with a region is no more than what is told."""
     rng, flagged = np.random.default_rng(0), []

@@ -181,6 +181,16 @@ def test_a_part_larger_than_a_tile_is_one_region() -> None:
     assert one.area == pytest.approx(150**2, rel=0.05)
 
 
+def test_the_least_area_of_tiles_is_a_share_of_a_tile() -> None:
+    """Of 64 x 64 pixels more than 20 / 4096: a spot of 21 white pixels is a region, one of 20 is none."""
+    pixels = board(64, 400)
+    pixels[10:14, 20:25] = pixels[30:33, 200:207] = 255  # 20 and 21
+    frame = Frame(pixels, 8, Photometric.MONOCHROME2)
+    found = find_regions(frame, measured(pixels), RegionRule(0.5, 20 / 4096, None), SPEC)
+    assert [(one.x, one.y, one.area) for one in found.found] == [(200, 30, 21)]
+    assert found.least_area == 21
+
+
 def test_regions_of_a_very_large_image_have_boxes_in_its_own_pixels() -> None:
     """Of 8,000 x 2,000 the map is a fraction; box, area and mask are of the image all the same."""
     pixels = board(2000, 8000)
