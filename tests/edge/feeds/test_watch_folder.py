@@ -86,8 +86,12 @@ def test_a_feed_that_was_closed_before_it_began_lets_go(tmp_path: Path) -> None:
     """Another runner may watch the folder then, and not before."""
     settings = WatchFeedSettings(f"watch:{tmp_path}")
     feed = settings.open()
-    with pytest.raises(SpoolInUseError):
+    with pytest.raises(SpoolInUseError) as refused:
         settings.open()
+    assert str(refused.value) == (
+        f"{tmp_path / CLAIMS} is in use by another runner (process {os.getpid()}); two would score twice. "
+        "Stop that one, or let this one watch another folder."
+    )
     feed.close()
     feed.close()
     settings.open().close()
@@ -241,6 +245,19 @@ def test_what_is_no_file_any_more_is_not_taken(tmp_path: Path) -> None:
         drop.take(Path("a.png"), "1")
     assert (refused.value.errno, refused.value.strerror) == (errno.EINVAL, "it is no file any more")
     assert list((tmp_path / CLAIMS).iterdir()) == []
+
+
+def test_a_claim_that_became_a_pipe_is_not_read(tmp_path: Path) -> None:
+    """Nobody waits for who may write to it one day."""
+    (tmp_path / "a.png").write_bytes(b"x")
+    drop = DropFolder(tmp_path)
+    drop.prepare()
+    drop.take(Path("a.png"), "1")
+    (tmp_path / CLAIMS / "1" / "a.png").unlink()
+    os.mkfifo(tmp_path / CLAIMS / "1" / "a.png")
+    with pytest.raises(OSError, match="it is no file") as refused:
+        drop.open_claimed("1", Path("a.png"))
+    assert (refused.value.errno, refused.value.strerror) == (errno.EINVAL, "it is no file")
 
 
 def test_a_beginning_is_read_again_after_a_change_alone(

@@ -13,6 +13,7 @@ import pytest
 from sranogan_edge.errors import FeedError, SpoolError
 from sranogan_edge.feeds.feed import Arrival
 from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
+from sranogan_edge.feeds.watch_folder import DropFolder
 from sranogan_edge.feeds.watch_look import begins_as_dicom
 from sranogan_edge.spool.lock import FolderLock, holder_of
 from tests.support.remote_results import wait_until
@@ -77,6 +78,24 @@ def test_a_link_that_takes_the_place_later_is_refused_too(place: Path, scored: b
     assert arrival.opened is not None
     with arrival.opened() as file:
         assert file.read() == b"9"
+
+
+def test_the_lock_is_made_in_the_folder_that_was_looked_at(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that takes its place after the look leads to no lock of ours elsewhere."""
+    look = DropFolder.lock_place
+
+    def exchanged(drop: DropFolder) -> int:
+        found = look(drop)
+        (place / ".sranogan").rename(place / "away")
+        (place / ".sranogan").symlink_to("../spool")
+        return found
+
+    monkeypatch.setattr(DropFolder, "lock_place", exchanged)
+    watching(place).close()
+    assert (place / "away" / "lock").is_file()
+    assert list((place.parent / "spool").iterdir()) == []
 
 
 def test_a_link_in_a_claim_is_not_read(place: Path) -> None:
