@@ -24,7 +24,10 @@ REST_OF_SCORING = sorted({one.stem for one in SCORING.glob("*.py")} - {"__init__
 
 PARTS = {
     "conformal": Part((f"{EDGE}/scoring/conformal.py",), ("edge/scoring/test_conformal.py",)),
-    "density": Part((f"{EDGE}/scoring/density.py",), ("edge/scoring/test_density.py",)),
+    "density": Part(
+        (f"{EDGE}/scoring/density.py",),
+        tuple(f"edge/scoring/test_{one}.py" for one in ("density", "cells", "regions", "whole")),
+    ),
     "scoring": Part(tuple(f"{EDGE}/scoring/{one}.py" for one in REST_OF_SCORING), ("edge/scoring",)),
     "signature": Part(
         (f"{EDGE}/bundle/signature.py",),

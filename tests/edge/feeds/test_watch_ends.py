@@ -84,6 +84,25 @@ def test_claims_that_cannot_be_read_now_are_waited_for(
     feed.close()
 
 
+def test_a_claim_that_cannot_be_read_stays_for_the_next_start(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the disk is told and not waited for; want of handles is, until the feed is closed."""
+    feed, _ = unhurried
+    troubles = [OSError(errno.EIO, "Input/output error")]
+
+    def claimed(claim: str) -> list[Path]:
+        raise troubles.pop()
+
+    monkeypatch.setattr(feed._drop, "claimed", claimed)
+    assert list(feed._claimed("1")) == []
+    why = f"{tmp_path / '.sranogan' / '1'}: cannot be read (Input/output error)"
+    assert (feed.health.state, feed.health.message, troubles) == ("stalled", why, [])
+    feed.close()
+    troubles.append(OSError(errno.EMFILE, "Too many open files"))
+    assert list(feed._claimed("1")) == []
+
+
 def test_a_share_that_is_away_is_told_until_it_is_back(
     unhurried: tuple[WatchFeed, Clock], tmp_path: Path
 ) -> None:
