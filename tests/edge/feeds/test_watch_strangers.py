@@ -258,6 +258,24 @@ def test_own_folders_are_closed_to_others(place: Path) -> None:
     assert not any(mode & 0o022 for mode in modes.values())
 
 
+def test_a_service_that_may_not_set_the_group_s_bit_closes_its_folders_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bit goes then, and nobody else may write."""
+    (place / "done").mkdir()
+    (place / "done").chmod(0o2777)
+    change = os.fchmod
+
+    def refused(handle: int, mode: int) -> None:
+        if mode & 0o2000:
+            raise PermissionError(1, "Operation not permitted")
+        change(handle, mode)
+
+    monkeypatch.setattr(os, "fchmod", refused)
+    watching(place).close()
+    assert (place / "done").stat().st_mode & 0o7777 == 0o755
+
+
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_a_lock_in_the_place_of_something_else(tmp_path: Path, kind: str) -> None:
     """A lock file that is a link truncates nothing, and tells nothing; one that is a pipe holds up nobody."""
