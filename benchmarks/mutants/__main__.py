@@ -28,7 +28,7 @@ from benchmarks.mutants.stage import NOTICED, REPOSITORY, Outcome, chosen, make,
 from benchmarks.record import Record
 from keras_sranogan.machine import machine, timestamp
 
-SEED = 0  # of the sample, and of Hypothesis; mutmut itself draws nothing
+SEED = 0  # of Hypothesis, and of the sample where no other is asked for; mutmut itself draws nothing
 
 
 def added(before: Mapping[str, Any], outcome: Outcome) -> Outcome:
@@ -43,6 +43,7 @@ def main(
     parts: Annotated[list[str], typer.Argument(help=f"Of {', '.join(PARTS)}.")],
     minutes: Annotated[float, typer.Option(min=0.1, help="For each part.")] = 60.0,
     sample: Annotated[int | None, typer.Option(min=1, help="Changes of each part; default: all.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample: another one draws other changes.")] = SEED,
     again: Annotated[bool, typer.Option(help="Only what was not noticed the last time.")] = False,
     children: Annotated[int, typer.Option(min=1, help="Mutants that are tested at a time.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder of mutants.json.")] = Path("benchmarks/results"),
@@ -55,7 +56,7 @@ def main(
     if unknown := [name for name in parts if name not in PARTS]:
         raise typer.BadParameter(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that mutmut ends with us
-    record, path, unfinished = Record("mutants", SEED), out / "mutants.json", False
+    record, path, unfinished = Record("mutants", seed), out / "mutants.json", False
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["parts"] if path.is_file() else {}
     for name in parts:
         folder, began = REPOSITORY / "build" / "mutants" / name, time.monotonic()
@@ -64,13 +65,14 @@ def main(
         before = found.get(name) if again else None
         if again and not (before and before["of"] == len(made)):
             raise typer.BadParameter(f"{name} has other changes than the last time: run it without --again")
-        tried = list(before["unnoticed"]) if before else chosen(made, sample, SEED)
+        tried = list(before["unnoticed"]) if before else chosen(made, sample, seed)
         if tried and not mutate(folder, tried, minutes * 60, children):
             print(f"{name}: not done within {minutes:g} minutes, and left out")
             unfinished = True
             continue
         outcome = read_results(folder, tried)
-        command = f"python -m benchmarks.mutants {name}" + (f" --sample {sample}" if sample else "")
+        drawn = f" --sample {sample} --seed {seed}" if sample else ""
+        command = f"python -m benchmarks.mutants {name}{drawn}"
         if before:
             outcome, command = added(before, outcome), f"{before['command']}; the same with --again"
         found[name] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = ["FLOOR", "PARTS", "Part"]
 
@@ -18,24 +19,15 @@ class Part:
 
 
 EDGE, TRAINING = "sranogan_edge", "keras_sranogan"
-REST_OF_SCORING = (
-    "adapt",
-    "extremes",
-    "fingerprint",
-    "foreign",
-    "head",
-    "heat",
-    "measurement",
-    "residual",
-    "rule",
-    "statistics",
-    "stitch",
-    "tiled",
-)
+SCORING = Path(__file__).parents[2] / "edge" / EDGE / "scoring"
+REST_OF_SCORING = sorted({one.stem for one in SCORING.glob("*.py")} - {"__init__", "conformal", "density"})
 
 PARTS = {
     "conformal": Part((f"{EDGE}/scoring/conformal.py",), ("edge/scoring/test_conformal.py",)),
-    "density": Part((f"{EDGE}/scoring/density.py",), ("edge/scoring/test_density.py",)),
+    "density": Part(
+        (f"{EDGE}/scoring/density.py",),
+        tuple(f"edge/scoring/test_{one}.py" for one in ("density", "cells", "regions", "whole")),
+    ),
     "scoring": Part(tuple(f"{EDGE}/scoring/{one}.py" for one in REST_OF_SCORING), ("edge/scoring",)),
     "signature": Part(
         (f"{EDGE}/bundle/signature.py",),
@@ -57,11 +49,14 @@ PARTS = {
         (
             "edge/service/test_delivery.py",
             "edge/service/test_sink_reader.py",
+            "edge/service/test_sink_choice.py",
             "edge/service/test_sinks.py",
             "edge/sinks/test_keep.py",
         ),
     ),
-    "sinks": Part((f"{EDGE}/sinks/*.py",), ("edge/sinks",)),
+    "sinks": Part(
+        (f"{EDGE}/sinks/*.py",), ("edge/sinks", "edge/service/test_sink_choice.py", "edge/test_extras.py")
+    ),
     "dicom-write": Part(
         (f"{EDGE}/dicom/write.py",),
         ("edge/dicom/test_write.py", "edge/dicom/test_write_services.py", "edge/dicom/test_study.py"),

@@ -72,6 +72,17 @@ def test_a_package_that_is_not_there_is_named_with_its_command(
     assert f'pip install "./edge[{extra}]"' in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("part", "what"), [("DICOM sink", "a DICOM archive"), ("MQTT", "MQTT"), ("webhook", "a webhook")]
+)
+def test_it_is_said_what_a_sink_cannot_do(part: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In front, in the words of docs/guide/sinks.md."""
+    package, _, kind, use = NEEDS[part]
+    take_away(package, monkeypatch)
+    with pytest.raises(kind, match=f"^{what} needs the package {package}"):
+        use()
+
+
 def test_signatures_name_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key in PEM needs a package; a shared secret does not."""
     take_away("cryptography", monkeypatch)

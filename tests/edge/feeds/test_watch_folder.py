@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -85,8 +86,12 @@ def test_a_feed_that_was_closed_before_it_began_lets_go(tmp_path: Path) -> None:
     """Another runner may watch the folder then, and not before."""
     settings = WatchFeedSettings(f"watch:{tmp_path}")
     feed = settings.open()
-    with pytest.raises(SpoolInUseError):
+    with pytest.raises(SpoolInUseError) as refused:
         settings.open()
+    assert str(refused.value) == (
+        f"{tmp_path / CLAIMS} is in use by another runner (process {os.getpid()}); two would score twice. "
+        "Stop that one, or let this one watch another folder."
+    )
     feed.close()
     feed.close()
     settings.open().close()
@@ -226,8 +231,54 @@ def test_forty_links_are_followed_and_a_circle_is_not(tmp_path: Path) -> None:
     drop = DropFolder(tmp_path)
     with drop.open_linked(tmp_path / "40") as file:
         assert file.read() == b"x"
-    with pytest.raises(OSError, match="Too many levels"):
+    with pytest.raises(OSError, match="Too many levels") as refused:
         drop.open_linked(tmp_path / "41")
+    assert refused.value.errno == errno.ELOOP
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_any_more_is_not_taken(tmp_path: Path, kind: str) -> None:
+    """Said in words; a pipe is gone then, a folder that came in between is none of ours to remove."""
+    drop = DropFolder(tmp_path)
+    drop.prepare()
+    os.mkfifo(tmp_path / "a.png") if kind == "pipe" else (tmp_path / "a.png").mkdir()
+    with pytest.raises(OSError, match="it is no file any more") as refused:
+        drop.take(Path("a.png"), "1")
+    assert (refused.value.errno, refused.value.strerror) == (errno.EINVAL, "it is no file any more")
+    assert [path.name for path in (tmp_path / CLAIMS).iterdir()] == (["1"] if kind == "folder" else [])
+
+
+def test_a_claim_that_became_a_pipe_is_not_read(tmp_path: Path) -> None:
+    """Nobody waits for who may write to it one day."""
+    (tmp_path / "a.png").write_bytes(b"x")
+    drop = DropFolder(tmp_path)
+    drop.prepare()
+    drop.take(Path("a.png"), "1")
+    (tmp_path / CLAIMS / "1" / "a.png").unlink()
+    os.mkfifo(tmp_path / CLAIMS / "1" / "a.png")
+    with pytest.raises(OSError, match="it is no file") as refused:
+        drop.open_claimed("1", Path("a.png"))
+    assert (refused.value.errno, refused.value.strerror) == (errno.EINVAL, "it is no file")
+
+
+def test_a_beginning_is_read_again_after_a_change_alone(
+    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of many files without a suffix is looked at twice a second: none is opened for that."""
+    feed, _ = unhurried
+    film, read = tmp_path / "film", list[Path]()
+    film.write_bytes(b"x")
+
+    def begins(path: Path) -> bool:
+        read.append(path)
+        return len(read) > 1
+
+    monkeypatch.setattr("sranogan_edge.feeds.watch.begins_as_dicom", begins)
+    assert [feed._holds_dicom(film) for _ in range(3)] == [False] * 3
+    assert read == [film]
+    film.write_bytes(b"longer")
+    assert [feed._holds_dicom(film) for _ in range(3)] == [True] * 3
+    assert read == [film] * 2
 
 
 @pytest.mark.parametrize(

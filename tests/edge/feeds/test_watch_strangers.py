@@ -13,6 +13,7 @@ import pytest
 from sranogan_edge.errors import FeedError, SpoolError
 from sranogan_edge.feeds.feed import Arrival
 from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
+from sranogan_edge.feeds.watch_folder import DropFolder
 from sranogan_edge.feeds.watch_look import begins_as_dicom
 from sranogan_edge.spool.lock import FolderLock, holder_of
 from tests.support.remote_results import wait_until
@@ -77,6 +78,24 @@ def test_a_link_that_takes_the_place_later_is_refused_too(place: Path, scored: b
     assert arrival.opened is not None
     with arrival.opened() as file:
         assert file.read() == b"9"
+
+
+def test_the_lock_is_made_in_the_folder_that_was_looked_at(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that takes its place after the look leads to no lock of ours elsewhere."""
+    look = DropFolder.lock_place
+
+    def exchanged(drop: DropFolder) -> int:
+        found = look(drop)
+        (place / ".sranogan").rename(place / "away")
+        (place / ".sranogan").symlink_to("../spool")
+        return found
+
+    monkeypatch.setattr(DropFolder, "lock_place", exchanged)
+    watching(place).close()
+    assert (place / "away" / "lock").is_file()
+    assert list((place.parent / "spool").iterdir()) == []
 
 
 def test_a_link_in_a_claim_is_not_read(place: Path) -> None:
@@ -237,6 +256,24 @@ def test_own_folders_are_closed_to_others(place: Path) -> None:
     modes = {name: (place / name).stat().st_mode & 0o777 for name in (".sranogan", "done", "failed")}
     assert modes[".sranogan"] == 0o700
     assert not any(mode & 0o022 for mode in modes.values())
+
+
+def test_a_service_that_may_not_set_the_group_s_bit_closes_its_folders_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bit goes then, and nobody else may write."""
+    (place / "done").mkdir()
+    (place / "done").chmod(0o2777)
+    change = os.fchmod
+
+    def refused(handle: int, mode: int) -> None:
+        if mode & 0o2000:
+            raise PermissionError(1, "Operation not permitted")
+        change(handle, mode)
+
+    monkeypatch.setattr(os, "fchmod", refused)
+    watching(place).close()
+    assert (place / "done").stat().st_mode & 0o7777 == 0o755
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -18,7 +17,6 @@ from sranogan_edge.results.folder import ResultsFolder
 from sranogan_edge.results.line import Scorer, error_line, result_line, scored_at_s, scored_before
 from sranogan_edge.results.summary import summarise, write_summary
 from sranogan_edge.scoring.measurement import Reconstruction
-from sranogan_edge.scoring.overlay import overlay
 from sranogan_edge.scoring.rule import Verdict
 from tests.support.cli_runs import lines_in
 from tests.support.result_lines import line
@@ -162,19 +160,6 @@ def test_unwritable_summary(tmp_path: Path) -> None:
         write_summary(summary, tmp_path / "missing" / "figures.json")
 
 
-def test_overlay_tints_heat_and_nothing_else() -> None:
-    """A quiet image stays grey as it is; heat above the normals' limit is coloured, where it is."""
-    x = np.full((32, 32, 1), 0.5, np.float32)
-    quiet = overlay(x, np.full((32, 32), 0.4, np.float32), heat_limit=1.0)
-    assert quiet.shape == (384, 384, 3)
-    assert (quiet == 127).all()
-    heat = np.zeros((32, 32), np.float32)
-    heat[:8, :8] = 2.0
-    hot = overlay(x, heat, heat_limit=1.0)
-    assert (np.ptp(hot[:72, :72].astype(int), axis=-1) > 50).all()
-    assert (hot[150:] == 127).all()
-
-
 def verdict_of(score: float, threshold: float, *, anomalous: bool) -> Verdict:
     """A verdict of an image of one grey."""
     flat = np.zeros((8, 8), np.float32)
@@ -262,18 +247,3 @@ def test_a_score_of_nothing_counts() -> None:
     assert made.mean_milliseconds == {"search": pytest.approx((2 + 4 + 6) / 3, abs=1e-3), "total": 4.0}
     counts = (made.images, made.normal, made.anomalous, made.failed, made.not_asked_for, made.out_of_domain)
     assert counts == (4, 2, 0, 1, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("heat", "level"),
-    [(0.0, 0.0), (1.2, 0.0), (2.1, 0.5), (3.0, 1.0), (9.0, 1.0)],
-)
-def test_how_much_is_tinted(heat: float, level: float) -> None:
-    """Of a limit of 2: nothing up to 1.2, all from 3 on; half way the colour of the middle, at 35 %."""
-    x = np.full((8, 8, 1), 0.5, np.float32)
-    colour = cv2.applyColorMap(np.full((1, 1), int(90 + 165 * level), np.uint8), cv2.COLORMAP_INFERNO)[0, 0]
-    expected = 127.5 * (1 - 0.7 * level) + colour * 0.7 * level
-    found = overlay(x, np.full((8, 8), heat, np.float32), 2.0)
-    assert found.shape == (384, 384, 3)
-    assert found.dtype == np.uint8
-    np.testing.assert_allclose(found[100, 100], expected, atol=2)

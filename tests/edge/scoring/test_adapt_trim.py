@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sranogan_edge.scoring.adapt import _out_of_fold, _within, adapt
+from sranogan_edge.scoring.adapt import _out_of_fold, _rough_scores, _within, adapt
 from sranogan_edge.scoring.density import Gaussian
 
 
@@ -40,6 +40,24 @@ def test_how_far_normals_may_reach(score: float, kept: bool) -> None:
     found = _within(np.concatenate([np.linspace(-1, 1, 39), [score]]), 10.0)
     assert (bool(found.kept[39]), found.beyond) == (kept, int(not kept))
     assert bool(found.fitted[39]) is (score < 2.24)  # 4.48 times: what the farthest of 40 usually reaches
+
+
+def test_equal_scores_are_all_within_reach() -> None:
+    """Nobody lies farther off than the others."""
+    found = _within(np.full(30, 2.0), 5.0)
+    assert found.fitted.all()
+    assert found.kept.all()
+    assert found.beyond == 0
+
+
+def test_a_first_look_counts_each_part_by_its_own_spread() -> None:
+    """Off the median, in units of the upper quartile: of two parts the mean, however wide one is."""
+    rows = {
+        name: width * np.array([[3], [0], [14], [1], [2]], np.float32)
+        for name, width in (("a", 1), ("b", 10))
+    }
+    found = _rough_scores({name: plain(1) for name in rows}, rows)
+    np.testing.assert_allclose(found, [1, -2, 12, -1, 0], atol=1e-4)
 
 
 def test_the_unit_of_scores_is_of_all_that_are_kept() -> None:

@@ -60,30 +60,76 @@ def test_a_density_keeps_them() -> None:
     assert Density.from_bytes(small_budget(3).density.to_bytes()).cells is None
 
 
+NOT_FINITE = "^cells that are not finite float32$"
+
+
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "said"),
     [
-        {"cells": replace(cells(), usual=cells().usual[:0])},
-        {"cells": replace(cells(), usual=np.zeros((MOST_USUAL + 1, 5), np.float32))},
-        {"cells": replace(cells(), usual=cells().usual[:, :4])},
-        {"cells": replace(cells(), whitening=cells().whitening[:, :4])},
-        {"cells": replace(cells(), center=np.full(5, np.nan, np.float32))},
-        {"cells": replace(cells(), center=cells().center.astype(np.float64))},
-        {name: np.ones(HEAT_SHAPES[0], np.float32) for name in ("heat_center", "heat_scale")},
-        {"heat_scale": np.ones(HEAT_SHAPES[0], np.float32)},
-        {"heat_weights": (1.5, 0.7, 1.0)},
-        {"heat_weights": (1.5, 0.7, 1.0, -1.0)},
-        {"heat_weights": (1.5, 0.7, 1.0, float("inf"))},
+        ({"cells": replace(cells(), usual=cells().usual[:0])}, "of 1 to 4096 centres$"),
+        (
+            {"cells": replace(cells(), usual=np.zeros((MOST_USUAL + 1, 5), np.float32))},
+            "of 1 to 4096 centres$",
+        ),
+        (
+            {"cells": replace(cells(), usual=cells().usual[:, :4])},
+            r"^cells of \[\(5,\), \(5, 5\), \(7, 4\)\]",
+        ),
+        ({"cells": replace(cells(), whitening=cells().whitening[:, :4])}, r"^cells of \[\(5,\), \(5, 4\),"),
+        ({"cells": replace(cells(), center=np.full(5, np.nan, np.float32))}, NOT_FINITE),
+        ({"cells": replace(cells(), center=cells().center.astype(np.float64))}, NOT_FINITE),
+        (
+            {name: np.ones(HEAT_SHAPES[0], np.float32) for name in ("heat_center", "heat_scale")},
+            r"^usual cells, and a heat on \(3, 32, 32\) without them$",
+        ),
+        (
+            {"heat_scale": np.ones(HEAT_SHAPES[0], np.float32)},
+            r"^heat on \(4, 32, 32\) and \(3, 32, 32\), not on \(3, 32, 32\) or \(4, 32, 32\)$",
+        ),
+        (
+            {name: np.ones((2, 32, 32), np.float32) for name in ("heat_center", "heat_scale")},
+            r"^heat on \(2, 32, 32\) and \(2, 32, 32\), not on ",
+        ),
+        ({"heat_weights": (1.5, 0.7, 1.0)}, r"^heat of planes that weigh \(1\.5, 0\.7, 1\.0\)$"),
+        ({"heat_weights": (1.5, 0.7, 1.0, -1.0)}, "^heat of planes that weigh "),
+        ({"heat_weights": (1.5, 0.7, 1.0, float("inf"))}, "^heat of planes that weigh "),
     ],
     ids=[
-        *("none", "too many", "fewer features", "not square", "no number", "double", "heat without", "mixed"),
-        *("a weight less", "weighs below nothing", "weighs without end"),
+        "none",
+        "too many",
+        "fewer features",
+        "not square",
+        "no number",
+        "double",
+        "heat without",
+        "mixed",
+        "two",
+        "a weight less",
+        "weighs below nothing",
+        "weighs without end",
     ],
 )
-def test_what_cannot_be_is_refused(changed: dict[str, Any]) -> None:
+def test_what_cannot_be_is_refused(changed: dict[str, Any], said: str) -> None:
     """No centres, too many, other shapes, no numbers, a heat that does not go with them, or such weights."""
-    with pytest.raises(ValueError, match=r"cells|heat"):
+    with pytest.raises(ValueError, match=said):
         Density.from_bytes(replace(with_cells(), **changed).to_bytes())
+
+
+@pytest.mark.parametrize("count", [1, MOST_USUAL])
+def test_so_many_centres_may_be(count: int) -> None:
+    """From one to the most."""
+    known = replace(with_cells(), cells=replace(cells(), usual=np.zeros((count, 5), np.float32)))
+    read = Density.from_bytes(known.to_bytes()).cells
+    assert read is not None
+    assert read.usual.shape == (count, 5)
+
+
+def test_a_part_of_cells_is_refused() -> None:
+    """Which are missing is not guessed."""
+    arrays = dict(list(cells().to_arrays().items())[:2])
+    with pytest.raises(ValueError, match=r"^some of cells_center, cells_whitening, cells_usual are missing$"):
+        Cells.of_arrays(arrays)
+    assert Cells.of_arrays({}) is None
 
 
 def test_heat_of_a_cell_lies_where_it_is() -> None:

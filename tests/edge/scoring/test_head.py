@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sranogan_edge.scoring.head import (
     CHANNELS,
     head_input,
+    head_measurements,
     neighbourhood,
     pooled,
     total_evidence,
@@ -95,6 +96,17 @@ def test_pooled_is_the_mean_of_four_quarters() -> None:
     assert found.shape == (12,)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_what_is_judged_of_the_head_s_answer() -> None:
+    """Its features over the quarters, and the evidence of its map as a vector of one number."""
+    features = np.random.default_rng(0).normal(size=(4, 4, 2)).astype(np.float32)
+    logits = np.random.default_rng(1).normal(size=(6, 6, 1)).astype(np.float32)
+    found = head_measurements({"features": features, "map": logits, "early": features})
+    assert {name: one.shape for name, one in found.items()} == {"head": (8,), "map": (1,)}
+    assert {one.dtype for one in found.values()} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(found["head"], pooled(features))
+    assert found["map"][0] == pytest.approx(total_evidence(logits[..., 0]))
 
 
 def test_total_evidence_is_the_log_of_the_mean_softplus() -> None:

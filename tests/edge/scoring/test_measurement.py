@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sranogan_edge.image.preprocess import PreprocessSpec, enhance
+from sranogan_edge.scoring.cells import Cells
 from sranogan_edge.scoring.head import head_input
+from sranogan_edge.scoring.heat import HEAT_SHAPES
 from sranogan_edge.scoring.measurement import Clock, Reconstruction, measure
 from sranogan_edge.scoring.residual import residual
 
@@ -19,12 +21,13 @@ Array = NDArray[np.float32]
 
 
 class Arithmetic:
-    """A graph that gives constant answers of the shapes that a network's have."""
+    """A graph that gives constant answers of the shapes that a network's have, to the inputs that it has."""
 
     def __init__(self, inputs: Mapping[str, tuple[int, ...]], **answers: Array) -> None:
         self.inputs, self.answers = inputs, answers
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        assert set(inputs) == set(self.inputs)
         return {name: answer[None] for name, answer in self.answers.items()}
 
 
@@ -32,9 +35,9 @@ def graphs() -> dict[str, Arithmetic]:
     """Four of them, for images of 64 x 64 and a search at 32."""
     grey = np.full((64, 64, 1), 0.5, np.float32)
     return {
-        "search": Arithmetic({}, generated=grey[::2, ::2]),
-        "reconstruct": Arithmetic({}, refined=grey[::2, ::2], resolved=grey),
-        "features": Arithmetic({}, features=np.zeros((8, 8, 4), np.float32)),
+        "search": Arithmetic({"x": (1, 32, 32, 1)}, generated=grey[::2, ::2]),
+        "reconstruct": Arithmetic({"generated": (1, 32, 32, 1)}, refined=grey[::2, ::2], resolved=grey),
+        "features": Arithmetic({"image": (1, 64, 64, 1)}, features=np.zeros((8, 8, 4), np.float32)),
         "head": Arithmetic(
             {"image": (1, 32, 32, 2)},
             features=np.zeros((2, 2, 6), np.float32),
@@ -104,6 +107,11 @@ def test_each_network_is_given_what_it_was_trained_on() -> None:
     f_x, f_resolved = (np.full((8, 8, 4), one.mean(), np.float32) for one in seen["features"].given)
     expected = residual(x, made.resolved, f_x, f_resolved).features
     np.testing.assert_array_equal(made.measured["residual"], expected)
+    np.testing.assert_array_equal(made.x, x)
+    np.testing.assert_array_equal(made.generated, made_of["search"].answers["generated"])
+    np.testing.assert_array_equal(made.refined, made_of["reconstruct"].answers["refined"])
+    np.testing.assert_array_equal(made.resolved, made_of["reconstruct"].answers["resolved"])
+    assert made.plain is plain
 
 
 def test_a_bright_spot_is_above_its_reconstruction() -> None:
@@ -115,6 +123,26 @@ def test_a_bright_spot_is_above_its_reconstruction() -> None:
     assert int(signed.argmax()) == 1 * 8 + 2
     assert signed[1, 2] > 1
     assert signed[5, 5] < 0
+
+
+def test_the_time_of_each_step_is_told_by_its_name() -> None:
+    """As results and ``sranogan-bench`` have them, in the order of the steps."""
+    made = measure(np.full((64, 64, 1), 0.5, np.float32), PreprocessSpec(size=64), 32, graphs())
+    assert list(made.milliseconds) == ["search", "reconstruct", "features", "residual", "head"]
+    assert min(made.milliseconds.values()) >= 0
+
+
+def test_cells_have_a_plane_of_the_heat() -> None:
+    """Where the density knows the usual ones: those that are 3 away from them, in features of one number."""
+    made_of, early = graphs(), np.full((16, 16, 1), 5.0, np.float32)
+    early[8, 4] = 8.0
+    made_of["head"].answers["early"] = early
+    known = Cells(np.zeros(1, np.float32), np.ones((1, 1), np.float32), np.array([[5]], np.float32))
+    made = measure(np.full((64, 64, 1), 0.5, np.float32), PreprocessSpec(size=64), 32, made_of, known)
+    assert made.heat.shape == HEAT_SHAPES[1]
+    np.testing.assert_allclose(made.heat[3, 16:18, 8:10], 3 * 0.75**2, rtol=1e-5)  # between four cells
+    assert made.heat[3, :8].max() == 0
+    assert list(made.milliseconds)[-2:] == ["head", "cells"]
 
 
 def test_people_are_shown_the_enhanced_image_in_its_colours() -> None:

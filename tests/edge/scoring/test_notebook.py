@@ -6,6 +6,7 @@ import base64
 import math
 import re
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import cv2
 import numpy as np
@@ -38,6 +39,45 @@ def test_figures_and_picture_are_shown() -> None:
     assert "http" not in page
 
 
+class Read(HTMLParser):
+    """What somebody reads of a page, and its elements."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.elements: list[str] = []
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+
+
+def test_nothing_else_is_read() -> None:
+    """A name and a figure in each row of the table, in this order, and no other text."""
+    tiles = Tiles(40, 1, [64, 32, 128, 96], 1.0, FLAT, FLAT, {})
+    heat = np.zeros((32, 32), np.float32)
+    page = Read(verdict(anomalous=False, tiles=tiles, heat=heat, colour="a grey image")._repr_html_())
+    rows = [
+        ("verdict", "normal"),
+        ("score", "2.500 (threshold 1.500)"),
+        ("p-value", "0.02"),
+        ("score of head", "1.250"),
+        ("tiles", "40, the worst 128 x 96 at 64, 32"),
+        ("note", "a grey image"),
+        ("took", "7.2 ms"),
+    ]
+    assert page.texts == [text for row in rows for text in row]
+    assert page.elements == ["div", "img", "table", *["tr", "th", "td"] * len(rows)]
+    without = Read(
+        verdict(milliseconds={"head": 1.0}, out_of_domain="too dark", heat_limit=0.0)._repr_html_()
+    )
+    assert without.texts[:2] == ["verdict", "not like the training data"]
+    assert without.texts[-2:] == ["note", "too dark"]
+
+
 def test_the_picture_is_the_overlay() -> None:
     """The hot corner is tinted, the rest is grey."""
     png = verdict()._repr_png_()
@@ -67,6 +107,7 @@ def test_without_a_scale_there_is_no_picture() -> None:
     """A verdict of somebody's own shows its figures alone."""
     page = verdict(heat_limit=0.0)._repr_html_()
     assert "<img" not in page
+    assert re.search("<div[^>]*><table>", page)
     assert verdict(heat_limit=0.0)._repr_png_() is None
     assert "2.500" in page
 
@@ -81,4 +122,9 @@ def test_a_large_image_in_tiles_is_shown_small() -> None:
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     assert picture.shape == (192, 384, 3)
+    thin = verdict(heat=heat[:2], tiles=replace(tiles, picture=tiles.picture[:2]))._repr_png_()
+    assert thin is not None
+    small = cv2.imdecode(np.frombuffer(thin, np.uint8), cv2.IMREAD_COLOR)
+    assert small is not None
+    assert small.shape == (1, 384, 3)
     assert "40, the worst 128 x 128 at 64, 32" in found._repr_html_()

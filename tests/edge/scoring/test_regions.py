@@ -13,7 +13,7 @@ from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.density import Density, Gaussian
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 from sranogan_edge.scoring.measurement import Measurement, Reconstruction
-from sranogan_edge.scoring.regions import MOST, RegionRule, find_regions, region_rule
+from sranogan_edge.scoring.regions import MOST, HotRegion, RegionRule, find_regions, region_rule
 from sranogan_edge.scoring.usual_regions import UsualRegions
 
 SIZE = 64
@@ -54,6 +54,15 @@ def test_regions_are_boxes_of_the_image_the_largest_first() -> None:
     assert large["mean"] == pytest.approx((199 * 4 + 9) / 200, abs=1e-4)
     assert [small[name] for name in ("x", "y", "width", "height", "area")] == [15, 4, 15, 4, 60]
     assert found.to_dict() == {"threshold": 2.0, "least_area": 10, "normals_share": None, "left_out": 0}
+
+
+def test_a_colour_image_has_regions_as_a_grey_one() -> None:
+    """Its third axis is no side."""
+    heat = cold()
+    heat[2:4, 3:6] = 3
+    frame = Frame(np.zeros((SIZE, SIZE, 3), np.uint8), 8, Photometric.RGB)
+    (one,) = find_regions(frame, measured(heat), ANY, SPEC).found
+    assert (one.x, one.y, one.width, one.height, one.area) == (3, 2, 3, 2, 6)
 
 
 def test_what_touches_by_a_corner_is_one_region() -> None:
@@ -99,6 +108,24 @@ def test_heat_on_the_black_of_a_letterbox_is_none_of_the_image() -> None:
     assert found.found == ()
 
 
+def test_an_image_smaller_than_its_map_has_regions_of_a_pixel() -> None:
+    """A cell of a sixteenth of a pixel is in one pixel, and so is the smallest region that may be."""
+    heat = cold()
+    heat[5, 9] = 3
+    found = find_regions(image(16, 16), measured(heat), ANY, SPEC)
+    assert [(one.x, one.y, one.width, one.height, one.area) for one in found.found] == [(2, 1, 1, 1, 1)]
+    assert found.least_area == 1
+
+
+def test_numbers_of_regions_have_four_decimals() -> None:
+    """In JSON, heat and shares alike."""
+    one = HotRegion(1, 2, 3, 4, 5, 2.123456, 1.987654).to_dict()
+    assert one == {"x": 1, "y": 2, "width": 3, "height": 4, "area": 5, "peak": 2.1235, "mean": 1.9877}
+    rule = RegionRule(2.123456, 0.0, 0.0123456)
+    told = find_regions(image(SIZE, SIZE), measured(cold()), rule, SPEC).to_dict()
+    assert told == {"threshold": 2.1235, "least_area": 1, "normals_share": 0.0123, "left_out": 0}
+
+
 def test_many_regions_are_bounded_and_counted() -> None:
     """Of 256 places the 50 largest are told; the mask has all, and the number of the others is said."""
     heat = cold()
@@ -108,6 +135,18 @@ def test_many_regions_are_bounded_and_counted() -> None:
     assert (len(found.found), found.left_out) == (MOST, 256 - MOST)
     assert found.found[0].area == 4
     assert (found.full_mask() > 0).sum() == 255 + 4
+
+
+def test_of_regions_as_large_as_each_other_those_at_the_top_are_told() -> None:
+    """Of 256 places every third has two cells: 86 of them, of which 36 are left out with the small ones."""
+    heat = cold()
+    heat[::4, ::4] = 3
+    places = [(4 * (number // 16), 4 * (number % 16)) for number in range(0, 256, 3)]
+    for row, column in places:
+        heat[row, column + 1] = 3
+    found = find_regions(image(SIZE, SIZE), measured(heat), ANY, SPEC)
+    assert [(one.y, one.x) for one in found.found] == places[:MOST]
+    assert {one.area for one in found.found} == {2}
 
 
 def spots(areas: list[int]) -> UsualRegions:
@@ -129,6 +168,12 @@ def test_at_most_the_rate_of_normals_have_a_region() -> None:
     few = replace(DENSITY, usual_regions=spots([3, 8, 5]))
     rule = region_rule(few, 0.05)
     assert (round(rule.least * SIZE**2), rule.normals_share) == (8, 0.25)
+
+
+def test_a_rate_that_nearly_all_normals_may_have() -> None:
+    """Then the smallest of theirs sets the area: of 3 normals three in four have a larger one."""
+    rule = region_rule(replace(DENSITY, usual_regions=spots([3, 8, 5])), 0.9)
+    assert (round(rule.least * SIZE**2), rule.normals_share) == (3, 0.75)
 
 
 def test_new_normals_have_regions_as_often_as_is_said() -> None:

@@ -19,6 +19,7 @@ from sranogan_edge.scoring.residual import (
     frequency_bands,
     gradient_magnitude,
     log_energy,
+    on_grid,
     pool,
     raw_distance,
     residual,
@@ -127,6 +128,13 @@ def test_residual_says_where_an_image_is_brighter_or_darker(sign: int) -> None:
         (plain - plain.mean()) / (plain.std() + 0.03) - (other - other.mean()) / (other.std() + 0.03)
     )[cell]
     assert signed[1, 5] == pytest.approx(expected.mean(), rel=1e-4)
+
+
+def test_a_cell_of_the_difference_is_the_mean_of_its_pixels() -> None:
+    """Of 128 x 128 pixels each of 32 x 32 cells has sixteen."""
+    image = np.random.default_rng(0).random((128, 128)).astype(np.float32)
+    expected = image.reshape(32, 4, 32, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(on_grid(image), expected, atol=1e-6)
 
 
 def test_residual_is_hottest_where_the_images_differ() -> None:

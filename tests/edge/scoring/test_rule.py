@@ -10,8 +10,12 @@ import pytest
 
 from sranogan_edge.errors import ImageError
 from sranogan_edge.image.frame import Frame, Photometric
+from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.conformal import Calibration
+from sranogan_edge.scoring.density import Density
+from sranogan_edge.scoring.heat import HEAT_SHAPE
 from sranogan_edge.scoring.measurement import Measurement, Reconstruction, Tiles
+from sranogan_edge.scoring.regions import region_finder
 from sranogan_edge.scoring.rule import Rule, highest
 
 OWN = Calibration((0.0, 1.0, 2.0, 3.0), 0.2)  # of four normals and a rate of 1 in 5: the highest
@@ -95,6 +99,19 @@ def test_what_is_foreign_is_asked_of_the_frame() -> None:
     assert rule.decide(measured(1.0), FRAME).out_of_domain == "8 bits, 1"
     assert rule.decide(measured(1.0)).out_of_domain == ""
     assert Rule(OWN).decide(measured(1.0), FRAME).out_of_domain == ""
+
+
+def test_regions_are_looked_for_on_the_frame() -> None:
+    """By what the rule has for that; without a frame there is no place for them. The scale is handed on."""
+    density = Density({}, np.zeros(HEAT_SHAPE, np.float32), np.ones(HEAT_SHAPE, np.float32), 2.0)
+    rule = Rule(OWN, regions=region_finder(density, PreprocessSpec(size=16), 0.05))
+    hot = replace(measured(1.0), heat=np.full((16, 16), 3, np.float32), heat_limit=2.0)
+    verdict = rule.decide(hot, FRAME)
+    assert verdict.regions is not None
+    assert [one.area for one in verdict.regions.found] == [64]
+    assert verdict.heat_limit == 2.0
+    assert rule.decide(hot).regions is None
+    assert Rule(OWN).decide(hot, FRAME).regions is None
 
 
 def test_of_equal_frames_the_first_speaks() -> None:

@@ -55,6 +55,23 @@ def test_heat_lies_where_it_was_found() -> None:
     assert not heat.any()
 
 
+def test_a_map_of_a_very_long_image_has_a_cell_across() -> None:
+    """Whichever side is the long one; 5,000 cells of a million pixels are 71 of each thousand."""
+    assert Stitched(1, 1_000_000, 5000).shape == (1, 70_711)
+    assert Stitched(1_000_000, 1, 5000).shape == (70_711, 1)
+    assert Stitched(1, 1).shape == (1, 1)
+
+
+def test_heat_that_is_enlarged_goes_in_a_line() -> None:
+    """Half a step from cell to cell where a tile of 32 is laid onto 64."""
+    ramp = np.tile(np.arange(32, dtype=np.float32), (32, 1))
+    stitched = Stitched(64, 64)
+    stitched.lay(Box(0, 0, 64), ramp)
+    heat = stitched.heat()
+    assert heat.dtype == np.float32
+    np.testing.assert_allclose(np.diff(heat[10, 1:63]), 0.5, rtol=1e-4)
+
+
 def test_where_no_tile_was_laid_nothing_is_hot() -> None:
     """Background that was not judged is 0, not a division by nothing."""
     stitched = Stitched(64, 200)
@@ -70,6 +87,16 @@ def test_tiles_smaller_than_a_cell_are_laid_all_the_same() -> None:
     for box in plan_tiles(4000, 4000, tiles(256)):
         stitched.lay(box, np.ones((32, 32), np.float32))
     np.testing.assert_allclose(stitched.heat(), np.ones((10, 10)), rtol=1e-5)
+
+
+def test_a_tile_in_the_last_corner_is_laid_onto_the_last_cell() -> None:
+    """Though it begins nearer to the map's end than to the beginning of that cell: 9.75 of 10 cells."""
+    stitched = Stitched(4000, 4000, 100)
+    stitched.lay(Box(3900, 3900, 64), np.full((32, 32), 3.0, np.float32))
+    heat = stitched.heat()
+    assert heat[9, 9] == pytest.approx(3)
+    heat[9, 9] = 0
+    assert not heat.any()
 
 
 def test_no_hot_place_is_lost_in_a_smaller_map() -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sranogan_edge.errors import DegenerateImageError
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.density import Density
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 from sranogan_edge.scoring.measurement import Measurement, Reconstruction
 from sranogan_edge.scoring.regions import RegionRule, find_regions
-from sranogan_edge.scoring.tiled import measure_tiles
+from sranogan_edge.scoring.tiled import Gathered, measure_tiles
 
 SPEC = PreprocessSpec(size=64, contrast="none", fit="tile", tile_px=64)
 NORMALS = Density({}, np.zeros(HEAT_SHAPE, np.float32), np.ones(HEAT_SHAPE, np.float32), 1.0)
@@ -77,6 +78,8 @@ def test_every_tile_counts_as_much_for_the_signs() -> None:
     assert alone.tiles is not None
     assert made.tiles.blank == made.tiles.count - 2
     assert made.tiles.signs["brightness"] == pytest.approx(alone.tiles.signs["brightness"])
+    means = [pixels[:, left : left + 64].mean() / 255 for left in (0, 42)]
+    assert alone.tiles.signs["brightness"] == pytest.approx(np.mean(means), rel=1e-5)
 
 
 def test_outside_the_region_nothing_is_hot() -> None:
@@ -88,6 +91,38 @@ def test_outside_the_region_nothing_is_hot() -> None:
     assert made.score == 16
     assert made.heat[60:64, 60:64].min() > 0.9
     assert not made.heat[:, 130:].any()
+
+
+def test_the_region_ends_where_it_ends() -> None:
+    """To the cell: from row 63 down and up to column 127, of rows that are white in turn."""
+    pixels = board(128, 256)
+    pixels[1::2] = 255
+    right, top = 127.5 / 256, 63.5 / 128
+    spec = replace(SPEC, region=((0, top), (right, top), (right, 1), (0, 1)))
+    made = measure_tiles(Frame(pixels, 8, Photometric.MONOCHROME2), spec, NORMALS, bright)
+    assert made.heat[63:128:2, :128].min() > 0.9
+    assert not made.heat[:63].any()
+    assert not made.heat[:, 128:].any()
+
+
+def test_an_image_of_nothing_but_background_is_refused() -> None:
+    """By its name."""
+    frame = Frame(np.full((64, 160), 250, np.uint8), 8, Photometric.MONOCHROME2, source="board.png")
+    with pytest.raises(DegenerateImageError, match=r"^board\.png: one constant brightness"):
+        measure_tiles(frame, SPEC, NORMALS, bright)
+    gathered = Gathered(frame, SPEC, NORMALS)
+    gathered.pass_over()
+    with pytest.raises(DegenerateImageError, match=r"^board\.png: none of its tiles can be judged\.$"):
+        gathered.whole({})
+
+
+def test_a_picture_of_tiles_has_the_colours_that_the_bundle_takes() -> None:
+    """Grey for a bundle that takes none, with the opponents for one that does."""
+    frame = Frame(np.random.default_rng(0).integers(0, 200, (64, 128, 3), np.uint8), 8, Photometric.RGB)
+    for colour, channels in ((False, 1), (True, 3)):
+        made = measure_tiles(frame, replace(SPEC, colour=colour), NORMALS, bright)
+        assert made.tiles is not None
+        assert made.tiles.picture.shape == (64, 128, channels)
 
 
 def test_of_tiles_that_say_the_same_the_first_is_shown() -> None:
@@ -114,6 +149,8 @@ def test_detail_too_fine_for_the_whole_is_judged_tile_by_tile() -> None:
     assert made.tiles is not None
     assert (made.score, made.tiles.blank) == (0, 0)
     assert not made.tiles.grid.any()
+    assert made.tiles.grid.shape == (32, 32)
+    assert made.tiles.grid.dtype == np.float32
 
 
 def test_a_sign_of_life_and_the_time_of_each_tile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +179,16 @@ def test_a_part_larger_than_a_tile_is_one_region() -> None:
     assert one.width == pytest.approx(150, abs=4)
     assert one.height == pytest.approx(150, abs=4)
     assert one.area == pytest.approx(150**2, rel=0.05)
+
+
+def test_the_least_area_of_tiles_is_a_share_of_a_tile() -> None:
+    """Of 64 x 64 pixels more than 20 / 4096: a spot of 21 white pixels is a region, one of 20 is none."""
+    pixels = board(64, 400)
+    pixels[10:14, 20:25] = pixels[30:33, 200:207] = 255  # 20 and 21
+    frame = Frame(pixels, 8, Photometric.MONOCHROME2)
+    found = find_regions(frame, measured(pixels), RegionRule(0.5, 20 / 4096, None), SPEC)
+    assert [(one.x, one.y, one.area) for one in found.found] == [(200, 30, 21)]
+    assert found.least_area == 21
 
 
 def test_regions_of_a_very_large_image_have_boxes_in_its_own_pixels() -> None:

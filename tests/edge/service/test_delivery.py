@@ -15,7 +15,7 @@ from sranogan_edge.results.line import ResultLine
 from sranogan_edge.service.delivery import Delivery, ResultsLog, SinkReader
 from sranogan_edge.settings.tree import Settings
 from sranogan_edge.sinks.jsonl import JsonlSinkSettings
-from sranogan_edge.sinks.jsonl_files import Rotation
+from sranogan_edge.sinks.jsonl_files import JsonlFiles, Rotation
 from sranogan_edge.sinks.sqlite import SqliteSinkSettings
 from sranogan_edge.spool.spool import Cursor, Spool, StoredResult
 from tests.support.result_lines import line
@@ -242,3 +242,27 @@ def test_no_line_holds_what_json_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         log.take([odd], log.begin())
     assert (tmp_path / "results.jsonl").read_bytes() == b""
+
+
+def test_a_line_says_its_number_and_whose_the_image_is(tmp_path: Path) -> None:
+    """Beside the fields of the result, as docs/guide/runner.md has them."""
+    log = ResultsLog(tmp_path / "results.jsonl")
+    log.take([StoredResult(7, 1, {"patient_id": "P1"}, asdict(line(1)), None)], log.begin())
+    (found,) = (json.loads(text) for text in (tmp_path / "results.jsonl").read_text().splitlines())
+    assert (found.pop("number"), found.pop("identity")) == (7, {"patient_id": "P1"})
+    assert found == asdict(line(1))
+
+
+def test_a_disk_that_is_full_takes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its place stays, and why is said, with the cure; the same results come again."""
+    log, first = ResultsLog(tmp_path / "results.jsonl"), [StoredResult(1, 1, {}, asdict(line(1)), None)]
+
+    def full(self: JsonlFiles, data: bytes, at: int | None = None) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JsonlFiles, "append", full)
+        at, error = log.take(first, log.begin())
+    assert (at, type(error)) == (Cursor(), ResultsError)
+    assert f"cannot write results to {tmp_path / 'results.jsonl'}: No space left on device." in str(error)
+    assert log.take(first, at)[1] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -204,6 +205,37 @@ def test_a_really_full_disk_below_the_outbox(small_disk: Path) -> None:
         courier.pump()
     assert names(transport.got) == files(300)
     courier.close()
+
+
+def test_another_side_that_hangs_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for so long, and ends with the process at last; what it has is there the next time."""
+    monkeypatch.setattr("sranogan_edge.sinks.courier.LAST_TRY_S", 0.01)
+    monkeypatch.setattr("sranogan_edge.sinks.courier.LEAVING_S", 0.01)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    class Deaf(Line):
+        def send(self, key: str, body: bytes) -> None:
+            hangs.set()
+            goes_on.wait(60)
+
+    courier = Courier(Deaf(), Outbox(None))
+    courier.write(line(0))
+    assert hangs.wait(60)
+    courier.close()
+    thread = courier._thread
+    assert thread is not None
+    assert (thread.is_alive(), thread.daemon, courier.health.waiting) == (True, True, 1)
+    goes_on.set()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_what_json_does_not_have_is_never_sent() -> None:
+    """A score that is no number is an error of its own; nothing of it waits."""
+    courier = Courier(Line(), Outbox(None), start=False)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        courier.write(line(0, score=float("nan")))
+    assert courier.health.waiting == 0
 
 
 @pytest.mark.parametrize("start", [True, False])

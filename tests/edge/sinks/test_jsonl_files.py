@@ -48,6 +48,41 @@ def test_a_clock_that_is_set_back_keeps_no_file_open(tmp_path: Path) -> None:
     sink.close()
 
 
+def test_a_new_file_has_its_own_age(tmp_path: Path) -> None:
+    """It begins with its first line, not with that of the one before."""
+    clock = Clock()
+    clock.now = 1e9
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", max_age_s=100.0), clock)
+    for seconds, files in ((0, 0), (100, 1), (199, 1), (200, 2)):
+        clock.now = 1e9 + seconds
+        sink.write(line(0))
+        assert len(closed(tmp_path)) == files
+    sink.close()
+
+
+@pytest.mark.parametrize("first", ["no JSON", "[1]", "{}", '{"scored_at": 5}', '{"scored_at": "yesterday"}'])
+def test_a_file_whose_first_line_says_no_time_is_as_old_as_its_sink(tmp_path: Path, first: str) -> None:
+    """Somebody else wrote it; it is gone on with, and closed when its time is over."""
+    (tmp_path / "results.jsonl").write_text(f"{first}\n")
+    clock = Clock()
+    clock.now = 1e9
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}", max_age_s=100.0), clock)
+    for seconds, files in ((50, 0), (99, 0), (100, 1)):
+        clock.now = 1e9 + seconds
+        sink.write(line(0))
+        assert len(closed(tmp_path)) == files
+    sink.close()
+
+
+def test_no_line_holds_what_json_does_not_have(tmp_path: Path) -> None:
+    """It is an error of its own, and leaves nothing of itself."""
+    sink = JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
+    with pytest.raises(ValueError, match="JSON compliant"):
+        sink.write(line(0, score=float("inf")))
+    sink.close()
+    assert (tmp_path / "results.jsonl").read_bytes() == b""
+
+
 def test_old_files_go_after_a_clock_was_set_back(tmp_path: Path) -> None:
     """They are looked for again at once, not when the clock is where it was."""
     clock = Clock()
@@ -104,6 +139,58 @@ def test_lines_are_written_where_their_writer_says(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="Input/output error"):
         lines.append(b"never\n", at=4)
     assert (tmp_path / "results.jsonl").read_bytes() == b"one\n"
+
+
+def test_a_place_is_made_with_all_folders_above_it(tmp_path: Path) -> None:
+    """A second time it is found there."""
+    lines = JsonlFiles(tmp_path / "a" / "b" / "results.jsonl", keep=None)
+    for _ in range(2):
+        lines.prepare()
+    assert (tmp_path / "a" / "b" / "results.jsonl").read_bytes() == b""
+
+
+def test_whole_lines_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written to a file that ends with one."""
+    (tmp_path / "results.jsonl").write_bytes(b"one\ntwo\n")
+    synced = synced_by(monkeypatch)
+    assert JsonlFiles(tmp_path / "results.jsonl", keep=None).end() == 8
+    assert synced == []
+    assert JsonlFiles(tmp_path / "none.jsonl", keep=None).end() == 0
+
+
+def test_a_closed_file_that_somebody_else_removed_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the deed."""
+    lines = JsonlFiles(tmp_path / "results.jsonl", keep=0, keep_s=1.0)
+    gone = [tmp_path / f"results-00000{number}-20010909T014640Z.jsonl" for number in (1, 2)]
+    monkeypatch.setattr(lines, "closed", lambda: list(gone))
+    lines.prune()
+    lines.append(b"{}\n")
+    lines.turn()
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("there", "at", "ours", "place"),
+    [
+        (b"a\nb\n", 4, False, 4),  # nothing follows
+        (b"a\nb\n", 2, True, 2),  # what a killed run wrote, to be written again
+        (b"a\nb\n", 2, False, 4),  # somebody else's line
+        (b"a\nb", 2, False, 2),  # torn
+        (b"a\nb\n", 0, True, 0),
+        (b"a\nb\n", 0, False, 4),
+        (b"a\nb\n", 3, False, 4),  # in the middle of a line: another file
+        (b"a\n", 9, False, 2),  # shortened
+        (None, 4, False, 0),  # gone
+    ],
+)
+def test_where_a_writer_goes_on(tmp_path: Path, there: bytes | None, at: int, ours: bool, place: int) -> None:
+    """At its place, where that is the end of a line and nobody else's line follows; else behind all lines."""
+    if there is not None:
+        (tmp_path / "results.jsonl").write_bytes(there)
+    lines = JsonlFiles(tmp_path / "results.jsonl", keep=None)
+    assert lines.place(at, lambda line: ours and line.endswith(b"\n")) == place
 
 
 def test_closed_files_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:

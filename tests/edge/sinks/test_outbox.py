@@ -39,11 +39,18 @@ def counts(outbox: Outbox) -> dict[str, int]:
     return dict(outbox._database.execute("SELECT name, number FROM counts").fetchall())
 
 
+def test_an_outbox_without_a_file_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in memory alone."""
+    monkeypatch.chdir(tmp_path)
+    filled("a").close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_arrives_is_counted_once() -> None:
     """Also where it is noted twice; the next one is first then."""
     outbox = filled("a", "b")
     message = first(outbox)
-    assert (message.key, message.body) == ("a", b"a")
+    assert (message.key, message.body, outbox.refusal) == ("a", b"a", "")
     outbox.done(message)
     outbox.done(message)
     assert (len(outbox), outbox.sent, first(outbox).key) == (1, 1, "b")

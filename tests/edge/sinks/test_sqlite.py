@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_a_repeat_is_no_second_row(tmp_path: Path) -> None:
         ("0.png", "ab", "later"),
     ]
     assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_results_come_from_another_thread(tmp_path: Path) -> None:
+    """The one that delivers is not the one that opened the file."""
+    sink = SqliteSink(tmp_path / "a" / "b" / "results.sqlite")
+    writer = threading.Thread(target=sink.write, args=(line(0),))
+    writer.start()
+    writer.join()
+    sink.close()
+    assert export_csv(tmp_path / "a" / "b" / "results.sqlite", tmp_path / "out.csv") == 1
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

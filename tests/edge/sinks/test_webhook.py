@@ -86,6 +86,7 @@ def test_a_webhook_that_fails_and_recovers(hook: tuple[str, type[Hook]], tmp_pat
         stamp, signature = headers["X-Sranogan-Timestamp"], headers["X-Sranogan-Signature"]
         assert signature_is_valid(SECRET, stamp, body, signature, now=time.time())
         assert headers["X-Sranogan-Key"] == json.loads(body)["key"]
+        assert (headers["Content-Type"], headers["User-Agent"]) == ("application/json", "sranogan-edge")
 
 
 def test_a_signature_by_hand() -> None:

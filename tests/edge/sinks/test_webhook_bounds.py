@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,12 @@ from sranogan_edge.sinks.courier import RefusedError, UnreachableError
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the extra 'webhook')")
 
 from sranogan_edge.sinks.deadline import Deadline, _Watched
+from sranogan_edge.sinks.sink import SinkContext
 from sranogan_edge.sinks.webhook import WebhookTransport, sign, signature_is_valid
 from sranogan_edge.sinks.webhook_settings import WebhookSinkSettings
+from tests.support.certificates import Authority
 from tests.support.remote_results import SECRET
+from tests.support.result_lines import line
 
 URL = "https://hooks.example/results?token=hidden&v=1"
 
@@ -80,9 +85,93 @@ def test_how_long_a_server_may_ask_for(header: str, wait_s: float | None) -> Non
     assert told.value.retry_after_s == wait_s
 
 
+def test_an_answer_that_is_no_text_is_told_as_far_as_it_is() -> None:
+    """Odd bytes end nothing: the result waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nno\xff\xfe")
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+        with pytest.raises(UnreachableError) as told:
+            WebhookTransport(WebhookSinkSettings(address, answer_s=20.0), SECRET).send("key", b"{}")
+        thread.join(60)
+    assert str(told.value) == f"{address} answered 500: 'no\ufffd\ufffd'"
+
+
+def test_an_encrypted_webhook_is_the_one_that_is_named(tmp_path: Path) -> None:
+    """By the authority of ca_file, and by no other; one that trickles ends in time as in the clear."""
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.sign("hook"))
+    got, ends = list[bytes](), threading.Event()
+    answers = iter([b"HTTP/1.1 204 Yes\r\n\r\n", b"HTTP/1.1 204 Yes\r\nX-Slow: "])
+
+    def serve() -> None:
+        for _ in range(3):
+            accepted, _ = server.accept()
+            try:
+                with context.wrap_socket(accepted, server_side=True) as client:
+                    while not got or not got[-1].endswith(b"{}"):
+                        got.append(client.recv(65536))
+                    client.sendall(answer := next(answers))
+                    while answer.endswith(b" ") and not ends.wait(0.02):
+                        client.sendall(b"x")
+                    got.append(b"")
+            except OSError:  # it was not believed, or is ended
+                continue
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/hook"
+        with pytest.raises(UnreachableError, match=r"cannot be reached: .*certificate verify failed"):
+            WebhookTransport(WebhookSinkSettings(url, ca_file=other.file), SECRET).send("key", b"{}")
+        assert not got
+        WebhookTransport(WebhookSinkSettings(url, ca_file=authority.file), SECRET).send("key", b"{}")
+        assert b"X-Sranogan-Key: key" in b"".join(got)
+        slow = WebhookTransport(WebhookSinkSettings(url, ca_file=authority.file, total_s=1.0), SECRET)
+        with pytest.raises(UnreachableError, match=r"took longer than 1 s \(total_s\)"):
+            slow.send("key", b"{}")
+        ends.set()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_webhook_s_results_wait_in_a_file_of_their_own(tmp_path: Path) -> None:
+    """So many as may; it is opened with the secret of the environment."""
+    context = SinkContext(tmp_path / "a" / "b", environ={"SRANOGAN_WEBHOOK_SECRET": SECRET.decode()})
+    settings = WebhookSinkSettings("https://127.0.0.1:1/x", max_waiting=7)
+    courier = settings.open(context)
+    courier.write(line(0))
+    assert (courier._outbox.limit, len(courier._outbox)) == (7, 1)
+    assert settings.outbox(context).is_file()
+    courier.close()
+
+
 def test_values_of_the_address_are_told_nobody() -> None:
     """Each is dotted out, whole, wherever the server repeats it."""
     assert transport()._masked("no such token=hidden (hidden), v=1") == "no such token=...... (......), v=."
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "shown"),
+    [
+        ("token=a=b&", "a=b, b", "..., b"),
+        ("secret", "secret!", "......!"),
+        ("x=a+b%26c", "a+b%26c a b&c", "....... ....."),
+        ("", "token=", "token="),
+    ],
+)
+def test_what_a_value_of_the_address_is(query: str, said: str, shown: str) -> None:
+    """All behind the first =, as it stands there and as it is meant; a word alone is one too."""
+    made = WebhookTransport(WebhookSinkSettings(f"https://hooks.example/results?{query}"), SECRET)
+    assert made._masked(said) == shown
 
 
 @pytest.mark.parametrize(
