@@ -119,14 +119,14 @@ def start() -> None:
 
 
 @app.command()
-def heat() -> None:
+def heat(seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 3) -> None:
     """Judge the planes that heat maps are made of, with several weights, on the sets with masks."""
 
     def work() -> ExitCode:
         say(*start_backend())
         from benchmarks.transfer.planes import run_planes
 
-        typer.echo(f"{run_planes(RESULTS.parent / 'heat_planes.json', CACHE)}")
+        typer.echo(f"{run_planes(RESULTS.parent / 'heat_planes.json', CACHE, seeds)}")
         return ExitCode.OK
 
     run_command(work)

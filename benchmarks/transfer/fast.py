@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.transfer.designs import design
-from benchmarks.transfer.heads import Seen, look, train_head
+from benchmarks.transfer.heads import Seen, head_path, kept_head, look
 from benchmarks.transfer.judge import Measured, judge, judge_pixels, load, save
 from benchmarks.transfer.parts import PcaResidual, Places, farthest, laplacian
 from benchmarks.transfer.protocols import COPIES, PROTOCOLS, Images, read_images
 from benchmarks.transfer.site import judge_site, keep, load_adaptable
+from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.machine import machine, timestamp
-from keras_sranogan.settings import TrainSettings
+from keras_sranogan.settings import DetectorSettings, TrainSettings
+from sranogan_edge.scoring.cells import Cells
 from sranogan_edge.scoring.head import pooled, total_evidence
 
 Array = NDArray[np.float32]
@@ -28,6 +30,7 @@ Bytes = NDArray[np.uint8]
 Heats = dict[str, Array]
 
 COMPONENTS = (0, 4, 16)
+USUAL = ("early", "late")  # features whose usual cells are compared
 AT_ONCE = 512  # images whose features are in memory
 
 
@@ -48,10 +51,11 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
         return path
     settings = design(name).settings(seed)
     images = read_images(PROTOCOLS[protocol], settings.preprocess, COPIES, cache)
-    started = time.monotonic()
-    head = train_head(images.fit, settings)
+    started, kept = time.monotonic(), head_path(cache, name, protocol, seed)
+    trained = not kept.exists()
+    head = kept_head(kept, images.fit, settings)
     minutes = (time.monotonic() - started) / 60
-    parts, heats = _of_head(head, images)
+    parts, heats = _of_head(head, images, seed)
     save(keep(parts, images, seed, _measured(path, cache)), _kept(path, cache))
     found = {
         "design": name,
@@ -62,7 +66,7 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
         "normals": images.counted,
         "judged": {"normal": int((~images.abnormal).sum()), "abnormal": int(images.abnormal.sum())},
         "head": settings.to_dict()["head"],
-        "head_minutes": round(minutes, 2),
+        "head_minutes": round(minutes, 2) if trained else None,
         "machine": machine(),
         "finished": timestamp(),
     }
@@ -115,13 +119,16 @@ def _scores(path: Path, name: str, protocol: str, seed: int, cache: Path) -> dic
     return {**found, "site": judge_site(parts, standard, images)}
 
 
-def _of_head(head: keras.Model, images: Images) -> tuple[dict[str, Measured], Heats]:
+def _of_head(head: keras.Model, images: Images, seed: int) -> tuple[dict[str, Measured], Heats]:
     """Return the parts, and heat maps of the images, or tiles, that are judged plain."""
     seen = look(head, np.concatenate([images.fit, images.again]))
     places = {name: Places(features, images.tiled) for name, features in seen.features.items()}
-    held, _ = _said(head, images.held, places)
-    judged, heats = _said(head, images.judged["plain"], places)
-    views = {view: _said(head, rows, places)[0] for view, rows in images.judged.items() if view != "plain"}
+    cells = {name: _usual(seen.features[name], seed) for name in USUAL}
+    held, _ = _said(head, images.held, places, cells)
+    judged, heats = _said(head, images.judged["plain"], places, cells)
+    views = {
+        view: _said(head, rows, places, cells)[0] for view, rows in images.judged.items() if view != "plain"
+    }
     parts = {
         name: _unseen(rows, {"plain": judged[name], **{view: one[name] for view, one in views.items()}})
         for name, rows in held.items()
@@ -131,7 +138,17 @@ def _of_head(head: keras.Model, images: Images) -> tuple[dict[str, Measured], He
     return parts, heats
 
 
-def _said(head: keras.Model, images: Bytes, places: dict[str, Places]) -> tuple[dict[str, Array], Heats]:
+def _usual(features: Array, seed: int) -> Cells:
+    """Return the usual cells of normals' features ``(N, h, w, C)``."""
+    rng = np.random.default_rng(seed)
+    return usual_cells(
+        [some_cells(one, len(features), rng) for one in features], DetectorSettings().cells, seed
+    )
+
+
+def _said(
+    head: keras.Model, images: Bytes, places: dict[str, Places], cells: dict[str, Cells]
+) -> tuple[dict[str, Array], Heats]:
     """Return what a head says of images, part by part and as heat maps, a few of them at a time."""
     parts: dict[str, list[Array]] = defaultdict(list)
     heats: dict[str, list[Array]] = defaultdict(list)
@@ -143,6 +160,9 @@ def _said(head: keras.Model, images: Bytes, places: dict[str, Places]) -> tuple[
             kind = "cells" if places[name].shared else "places"
             heats[f"{kind}_{name}"].append(heat)
             parts[f"{kind}_{name}"].append(farthest(heat))
+        for name, usual in cells.items():
+            distances = np.stack([usual.distances(one) for one in seen.features[name]])
+            parts[f"usual_{name}"].append(np.log(farthest(distances) + 1e-6))
         heats["map"].append(seen.logits)
         parts["map"].append(_evidence(seen))
     joined = [{name: np.concatenate(rows) for name, rows in one.items()} for one in (parts, heats)]

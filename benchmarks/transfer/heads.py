@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -35,6 +36,25 @@ def train_head(fit: Bytes, settings: TrainSettings) -> keras.Model:
             print(f"  head {number + 1} of {stage.steps}: {float(said['image']):.3f}", flush=True)
     settle(averaged, images, settings)
     return averaged
+
+
+def kept_head(path: Path, fit: Bytes, settings: TrainSettings) -> keras.Model:
+    """Return :func:`train_head`, or what was kept of it at ``path``; keep it there."""
+    if path.exists():
+        _, head = new_heads(settings.head_side, settings.head, settings.precision, fit.shape[-1])
+        head.load_weights(path)
+        return head
+    head = train_head(fit, settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    making = path.with_name(f"making-{path.name}")
+    head.save_weights(making)
+    making.replace(path)
+    return head
+
+
+def head_path(cache: Path, name: str, protocol: str, seed: int) -> Path:
+    """Return where a design's head is kept."""
+    return cache / "heads" / f"{name}__{protocol.replace(' ', '_')}__{seed}.weights.h5"
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,7 @@ class Score:
     combine: Callable[[Scores], Scores] = mean
 
 
+WHOLE = ("late", "map", "pca_4")  # the parts of the product's score
 SCORES = {
     "Laplacian energy, low": Score(("laplacian_low",)),
     "Laplacian energy, high": Score(("laplacian_high",)),
@@ -60,19 +61,26 @@ SCORES = {
     "late + residual": Score(("late", "pca_4")),
     "map + residual": Score(("map", "pca_4")),
     "late + map + bands of the residual": Score(("late", "map", "bands_4")),
-    "late + map + residual": Score(("late", "map", "pca_4")),
-    "the same by softplus": Score(("late", "map", "pca_4"), softplus_mean),
+    "late + map + residual": Score(WHOLE),
+    "the same by softplus": Score(WHOLE, softplus_mean),
     "the same, the image for the residual": Score(("late", "map", "pca_0")),
     "the same, k = 16": Score(("late", "map", "pca_16")),
-    "the same + early": Score(("late", "map", "pca_4", "early")),
-    "the same + early + middle": Score(("late", "map", "pca_4", "early", "middle")),
-    "the same + places of late": Score(("late", "map", "pca_4", "places_late")),
+    "the same + early": Score((*WHOLE, "early")),
+    "the same + early + middle": Score((*WHOLE, "early", "middle")),
+    "the same + places of late": Score((*WHOLE, "places_late")),
+    "usual cells of early features": Score(("usual_early",)),
+    "usual cells of late features": Score(("usual_late",)),
+    "the same + usual cells of early": Score((*WHOLE, "usual_early")),
+    "the same + usual cells of late": Score((*WHOLE, "usual_late")),
+    "the same + usual cells of both": Score((*WHOLE, "usual_early", "usual_late")),
     "cells of early features": Score(("cells_early",)),
     "cells of middle features": Score(("cells_middle",)),
     "cells of late features": Score(("cells_late",)),
     "late + map + cells of early features": Score(("late", "map", "cells_early")),
     "late + map + cells of middle features": Score(("late", "map", "cells_middle")),
     "late + map + cells of late features": Score(("late", "map", "cells_late")),
+    "the same + cells of late": Score((*WHOLE, "cells_late")),
+    "the same + early + cells of late": Score((*WHOLE, "early", "cells_late")),
 }
 CHOSEN = "late + map + residual"  # what the product's score is made of
 

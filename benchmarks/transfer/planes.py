@@ -6,6 +6,7 @@ reconstruction, which takes an hour a set. Mean and deviation of each plane are 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 
 from benchmarks.record import Record
 from benchmarks.transfer.designs import design
-from benchmarks.transfer.heads import train_head
+from benchmarks.transfer.heads import head_path, kept_head
 from benchmarks.transfer.judge import judge_pixels
-from benchmarks.transfer.protocols import COPIES, PROTOCOLS, Bytes, Images, read_images
+from benchmarks.transfer.protocols import COPIES, PROTOCOLS, Bytes, Images, Protocol, read_images
 from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.detector.normals import from_bytes
 from keras_sranogan.detector.reconstruct import head_said
 from keras_sranogan.settings import DetectorSettings
+from sranogan_edge.files import write_json
 from sranogan_edge.scoring.cells import Cells
 from sranogan_edge.scoring.head import CELLS
 from sranogan_edge.scoring.heat import HEAT_BLUR_CELLS
@@ -29,8 +31,16 @@ from sranogan_edge.scoring.residual import HEAT_GRID, on_grid, standardise
 
 Array = NDArray[np.float32]
 Planes = dict[str, Array]
+Figures = dict[str, list[float | None]]  # pixel AUROC and AUPRO, one a seed
 
-JUDGED = (("spots-drawn", "phantom"), ("spots-drawn", "phantom texture"), ("spots-drawn-tiles", "pcb"))
+JUDGED = (
+    ("spots-drawn", "phantom"),
+    ("spots-drawn", "phantom texture"),
+    ("spots-drawn-tiles", "pcb"),
+    ("spots-drawn-tiles", "large texture"),
+)
+# Only here: a set to be judged by its masks, in tiles.
+LARGE = Protocol("large texture", "phantom:texture?train=100&val=10&test=100&size=384")
 WEIGHTS = (
     {"head": 1.0},
     {"cells": 1.0},
@@ -109,8 +119,8 @@ def judge_planes(name: str, protocol: str, seed: int, cache: Path) -> dict[str, 
         DataError: the images of ``protocol`` are not here.
     """
     settings = design(name).settings(seed)
-    images = read_images(PROTOCOLS[protocol], settings.preprocess, COPIES, cache)
-    head = train_head(images.fit, settings)
+    images = read_images({**PROTOCOLS, LARGE.name: LARGE}[protocol], settings.preprocess, COPIES, cache)
+    head = kept_head(head_path(cache, name, protocol, seed), images.fit, settings)
     seen = np.concatenate([images.fit, images.again])
     cells = {each: fit_cells(head, seen, each, seed) for each in ("cells", "coarse", "late")}
     normals = planes_of(head, images.held[images.original], cells)
@@ -122,9 +132,25 @@ def _judged(standard: Planes, images: Images) -> dict[str, dict[str, float | Non
     return judge_pixels({named(one): heat_of(standard, one) for one in WEIGHTS}, images)
 
 
-def run_planes(results: Path, cache: Path, seed: int = 0) -> Path:
-    """Judge all of :data:`JUDGED`, and write what was found; return where it is."""
-    record = Record("transfer", seed)
-    found = {protocol: judge_planes(name, protocol, seed, cache) for name, protocol in JUDGED}
-    record.write(results, designs={protocol: name for name, protocol in JUDGED}, pixels=found)
+def run_planes(results: Path, cache: Path, seeds: int = 3) -> Path:
+    """Judge all of :data:`JUDGED` with each seed, and write what was found; return where it is.
+
+    Begun again, it goes on after the last judgement, which are kept in ``cache``.
+    """
+    record = Record("transfer", seed=0)
+    found: dict[str, dict[str, Figures]] = {}
+    for name, protocol in JUDGED:
+        by_seed = []
+        for seed in range(seeds):
+            path = cache / "planes" / f"{name}__{protocol.replace(' ', '_')}__{seed}.json"
+            if not path.exists():
+                print(f"{name}, seed {seed}, {protocol}", flush=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(path, judge_planes(name, protocol, seed, cache))
+            by_seed.append(json.loads(path.read_text(encoding="utf-8")))
+        found[protocol] = {
+            weights: {figure: [one[weights][figure] for one in by_seed] for figure in by_seed[0][weights]}
+            for weights in by_seed[0]
+        }
+    record.write(results, designs={protocol: name for name, protocol in JUDGED}, seeds=seeds, pixels=found)
     return results

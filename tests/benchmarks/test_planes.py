@@ -48,8 +48,13 @@ def test_a_judgement_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     small = replace(preset("standard"), preprocess=PreprocessSpec(size=64), precision="float32")
     monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
     monkeypatch.setattr(planes, "JUDGED", (("tiny", "tiny"),))
-    found = json.loads(planes.run_planes(tmp_path / "heat.json", tmp_path / "cache").read_text())
+    found = json.loads(planes.run_planes(tmp_path / "heat.json", tmp_path / "cache", seeds=2).read_text())
     assert found["designs"] == {"tiny": "tiny"}
     assert list(found["pixels"]["tiny"]) == [planes.named(one) for one in planes.WEIGHTS]
-    assert all(0 <= figure <= 1 for row in found["pixels"]["tiny"].values() for figure in row.values())
+    rows = [figures for row in found["pixels"]["tiny"].values() for figures in row.values()]
+    assert all(len(figures) == 2 and 0 <= min(figures) <= max(figures) <= 1 for figures in rows)
     assert {"commands", "seed", "minutes", "provenance"} <= found.keys()
+    with monkeypatch.context() as patched:
+        patched.setattr(planes, "judge_planes", lambda *_: pytest.fail("judged again"))
+        again = json.loads(planes.run_planes(tmp_path / "heat.json", tmp_path / "cache", seeds=2).read_text())
+    assert again["pixels"] == found["pixels"]

@@ -139,7 +139,7 @@ def test_every_score_names_parts_that_are_measured() -> None:
     """A combination with a misspelt part would be left out of the table without a word."""
     known = {"map", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16", "bands_4"}
     known |= {"early", "middle", "late", "places_early", "places_middle", "places_late"}
-    known |= {"cells_early", "cells_middle", "cells_late"}
+    known |= {"cells_early", "cells_middle", "cells_late", "usual_early", "usual_late"}
     assert {name for score in SCORES.values() for name in score.parts} == known
     assert CHOSEN in SCORES
 
@@ -247,7 +247,7 @@ def test_a_judgement_is_made_once_and_stands_in_the_table(
     results = tmp_path / "results"
     path = fast.run_fast(tiny_design, "tiny", 0, results, tmp_path / "cache")
     found = json.loads(path.read_text())
-    whole = {name for name, score in SCORES.items() if "cells" not in " ".join(score.parts)}
+    whole = {name for name, score in SCORES.items() if "cells_" not in " ".join(score.parts)}
     assert set(found["scores"]) == whole
     assert found["seed"] == 0
     assert set(found["pixels"]) == {"map", "places_early", "places_middle", "places_late"}
@@ -256,7 +256,7 @@ def test_a_judgement_is_made_once_and_stands_in_the_table(
     assert found["normals"]["fit"] + found["normals"]["held_out"] == 60
     (results / "tiny__tiny__1.making").write_text("{")  # of a process that was killed
     with monkeypatch.context() as patched:
-        patched.setattr(fast, "train_head", lambda *_: pytest.fail("trained again"))
+        patched.setattr(fast, "kept_head", lambda *_: pytest.fail("trained again"))
         assert fast.run_fast(tiny_design, "tiny", 0, results, tmp_path / "cache") == path
     path.write_text(json.dumps(found | {"scores": {}}))
     assert fast.judge_again(path, tmp_path / "cache")
