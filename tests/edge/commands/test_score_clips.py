@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,9 +119,9 @@ def test_figures_and_table(run: Run, tmp_path: Path) -> None:
     """Frames are in the summary and in the table as images are."""
     run(film(tmp_path / "clip.mkv", frames=3), "--json", tmp_path / "figures.json")
     assert json.loads((tmp_path / "figures.json").read_text())["images"] == 3
-    rows = (tmp_path / "out" / "results.csv").read_text().splitlines()
-    assert rows[0].endswith(",at_s")
-    assert [float(row.rsplit(",", 1)[1]) for row in rows[1:]] == pytest.approx([0.0, 0.1, 0.2], abs=0.002)
+    with (tmp_path / "out" / "results.csv").open(newline="") as table:
+        found = [float(row["at_s"]) for row in csv.DictReader(table)]
+    assert found == pytest.approx([0.0, 0.1, 0.2], abs=0.002)
 
 
 @pytest.mark.parametrize(
