@@ -49,7 +49,7 @@ def attempt(task: dict[str, Any], limit_s: float) -> dict[str, Any]:
     """Return what the task found, or the error that kept it from being found."""
     started = time.monotonic()
     try:
-        found = run_task(task, 1, limit_s=limit_s, module="benchmarks.gpu.one")
+        found = run_task(task, limit_s=limit_s, module="benchmarks.gpu.one")
     except SranoganError as error:
         found = {"error": {"kind": type(error).__name__, "message": str(error)}}
     return {**task, **found, "seconds": round(time.monotonic() - started, 1)}

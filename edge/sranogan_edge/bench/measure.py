@@ -21,7 +21,7 @@ from sranogan_edge import errors
 from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.worker import Samples
 from sranogan_edge.errors import BackendError, SranoganError
-from sranogan_edge.runtime.threads import THREAD_VARIABLES
+from sranogan_edge.runtime.threads import of_numpy
 from sranogan_edge.terminal import counted
 
 Advance = Callable[[int], None]
@@ -117,7 +117,7 @@ def measure_configuration(
         "frame": settings.frame,
     }
     try:
-        return Measured(configuration, Samples(**run_task(task, configuration.threads, advance)))
+        return Measured(configuration, Samples(**run_task(task, advance)))
     except SranoganError as error:
         return Measured(configuration, error=error)
 
@@ -125,14 +125,13 @@ def measure_configuration(
 def measure_peak(backend: str, threads: int) -> Peak:
     """Measure the machine's peak in a fresh process; a crash there is the reason for having none."""
     try:
-        return Peak(**run_task({"kind": "peak", "backend": backend, "threads": threads}, threads))
+        return Peak(**run_task({"kind": "peak", "backend": backend, "threads": threads}))
     except SranoganError as error:
         return Peak(None, None, None, str(error))
 
 
 def run_task(
     task: Mapping[str, Any],
-    threads: int,
     advance: Advance = lambda done: None,
     *,
     limit_s: float = LIMIT_S,
@@ -144,7 +143,7 @@ def run_task(
         SranoganError: the one that the worker met.
         BackendError: the worker crashed, or took longer than ``limit_s``.
     """
-    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    environment = {**of_numpy(), **os.environ}  # as the commands have it
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         worker = subprocess.Popen(
             [sys.executable, "-m", module],

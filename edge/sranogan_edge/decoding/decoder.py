@@ -22,7 +22,7 @@ from sranogan_edge.decoding.messages import Line, film_of, question, receive, se
 from sranogan_edge.errors import DecoderMissingError, DecodingError, ImageError
 from sranogan_edge.image.decode import cannot_be_read, check_file
 from sranogan_edge.image.film import FilmFields
-from sranogan_edge.runtime.threads import THREAD_VARIABLES
+from sranogan_edge.runtime.threads import of_numpy
 
 __all__ = ["WORKER", "Decoder", "has_processes"]
 
@@ -36,7 +36,7 @@ _ENVIRONMENT = {
     # glibc keeps what a film took for the next one: fresh pages cost more than the rest of the way here
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "67108864",
-    **dict.fromkeys(THREAD_VARIABLES, "1"),
+    **of_numpy(),
 }
 _NOT_STARTED = "the process that decodes films cannot be started"
 _log = logging.getLogger(__name__)

@@ -70,21 +70,26 @@ def test_progress_and_answer(worker: str) -> None:
     """Messages on the way reach the caller, the last one is the answer."""
     script = "for n in (1, 2): print(json.dumps({'done': n}))\nprint(json.dumps({'result': {'a': 1}}))"
     done: list[int] = []
-    assert run_task({"script": script}, 1, done.append, module=worker) == {"a": 1}
+    assert run_task({"script": script}, done.append, module=worker) == {"a": 1}
     assert done == [1, 2]
 
 
-def test_the_threads_are_told_to_every_library(worker: str) -> None:
-    """NumPy's linear algebra, too, has no more threads than were asked for."""
+def test_numpy_has_the_threads_that_the_commands_give_it(
+    worker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One, however many the graphs have, unless the environment says otherwise."""
     script = "print(json.dumps({'result': {'n': os.environ['OPENBLAS_NUM_THREADS']}}))"
-    assert run_task({"script": script}, 3, module=worker) == {"n": "3"}
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert run_task({"script": script}, module=worker) == {"n": "1"}
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    assert run_task({"script": script}, module=worker) == {"n": "3"}
 
 
 def test_errors_of_the_worker_keep_their_kind(worker: str) -> None:
     """What the worker met is raised here as the same error."""
     script = "print(json.dumps({'error': 'BundleIntegrityError', 'message': 'it was changed'}))"
     with pytest.raises(BundleIntegrityError, match="it was changed"):
-        run_task({"script": script}, 1, module=worker)
+        run_task({"script": script}, module=worker)
 
 
 @pytest.mark.parametrize(
@@ -99,13 +104,13 @@ def test_errors_of_the_worker_keep_their_kind(worker: str) -> None:
 def test_a_crash_is_named(worker: str, script: str, words: str) -> None:
     """A worker that ends without an answer is a backend's error with the signal and the last words."""
     with pytest.raises(BackendError, match=words):
-        run_task({"script": script}, 1, module=worker)
+        run_task({"script": script}, module=worker)
 
 
 def test_a_worker_that_hangs_is_ended(worker: str) -> None:
     """Past the limit the worker is killed, and the message says so."""
     with pytest.raises(BackendError, match="no answer within 0 s"):
-        run_task({"script": "time.sleep(600)"}, 1, module=worker, limit_s=0.2)
+        run_task({"script": "time.sleep(600)"}, module=worker, limit_s=0.2)
 
 
 def test_an_interruption_leaves_no_process(worker: str) -> None:
@@ -118,7 +123,7 @@ def test_an_interruption_leaves_no_process(worker: str) -> None:
 
     script = "print(json.dumps({'done': os.getpid()}), flush=True); time.sleep(600)"
     with pytest.raises(KeyboardInterrupt):
-        run_task({"script": script}, 1, interrupted, module=worker)
+        run_task({"script": script}, interrupted, module=worker)
     assert not Path(f"/proc/{pids[0]}").exists()
 
 
