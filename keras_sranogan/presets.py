@@ -35,7 +35,8 @@ def preset(
 
     - ``demo``: narrow and short, for 400 phantoms: about 4 minutes on 2 cores, without a learned search.
     - ``standard``: about 1,000 images at 128 px, at most 60 minutes on 2 cores.
-    - ``paper``: as the abstract has it: no contrast normalisation, random start, 500 search steps.
+    - ``paper``: as the abstract has it: no contrast normalisation, E only reconstructs, random start, 500
+      search steps.
 
     ``anomalies`` are those that the head learns to find; ``contamination`` is the share of normals to leave
     out of the densities as suspect.
@@ -63,6 +64,7 @@ def preset(
         chosen = TrainSettings(
             preset="paper",
             preprocess=PreprocessSpec(contrast="none"),
+            anogan=AnoganSettings(latent_dim=128, restores=False),
             search=SearchSettings(steps=500, start="random"),
         )
     spec = chosen.preprocess if size is None else replace(chosen.preprocess, size=size)

@@ -39,7 +39,7 @@ class AnoganSettings:
     and 2 min for the encoder.
     """
 
-    latent_dim: int = 128
+    latent_dim: int = 64
     base_width: int = 16
     max_width: int = 128
     feature_block: int = 2  # the discriminator block whose output is f of the paper; 1 is the first
@@ -54,7 +54,7 @@ class AnoganSettings:
     r1_every: int = 4  # lazily, every so many steps
     reconstruction_weight: float = 10.0  # of |x - G(E(x))| in G's loss: every normal must be reachable
     latent_weight: float = 0.5  # of (E(G(z)) - z)^2 in E's loss while G is trained
-    restores: bool = False  # every other normal is shown to E with a self-made anomaly, to be looked past
+    restores: bool = True  # every other normal is shown to E with a self-made anomaly, to be looked past
     encoder_steps: int = 1500
     encoder_learning_rate: float = 1e-3
     encoder_feature_weight: float = 1.0  # kappa of f-AnoGAN's izi_f loss
@@ -276,6 +276,8 @@ class TrainSettings:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
         """Rebuild from :meth:`to_dict`; raises SettingsError for a name that is not a setting."""
+        if isinstance(values.get("anogan"), dict):  # as E was taught before it could restore
+            values = {**values, "anogan": {"restores": False, **values["anogan"]}}
         if isinstance(values.get("head"), dict):  # as heads were when runs did not say so
             values = {**values, "head": {"sees": "search", "start": "random", **values["head"]}}
         if isinstance(values.get("detector"), dict):  # and heat was told without cells

@@ -61,6 +61,16 @@ def bench_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def training_table(result: Mapping[str, Any]) -> str:
+    """Return Markdown of ``benchmarks/gpu/train.py``'s result: steps, seconds and pace of each stage."""
+    lines = ["| stage | steps | seconds | of these the first step | steps a second | images a second |"]
+    lines.append("|---" * 6 + "|")
+    for name, one in result["card"]["stages"].items():
+        row = f"{one['seconds']:.0f} | {one['first_step_s']:.0f} | {one['steps_per_s']:.0f}"
+        lines.append(f"| {name} | {one['steps']:,} | {row} | {one['images_per_s']:,.0f} |")
+    return "\n".join(lines) + "\n"
+
+
 def parts() -> dict[str, str]:
     """Return what stands between the page's marks."""
     read = {
@@ -69,7 +79,13 @@ def parts() -> dict[str, str]:
     rows = json.loads((RESULTS / "screening.json").read_text(encoding="utf-8"))["rows"]
     screened = {name: markdown(rows, score) + "\n" for name, score in SCREENED.items()}
     bench = {name: read[f"gpu_bench_{name}"] for name in BUNDLES}
-    return {"graphs": graphs_table(read["gpu_graphs"]), "bench": bench_table(bench), **screened}
+    trained = training_table(read["gpu_train"])
+    return {
+        "graphs": graphs_table(read["gpu_graphs"]),
+        "bench": bench_table(bench),
+        "train": trained,
+        **screened,
+    }
 
 
 def main(check: Check = False) -> None:

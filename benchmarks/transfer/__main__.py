@@ -4,6 +4,7 @@
 
     make transfer                                     # the table, from the committed figures
     python -m benchmarks.transfer run mixture-128     # makes what is missing of one design's figures
+    python -m benchmarks.transfer chain shipped       # the same of whole chains, an hour a set on 2 cores
     python -m benchmarks.transfer page                # brings docs/method/detection.md up to date
     python -m benchmarks.transfer start               # makes the weights that heads start from, anew
     python -m benchmarks.transfer heat                # judges the planes of heat maps, and their weights
@@ -29,6 +30,7 @@ from sranogan_edge.terminal import run as run_command
 from sranogan_edge.terminal import say
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "transfer"
+CHAIN_RESULTS = RESULTS / "chain"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "method" / "detection.md"
 BEGIN, END = "<!-- table:begin -->\n", "<!-- table:end -->"
 CACHE = Path.home() / ".cache" / "sranogan" / "transfer"
@@ -99,6 +101,33 @@ def run(
                 for name in protocol or PROTOCOLS:
                     typer.echo(f"{design}, seed {seed}, {name}")
                     run_fast(design, name, seed, RESULTS, CACHE)
+        return ExitCode.OK
+
+    run_command(work)
+
+
+@app.command()
+def chain(
+    names: Annotated[list[str], typer.Argument(help="Of benchmarks.transfer.chain.CHAINS.")],
+    seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 1,
+    protocol: Annotated[list[str] | None, typer.Option(help="Only these; all by default.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made, or gone on with.")] = CACHE / "runs",
+) -> None:
+    """Train and judge whole chains; KERAS_BACKEND=jax takes a card where there is one."""
+
+    def work() -> ExitCode:
+        for name in protocol or []:
+            check_choice("--protocol", name, tuple(PROTOCOLS))
+        say(*start_backend())
+        from benchmarks.transfer.chain import run_chain
+        from keras_sranogan.progress import Terminal
+
+        with Terminal() as progress:
+            for seed in range(seeds):
+                for name in protocol or PROTOCOLS:
+                    for one in names:
+                        progress.say(f"{one}, seed {seed}, {name}")
+                        run_chain(one, name, seed, CHAIN_RESULTS, runs, progress)
         return ExitCode.OK
 
     run_command(work)

@@ -59,6 +59,10 @@ class Protocol:
         """The images: phantoms, or a folder below the data's."""
         return open_source(self.data if self.data.startswith("phantom") else str(DATA / self.data))
 
+    def learns_from(self, item: Item) -> bool:
+        """Whether it is a normal to learn from."""
+        return item.is_normal and _named(item, self.learned)
+
     @property
     def present(self) -> bool:
         """Whether its images are here."""
@@ -171,7 +175,7 @@ def read_images(protocol: Protocol, spec: PreprocessSpec, copies: int, cache: Pa
 
 def _parts(protocol: Protocol, source: DataSource) -> tuple[list[Item], list[Item]]:
     """Return normals to learn from, and to hold out."""
-    learned = [item for item in source.items("train") if item.is_normal and _named(item, protocol.learned)]
+    learned = [item for item in source.items("train") if protocol.learns_from(item)]
     return split_by_group(learned, HELD_SHARE, seed=0)
 
 
@@ -180,10 +184,10 @@ def _read(protocol: Protocol, spec: PreprocessSpec, copies: int) -> Images:
     fit, held = _parts(protocol, source)
     everything = [load_images(source, held, spec), *(_jittered(source, held, spec, n) for n in range(copies))]
     _, groups = np.unique([item.group for part in everything for item in part.items], return_inverse=True)
-    judged = list(_judged(protocol, source))
+    judged = list(judged_items(protocol, source))
     views = {
         "plain": load_images(source, judged, spec),
-        "low_pass": load_images(source, judged, spec, transform=_lowered),
+        "low_pass": load_images(source, judged, spec, transform=lowered),
     }
     return Images(
         to_bytes(load_images(source, fit, spec).x),
@@ -205,7 +209,7 @@ def _read_tiles(protocol: Protocol, spec: PreprocessSpec, copies: int) -> Images
     reader = TileReader(source, spec, max_bad_share=0.05)
     everything = [_covered(source, held, spec), *(_covered(source, held, spec, n) for n in range(copies))]
     number = np.concatenate([tiles[:, 0] for _, tiles in everything])
-    judged = list(_judged(protocol, source))
+    judged = list(judged_items(protocol, source))
     plain, tiles = _covered(source, judged, spec)
     masks = [source.mask(item) for item in judged]
     shapes = {mask.shape for mask in masks if mask is not None}
@@ -261,7 +265,8 @@ def _named(item: Item, beginning: str) -> bool:
     return Path(item.key).name.startswith(beginning)
 
 
-def _judged(protocol: Protocol, source: DataSource) -> Iterator[Item]:
+def judged_items(protocol: Protocol, source: DataSource) -> Iterator[Item]:
+    """Yield the images that a protocol judges."""
     for split in protocol.judged:
         for item in source.items(split):
             if item.label not in protocol.left_out and (not item.is_normal or _named(item, protocol.normals)):
@@ -281,7 +286,8 @@ def _jitter(items: list[Item], copy: int) -> Transform:
     return distort
 
 
-def _lowered(frame: Frame, item: Item) -> Frame:
+def lowered(frame: Frame, item: Item) -> Frame:
+    """Return the low-pass view of an image."""
     low_pass = next(control for control in DETAIL if control.name == "low_pass")
     return low_pass.apply(frame, item, 0).frame
 

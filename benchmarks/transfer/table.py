@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.transfer.chains import CHAIN_SCORES, CHAINED, CHAINS
 from benchmarks.transfer.designs import DESIGNS, PRODUCT
 from benchmarks.transfer.judge import CHOSEN, SCORES
 from benchmarks.transfer.protocols import PROTOCOLS
 from benchmarks.transfer.site import COUNTS
 
+SAYS = {name: one.says for name, one in (*DESIGNS.items(), *CHAINS.items())}
 SITE_FIGURES = {"auroc": "AUROC", "false_alarms": "false alarms"}
 Cells = Mapping[tuple[str, str], Mapping[str, list[float]]]  # by design and score: by protocol, one a seed
 
@@ -24,7 +26,8 @@ def read_results(folder: Path, view: str, figure: str) -> dict[tuple[str, str], 
     for path in sorted(folder.glob("*__*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         for score, views in found["scores"].items():
-            cells[found["design"], score][found["protocol"]].append(views[view][figure])
+            if figure in views[view]:
+                cells[found["design"], score][found["protocol"]].append(views[view][figure])
     return cells
 
 
@@ -57,7 +60,7 @@ def site_markdown(folder: Path, show: Sequence[str] = ("design", "score")) -> st
     head, lines = [*show, "set", *names], []
     found = read_site(folder)
     for design, score in _order(found):
-        says = {"design": DESIGNS[design].says, "score": score}
+        says = {"design": SAYS[design], "score": score}
         for protocol in PROTOCOLS:
             if row := found[design, score].get(protocol):
                 cells = [_cell(row.get(column, [])) for column in columns]
@@ -77,21 +80,31 @@ def page(folder: Path) -> str:
     says = DESIGNS[PRODUCT].says
     tables[f"Parts and their combinations, AUROC ({says})"] = markdown(parts, show=("score",))
     tables["After a site's own normals"] = site_markdown(folder)
+    whole = ("plain", "auroc"), ("low_pass", "auroc"), ("plain", "false_alarms")
+    for title, (view, figure) in zip(("AUROC", "low-pass", "false alarms"), whole, strict=True):
+        chained = read_results(folder / "chain", view, figure)
+        tables[f"Whole chains, {title}"] = markdown(chained, figure, among=CHAINED, scores=CHAIN_SCORES)
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in tables.items() if text) + "\n"
 
 
-def markdown(cells: Cells, figure: str = "auroc", show: Sequence[str] = ("design", "score")) -> str:
-    """Return the table: means over seeds, ± their spread; mean and worst where every protocol was judged."""
-    columns = [name for name in PROTOCOLS if any(name in row for row in cells.values())]
+def markdown(
+    cells: Cells,
+    figure: str = "auroc",
+    show: Sequence[str] = ("design", "score"),
+    among: Sequence[str] = tuple(PROTOCOLS),
+    scores: Iterable[str] = SCORES,
+) -> str:
+    """Return the table: means over seeds, ± their spread; mean and worst where all ``among`` were judged."""
+    columns = [name for name in among if any(name in row for row in cells.values())]
     head = [*show, *columns, "mean", "worst"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     worst = np.max if figure == "false_alarms" else np.min
-    for design, score in _order(cells):
+    for design, score in _order(cells, scores):
         row = cells[design, score]
         means = [float(np.mean(row[name])) if name in row else float("nan") for name in columns]
-        complete = len(columns) == len(PROTOCOLS) and not np.isnan(means).any()
+        complete = len(columns) == len(among) and not np.isnan(means).any()
         ends = [f"**{np.mean(means):.3f}**", f"{worst(means):.3f}"] if complete else ["", ""]
-        names = {"design": DESIGNS[design].says, "score": score}
+        names = {"design": SAYS[design], "score": score}
         shown = [*(names[one] for one in show), *(_cell(row.get(name, [])) for name in columns), *ends]
         lines.append(f"| {' | '.join(shown)} |")
     return "\n".join(lines)
@@ -104,6 +117,8 @@ def _cell(values: list[float]) -> str:
     return f"{np.mean(values):.3f}{spread}"
 
 
-def _order(cells: Mapping[tuple[str, str], object]) -> Iterable[tuple[str, str]]:
-    scores = list(SCORES)
-    return sorted(cells, key=lambda key: (list(DESIGNS).index(key[0]), scores.index(key[1])))
+def _order(
+    cells: Mapping[tuple[str, str], object], scores: Iterable[str] = SCORES
+) -> Iterable[tuple[str, str]]:
+    designs, names = list(SAYS), list(scores)
+    return sorted(cells, key=lambda key: (designs.index(key[0]), names.index(key[1])))

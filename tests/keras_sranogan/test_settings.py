@@ -39,6 +39,14 @@ def test_runs_that_do_not_say_what_the_head_saw() -> None:
     assert TrainSettings.from_dict(values).head_side == 64
 
 
+def test_runs_that_do_not_say_what_the_encoder_learned() -> None:
+    """Encoders of earlier runs only reconstructed, and a run goes on as it began."""
+    values = preset("standard").to_dict()
+    assert TrainSettings.from_dict(values).anogan.restores
+    del values["anogan"]["restores"]
+    assert not TrainSettings.from_dict(values).anogan.restores
+
+
 def test_every_value_survives_json() -> None:
     """Values that no preset has come back too, nested ones included."""
     settings = TrainSettings(
@@ -55,7 +63,7 @@ def test_every_value_survives_json() -> None:
 
 
 def test_presets_differ_as_documented() -> None:
-    """Demo is smaller and shorter; paper has no contrast normalisation, a random start and 500 steps."""
+    """Demo is smaller and shorter; paper has no contrast normalisation, no restoring, a random start, 500 steps."""
     demo, standard, paper = (preset(name) for name in PRESETS)
     assert (demo.preprocess.size, standard.preprocess.size, paper.preprocess.size) == (128, 128, 128)
     for part in ("anogan", "refiner", "srgan", "head", "corrector"):
@@ -63,9 +71,10 @@ def test_presets_differ_as_documented() -> None:
     assert demo.anogan.max_width < standard.anogan.max_width
     assert (standard.preprocess.contrast, standard.search.start) == ("clahe", "encoder")
     assert (paper.preprocess.contrast, paper.search.start, paper.search.steps) == ("none", "random", 500)
-    assert (
-        replace(paper, preset="standard", preprocess=standard.preprocess, search=standard.search) == standard
-    )
+    assert (paper.anogan.latent_dim, paper.anogan.restores) == (128, False)
+    assert (standard.anogan.latent_dim, standard.anogan.restores) == (64, True)
+    same = {part: getattr(standard, part) for part in ("preprocess", "search", "anogan")}
+    assert replace(paper, preset="standard", **same) == standard
 
 
 def test_preset_takes_what_the_command_asks_for() -> None:
