@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detection.ablation_bench import LOW_PASS, NORMALS, PLAIN, Bench, ImageSets, Rows, variants
+from benchmarks.detection.ablation_bench import LOW_PASS, NORMALS, Bench, ImageSets, Rows, variants
 from benchmarks.record import Record
 from benchmarks.transfer.chains import CHAINS, RESIDUALS, SUMS
 from benchmarks.transfer.fast import result_path
 from benchmarks.transfer.protocols import PROTOCOLS, Protocol, judged_items, lowered
 from keras_sranogan.anogan.latent_search import LatentSearch
+from keras_sranogan.audit.controls import PLAIN
 from keras_sranogan.data.item import DataSource, Item
 from keras_sranogan.data.load import load_images
 from keras_sranogan.detector.reconstruct import downscale_all, enhance_all, predict
@@ -98,9 +99,9 @@ def judge_chain(run: Run, source: DataSource, protocol: Protocol, progress: Prog
     for name, rows in {"residual": residuals["as_trained"], **others}.items():
         score_of[name] = bench.judged({name: rows})
     sums = {view: _sums(networks, run.settings, sets.x[view], progress) for view in VIEWS.values()}
-    for title in SUMS[:2]:
-        score_of[title] = lambda view, title=title: sums[view][title]
-    score_of[SUMS[2]] = lambda view: made["as_trained"]["l1_sr"][view].astype(np.float64)
+    summed = {title: {view: one[title] for view, one in sums.items()} for title in SUMS[:2]}
+    summed[SUMS[2]] = {view: rows.astype(np.float64) for view, rows in made["as_trained"]["l1_sr"].items()}
+    score_of |= {title: of_view.__getitem__ for title, of_view in summed.items()}
     scores = {title: _figures(score, sets.abnormal) for title, score in score_of.items()}
     for view, flagged in _flagged(run, {"residual": residuals["as_trained"], **others}).items():
         scores["whole score"][view]["false_alarms"] = float(flagged[~sets.abnormal].mean())

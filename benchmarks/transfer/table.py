@@ -15,7 +15,6 @@ from benchmarks.transfer.judge import CHOSEN, SCORES
 from benchmarks.transfer.protocols import PROTOCOLS
 from benchmarks.transfer.site import COUNTS
 
-SAYS = {name: one.says for name, one in (*DESIGNS.items(), *CHAINS.items())}
 SITE_FIGURES = {"auroc": "AUROC", "false_alarms": "false alarms"}
 Cells = Mapping[tuple[str, str], Mapping[str, list[float]]]  # by design and score: by protocol, one a seed
 
@@ -60,7 +59,7 @@ def site_markdown(folder: Path, show: Sequence[str] = ("design", "score")) -> st
     head, lines = [*show, "set", *names], []
     found = read_site(folder)
     for design, score in _order(found):
-        says = {"design": SAYS[design], "score": score}
+        says = {"design": _says()[design], "score": score}
         for protocol in PROTOCOLS:
             if row := found[design, score].get(protocol):
                 cells = [_cell(row.get(column, [])) for column in columns]
@@ -91,10 +90,14 @@ def markdown(
     cells: Cells,
     figure: str = "auroc",
     show: Sequence[str] = ("design", "score"),
-    among: Sequence[str] = tuple(PROTOCOLS),
+    among: Sequence[str] = (),
     scores: Iterable[str] = SCORES,
 ) -> str:
-    """Return the table: means over seeds, ± their spread; mean and worst where all ``among`` were judged."""
+    """Return the table: means over seeds, ± their spread; mean and worst where all protocols were judged.
+
+    These are those ``among``, or all that there are.
+    """
+    among = among or tuple(PROTOCOLS)
     columns = [name for name in among if any(name in row for row in cells.values())]
     head = [*show, *columns, "mean", "worst"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -104,7 +107,7 @@ def markdown(
         means = [float(np.mean(row[name])) if name in row else float("nan") for name in columns]
         complete = len(columns) == len(among) and not np.isnan(means).any()
         ends = [f"**{np.mean(means):.3f}**", f"{worst(means):.3f}"] if complete else ["", ""]
-        names = {"design": SAYS[design], "score": score}
+        names = {"design": _says()[design], "score": score}
         shown = [*(names[one] for one in show), *(_cell(row.get(name, [])) for name in columns), *ends]
         lines.append(f"| {' | '.join(shown)} |")
     return "\n".join(lines)
@@ -120,5 +123,10 @@ def _cell(values: list[float]) -> str:
 def _order(
     cells: Mapping[tuple[str, str], object], scores: Iterable[str] = SCORES
 ) -> Iterable[tuple[str, str]]:
-    designs, names = list(SAYS), list(scores)
+    designs, names = list(_says()), list(scores)
     return sorted(cells, key=lambda key: (designs.index(key[0]), names.index(key[1])))
+
+
+def _says() -> dict[str, str]:
+    of_chains = {name: one.says for name, one in CHAINS.items()}
+    return {name: one.says for name, one in DESIGNS.items()} | of_chains

@@ -44,8 +44,8 @@ def test_a_chain_is_judged_as_its_run_judges(
     """AUROC and false alarms of the whole are the run's own; a row for each score; made once."""
     from benchmarks.transfer import chain
 
-    monkeypatch.setitem(chain.CHAINS, "tiny", Same(tiny_run))
-    monkeypatch.setitem(chain.PROTOCOLS, "tiny", JUDGED)
+    monkeypatch.setitem(CHAINS, "tiny", Same(tiny_run))
+    monkeypatch.setitem(PROTOCOLS, "tiny", JUDGED)
     monkeypatch.setattr(chain, "resolve_precision", lambda asked: "float32")
     shutil.copytree(tiny_run.folder, tmp_path / "runs" / "tiny__tiny__0")
     path = chain.run_chain("tiny", "tiny", 0, tmp_path / "results", tmp_path / "runs", Silent())

@@ -227,12 +227,12 @@ def test_a_design_in_tiles_is_judged(
 @pytest.mark.skipif(not (DATA / "chest_xray").is_dir(), reason="the chest X-rays are not here")
 def test_sources_do_not_mix() -> None:
     """Trained on one source's normals, a design is judged by the other's."""
-    from benchmarks.transfer.protocols import _judged, _named
+    from benchmarks.transfer.protocols import _named, judged_items
 
     protocol = PROTOCOLS["chest IM to NORMAL2"]
     source = protocol.source
     learned = {item.key for item in source.items("train") if _named(item, protocol.learned)}
-    judged = list(_judged(protocol, source))
+    judged = list(judged_items(protocol, source))
     assert learned
     assert all(Path(key).name.startswith("IM-") for key in learned)
     assert all(Path(item.key).name.startswith("NORMAL2-") for item in judged if item.is_normal)

@@ -63,7 +63,7 @@ def test_every_value_survives_json() -> None:
 
 
 def test_presets_differ_as_documented() -> None:
-    """Demo is smaller and shorter; paper enhances no contrast, restores nothing, searches 500 steps from anywhere."""
+    """Demo is smaller and shorter; paper has no enhanced contrast and a long search from a random start."""
     demo, standard, paper = (preset(name) for name in PRESETS)
     assert (demo.preprocess.size, standard.preprocess.size, paper.preprocess.size) == (128, 128, 128)
     for part in ("anogan", "refiner", "srgan", "head", "corrector"):
