@@ -20,6 +20,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.transfer.chains import CHAINS
 from benchmarks.transfer.protocols import PROTOCOLS
 from benchmarks.transfer.table import markdown, read_results, site_markdown
 from benchmarks.transfer.table import page as page_tables
@@ -108,7 +109,7 @@ def run(
 
 @app.command()
 def chain(
-    names: Annotated[list[str], typer.Argument(help="Of benchmarks.transfer.chain.CHAINS.")],
+    names: Annotated[list[str], typer.Argument(help="Of benchmarks.transfer.chains.CHAINS.")],
     seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 1,
     protocol: Annotated[list[str] | None, typer.Option(help="Only these; all by default.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made, or gone on with.")] = CACHE / "runs",
@@ -118,6 +119,8 @@ def chain(
     def work() -> ExitCode:
         for name in protocol or []:
             check_choice("--protocol", name, tuple(PROTOCOLS))
+        for one in names:
+            check_choice("NAMES", one, tuple(CHAINS))
         say(*start_backend())
         from benchmarks.transfer.chain import run_chain
         from keras_sranogan.progress import Terminal

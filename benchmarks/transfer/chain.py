@@ -33,7 +33,7 @@ from keras_sranogan.networks import Networks
 from keras_sranogan.precision import resolve_precision
 from keras_sranogan.progress import Progress
 from keras_sranogan.run import Run
-from keras_sranogan.settings import SearchSettings, TrainSettings, check_choice
+from keras_sranogan.settings import SearchSettings, TrainSettings
 from keras_sranogan.training.train import train
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.density import PARTS
@@ -69,9 +69,7 @@ def run_chain(name: str, protocol: str, seed: int, results: Path, runs: Path, pr
 
     Raises:
         DataError: its images are not here.
-        SettingsError: no such chain.
     """
-    check_choice("NAME", name, tuple(CHAINS))
     path = result_path(results, name, protocol, seed)
     if path.exists():
         return path

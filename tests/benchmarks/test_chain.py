@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +23,9 @@ from keras_sranogan.evaluation.scorers import RunScorer
 from keras_sranogan.progress import Silent
 from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
-from sranogan_edge.errors import SettingsError
 from tests.support.tiny import TINY_DATA
 
+ROOT = Path(__file__).parents[2]
 JUDGED = Protocol("tiny", TINY_DATA)
 
 
@@ -69,12 +73,14 @@ def test_a_chain_is_judged_as_its_run_judges(
     assert path.stat().st_mtime_ns == before
 
 
-def test_a_chain_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """And those that there are."""
-    from benchmarks.transfer.chain import run_chain
-
-    with pytest.raises(SettingsError, match=r"restores-64.*received 'restores64'"):
-        run_chain("restores64", "chest", 0, tmp_path, tmp_path, Silent())
+def test_chains_side_by_side_tell_what_became_of_each(tmp_path: Path) -> None:
+    """What ended a process stands in its log, and the figures that there are come along."""
+    given = {**os.environ, "PYTHON": sys.executable, "RUNS": str(tmp_path / "runs"), "JAX_PLATFORMS": "cpu"}
+    command = ["bash", "benchmarks/gpu/chains.sh", str(tmp_path / "out"), "120", "restores-65", "chest"]
+    subprocess.run(command, cwd=ROOT, env=given, check=True, capture_output=True)
+    assert "received 'restores-65'" in (tmp_path / "out" / "chest.log").read_text()
+    with tarfile.open(tmp_path / "out" / "figures.tar.gz") as figures:
+        assert "./restores-64__chest__0.json" in figures.getnames()
 
 
 def test_only_a_protocols_normals_are_learned_from() -> None:
@@ -119,7 +125,6 @@ def test_the_table_of_chains(tmp_path: Path) -> None:
 
 def test_the_page_has_chains() -> None:
     """The committed figures stand in it."""
-    root = Path(__file__).parents[2]
-    text = page(root / "benchmarks" / "results" / "transfer")
+    text = page(ROOT / "benchmarks" / "results" / "transfer")
     assert "### Whole chains, AUROC" in text
     assert "| E restores, 64 latent variables | without reconstruction |" in text
