@@ -76,17 +76,18 @@ def _reconstructed(
     """
     own = len(work.held_out.x)
     at_a_time = SOME if work.on_disk or work.held_out.image is not None else len(x)
-    parts, heat = [], []
+    parts, heat = [], np.empty(0, np.float32)
     for first in range(0, len(x), at_a_time):
         advance = partial(_advanced, work.progress, first)
         made = reconstructor(x[first : first + at_a_time], on_progress=advance)
         if first == 0:
+            heat = np.empty((len(x), *made.heat.shape[1:]), np.float32)
             quality = reconstruction_quality(made.first(min(own, at_a_time)))
             with writing(work.run.folder):
                 write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
         parts.append(made.measured)
-        heat.append(made.heat)
-    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}, np.concatenate(heat)
+        heat[first : first + at_a_time] = made.heat
+    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}, heat
 
 
 def _advanced(progress: Progress, before: int, done: int) -> None:
