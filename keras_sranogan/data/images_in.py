@@ -15,7 +15,7 @@ __all__ = ["ImagesIn", "free_bytes", "on_disk"]
 
 ImagesIn = Literal["auto", "memory", "disk"]
 
-TIMES = 16  # as much memory as its preprocessed float32: an image at its most, which is in the last stage
+TIMES = 19  # as much memory as its preprocessed float32: an image at its most, which is in the last stage
 FREE_SHARE = 0.7  # of the memory that is free, which images may take
 _MEMORY = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")

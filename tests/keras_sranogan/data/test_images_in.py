@@ -24,15 +24,15 @@ class Notes(Silent):
 
 
 def test_as_asked_for_or_by_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 normals of 128 px at 1 MiB each are 1,000 MiB, which is 0.7 of 1,429."""
+    """1,000 normals of 128 px are 62.5 MiB, 19 times that is 1,187.5 MiB, which is 0.7 of 1,696."""
     source, settings, notes = open_source("phantom?train=1000"), TrainSettings(), Notes()
-    for free_mib, expected in ((1400, True), (1430, False)):
+    for free_mib, expected in ((1690, True), (1700, False)):
         monkeypatch.setattr(images_in, "free_bytes", lambda free_mib=free_mib: free_mib * 2**20)
         assert on_disk("auto", source, settings, notes) is expected
         assert on_disk("disk", source, settings, notes)
         assert not on_disk("memory", source, settings, notes)
     assert len(notes.said) == 1
-    assert notes.said[0].startswith("1000 normals would take about 1.0 of 1.4 GiB that are free")
+    assert notes.said[0].startswith("1000 normals would take about 1.2 of 1.7 GiB that are free")
 
 
 def test_what_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
