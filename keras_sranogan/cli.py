@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -113,6 +113,13 @@ def train(
     ] = None,
     normal_class: NormalClass = "NORMAL",
     max_bad_share: MaxBadShare = 0.05,
+    images_in: Annotated[
+        str,
+        typer.Option(
+            help="Where preprocessed images are meanwhile: memory, disk (RUN/images), or auto: disk where "
+            "they would take most of the memory that is free. The model is the same."
+        ),
+    ] = "auto",
     mlflow: Mlflow = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     verbose: Verbose = False,
@@ -125,6 +132,7 @@ def train(
     """
 
     def work() -> ExitCode:
+        from keras_sranogan.data.images_in import ImagesIn
         from keras_sranogan.run_record import RunRecord
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
@@ -132,6 +140,7 @@ def train(
 
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         check_choice("--colour", colour, ("auto", "on", "off"))
+        check_choice("--images-in", images_in, get_args(ImagesIn))
         check_uri(mlflow)
         check_share(max_bad_share)
         said = on_the_line(context)
@@ -169,7 +178,15 @@ def train(
         chosen = replace(chosen, precision=resolve_precision(asked))
         try:
             with Terminal() as progress:
-                done = train_all(source, out, chosen, progress, resume=resume, max_bad_share=max_bad_share)
+                done = train_all(
+                    source,
+                    out,
+                    chosen,
+                    progress,
+                    resume=resume,
+                    max_bad_share=max_bad_share,
+                    images_in=cast("ImagesIn", images_in),
+                )
         except KeyboardInterrupt:
             typer.echo(f"{out} keeps what was trained; repeat the command with --resume to go on", err=True)
             raise

@@ -11,11 +11,13 @@
       detector/normals.npz                            those normals, for export
       detector/representative.npy, seen.npy           and training normals
       progress.json     finished pieces and their minutes   training.lock   held while it is trained
+      images/           while it is trained: preprocessed normals (keras_sranogan.data.shards)
       logs/             TensorBoard                   report.html   what the training came to
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ from numpy.typing import NDArray
 from keras_sranogan.anogan.corrector import build_corrector
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.networks import build_gan
-from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, to_bytes
+from keras_sranogan.data.rows import Images, write_rows
+from keras_sranogan.detector.normals import HeldOutNormals, Normals, from_bytes, in_bytes, to_bytes
 from keras_sranogan.head.network import build_head
 from keras_sranogan.networks import Networks, build_judge
 from keras_sranogan.refiner.network import build_refiner
@@ -41,9 +44,10 @@ from sranogan_edge.image.align import Aligner
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density
 
-__all__ = ["Run"]
+__all__ = ["IMAGES", "Run"]
 
 
+IMAGES = "images"
 RECONSTRUCTION_QUALITY = "reconstruction_quality.json"
 SAME_DATA = ("data", "normals_to_train", "normals_held_out", "images_sha256")  # what tells data apart
 OTHER_SPLIT = ("skipped", "duplicates", "near_duplicates")  # where older versions held out other images
@@ -150,9 +154,7 @@ class Run(RunRecord):
             return None
         return self.load_into(build_corrector(settings.search_size, settings.anogan), "corrector")
 
-    def save_normals(
-        self, held_out: HeldOutNormals, representative: NDArray[np.float32], seen: NDArray[np.float32]
-    ) -> None:
+    def save_normals(self, held_out: Normals, representative: NDArray[np.float32], seen: Images) -> None:
         """Keep what an export needs: held-out normals, and training normals, all in [0, 1].
 
         ``representative`` ``(N, S, S, C)`` are a few of these; ``seen`` ``(M, side, side, C)`` are all, and
@@ -163,7 +165,13 @@ class Run(RunRecord):
             folder.mkdir(exist_ok=True)
             held_out.save(folder / "normals.npz")
             np.save(folder / "representative.npy", to_bytes(representative))
-            np.save(folder / "seen.npy", to_bytes(seen))
+            write_rows(folder / "seen.npy", len(seen), in_bytes(seen))
+
+    def drop_images(self) -> None:
+        """Remove the preprocessed images that lay here while the run was trained."""
+        with writing(self.folder):
+            if (self.folder / IMAGES).exists():
+                shutil.rmtree(self.folder / IMAGES)
 
     def save_aligner(self, aligner: Aligner) -> None:
         """Keep what images are aligned by."""

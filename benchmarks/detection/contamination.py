@@ -125,7 +125,7 @@ class Bench:
         self.networks, self.head_steps = run.networks(), head_steps
         self.side = self.settings.head_side
         self.normals, self.seen = run.held_out_normals(), run.seen()
-        self.trained_on = read_normals(Reader(source, self.settings, progress, 0.05)).fit.x
+        self.trained_on = read_normals(Reader(source, self.settings, progress, 0.05)).fit.x[:]
         self._reconstruct = Reconstructor(self.networks, self.settings.search, self.settings.preprocess)
         self.held_out = self.measured(self.normals.x, "held-out normals")
         films = load_images(source, source.items(split), self.settings.preprocess)

@@ -208,7 +208,7 @@ def named_normals(model: Model, run: Run) -> tuple[list[Item], list[Item]]:
     data = read_normals(Reader(model.source, run.settings, model.progress, max_bad_share=0.05))
     kept = to_bytes(stored.x[stored.original])
     copies, again = len(stored.x) / len(data.held_out.items), len(seen) / len(data.fit.items)
-    if not (copies % 1 == again % 1 == 0 and np.array_equal(to_bytes(data.held_out.x), kept)):
+    if not (copies % 1 == again % 1 == 0 and np.array_equal(to_bytes(data.held_out.x[:]), kept)):
         raise RunError(f"{run.folder}: its held-out normals are not those of {model.source.name}.")
     return [*data.fit.items] * int(again), [*data.held_out.items] * int(copies)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,14 @@ from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.anogan.networks import GanParts, build_gan
 from keras_sranogan.anogan.train_corrector import corrector_stage
 from keras_sranogan.anogan.train_gan import encoder_stage, gan_stage, settle_average
+from keras_sranogan.data.rows import Images
 from keras_sranogan.detector.reconstruct import downscale_all, predict
 from keras_sranogan.html import pictures
 
 if TYPE_CHECKING:
     from keras_sranogan.training.workshop import Training
 
-Images = NDArray[np.float32]
+Array = NDArray[np.float32]
 
 
 def _gan_parts(work: Training, dtype: str = "float32") -> GanParts:
@@ -70,19 +72,17 @@ def train_encoder(work: Training) -> None:
     work.save("encoder", encoder, _gan_parts(work).encoder)
 
 
-def searched(work: Training, x_low: Images, what: str) -> Images:
-    """Return g(x) of low-resolution images."""
+def searched(work: Training, x_low: Images, what: str) -> Iterator[Array]:
+    """Yield g(x) of low-resolution images, ``(n, S, S, 1)`` of some at a time."""
     parts = _trained_gan(work, "averaged", "discriminator", "encoder")
     features = feature_extractor(parts.discriminator, work.settings.anogan.feature_block)
     learned = work.settings.search.kind == "learned"
     corrector = work.run.load_into(_corrector(work), "corrector") if learned else None
     search = LatentSearch(parts.averaged, features, parts.encoder, work.settings.search, corrector)
     work.progress.start(f"searching {what}", len(x_low))
-    found = []
     for i in range(0, len(x_low), 64):
-        found.append(search(x_low[i : i + 64]).generated)
+        yield search(x_low[i : i + 64]).generated
         work.progress.advance(min(i + 64, len(x_low)))
-    return np.concatenate(found)
 
 
 def _corrector(work: Training) -> keras.Model:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from keras_sranogan.anogan.augment import jitter
 from keras_sranogan.anogan.discriminator import feature_extractor
@@ -14,13 +12,13 @@ from keras_sranogan.anogan.networks import GanParts
 from keras_sranogan.backend import random
 from keras_sranogan.backend.graph import compiled
 from keras_sranogan.backend.random import Tensor
+from keras_sranogan.data.rows import Images
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.training.stage import Stage, draw_batch, held, step_seed, update
+from keras_sranogan.training.held import held
+from keras_sranogan.training.stage import Stage, draw_batch, step_seed, update
 
 
-def corrector_stage(
-    corrector: keras.Model, parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettings
-) -> Stage:
+def corrector_stage(corrector: keras.Model, parts: GanParts, x_low: Images, settings: TrainSettings) -> Stage:
     """Return R's training on normals ``x_low`` ``(N, S, S, 1)``; G, f and E are frozen.
 
     The loss is the paper's search loss, a pixel, after each of the K steps; step k weighs k.
@@ -41,7 +39,7 @@ def corrector_stage(
 
     def step(number: Tensor) -> dict[str, Tensor]:
         seeds = random.split(step_seed(settings.seed, "corrector", number), 2)
-        x = jitter(ops.take(data, draw_batch(count, chosen.batch, seeds[0]), axis=0), seeds[1])
+        x = jitter(data.take(draw_batch(count, chosen.batch, seeds[0])), seeds[1])
         f_x = features(x, training=False)
         begun = parts.encoder(x, training=False)
         at_start = parts.averaged(begun, training=False)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from keras_sranogan.anogan.augment import augment, jitter
 from keras_sranogan.anogan.discriminator import feature_extractor
@@ -16,16 +14,18 @@ from keras_sranogan.anogan.networks import GanParts
 from keras_sranogan.backend import random
 from keras_sranogan.backend.graph import branch, compiled, gradients
 from keras_sranogan.backend.random import Tensor
+from keras_sranogan.data.rows import Images
 from keras_sranogan.head.anomalies import paste
 from keras_sranogan.settings import AnoganSettings, Anomalies, TrainSettings
 from keras_sranogan.training.averaging import move_towards
 from keras_sranogan.training.batch_norm import BATCHES, recompute
-from keras_sranogan.training.stage import Stage, Step, draw_batch, held, step_seed, update
+from keras_sranogan.training.held import Held, held
+from keras_sranogan.training.stage import Stage, Step, draw_batch, step_seed, update
 
 RESTORED: Anomalies = "mixture"  # anomalies that E learns to look past, whatever the head is taught on
 
 
-def gan_stage(parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettings) -> Stage:
+def gan_stage(parts: GanParts, x_low: Images, settings: TrainSettings) -> Stage:
     """Return the DCGAN's training on normals ``x_low`` ``(N, S, S, 1)`` float32 in [0, 1]."""
     anogan = settings.anogan
     optimisers = {
@@ -51,7 +51,7 @@ def gan_stage(parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettin
 def _gan_step(
     parts: GanParts,
     optimisers: dict[str, keras.optimizers.Optimizer],
-    data: keras.Variable,
+    data: Held,
     settings: TrainSettings,
 ) -> Step:
     anogan, count = settings.anogan, int(data.shape[0])
@@ -61,7 +61,7 @@ def _gan_step(
 
     def step(number: Tensor) -> dict[str, Tensor]:
         seeds = random.split(step_seed(settings.seed, "gan", number), 7)
-        real = jitter(ops.take(data, draw_batch(count, anogan.batch, seeds[0]), axis=0), seeds[5])
+        real = jitter(data.take(draw_batch(count, anogan.batch, seeds[0])), seeds[5])
         given = _harmed(real, seeds[6]) if anogan.restores else real
         z = random.normal((anogan.batch, anogan.latent_dim), seeds[1])
 
@@ -141,9 +141,7 @@ def settle_average(averaged: keras.Model, settings: TrainSettings) -> None:
     recompute(averaged, (random.normal(shape, seed) for seed in drawn))
 
 
-def encoder_stage(
-    encoder: keras.Model, parts: GanParts, x_low: NDArray[np.float32], settings: TrainSettings
-) -> Stage:
+def encoder_stage(encoder: keras.Model, parts: GanParts, x_low: Images, settings: TrainSettings) -> Stage:
     """Return the encoder's training, izi_f: image to z to image, G and f frozen."""
     anogan, count = settings.anogan, len(x_low)
     data = held(x_low)
@@ -154,7 +152,7 @@ def encoder_stage(
 
     def step(number: Tensor) -> dict[str, Tensor]:
         seeds = random.split(step_seed(settings.seed, "encoder", number), 3)
-        x = jitter(ops.take(data, draw_batch(count, anogan.batch, seeds[0]), axis=0), seeds[1])
+        x = jitter(data.take(draw_batch(count, anogan.batch, seeds[0])), seeds[1])
         given = _harmed(x, seeds[2]) if anogan.restores else x
 
         def losses() -> tuple[Tensor, dict[str, Tensor]]:

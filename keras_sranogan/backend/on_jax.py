@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 import jax
 import keras
+import numpy as np
 
 T = TypeVar("T")
 Values = dict[int, Any]  # by place in a list of variables
@@ -174,6 +175,12 @@ def gradients(
         (slopes,) = pulled_back(tuple(weights))
         found.append([slopes[id(one)] for one in group])
     return found, rest
+
+
+def from_host(read: Callable[[Any], Any], rows: Any, shape: tuple[int, ...]) -> Any:
+    """Return what ``read`` makes of the array ``rows`` ``(n,)`` on the host: ``(n, *shape)`` float32."""
+    made: Any = jax.eval_shape(lambda: jax.numpy.zeros((*rows.shape, *shape)))
+    return jax.pure_callback(lambda asked: read(np.asarray(asked)), made, rows)
 
 
 def slope(function: Callable[[Any], Any], x: Any) -> Any:

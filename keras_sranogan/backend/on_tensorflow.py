@@ -59,6 +59,11 @@ def gradients(
     return [tape.gradient(loss, model.trainable_variables) for tape, loss, model in each], rest
 
 
+def from_host(read: Callable[[Any], Any], rows: Any, shape: tuple[int, ...]) -> Any:
+    """Return what ``read`` makes of the array ``rows`` ``(n,)`` on the host: ``(n, *shape)`` float32."""
+    return tf.ensure_shape(tf.numpy_function(read, [rows], tf.float32), (*rows.shape, *shape))
+
+
 def slope(function: Callable[[Any], Any], x: Any) -> Any:
     """Return the gradient of the scalar ``function(x)`` by ``x``, of its shape."""
     with tf.GradientTape() as tape:

@@ -22,6 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from keras_sranogan.data.moved import EQUAL, LEAST, alike_without_moves, equal_when_aligned
+from keras_sranogan.data.rows import Images, only
 from sranogan_edge.image.preprocess import downscale
 
 __all__ = ["Copies", "Prints", "distinct_rows", "find_copies", "near_any", "near_by_part", "prints_of"]
@@ -77,7 +78,7 @@ class Copies:
     near: int
 
 
-def prints_of(x: NDArray[np.float32]) -> Prints:
+def prints_of(x: Images) -> Prints:
     """Return the prints of ``x`` ``(N, S, S, C)``, by their luminance."""
     fine = np.stack([cv2.resize(image[..., 0], (FINE, FINE), interpolation=cv2.INTER_AREA) for image in x])
     coarse = fine.reshape(len(x), COARSE, FINE // COARSE, COARSE, FINE // COARSE).mean(axis=(2, 4))
@@ -86,12 +87,14 @@ def prints_of(x: NDArray[np.float32]) -> Prints:
     smooth = np.stack(
         [cv2.GaussianBlur(one, (0, 0), SMOOTH_PX, borderType=cv2.BORDER_REPLICATE) for one in fine]
     )
-    rows = [_unit(_centred(made.reshape(len(x), -1))) for made in (coarse, fine, smooth)]
+    rows = [
+        _unit(_centred(made.reshape(len(fine), -1).astype(np.float32))) for made in (coarse, fine, smooth)
+    ]
     means = rows[0].mean(axis=0), rows[1].mean(axis=0), rows[2].mean(axis=0)
     return Prints(rows[0], rows[1], rows[2], bits, means, x.shape[1])
 
 
-def distinct_rows(x: NDArray[np.float32]) -> NDArray[np.intp]:
+def distinct_rows(x: Images) -> NDArray[np.intp]:
     """Return ``(N,)`` the first row that equals each in every pixel."""
     first: dict[bytes, int] = {}
     digests = (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in x)
@@ -99,14 +102,14 @@ def distinct_rows(x: NDArray[np.float32]) -> NDArray[np.intp]:
 
 
 def find_copies(
-    x: NDArray[np.float32],
+    x: Images,
     groups: Sequence[str],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Copies:
     """Tell which of ``x`` ``(N, S, S, 1)`` to keep, and join the ``groups`` of those that are alike."""
     first = distinct_rows(x)
     kept = np.unique(first)
-    prints = prints_of(x[kept])
+    prints = prints_of(only(x, kept))
     near = np.zeros(len(kept), np.bool_)
     pairs = [np.stack([np.arange(len(x)), first])]
     for start, alike in _compared(prints, prints):

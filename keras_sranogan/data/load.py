@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from keras_sranogan.data.copies import distinct_rows
 from keras_sranogan.data.item import DataSource, Item
+from keras_sranogan.data.rows import Images
 from sranogan_edge.errors import DataError, ImageError, SettingsError
 from sranogan_edge.image.align import Aligner, Alignment
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
 from sranogan_edge.image.tiles import plan_tiles
 
-__all__ = ["LoadedImages", "Skipped", "load_images"]
+__all__ = ["Loaded", "LoadedImages", "Skipped", "load_images", "read_images"]
 
 _NAMED = 3  # skipped images that an error message shows
 _THREADS = min(os.cpu_count() or 1, 8)  # decoding and drawing release Python's lock
@@ -39,8 +40,8 @@ class Skipped:
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedImages:
-    """Network input and what it was made from.
+class Loaded:
+    """Network input, in memory or not, and what it was made from.
 
     Attributes:
         x: ``(N, S, S, channels)`` float32 in [0, 1].
@@ -55,7 +56,7 @@ class LoadedImages:
         alignments: of the N images, where they were aligned; else None.
     """
 
-    x: NDArray[np.float32]
+    x: Images
     items: tuple[Item, ...]
     skipped: tuple[Skipped, ...]
     duplicates: int
@@ -69,6 +70,13 @@ class LoadedImages:
     def images(self) -> list[Item]:
         """The images, once each, whatever the number of their tiles."""
         return list(dict.fromkeys(self.items))
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedImages(Loaded):
+    """The same, all of it in memory."""
+
+    x: NDArray[np.float32]
 
 
 def load_images(
@@ -97,9 +105,30 @@ def load_images(
         DataError: no item, none that can be used, or a larger share than ``max_bad_share`` unusable.
         SettingsError: ``max_bad_share`` is not in 0..1, or ``spec`` aligns images and there is no aligner.
     """
+    check_request(source.name, len(items), max_bad_share)
+    loaded = read_images(source, items, spec, aligner=aligner, transform=transform, on_progress=on_progress)
+    check_share(source.name, len(items), loaded.skipped, max_bad_share)
+    return replace(loaded, duplicates=len(loaded.x) - len(np.unique(distinct_rows(loaded.x))))
+
+
+def read_images(
+    source: DataSource,
+    items: Sequence[Item],
+    spec: PreprocessSpec,
+    *,
+    aligner: Aligner | None = None,
+    transform: Callable[[Frame, Item], Frame] | None = None,
+    on_progress: Callable[[int], object] = lambda done: None,
+) -> LoadedImages:
+    """Read and preprocess ``items`` as :func:`load_images` does, however many cannot be used.
+
+    Whether any are equal is not looked for.
+
+    Raises:
+        SettingsError: ``spec`` aligns images and there is no aligner.
+    """
     if spec.align and aligner is None:
         raise SettingsError("preprocess: align needs the reference of a run or a bundle. Received: none.")
-    check_request(source.name, len(items), max_bad_share)
 
     def frame_of(item: Item) -> Frame:
         frame = source.frame(item)
@@ -125,13 +154,11 @@ def load_images(
             alignments.append(alignment)
             kept.append(item)
         on_progress(done)
-    check_share(source.name, len(items), skipped, max_bad_share)
-    x = x[: len(kept)]
     return LoadedImages(
-        x,
+        x[: len(kept)],
         tuple(kept),
         tuple(skipped),
-        len(x) - len(np.unique(distinct_rows(x))),
+        0,
         frame=lambda number: frame_of(kept[number]),
         alignments=tuple(one for one in alignments if one) or None,
     )
@@ -169,7 +196,7 @@ def check_request(name: str, count: int, max_bad_share: float) -> None:
 
 
 def check_share(
-    name: str, total: int, skipped: list[Skipped], max_bad_share: float, *, failed: int | None = None
+    name: str, total: int, skipped: Sequence[Skipped], max_bad_share: float, *, failed: int | None = None
 ) -> None:
     """Raise DataError where none of ``total`` images, or too few, could be used.
 

@@ -6,10 +6,23 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from keras_sranogan.data.copies import find_copies
 from keras_sranogan.data.item import DataSource, Item
-from keras_sranogan.data.load import LoadedImages, Skipped, in_order, load_images
+from keras_sranogan.data.load import (
+    Loaded,
+    LoadedImages,
+    Skipped,
+    check_request,
+    check_share,
+    in_order,
+    load_images,
+    read_images,
+)
 from keras_sranogan.data.reference import ROUNDS, learn_reference
+from keras_sranogan.data.rows import only
+from keras_sranogan.data.shards import Shards
 from keras_sranogan.data.split import split_by_group
 from keras_sranogan.data.tiles import TileReader
 from keras_sranogan.progress import Progress
@@ -17,11 +30,13 @@ from keras_sranogan.settings import TrainSettings
 from sranogan_edge.errors import DataError
 from sranogan_edge.image.align import Aligner, view_of
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.fingerprint import FEWEST
 
 MIN_NORMALS = 50
 ADVISED_NORMALS = 300
+SHARD_BYTES = 64 * 2**20  # of float32, which are in memory while a shard is made
 MANY_FAILED = 0.1  # share of normals that could not be aligned
 
 
@@ -29,7 +44,8 @@ MANY_FAILED = 0.1  # share of normals that could not be aligned
 class Reader:
     """Reads images of one source as one run preprocesses them, showing progress.
 
-    ``aligner`` is the run's, once it is known; until then images are read as they came.
+    ``aligner`` is the run's, once it is known; until then images are read as they came. They are in memory
+    where there are no ``shards`` to keep them in.
     """
 
     source: DataSource
@@ -37,21 +53,52 @@ class Reader:
     progress: Progress
     max_bad_share: float
     aligner: Aligner | None = None
+    shards: Shards | None = None
 
     def read(
         self, items: Sequence[Item], what: str, transform: Callable[[Frame, Item], Frame] | None = None
-    ) -> LoadedImages:
+    ) -> Loaded:
         """Read ``items``; raises DataError when too many of them cannot be used."""
         self.progress.start(f"reading {what}", len(items))
+        spec = replace(self.settings.preprocess, align=self.aligner is not None)
+        if self.shards is not None:
+            return self._read_into(self.shards, items, what, spec, transform)
         return load_images(
             self.source,
             items,
-            replace(self.settings.preprocess, align=self.aligner is not None),
+            spec,
             aligner=self.aligner,
             transform=transform,
             max_bad_share=self.max_bad_share,
             on_progress=self.progress.advance,
         )
+
+    def _read_into(
+        self,
+        shards: Shards,
+        items: Sequence[Item],
+        what: str,
+        spec: PreprocessSpec,
+        transform: Callable[[Frame, Item], Frame] | None,
+    ) -> Loaded:
+        check_request(self.source.name, len(items), self.max_bad_share)
+
+        def read(these: Sequence[Item], start: int) -> LoadedImages:
+            return read_images(
+                self.source,
+                these,
+                spec,
+                aligner=self.aligner,
+                transform=transform,
+                on_progress=lambda done: self.progress.advance(start + done),
+            )
+
+        aligned_by = self.aligner.to_bytes() if self.aligner else b""
+        how = (spec.to_dict(), hashlib.sha256(aligned_by).hexdigest())
+        each = max(1, SHARD_BYTES // (4 * spec.size * spec.size * spec.channels))
+        loaded = shards.load(items, what, how, read, each)
+        check_share(self.source.name, len(items), loaded.skipped, self.max_bad_share)
+        return loaded
 
     def tiles(self, items: Sequence[Item], what: str) -> TileReader:
         """Return what reads tiles of ``items``, its progress shown as ``what``."""
@@ -72,8 +119,8 @@ class TrainingData:
         aligner: what both parts were aligned by; None where they were not.
     """
 
-    fit: LoadedImages
-    held_out: LoadedImages
+    fit: Loaded
+    held_out: Loaded
     skipped: tuple[Skipped, ...]
     duplicates: int
     near_duplicates: int
@@ -148,6 +195,8 @@ def read_normals(reader: Reader) -> TrainingData:
     row = {loaded.items[place].key: place for place in copies.kept}
     items = [replace(loaded.items[place], group=copies.groups[place]) for place in copies.kept]
     parts = split_by_group(items, settings.calibration_share, settings.seed)
+    fit: Loaded
+    held_out: Loaded
     if settings.preprocess.tiled:
         fit, held_out = _in_tiles(reader, *parts)
         unused = (*loaded.skipped, *fit.skipped, *held_out.skipped)
@@ -160,7 +209,7 @@ def read_normals(reader: Reader) -> TrainingData:
         )
         return TrainingData(fit, held_out, loaded.skipped, duplicates, copies.near, aligner)
     fit, held_out = (
-        LoadedImages(loaded.x[[row[item.key] for item in part]], tuple(part), skipped=(), duplicates=0)
+        Loaded(only(loaded.x, np.array([row[item.key] for item in part])), tuple(part), (), 0)
         for part in parts
     )
     return TrainingData(fit, held_out, loaded.skipped, duplicates, copies.near)

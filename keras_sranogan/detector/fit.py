@@ -143,7 +143,7 @@ def fit_images(
             if name in parts
         }
         parts, scores = _fit_parts(everything, fold, kept, original, also)
-    center, scale = _heat_statistics(heat[kept])
+    center, scale = _heat_statistics(heat if kept.all() else heat[kept])
     chosen = original & kept
     own = highest_of(scores[chosen], image[chosen])
     usual, spread = float(own.mean()), float(own.std()) + FLOOR

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from keras_sranogan.detector.fit import FLOOR, Fitted, fit_detector, fit_images, folds_of, limit_of
 from keras_sranogan.detector.heat_maps import DISPLAYED, heat_maps
-from keras_sranogan.detector.normals import HeldOutNormals
+from keras_sranogan.detector.normals import Normals
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density, Whole
@@ -32,7 +32,7 @@ Rows = Mapping[str, NDArray[np.float32]]
 def fit_held_out(
     measured: Rows,
     heat: NDArray[np.float32],
-    normals: HeldOutNormals,
+    normals: Normals,
     settings: DetectorSettings,
     seed: int,
     trained_on: Rows,
@@ -66,7 +66,7 @@ def fit_held_out(
 
 
 def _joined(
-    tiles: Fitted, wholes: Fitted, heat: NDArray[np.float32], normals: HeldOutNormals, rate: float
+    tiles: Fitted, wholes: Fitted, heat: NDArray[np.float32], normals: Normals, rate: float
 ) -> tuple[Density, Calibration]:
     """Return the density of both, and the calibration of the higher of both scores of an image."""
     assert normals.whole is not None
@@ -87,7 +87,7 @@ def _joined(
 
 
 def _with_heat_of_both(
-    density: Density, heat: NDArray[np.float32], normals: HeldOutNormals, images: set[int]
+    density: Density, heat: NDArray[np.float32], normals: Normals, images: set[int]
 ) -> Density:
     """Return ``density`` with the limit and the regions of the higher heat of tiles and whole."""
     assert density.whole is not None
@@ -100,7 +100,7 @@ def _with_heat_of_both(
 
 
 def _maps(
-    density: Density, heat: NDArray[np.float32], normals: HeldOutNormals, images: set[int]
+    density: Density, heat: NDArray[np.float32], normals: Normals, images: set[int]
 ) -> Iterator[tuple[NDArray[np.float32], float]]:
     """Yield the map of each of the ``images``, and how many of its cells a tile has."""
     assert density.whole is not None

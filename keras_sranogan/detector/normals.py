@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from keras_sranogan.data.rows import AT_A_TIME, Images, write_array
 
 _WHERE_TILES = ("image", "place", "whole", "seen_whole")  # arrays that not all normals have
 REPRESENTATIVE = 128  # training normals kept for the ranges of a quantised export, about
@@ -18,8 +22,8 @@ def representative_step(count: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOutNormals:
-    """Held-out normals and jittered copies of them.
+class Normals:
+    """Held-out normals and jittered copies of them, in memory or not.
 
     Attributes:
         x: ``(N, S, S, C)`` float32 in [0, 1], preprocessed; stored with 8 bits.
@@ -32,13 +36,31 @@ class HeldOutNormals:
         seen_whole: ``(M,)`` bool, the same of the normals that the networks were trained on (``Run.seen``).
     """
 
-    x: NDArray[np.float32]
+    x: Images
     groups: NDArray[np.int64]
     original: NDArray[np.bool_]
     image: NDArray[np.int64] | None = None
     place: NDArray[np.int64] | None = None
     whole: NDArray[np.bool_] | None = None
     seen_whole: NDArray[np.bool_] | None = None
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` file."""
+        told = {name: getattr(self, name) for name in ("groups", "original", *_WHERE_TILES)}
+        with zipfile.ZipFile(path, "w") as archive:
+            with archive.open("x.npy", "w", force_zip64=True) as file:
+                write_array(file, len(self.x), in_bytes(self.x))
+            for name, one in told.items():
+                if one is not None:
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, one, allow_pickle=False)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutNormals(Normals):
+    """The same, all of them in memory."""
+
+    x: NDArray[np.float32]
 
     @property
     def judged(self) -> HeldOutNormals:
@@ -49,19 +71,23 @@ class HeldOutNormals:
         image, place = (None if one is None else one[rows] for one in (self.image, self.place))
         return HeldOutNormals(self.x[rows], self.groups[rows], self.original[rows], image, place)
 
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` file."""
-        arrays = {"x": to_bytes(self.x), "groups": self.groups, "original": self.original}
-        told = {name: getattr(self, name) for name in _WHERE_TILES}
-        arrays |= {name: one for name, one in told.items() if one is not None}
-        np.savez(path, **arrays)  # type: ignore[arg-type]  # typeshed takes them for its own options
-
     @classmethod
     def load(cls, path: Path) -> HeldOutNormals:
-        """Read :meth:`save`."""
+        """Read what :meth:`Normals.save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             told = (arrays.get(name) for name in _WHERE_TILES)
             return cls(from_bytes(arrays["x"]), arrays["groups"], arrays["original"], *told)
+
+
+def in_bytes(x: Images) -> Iterator[NDArray[np.uint8]]:
+    """Yield ``x`` rounded to 0..255, some images at a time."""
+    for start in range(0, len(x), AT_A_TIME):
+        yield to_bytes(x[start : start + AT_A_TIME])
+
+
+def in_8_bits(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [0, 1] as it is stored."""
+    return from_bytes(to_bytes(x))
 
 
 def to_bytes(x: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_sranogan.anogan.latent_search import LatentSearch
 from keras_sranogan.backend.graph import inference
+from keras_sranogan.data.rows import Rows
 from keras_sranogan.networks import Networks
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.image.preprocess import PreprocessSpec, downscale, enhance
@@ -23,6 +24,7 @@ from sranogan_edge.scoring.residual import residual
 
 Images = NDArray[np.float32]
 BATCH = 32
+SOME = 16 * BATCH  # images whose maps or pictures are in memory at a time, where there are many
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +70,14 @@ def downscale_all(x: Images, size: int) -> Images:
 
 def predict(model: keras.Model, x: Images, batch: int = BATCH) -> Images:
     """Run a Keras model over ``x`` in batches, inference mode, without a progress bar."""
+    return np.concatenate(list(predicted(model, x, batch)))
+
+
+def predicted(model: keras.Model, x: Images | Rows, batch: int = BATCH) -> Iterator[Images]:
+    """Yield what :func:`predict` returns, batch by batch."""
     run = inference(model)
-    return np.concatenate([np.asarray(run(x[i : i + batch])) for i in range(0, len(x), batch)])
+    for i in range(0, len(x), batch):
+        yield np.asarray(run(x[i : i + batch]))
 
 
 class Reconstructor:
@@ -131,7 +139,7 @@ class HeadAnswers:
     cells: list[Images]
 
 
-def head_said(head: keras.Model, plain: Images) -> Iterator[dict[str, Images]]:
+def head_said(head: keras.Model, plain: Images | Rows) -> Iterator[dict[str, Images]]:
     """Yield a head's outputs for ``plain`` ``(N, S, S, C)``, at least as large as its input, by batches."""
     side = head.input_shape[1]
     for i in range(0, len(plain), BATCH):
@@ -152,9 +160,11 @@ def head_answers(head: keras.Model, plain: Images, cells: Cells | None = None) -
     return HeadAnswers(measured, np.concatenate(logits), off)
 
 
-def seen_features(head: keras.Model, seen: Images) -> dict[str, Images]:
+def seen_features(head: keras.Model, seen: Images | Rows) -> dict[str, Images]:
     """Return its features of normals that it was trained on, where these count like others: not its map."""
-    return {"head": head_answers(head, seen).measured["head"]}
+    starts = range(0, len(seen), SOME)
+    parts = [head_answers(head, seen[start : start + SOME]).measured["head"] for start in starts]
+    return {"head": np.concatenate(parts)}
 
 
 def _joined(parts: list[Reconstructions]) -> Reconstructions:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.data.item import Item
-from keras_sranogan.data.load import LoadedImages
+from keras_sranogan.data.load import Loaded
+from keras_sranogan.data.rows import Images, each, joined, only
 from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.detector.fit_whole import fit_held_out
 from keras_sranogan.detector.jitter import jitter_frame
-from keras_sranogan.detector.normals import HeldOutNormals, from_bytes, representative_step, to_bytes
+from keras_sranogan.detector.normals import Normals, in_8_bits, representative_step
 from keras_sranogan.detector.quality import reconstruction_quality
-from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, head_said, seen_features
+from keras_sranogan.detector.reconstruct import SOME, Reconstructor, head_said, seen_features
 from keras_sranogan.progress import Progress
 from keras_sranogan.run import RECONSTRUCTION_QUALITY
 from keras_sranogan.settings import TrainSettings
@@ -25,10 +26,9 @@ from keras_sranogan.training.stage import writing
 from keras_sranogan.training.workshop import Training
 from sranogan_edge.files import write_json
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import downscale
 from sranogan_edge.scoring.cells import Cells
 from sranogan_edge.scoring.head import CELLS
-
-TILES_AT_A_TIME = 512
 
 
 def train_detector(work: Training) -> None:
@@ -37,14 +37,15 @@ def train_detector(work: Training) -> None:
     copies = [_jittered(work, work.held_out, copy) for copy in range(settings.jitter_copies)]
     loaded = [work.held_out, *copies]
     _, groups = np.unique([item.group for part in loaded for item in part.items], return_inverse=True)
-    x = from_bytes(to_bytes(np.concatenate([part.x for part in loaded])))
+    x = each(joined([part.x for part in loaded]), in_8_bits)
     own = np.arange(len(x)) < len(work.held_out.x)
     told = _images(loaded), _places(work.held_out, len(x)), _wholes(loaded)
-    normals = HeldOutNormals(x, groups, own, *told)
+    normals = Normals(x, groups, own, *told)
     side = work.settings.head_side
     again = _jittered(work, work.fit, settings.jitter_copies)
     normals = replace(normals, seen_whole=_wholes([work.fit, again]))
-    seen = from_bytes(to_bytes(downscale_all(np.concatenate([work.fit.x, again.x]), side)))
+    whole = joined([work.fit.x, again.x])
+    seen = each(whole, lambda image: in_8_bits(downscale(image, side)))
     work.run.save_normals(normals, work.fit.x[:: representative_step(len(work.fit.x))], seen)
     cells = _cells(networks.head, seen, normals, work.settings)
     reconstructor = Reconstructor(networks, work.settings.search, work.settings.preprocess, cells)
@@ -55,45 +56,45 @@ def train_detector(work: Training) -> None:
     work.run.save_detector(replace(density, cells=cells), calibration)
 
 
-def _cells(
-    head: keras.Model, seen: NDArray[np.float32], normals: HeldOutNormals, settings: TrainSettings
-) -> Cells | None:
+def _cells(head: keras.Model, seen: Images, normals: Normals, settings: TrainSettings) -> Cells | None:
     """Return the usual cells of the normals ``seen`` in training, of their tiles where there are any."""
     if not settings.detector.cells:
         return None
-    x = seen if normals.seen_whole is None else seen[~normals.seen_whole]
+    x = seen if normals.seen_whole is None else only(seen, ~normals.seen_whole)
     rng = np.random.default_rng(settings.seed)
     rows = [some_cells(one, len(x), rng) for said in head_said(head, x) for one in said[CELLS]]
     return usual_cells(rows, settings.detector.cells, settings.seed)
 
 
 def _reconstructed(
-    work: Training, reconstructor: Reconstructor, x: NDArray[np.float32]
+    work: Training, reconstructor: Reconstructor, x: Images
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
     """Return what is measured of ``x``, by part, and its heat; notes how good the reconstructions are.
 
-    Tiles are many: of these the pictures are not all in memory at a time, and the first few tell the quality.
+    Of tiles, which are many, and of images on disk the pictures are not all in memory at a time, and the
+    first few tell the quality.
     """
     own = len(work.held_out.x)
-    each = len(x) if work.held_out.image is None else TILES_AT_A_TIME
-    parts, heat = [], []
-    for first in range(0, len(x), each):
+    at_a_time = SOME if work.on_disk or work.held_out.image is not None else len(x)
+    parts, heat = [], np.empty(0, np.float32)
+    for first in range(0, len(x), at_a_time):
         advance = partial(_advanced, work.progress, first)
-        made = reconstructor(x[first : first + each], on_progress=advance)
+        made = reconstructor(x[first : first + at_a_time], on_progress=advance)
         if first == 0:
-            quality = reconstruction_quality(made.first(min(own, each)))
+            heat = np.empty((len(x), *made.heat.shape[1:]), np.float32)
+            quality = reconstruction_quality(made.first(min(own, at_a_time)))
             with writing(work.run.folder):
                 write_json(work.run.folder / RECONSTRUCTION_QUALITY, quality)
         parts.append(made.measured)
-        heat.append(made.heat)
-    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}, np.concatenate(heat)
+        heat[first : first + at_a_time] = made.heat
+    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}, heat
 
 
 def _advanced(progress: Progress, before: int, done: int) -> None:
     progress.advance(before + done)
 
 
-def _images(loaded: Sequence[LoadedImages]) -> NDArray[np.int64] | None:
+def _images(loaded: Sequence[Loaded]) -> NDArray[np.int64] | None:
     """Return which image each row is a tile of, counted through; None where each is an image."""
     tiles = [part.image for part in loaded if part.image is not None]
     if not tiles:
@@ -102,20 +103,20 @@ def _images(loaded: Sequence[LoadedImages]) -> NDArray[np.int64] | None:
     return np.concatenate([number + one for number, one in zip(before, tiles, strict=True)])
 
 
-def _places(held_out: LoadedImages, count: int) -> NDArray[np.int64] | None:
+def _places(held_out: Loaded, count: int) -> NDArray[np.int64] | None:
     """Return where each of ``count`` rows lies in its image, 0 of copies; None where they are images."""
     if held_out.place is None:
         return None
     return np.pad(held_out.place, ((0, count - len(held_out.place)), (0, 0)))
 
 
-def _wholes(loaded: Sequence[LoadedImages]) -> NDArray[np.bool_] | None:
+def _wholes(loaded: Sequence[Loaded]) -> NDArray[np.bool_] | None:
     """Return which rows are whole images beside their tiles; None where none is."""
     flags = [np.zeros(len(one.x), np.bool_) if one.whole is None else one.whole for one in loaded]
     return np.concatenate(flags) if any(one.whole is not None for one in loaded) else None
 
 
-def _jittered(work: Training, normals: LoadedImages, copy: int) -> LoadedImages:
+def _jittered(work: Training, normals: Loaded, copy: int) -> Loaded:
     """Load ``normals`` again, each jittered in a way that its place and ``copy`` decide."""
     images = normals.images
     place = {item.key: number for number, item in enumerate(images)}

@@ -7,12 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from keras_sranogan.backend import random
 from keras_sranogan.backend.graph import as_one, compiled
 from keras_sranogan.backend.random import Tensor
-from keras_sranogan.detector.reconstruct import downscale_all
+from keras_sranogan.data.rows import Images, each
 from keras_sranogan.head.anomalies import MARKED, paste
 from keras_sranogan.head.network import head_inputs
 from keras_sranogan.head.nuisance import nuisance
@@ -21,16 +20,16 @@ from keras_sranogan.head.start import new_heads
 from keras_sranogan.html import pictures
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training.averaging import move_towards
-from keras_sranogan.training.stage import Stage, Step, draw_batch, held, step_seed, update
+from keras_sranogan.training.held import Held, held
+from keras_sranogan.training.stage import Stage, Step, draw_batch, step_seed, update
 from keras_sranogan.training.workshop import SHOWN, Training
+from sranogan_edge.image.preprocess import downscale
 
 WARMUP_SHARE = 0.25
 FIRST_RATE_SHARE = 0.04
 
 
-def head_stage(
-    head: keras.Model, averaged: keras.Model, images: NDArray[np.float32], settings: TrainSettings
-) -> Stage:
+def head_stage(head: keras.Model, averaged: keras.Model, images: Images, settings: TrainSettings) -> Stage:
     """Return the head's training on normals ``(N, side, side, C)`` float32 in [0, 1], not enhanced.
 
     ``averaged``, of the same form, becomes the running mean of ``head``'s weights, which is what is used.
@@ -48,7 +47,7 @@ def _head_step(
     head: keras.Model,
     averaged: keras.Model,
     optimiser: keras.optimizers.Optimizer,
-    data: keras.Variable,
+    data: Held,
     settings: TrainSettings,
 ) -> Step:
     own, count = settings.head, int(data.shape[0])
@@ -56,7 +55,7 @@ def _head_step(
 
     def step(number: Tensor) -> dict[str, Tensor]:
         seeds = random.split(step_seed(settings.seed, "head", number), 3)
-        normal = nuisance(ops.take(data, draw_batch(count, own.pairs, seeds[0]), axis=0), seeds[1])
+        normal = nuisance(data.take(draw_batch(count, own.pairs, seeds[0])), seeds[1])
         anomalous, masks = paste(normal, seeds[2], own.anomalies)
         places = ops.average_pool(ops.cast(masks > MARKED, "float32"), cell, cell, "valid")
         places = ops.concatenate([ops.zeros_like(places), places], axis=0)
@@ -107,7 +106,7 @@ def _half_cosine(share: Tensor) -> Tensor:
 def train_head(work: Training) -> None:
     """Train the head on anomalies that are pasted into normals."""
     side, settings = work.settings.head_side, work.settings.head
-    images = downscale_all(work.fit.x, side)
+    images = each(work.fit.x, lambda image: downscale(image, side))
     work.seeded(5)
     head, averaged = new_heads(side, settings, work.dtype, images.shape[-1])
 

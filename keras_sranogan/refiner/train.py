@@ -7,22 +7,23 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from keras_sranogan.anogan.stage import searched
 from keras_sranogan.backend.graph import compiled
 from keras_sranogan.backend.random import Tensor
+from keras_sranogan.data.rows import Images
 from keras_sranogan.detector.reconstruct import downscale_all, predict
 from keras_sranogan.html import pictures
 from keras_sranogan.refiner.network import build_refiner
 from keras_sranogan.settings import TrainSettings
-from keras_sranogan.training.stage import Stage, draw_batch, held, step_seed, update, writing
+from keras_sranogan.training.held import held
+from keras_sranogan.training.stage import Stage, draw_batch, step_seed, update
 from keras_sranogan.training.workshop import Training
 
+INPUTS = "refiner_inputs.npy"  # g(x) of the normals
 
-def refiner_stage(
-    refiner: keras.Model, generated: NDArray[np.float32], x_low: NDArray[np.float32], settings: TrainSettings
-) -> Stage:
+
+def refiner_stage(refiner: keras.Model, generated: Images, x_low: Images, settings: TrainSettings) -> Stage:
     """Return the training of c on pairs (g(x), x at low resolution), both ``(N, S, S, 1)`` in [0, 1].
 
     The loss is the mean absolute error, the same distance that the search minimises.
@@ -36,8 +37,8 @@ def refiner_stage(
         rows = draw_batch(len(generated), settings.refiner.batch, step_seed(settings.seed, "refiner", number))
 
         def l1() -> tuple[Tensor, Tensor]:
-            refined = refiner(ops.take(inputs, rows, axis=0), training=True)
-            loss = ops.mean(ops.abs(ops.take(targets, rows, axis=0) - refined))
+            refined = refiner(inputs.take(rows), training=True)
+            loss = ops.mean(ops.abs(targets.take(rows) - refined))
             return loss, loss
 
         return {"l1": update(optimiser, refiner, l1)}
@@ -48,13 +49,11 @@ def refiner_stage(
 
 def train_refiner(work: Training) -> None:
     """Train c on what the search finds of the normals."""
-    generated = searched(work, work.x_low, "normals")
-    with writing(work.run.folder):
-        np.save(work.run.folder / "refiner_inputs.npy", generated)
+    generated = work.kept(INPUTS, len(work.x_low), searched(work, work.x_low, "normals"))
     work.seeded(3)
     refiner = build_refiner(work.settings.search_size, work.settings.refiner)
     low = downscale_all(work.shown, work.settings.search_size)
-    g_shown = searched(work, low, "pictures")
+    g_shown = np.concatenate(list(searched(work, low, "pictures")))
 
     def show(folder: Path) -> None:
         columns = {"x": low, "g(x)": g_shown, "c(g(x))": predict(refiner, g_shown)}

@@ -8,22 +8,26 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.stage import searched
 from keras_sranogan.backend.graph import branch, compiled
 from keras_sranogan.backend.random import Tensor
-from keras_sranogan.detector.reconstruct import downscale_all, predict
+from keras_sranogan.data.rows import Images
+from keras_sranogan.detector.reconstruct import downscale_all, predict, predicted
 from keras_sranogan.html import pictures
 from keras_sranogan.networks import build_judge
 from keras_sranogan.refiner.network import build_refiner
+from keras_sranogan.refiner.train import INPUTS
+from keras_sranogan.run import IMAGES
 from keras_sranogan.settings import SrganSettings, TrainSettings
 from keras_sranogan.srgan.generator import build_super_resolver
 from keras_sranogan.srgan.loss import adversarial_loss, content_loss, discriminator_loss, feature_loss
-from keras_sranogan.training.stage import Stage, Step, draw_batch, held, step_seed, update
+from keras_sranogan.training.held import Held, held
+from keras_sranogan.training.stage import Stage, Step, draw_batch, step_seed, update
 from keras_sranogan.training.workshop import Training
 
+REFINED = f"{IMAGES}/refined.npy"  # c(g(x)) of the normals
 Optimisers = dict[str, keras.optimizers.Optimizer]
 Update = Callable[[Tensor, Tensor], tuple[Tensor, ...]]  # on (low, real): content, fool, loss of D
 
@@ -31,8 +35,8 @@ Update = Callable[[Tensor, Tensor], tuple[Tensor, ...]]  # on (low, real): conte
 def srgan_stage(
     resolver: keras.Model,
     discriminator: keras.Model,
-    refined: NDArray[np.float32],
-    x: NDArray[np.float32],
+    refined: Images,
+    x: Images,
     settings: TrainSettings,
 ) -> Stage:
     """Return the training of SR on pairs (c(g(x)) ``(N, S, S, 1)``, x ``(N, 2S, 2S, 1)``), both in [0, 1]."""
@@ -54,8 +58,8 @@ def _step(
     resolver: keras.Model,
     discriminator: keras.Model,
     optimisers: Optimisers,
-    inputs: keras.Variable,
-    targets: keras.Variable,
+    inputs: Held,
+    targets: Held,
     settings: TrainSettings,
 ) -> Step:
     srgan, count = settings.srgan, int(inputs.shape[0])
@@ -65,7 +69,7 @@ def _step(
 
     def step(number: Tensor) -> dict[str, Tensor]:
         rows = draw_batch(count, srgan.batch, step_seed(settings.seed, "srgan", number))
-        low, real = ops.take(inputs, rows, axis=0), ops.take(targets, rows, axis=0)
+        low, real = inputs.take(rows), targets.take(rows)
         content, fool, loss_d = branch(
             number < warmup, lambda: content_only(low, real), lambda: adversarial(low, real)
         )
@@ -121,10 +125,10 @@ def train_srgan(work: Training) -> None:
     """Train the super-resolution on the refined images."""
     refiner = build_refiner(work.settings.search_size, work.settings.refiner)
     work.run.load_into(refiner, "refiner")
-    refined = predict(refiner, np.load(work.run.folder / "refiner_inputs.npy"))
-    c_shown = predict(
-        refiner, searched(work, downscale_all(work.shown, work.settings.search_size), "pictures")
-    )
+    generated = work.again(INPUTS)
+    refined = work.kept(REFINED, len(generated), predicted(refiner, generated))
+    low = downscale_all(work.shown, work.settings.search_size)
+    c_shown = predict(refiner, np.concatenate(list(searched(work, low, "pictures"))))
     work.seeded(4)
     resolver = build_super_resolver(work.settings.search_size, work.settings.srgan, work.dtype)
     judge = build_judge(work.settings, work.dtype)

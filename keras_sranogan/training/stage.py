@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from keras_sranogan.backend import random
 from keras_sranogan.backend.graph import gradients, out_of_memory
@@ -26,6 +25,7 @@ from keras_sranogan.backend.random import Tensor
 from keras_sranogan.progress import Progress
 from keras_sranogan.training.checkpoints import Checkpoints
 from keras_sranogan.training.event_log import EventLog
+from keras_sranogan.training.held import read_errors
 from sranogan_edge.errors import ResultsError, RunError
 
 Step = Callable[[Any], Mapping[str, Tensor]]
@@ -89,11 +89,6 @@ def update(
     return rest
 
 
-def held(images: NDArray[np.float32]) -> keras.Variable:
-    """Put ``images`` of any shape where steps take batches from: on the card, where there is one."""
-    return keras.Variable(images, trainable=False, dtype="float32", name="images")
-
-
 def run_stage(stage: Stage, folder: Path, *, checkpoint_every: int, progress: Progress, logs: Path) -> None:
     """Take the stage's steps from its last checkpoint on, and leave a final checkpoint.
 
@@ -106,7 +101,7 @@ def run_stage(stage: Stage, folder: Path, *, checkpoint_every: int, progress: Pr
 
     Raises:
         RunError: a metric or a weight became NaN or infinite (the last good checkpoint is kept), memory is
-            too small, or the checkpoint there cannot be read.
+            too small, or the checkpoint there, or images on disk, cannot be read.
         ResultsError: the folder cannot be written.
     """
     checkpoints = Checkpoints(folder / "checkpoints", stage.state)
@@ -117,7 +112,7 @@ def run_stage(stage: Stage, folder: Path, *, checkpoint_every: int, progress: Pr
     for number in range(done, stage.steps):
         finished = number + 1
         saves = finished % checkpoint_every == 0 or finished == stage.steps
-        with _within_memory(stage):
+        with _within_memory(stage), read_errors():
             metrics = stage.step(number)
             if saves or finished % LOG_EVERY_STEPS == 0:
                 _check_finite(stage, metrics, finished)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from keras_sranogan.anogan.stage import train_corrector, train_encoder, train_gan
+from keras_sranogan.data.images_in import ImagesIn, on_disk
 from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.look import Look, is_drawn, look_at, planned
 from keras_sranogan.data.normals import Reader
 from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.data.overview import overview
+from keras_sranogan.data.shards import Shards
 from keras_sranogan.detector.train import train_detector
 from keras_sranogan.forecast import piece_of, training_forecast
 from keras_sranogan.head.train import train_head
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Progress, Silent
 from keras_sranogan.refiner.train import train_refiner
-from keras_sranogan.run import Run
+from keras_sranogan.run import IMAGES, Run
 from keras_sranogan.run_lock import training_in
-from keras_sranogan.settings import TrainSettings
+from keras_sranogan.settings import TrainSettings, check_choice
 from keras_sranogan.srgan.train import train_srgan
 from keras_sranogan.startup import make_deterministic
 from keras_sranogan.training.workshop import Training
@@ -35,24 +38,32 @@ def train(
     *,
     resume: bool = False,
     max_bad_share: float = 0.05,
+    images_in: ImagesIn = "auto",
 ) -> Run:
     """Train all stages on the normals of ``source``'s train split and return the finished run.
 
-    Without ``progress`` nothing is told on the way.
+    Without ``progress`` nothing is told on the way. Where preprocessed images are meanwhile, ``images_in``,
+    changes nothing that is learned; a run goes on with another value.
 
     Raises:
+        SettingsError: ``images_in`` is none of its values.
         DataError: the source is empty, too small or too much of it is unreadable.
         BackendError: TensorFlow cannot compile for the card.
         RunError: the folder holds another run, another training goes on in it, or training diverged.
         ResultsError: the folder cannot be written.
     """
+    check_choice("--images-in", images_in, get_args(ImagesIn))
     make_deterministic()
     progress = progress or Silent()
     with training_in(folder):
         run = Run.create(folder, settings, resume=resume)
         for line in overview(source, _look(source, progress, begun=bool(run.begun_on))):
             progress.say(line)
-        _train(run, source, settings, progress, max_bad_share)
+        reader = Reader(source, settings, progress, max_bad_share)
+        if on_disk(images_in, source, settings, progress):
+            reader = replace(reader, shards=Shards(folder / IMAGES, f"seed {settings.seed}", progress.say))
+        _train(run, reader)
+        run.drop_images()
     return run
 
 
@@ -65,12 +76,11 @@ def _look(source: DataSource, progress: Progress, *, begun: bool) -> Look | None
     return look_at(source, chosen, progress.advance)
 
 
-def _train(
-    run: Run, source: DataSource, settings: TrainSettings, progress: Progress, max_bad_share: float
-) -> None:
+def _train(run: Run, reader: Reader) -> None:
     """Do what is not done yet of a run."""
-    progress.plan(_expected(run, settings, source))
-    work = Training(run, Reader(source, settings, progress, max_bad_share))
+    settings, progress = reader.settings, reader.progress
+    progress.plan(_expected(run, settings, reader.source))
+    work = Training(run, reader)
     provenance = _provenance(work)
     then, now = run.begun_on, provenance["machine"]["backend"]
     if then not in ("", now):

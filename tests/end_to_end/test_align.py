@@ -82,7 +82,7 @@ def test_normals_are_read_aligned(parts: Path, settings: TrainSettings) -> None:
     assert data.aligner is not None
     assert [item.key for item in data.fit.items] == [item.key for item in plain.fit.items]
     for aligned, came in ((data.fit, plain.fit), (data.held_out, plain.held_out)):
-        assert aligned.x.std(axis=0).mean() < 0.5 * came.x.std(axis=0).mean()
+        assert aligned.x[:].std(axis=0).mean() < 0.5 * came.x[:].std(axis=0).mean()
     assert data.alignment == {"images": 60, "failed": 0}
     data.warn(heard)
     assert "60 of 60 normals could be aligned; 0 are taken as they came" in heard.said

@@ -41,14 +41,24 @@ def jax_run(settings: TrainSettings, jax: dict[str, str], tmp_path_factory: pyte
     return folder
 
 
-@pytest.mark.parametrize(("stage", "step"), [("gan", 20), ("srgan", 5)])
+@pytest.mark.parametrize(("stage", "step", "images_in"), [("gan", 20, "memory"), ("srgan", 5, "disk")])
 def test_killed_and_resumed(
-    jax_run: Path, settings: TrainSettings, jax: dict[str, str], tmp_path: Path, stage: str, step: int
+    jax_run: Path,
+    settings: TrainSettings,
+    jax: dict[str, str],
+    tmp_path: Path,
+    stage: str,
+    step: int,
+    images_in: str,
 ) -> None:
-    """Killed in the middle of a stage and resumed on JAX, a run ends with the same bits as one in one go."""
-    folder = tmp_path / "run"
-    stop_after(start(folder, settings, **jax), checkpoint(folder, stage, step), signal.SIGKILL, 0.05)
-    finish(start(folder, settings, "--resume", **jax))
+    """Killed in the middle of a stage and resumed on JAX, a run ends with the same bits as one in one go.
+
+    So it does with its images on disk.
+    """
+    folder, options = tmp_path / "run", ("--images-in", images_in)
+    begun = start(folder, settings, *options, **jax)
+    stop_after(begun, checkpoint(folder, stage, step), signal.SIGKILL, 0.05)
+    finish(start(folder, settings, *options, "--resume", **jax))
     assert_same(folder, jax_run)
 
 

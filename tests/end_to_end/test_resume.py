@@ -32,6 +32,20 @@ def test_killed_once(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> 
     assert_same(folder, tiny_run.folder)
 
 
+@pytest.mark.slow
+def test_killed_with_its_images_on_disk(tiny_run: Run, settings: TrainSettings, tmp_path: Path) -> None:
+    """Such a training, killed in two stages, ends with the weights of one that held its images in memory."""
+    folder, on_disk = tmp_path / "run", ("--images-in", "disk")
+    stop_after(start(folder, settings, *on_disk), checkpoint(folder, "encoder", 5), signal.SIGKILL)
+    assert (folder / "images" / "normals-00000.npy").exists()
+    begun = start(folder, settings, *on_disk, "--resume")
+    stop_after(begun, checkpoint(folder, "srgan", 5), signal.SIGKILL)
+    assert (folder / "images" / "refined.npy").exists()
+    finish(start(folder, settings, *on_disk, "--resume"))
+    assert_same(folder, tiny_run.folder)
+    assert not (folder / "images").exists()
+
+
 @pytest.fixture(scope="module")
 def bfloat16_run(settings: TrainSettings, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Train every stage of the tiny model in mixed bfloat16, as AMX and GPUs since Ampere do by default."""
