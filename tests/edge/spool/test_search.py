@@ -165,6 +165,19 @@ def test_every_statement_follows_an_index(spool: Spool, query: Query) -> None:
             assert not any("TEMP B-TREE" in step for step in plan), plan
 
 
+def test_the_begin_of_a_name_is_looked_up_among_the_names(spool: Spool) -> None:
+    """Not one that begins otherwise is looked at."""
+    with closing(sqlite3.connect(spool.folder / "spool.sqlite")) as db:
+        plans = [
+            [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+            for sql, values in statements(Query("film"))
+            if "name >=" in sql and "INDEXED BY" not in sql  # those that follow time end after so many
+        ]
+    step = "USING COVERING INDEX lookups_by_name (name>? AND name<?)"
+    assert len(plans) == 2
+    assert all(any(step in one for one in plan) for plan in plans), plans
+
+
 def test_what_goes_is_found_no_more(spool: Spool) -> None:
     """Results that retention removes leave index and counts with it."""
     for number in range(6):
