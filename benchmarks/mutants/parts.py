@@ -66,6 +66,7 @@ PARTS = {
         (
             "edge/feeds/test_watch.py",
             "edge/feeds/test_watch_folder.py",
+            "edge/feeds/test_watch_look.py",
             "edge/feeds/test_watch_ends.py",
             "edge/feeds/test_watch_strangers.py",
             "edge/sinks/test_keep.py",

@@ -76,12 +76,65 @@ def test_claims_that_cannot_be_read_now_are_waited_for(
     monkeypatch.setattr(feed._drop, "claims", away_twice)
     ends = threading.Timer(20.0, feed.close)
     ends.start()
-    first = next(iter(feed), None)
+    arrivals = iter(feed)
+    first = next(arrivals, None)
     ends.cancel()
     assert first is not None
     assert first.frame_source == str(tmp_path / "a.png")
+    assert (feed.health.state, feed.health.last_arrival) == ("running", first.received_at)
     assert seen == ["starting", f"stalled {tmp_path / '.sranogan'}: cannot be read (Input/output error)"]
     feed.close()
+
+
+def test_a_feed_that_ends_while_its_claims_cannot_be_read_is_done(
+    unhurried: tuple[WatchFeed, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed meanwhile, it asks for them no more."""
+    feed, _ = unhurried
+    asked = list[int]()
+
+    def away() -> list[str]:
+        asked.append(1)
+        if len(asked) == 3:
+            return []
+        feed.close()
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(feed._drop, "claims", away)
+    assert (list(feed), len(asked)) == ([], 1)
+
+
+class Waits(threading.Event):
+    """An event that nobody waits for in vain: it notes how long they wanted to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Note it."""
+        self.noted.append(timeout)
+        return self.is_set()
+
+
+def test_a_feed_waits_where_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks; after a look that found something it looks again at once."""
+    feed = WatchFeedSettings(f"watch:{tmp_path}", settle_s=1e-9, poll_s=7.0).open()
+    feed._closed = closed = Waits()
+    looks, look = list[int](), feed._complete
+
+    def looked() -> list[Path]:
+        looks.append(len(closed.noted))
+        if len(looks) == 4:
+            (tmp_path / "film.png").write_bytes(b"x")
+        elif len(looks) == 7:
+            feed.close()
+        return look()
+
+    monkeypatch.setattr(feed, "_complete", looked)
+    assert len(list(feed)) == 1
+    assert looks == [0, 1, 2, 3, 4, 4, 5]
+    assert set(closed.noted) == {7.0}
 
 
 def test_a_claim_that_cannot_be_read_stays_for_the_next_start(

@@ -15,7 +15,6 @@ from sranogan_edge.errors import SpoolInUseError
 from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
 from sranogan_edge.feeds.watch_folder import CLAIMS, DropFolder
 from sranogan_edge.feeds.watch_keep import SettledFiles
-from sranogan_edge.feeds.watch_look import Look, look_at
 from sranogan_edge.feeds.watch_names import free_name
 from tests.support.disks import synced_by
 from tests.support.remote_results import Clock
@@ -71,15 +70,6 @@ def test_a_change_of_rights_is_no_change(unhurried: tuple[WatchFeed, Clock], tmp
     (tmp_path / "film.png").chmod(0o600)
     clock.now = 10.0
     assert len(feed._complete()) == 1
-
-
-def test_what_a_look_sees(tmp_path: Path) -> None:
-    """Size, time of change and inode of a file; nothing of a folder, or where nothing is."""
-    film = tmp_path / "film.png"
-    film.write_bytes(b"bytes")
-    os.utime(film, ns=(5, 1_234_567_890_123_456_789))
-    assert look_at(film) == Look(5, 1_234_567_890_123_456_789, film.stat().st_ino)
-    assert [look_at(tmp_path), look_at(tmp_path / "none")] == [None, None]
 
 
 def test_a_feed_that_was_closed_before_it_began_lets_go(tmp_path: Path) -> None:
@@ -259,26 +249,6 @@ def test_a_claim_that_became_a_pipe_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is no file") as refused:
         drop.open_claimed("1", Path("a.png"))
     assert (refused.value.errno, refused.value.strerror) == (errno.EINVAL, "it is no file")
-
-
-def test_a_beginning_is_read_again_after_a_change_alone(
-    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder of many files without a suffix is looked at twice a second: none is opened for that."""
-    feed, _ = unhurried
-    film, read = tmp_path / "film", list[Path]()
-    film.write_bytes(b"x")
-
-    def begins(path: Path) -> bool:
-        read.append(path)
-        return len(read) > 1
-
-    monkeypatch.setattr("sranogan_edge.feeds.watch.begins_as_dicom", begins)
-    assert [feed._holds_dicom(film) for _ in range(3)] == [False] * 3
-    assert read == [film]
-    film.write_bytes(b"longer")
-    assert [feed._holds_dicom(film) for _ in range(3)] == [True] * 3
-    assert read == [film] * 2
 
 
 @pytest.mark.parametrize(
