@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from sranogan_edge.errors import SpoolInUseError
 from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
 from sranogan_edge.feeds.watch_folder import DropFolder
 from tests.support.remote_results import Clock, wait_until
@@ -115,6 +117,44 @@ class Waits(threading.Event):
         """Note it."""
         self.noted.append(timeout)
         return self.is_set()
+
+
+def test_what_is_closed_in_the_middle_is_let_go_at_its_end(tmp_path: Path) -> None:
+    """Another runner may watch the folder once the last arrival of this one is done with."""
+    settings = WatchFeedSettings(f"watch:{tmp_path}", settle_s=1e-9, poll_s=0.01)
+    feed = settings.open()
+    (tmp_path / "film.png").write_bytes(b"x")
+    for _ in feed:
+        feed.close()
+        with pytest.raises(SpoolInUseError):
+            settings.open()
+    settings.open().close()
+
+
+def test_claims_are_numbered_in_the_order_of_their_taking(tmp_path: Path) -> None:
+    """So that those of an earlier run come in that order."""
+    feed = WatchFeedSettings(f"watch:{tmp_path}", settle_s=1e-9, poll_s=0.01).open()
+    keys = list[str]()
+    for number in range(3):
+        (tmp_path / f"{9 - number}.png").write_bytes(b"x")
+        os.utime(tmp_path / f"{9 - number}.png", (number, number))
+    for arrival in feed:
+        keys.append(arrival.key)
+        if len(keys) == 3:
+            feed.close()
+    assert [key[:9] for key in keys] == ["00000001-", "00000002-", "00000003-"]
+    assert [key.rpartition("/")[2] for key in keys] == ["9.png", "8.png", "7.png"]
+
+
+def test_a_feed_leaves_alone_what_others_write_inside_its_folder(tmp_path: Path) -> None:
+    """Results and heat maps, wherever its settings are opened without."""
+    (tmp_path / "out").mkdir()
+    for name in ("out/heat.png", "film.png"):
+        (tmp_path / name).write_bytes(b"x")
+    feed = WatchFeedSettings(f"watch:{tmp_path}", settle_s=1e-9, poll_s=0.01).open([tmp_path / "out"])
+    feed._complete()
+    assert feed._complete() == [tmp_path / "film.png"]
+    feed.close()
 
 
 def test_a_feed_waits_where_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

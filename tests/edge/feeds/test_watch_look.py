@@ -9,6 +9,7 @@ import pytest
 
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.feeds.watch_look import Look, begins_as_dicom, look_at
+from sranogan_edge.image.sniff import HEAD_BYTES
 from tests.support.remote_results import Clock
 
 
@@ -19,6 +20,15 @@ def test_what_a_look_sees(tmp_path: Path) -> None:
     os.utime(film, ns=(5, 1_234_567_890_123_456_789))
     assert look_at(film) == Look(5, 1_234_567_890_123_456_789, film.stat().st_ino)
     assert [look_at(tmp_path), look_at(tmp_path / "none")] == [None, None]
+
+
+def test_of_a_large_file_only_the_beginning_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large a file is that somebody drops, it says in its first bytes whether it is DICOM."""
+    (tmp_path / "film").write_bytes(bytes(10 * HEAD_BYTES))
+    read = list[int]()
+    monkeypatch.setattr("sranogan_edge.feeds.watch_look.is_dicom", lambda head: read.append(len(head)))
+    begins_as_dicom(tmp_path / "film")
+    assert read == [HEAD_BYTES]
 
 
 def test_a_beginning_is_read_again_after_a_change_alone(
