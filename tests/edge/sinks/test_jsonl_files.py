@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.errors import ResultsError
+from sranogan_edge.errors import ResultsError, SpoolInUseError
 from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.sinks.jsonl_files import JsonlFiles
 from sranogan_edge.sinks.sink import record_of
@@ -270,3 +270,31 @@ def test_a_place_is_free_again_once_its_sink_is_closed(
         with pytest.raises(ResultsError, match="Input/output error"):
             sink.close()
     JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}")).close()
+
+
+def test_two_sinks_of_one_folder_would_mix_their_lines(tmp_path: Path) -> None:
+    """The second is refused, with the cure."""
+    settings = JsonlSinkSettings(f"jsonl:{tmp_path}")
+    first = JsonlSink(settings)
+    with pytest.raises(SpoolInUseError, match=r"two would mix their results\. Name another folder\.$"):
+        JsonlSink(settings)
+    first.close()
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    """It is told, and the place is free again."""
+    (tmp_path / "results.jsonl").mkdir()
+    for _ in range(2):
+        with pytest.raises(ResultsError) as refused:
+            JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
+        assert str(refused.value) == (
+            f"cannot write results to {tmp_path}: Is a directory. Lines written so far are kept; free some "
+            "space, or name a folder that may be written to."
+        )
+
+
+def test_where_no_file_is_none_is_closed(tmp_path: Path) -> None:
+    """Somebody took it away meanwhile: the next line makes a new one."""
+    files = JsonlFiles(tmp_path / "results.jsonl", None)
+    files.turn()
+    assert list(tmp_path.iterdir()) == []
