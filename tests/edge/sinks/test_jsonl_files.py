@@ -298,3 +298,30 @@ def test_where_no_file_is_none_is_closed(tmp_path: Path) -> None:
     files = JsonlFiles(tmp_path / "results.jsonl", None)
     files.turn()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "whole"), [(b"x", b""), (b"\n", b"\n"), (b"\nx", b"\n"), (b"a\nb\nc", b"a\nb\n"), (b"", b"")]
+)
+def test_the_shortest_torn_lines_are_cut_off(tmp_path: Path, there: bytes, whole: bytes) -> None:
+    """One byte, and one behind a line break at the very beginning."""
+    files = JsonlFiles(tmp_path / "results.jsonl", None)
+    files.path.write_bytes(there)
+    assert files.end() == len(whole)
+    assert files.path.read_bytes() == whole
+
+
+def test_the_first_line_is_asked_for_whole(tmp_path: Path) -> None:
+    """Where nothing was answered for yet, it is ours or it is not."""
+    files = JsonlFiles(tmp_path / "results.jsonl", None)
+    files.path.write_bytes(b"[1]\n[2]\n")
+    assert files.place(0, lambda whole: whole == b"[1]\n") == 0
+    assert files.place(0, lambda whole: whole == b"[2]\n") == 8
+    assert files.place(4, lambda whole: whole == b"[2]\n") == 4
+
+
+def test_why_a_line_failed_is_told_though_it_cannot_be_cut_off_either() -> None:
+    """A device that is full and knows no lengths: the first error counts."""
+    with pytest.raises(OSError, match="No space left") as full:
+        JsonlFiles(Path("/dev/full"), None).append(b"[1]\n")
+    assert full.value.errno == errno.ENOSPC
