@@ -87,6 +87,13 @@ def test_what_a_broker_may_take_later(name: str) -> None:
     )
 
 
+def test_a_sink_waits_ten_seconds_for_an_answer_and_a_minute_at_most_to_connect_again() -> None:
+    """So that a run that ends is not held up, and a broker that starts is found soon."""
+    transport = MqttTransport(MqttSinkSettings("mqtt://host/ward", device="one"))
+    assert (transport._answer_s, transport._retry_s) == (10.0, (1, 60))
+    assert transport.name == "one"
+
+
 def test_a_broker_that_knows_no_mqtt_5_is_taken_at_its_word() -> None:
     """Whatever it answers to what the client tried next; another reason by itself says nothing of that."""
     transport = MqttTransport(MqttSinkSettings("mqtt://host/ward"))
