@@ -223,3 +223,19 @@ def test_numbers_that_the_object_says_are_found_too(results: sqlite3.Connection)
     note_numbers(results, 2, {"patient_id": "P-2", "study_uid": "1.2", "accession_number": "A\udcff"})
     found = results.execute(f"SELECT number, {', '.join(NUMBERS)} FROM lookups ORDER BY number").fetchall()
     assert found == [(1, "P-1", None, None, None), (2, "P-1", "A\\udcff", "1.2", None)]
+
+
+def test_an_object_is_found_by_the_numbers_that_it_says_itself(spool: Spool) -> None:
+    """Where its sender said none; else by those of the sender alone."""
+    for number, identity in enumerate(({}, {"patient_id": "P-9"})):
+        entry = spool.put(b"x", identity, key=str(number))
+        spool.next()
+        spool.finish(entry, line(number).to_dict(), numbers={"patient_id": "P-1", "study_uid": "1.2"})
+    assert (found(spool, Query("P-1")), found(spool, Query("1.2")), found(spool, Query("P-9"))) == (
+        [0],
+        [0],
+        [1],
+    )
+    (one,) = Search(spool.folder).find(Query("P-1")).results
+    assert (one.number, one.sequence) == (1, entry.sequence - 1)
+    assert one.identity == {"patient_id": "P-1", "study_uid": "1.2"}

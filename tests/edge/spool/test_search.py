@@ -140,6 +140,10 @@ def test_of_more_than_so_many_the_newest_are_found(spool: Spool, monkeypatch: py
     assert searched.find(Query("08")).count == 0  # inside a name that is not among the newest
     assert searched.find(Query("old-08")).count == 1
     assert not searched.find(Query("old-08")).more
+    for number, more in ((20, False), (21, True)):
+        for _ in range(5 if number == 20 else 1):
+            record(spool, number, {"patient_id": "Q"}, file="z.png")
+        assert (searched.find(Query("Q")).count, searched.find(Query("Q")).more) == (5, more)
 
 
 QUERIES = [
