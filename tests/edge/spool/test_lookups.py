@@ -239,3 +239,11 @@ def test_an_object_is_found_by_the_numbers_that_it_says_itself(spool: Spool) -> 
     (one,) = Search(spool.folder).find(Query("P-1")).results
     assert (one.number, one.sequence) == (1, entry.sequence - 1)
     assert one.identity == {"patient_id": "P-1", "study_uid": "1.2"}
+
+
+def test_making_ready_waits_for_no_disk(earlier: Spool) -> None:
+    """What a power cut undoes is made ready again; where nothing can be made ready, nothing is left to be."""
+    earlier.outbox.look_up_more(2)
+    assert earlier._db.rows("PRAGMA synchronous")[0][0] == 1  # normal
+    earlier._db._looks_up = False  # the disk was full
+    assert earlier.outbox.look_up_more(2) == 0

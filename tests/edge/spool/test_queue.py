@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sranogan_edge.spool.spool import Spool
+from sranogan_edge.spool.spool import Cursor, Spool
 from tests.support.result_lines import line
 
 
@@ -29,3 +29,14 @@ def test_the_result_before_a_time(spool: Spool, scored_at: str, number: int) -> 
 def test_a_spool_without_results_begins_at_none(spool: Spool) -> None:
     """Whatever the time."""
     assert spool.outbox.before("2026-01-01T12:00:00Z") == 0
+
+
+def test_where_a_sink_is_may_be_forgotten_unless_it_must_not(spool: Spool) -> None:
+    """A power cut undoes a little, and results come again; who asks for it has it on the disk."""
+    waits = list[int]()
+    for durable in ({}, {"durable": True}, {"durable": False}):
+        spool.outbox.advance("sink", Cursor(1, 2), **durable)
+        waits += spool._db.rows("PRAGMA synchronous")[0]
+    normal, full = 1, 2
+    assert waits == [normal, full, normal]
+    assert spool.outbox.cursor("sink") == Cursor(1, 2)

@@ -262,3 +262,14 @@ def test_a_search_that_takes_too_long_is_ended(spool: Spool, monkeypatch: pytest
         searched.find(Query("png"))
     monkeypatch.undo()
     assert Search(spool.folder).find(Query("png")).count == 300
+
+
+def test_a_page_knows_which_it_is(spool: Spool) -> None:
+    """And how many there are: one at least."""
+    searched = Search(spool.folder)
+    assert (searched.find(Query()).page, searched.find(Query()).pages) == (1, 1)
+    for number in range(5):
+        record(spool, number)
+    for at_once, pages in ((5, 1), (4, 2), (2, 3)):
+        found = searched.find(Query(page=pages), at_once)
+        assert (found.page, found.pages) == (pages, pages)

@@ -227,6 +227,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         spool.put(tmp_path / "none", {})
     dead, number = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
     assert (dead.state, dead.path, dead.reason, number) == ("dead", None, "too large", 1)
+    assert dead.feed == ""
     again, number = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
     assert (again.sequence, number) == (dead.sequence, None)
     with pytest.raises(ValueError, match="JSON"):  # what cannot be written leaves no half of it
