@@ -273,3 +273,13 @@ def test_a_page_knows_which_it_is(spool: Spool) -> None:
     for at_once, pages in ((5, 1), (4, 2), (2, 3)):
         found = searched.find(Query(page=pages), at_once)
         assert (found.page, found.pages) == (pages, pages)
+
+
+def test_as_many_begins_as_are_told_are_found(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though none of them is among the newest, which are looked through inside."""
+    monkeypatch.setattr(search_module, "MOST", 5)
+    monkeypatch.setattr(search_module, "INSIDE", 1)
+    for number in range(6):
+        record(spool, number, file=f"{'old' if number < 5 else 'new'}-{number}.png")
+    found = Search(spool.folder).find(Query("old"))
+    assert (found.count, found.more) == (5, False)
