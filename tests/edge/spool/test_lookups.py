@@ -99,7 +99,10 @@ def test_a_day_is_counted_whole(spool: Spool) -> None:
         assert (found(opened, day), found(opened, next_day)) == (here, [])
     for number, at in enumerate(times, start=4):
         opened.outbox.record(line(number, scored_at=f"{FIRST}T{at}Z").to_dict(), {})
+    midnight = f"{FIRST + timedelta(days=1)}T00:00:00Z"
+    opened.outbox.record(line(8, scored_at=midnight).to_dict(), {})
     assert sorted(found(opened, day)) == list(range(8))
+    assert found(opened, next_day) == [8]
     opened.close()
 
 
