@@ -12,8 +12,10 @@ __all__ = ["CASE_OF_SQL", "LISTED", "listed", "readable", "reasons"]
 
 LISTED = Path(__file__).with_name("equivalent.toml")
 CASE_OF_SQL = "SQLite takes keywords and names in upper and lower case alike"
-_WORDS = "select|insert|update|delete|create|alter|pragma|begin|commit|rollback|join|from|where|values"
-_SQL = re.compile(rf"\b({_WORDS})\b|\brow\[|[<>=] \?", re.IGNORECASE)
+_WORDS = (
+    "order by|select|insert|update|delete|create|alter|pragma|begin|commit|rollback|join|from|where|values"
+)
+_SQL = re.compile(rf"\b({_WORDS})\b|\brows?\[|[<>=] \?", re.IGNORECASE)
 _WITH_SQL = ("sranogan_edge.spool.", "sranogan_edge.sinks.")
 _LITERAL = re.compile(r"'[^']*'")  # inside a statement: their case counts
 Change = tuple[str, str, str]  # where, the line as it is, the line as it was changed

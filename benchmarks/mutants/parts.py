@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FLOOR", "PARTS", "Part"]
+__all__ = ["FLOOR", "PARTS", "QUICK_FLOOR", "Part"]
 
 FLOOR = 0.95  # of the changes of a part that are to be noticed
+QUICK_FLOOR = 0.75  # of a few changes, by the tests next to them: where fewer are, there are no tests of them
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ PARTS = {
         (
             "edge/feeds/test_watch.py",
             "edge/feeds/test_watch_folder.py",
+            "edge/feeds/test_watch_look.py",
             "edge/feeds/test_watch_ends.py",
             "edge/feeds/test_watch_strangers.py",
             "edge/sinks/test_keep.py",

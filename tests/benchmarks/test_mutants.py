@@ -7,11 +7,12 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+import typer
 
 from benchmarks.mutants.__main__ import added
-from benchmarks.mutants.changed import changed_lines, of_part, together
+from benchmarks.mutants.changed import changed_lines, main, nearest, of_part, together, too_few
 from benchmarks.mutants.equivalent import CASE_OF_SQL, listed, readable, reasons
-from benchmarks.mutants.parts import PARTS
+from benchmarks.mutants.parts import PARTS, Part
 from benchmarks.mutants.stage import NOTICED, PACKAGES, REPOSITORY, Outcome, chosen, stage
 from benchmarks.pages import mutants_page
 from benchmarks.pages.marked import with_part
@@ -109,6 +110,60 @@ def test_the_lines_of_a_diff_are_those_that_are_new() -> None:
         Outcome({"killed": 2, "survived": 2}, {"a": ["-x"]}, {"b": "why"}),
     ]
     assert together(outcomes) == Outcome({"killed": 3, "survived": 2}, {"a": ["-x"]}, {"b": "why"})
+
+
+def test_the_nearest_tests_are_those_that_import_what_changed(tmp_path: Path) -> None:
+    """By either way of importing, not what only begins with the name; where none does, all tests are near."""
+    texts = {
+        "sinks/test_a.py": "from sranogan_edge.sinks.jsonl import JsonlSink\n",
+        "sinks/test_b.py": "from sranogan_edge.sinks import jsonl as module\n",
+        "sinks/test_c.py": "from sranogan_edge.sinks.jsonl_files import JsonlFiles\n",
+        "sinks/support.py": "import sranogan_edge.sinks.jsonl\n",
+        "test_d.py": "import sranogan_edge.sinks.jsonl\nfrom sranogan_edge.sinks import sqlite\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    part = Part(("sranogan_edge/sinks/*.py",), ("sinks", "test_d.py::test_one"))
+    near = {
+        module: nearest(part, [f"sranogan_edge/sinks/{module}.py"], tmp_path).tests
+        for module in ("jsonl", "jsonl_files", "sqlite", "mqtt")
+    }
+    assert near == {
+        "jsonl": ("sinks/test_a.py", "sinks/test_b.py", "test_d.py::test_one"),
+        "jsonl_files": ("sinks/test_c.py",),
+        "sqlite": ("test_d.py::test_one",),
+        "mqtt": part.tests,
+    }
+    both = ("sranogan_edge/sinks/jsonl_files.py", "sranogan_edge/sinks/sqlite.py")
+    assert nearest(part, both, tmp_path) == Part(part.files, ("sinks/test_c.py", "test_d.py::test_one"))
+
+
+@pytest.mark.parametrize(
+    ("killed", "unnoticed", "whole", "quick"),
+    [
+        (0, 0, False, False),
+        (19, 1, False, False),
+        (18, 1, True, False),
+        (0, 3, True, False),
+        (12, 4, True, False),
+        (11, 4, True, True),
+    ],
+)
+def test_what_is_below_the_floor(killed: int, unnoticed: int, whole: bool, quick: bool) -> None:
+    """95 % of all; 75 % of a few, of which three may go unnoticed by chance."""
+    counts = {"killed": killed, "survived": unnoticed}
+    found = Outcome(counts, {str(number): [] for number in range(unnoticed)})
+    assert (too_few(found, quick=False), too_few(found, quick=True)) == (whole, quick)
+
+
+def test_without_the_commit_a_quick_look_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a shallow clone: it says so; who names a commit that there is not is told by the exit code."""
+    for quick, code in ((True, 0), (False, 2)):
+        with pytest.raises(typer.Exit) as left:
+            main(base="no-such-commit", quick=quick)
+        assert left.value.exit_code == code
+        assert "git knows no commit no-such-commit here" in capsys.readouterr().out
 
 
 def test_changes_that_change_nothing_are_known_by_place_and_line() -> None:

@@ -118,12 +118,12 @@ class WatchFeed:
             for claim in left:
                 yield from self._claimed(claim)
             while not self._closed.is_set():
-                found = 0
+                found = False
                 for path in self._complete():
                     if self._closed.is_set():
-                        break
+                        return
                     for arrival in self._take(path):
-                        found += 1
+                        found = True
                         yield arrival
                 self._settled.prune()
                 if not found:
@@ -167,7 +167,7 @@ class WatchFeed:
         closed = [one for one in self._passed if one.reason is Reason.UNREADABLE]
         message = f"{len(closed)} unreadable, such as {closed[0]}" if closed else ""
         self.health = replace(self.health, state="running" if settled else "waiting", message=message)
-        return sorted(settled, key=lambda path: (looks[path].changed_ns, str(path)))
+        return sorted(settled, key=lambda path: looks[path].changed_ns)  # else in the order of the list
 
     def _looks(self) -> dict[Path, Look] | None:
         looks: dict[Path, Look] = {}

@@ -88,7 +88,7 @@ class JsonlSink:
         try:
             self._files.prepare()
             self._whole: int | None = self._files.end()
-            self._begun = _first_line_at(self.path, now()) if self._whole else now()
+            self._begun = _first_line_at(self.path, now())
         except OSError as error:
             self._lock.close()
             raise self._failed(error) from error

@@ -93,9 +93,10 @@ def test_what_is_no_image_stays_and_is_told(
     assert set(kept) <= set(tree(tmp_path))
     counts = "passed over: 2 hidden, 1 of the system, 2 unfinished, 2 not images; they stay"
     assert caplog.messages.count(f"feed watch:{tmp_path}: {counts}") == 1
-    assert f"passed over: {tmp_path / 'notes.txt'}: not an image" in caplog.text
-    assert caplog.text.count("leads nowhere: its target nowhere.png is not there") == 1
+    begin = f"feed watch:{tmp_path}:"
+    assert f"{begin} passed over: {tmp_path / 'notes.txt'}: not an image" in caplog.messages
     why = "leads nowhere: its target nowhere.png is not there. Mend or remove the link."
+    assert caplog.messages.count(f"{begin} {tmp_path / 'broken.png'}: {why}") == 1
     assert feed.health.message == f"1 unreadable, such as {tmp_path / 'broken.png'}: {why}"
 
 

@@ -15,7 +15,6 @@ from sranogan_edge.errors import SpoolInUseError
 from sranogan_edge.feeds.watch import WatchFeed, WatchFeedSettings
 from sranogan_edge.feeds.watch_folder import CLAIMS, DropFolder
 from sranogan_edge.feeds.watch_keep import SettledFiles
-from sranogan_edge.feeds.watch_look import Look, look_at
 from sranogan_edge.feeds.watch_names import free_name
 from tests.support.disks import synced_by
 from tests.support.remote_results import Clock
@@ -71,15 +70,6 @@ def test_a_change_of_rights_is_no_change(unhurried: tuple[WatchFeed, Clock], tmp
     (tmp_path / "film.png").chmod(0o600)
     clock.now = 10.0
     assert len(feed._complete()) == 1
-
-
-def test_what_a_look_sees(tmp_path: Path) -> None:
-    """Size, time of change and inode of a file; nothing of a folder, or where nothing is."""
-    film = tmp_path / "film.png"
-    film.write_bytes(b"bytes")
-    os.utime(film, ns=(5, 1_234_567_890_123_456_789))
-    assert look_at(film) == Look(5, 1_234_567_890_123_456_789, film.stat().st_ino)
-    assert [look_at(tmp_path), look_at(tmp_path / "none")] == [None, None]
 
 
 def test_a_feed_that_was_closed_before_it_began_lets_go(tmp_path: Path) -> None:
@@ -201,8 +191,11 @@ def test_links_of_two_strangers_lead_nowhere(tmp_path: Path) -> None:
     drop = DropFolder(tmp_path)
     drop.open_linked(link).close()  # root's own link
     os.lchown(link, STRANGER, -1)
-    with pytest.raises(PermissionError, match=f"a link of user {STRANGER} to a file of user {OTHER} is not"):
+    with pytest.raises(
+        PermissionError, match=f"a link of user {STRANGER} to a file of user {OTHER} is not"
+    ) as refused:
         drop.open_linked(link)
+    assert refused.value.errno == errno.EPERM
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
@@ -261,26 +254,6 @@ def test_a_claim_that_became_a_pipe_is_not_read(tmp_path: Path) -> None:
     assert (refused.value.errno, refused.value.strerror) == (errno.EINVAL, "it is no file")
 
 
-def test_a_beginning_is_read_again_after_a_change_alone(
-    unhurried: tuple[WatchFeed, Clock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder of many files without a suffix is looked at twice a second: none is opened for that."""
-    feed, _ = unhurried
-    film, read = tmp_path / "film", list[Path]()
-    film.write_bytes(b"x")
-
-    def begins(path: Path) -> bool:
-        read.append(path)
-        return len(read) > 1
-
-    monkeypatch.setattr("sranogan_edge.feeds.watch.begins_as_dicom", begins)
-    assert [feed._holds_dicom(film) for _ in range(3)] == [False] * 3
-    assert read == [film]
-    film.write_bytes(b"longer")
-    assert [feed._holds_dicom(film) for _ in range(3)] == [True] * 3
-    assert read == [film] * 2
-
-
 @pytest.mark.parametrize(
     ("name", "there", "free"),
     [
@@ -290,6 +263,7 @@ def test_a_beginning_is_read_again_after_a_change_alone(
         ("a." + "b" * 31, ["a." + "b" * 31], "a-2." + "b" * 31),
         ("a." + "b" * 32, ["a." + "b" * 32], "a." + "b" * 32 + "-2"),
         ("noend", ["noend"], "noend-2"),
+        ("c" * 250 + ".png", ["c" * 250 + ".png"], "c" * 249 + "-2.png"),
     ],
 )
 def test_names_that_are_free(name: str, there: list[str], free: str) -> None:
@@ -319,4 +293,35 @@ def test_what_is_no_folder_is_no_claim(tmp_path: Path) -> None:
         (tmp_path / CLAIMS / name).touch()
     for claim in ("00000003-c", "00000001-a"):
         (tmp_path / CLAIMS / claim).mkdir(mode=0o700)
+    (tmp_path / CLAIMS / "00000004-d").symlink_to("00000001-a")
     assert drop.claims() == ["00000001-a", "00000003-c"]
+
+
+def test_files_of_deeper_folders_are_found_and_opened(tmp_path: Path) -> None:
+    """Claimed and settled alike; an empty folder beside a file hides it not."""
+    drop, inside = DropFolder(tmp_path), Path("ward/a/film.png")
+    drop.prepare()
+    (tmp_path / inside).parent.mkdir(parents=True)
+    for claim, path in (("1", inside), ("2", Path("own.png"))):
+        (tmp_path / path).write_bytes(b"x")
+        drop.take(path, claim)
+    (tmp_path / CLAIMS / "2" / "empty").mkdir()
+    assert [drop.claimed(claim) for claim in "12"] == [[inside], [Path("own.png")]]
+    with drop.open_claimed("1", inside) as file:
+        assert file.read() == b"x"
+    drop.settle("1", inside, "done")
+    ((where, _, opened),) = drop.settled("done")
+    with opened() as file:
+        assert (where, file.read()) == (inside, b"x")
+
+
+def test_a_link_in_done_leads_to_nothing_that_is_kept_there(tmp_path: Path) -> None:
+    """What it leads to is another's: it neither grows old here nor is removed."""
+    drop = DropFolder(tmp_path)
+    drop.prepare()
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "film.png").write_bytes(b"x")
+    (tmp_path / "done" / "store").symlink_to("../store")
+    assert drop.settled("done") == []
+    assert drop.prune(time.time() + 60) == 0
+    assert (tmp_path / "store" / "film.png").exists()

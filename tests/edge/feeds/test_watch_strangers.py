@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -204,7 +205,7 @@ def test_a_stranger_s_link_leads_to_his_own_files_alone(
     else:
         path = link if by == "file" else link / "film.png"
         why = f"a link of user {STRANGER} to a file of user {file_of} is not followed"
-        assert f"feed watch:{place}: {path}: passed over: {why}" in caplog.text
+        assert f"feed watch:{place}: {path}: passed over: {why}" in caplog.messages
 
 
 def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
@@ -244,8 +245,12 @@ def test_a_folder_of_a_stranger_s_is_not_ours(place: Path) -> None:
     """``done/`` that somebody else made and may fill is refused at the start, with the cure."""
     (place / "done").mkdir()
     os.chown(place / "done", STRANGER, -1)
-    with pytest.raises(FeedError, match=f"done belongs to user {STRANGER}, not to user 0: give it"):
+    with pytest.raises(
+        FeedError, match=f"done belongs to user {STRANGER}, not to user 0: give it"
+    ) as refused:
         watching(place)
+    assert isinstance(refused.value.__cause__, PermissionError)
+    assert refused.value.__cause__.errno == errno.EPERM
 
 
 def test_own_folders_are_closed_to_others(place: Path) -> None:

@@ -8,16 +8,26 @@ from pathlib import Path
 import pytest
 
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
+from sranogan_edge.decoding.decoder import Decoder
 from sranogan_edge.spool.spool import Spool
 from tests.support.service_bench import Bench
 from tests.support.spools import ROOMY
 from tests.support.swap_place import Place, calibration_of, other_bundles
 
 
+@pytest.fixture(scope="session")
+def decoder() -> Iterator[Decoder]:
+    """Give a decoder for all runners of these tests: one of its own would cost each of them a process."""
+    made = Decoder()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, decoder: Decoder) -> Iterator[Bench]:
     """Give a runner."""
     made = Bench(tmp_path)
+    made.decoder = decoder
     yield made
     made.spool.close()
 

@@ -148,7 +148,7 @@ def test_films_wait_while_no_decoder_can_be_started(bench: Bench, monkeypatch: p
     """It is the device that fails, with an alarm; films are scored once it works again."""
     folder = images(bench.root / "in", 30, 60)
     log = bench.root / "results.jsonl"
-    good = decoder_module.WORKER
+    bench.decoder, good = None, decoder_module.WORKER
     monkeypatch.setattr(decoder_module, "WORKER", "sranogan_edge.no_such_module")
     service = bench.build(feed_of(str(folder)).open(), log=ResultsLog(log))
     stop = bench.in_background(service)

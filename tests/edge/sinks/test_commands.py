@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,20 @@ def test_no_spool_and_a_damaged_one(tmp_path: Path, capsys: pytest.CaptureFixtur
         "if need be.\n"
     )
     assert told(send_again, capsys, tmp_path) == (6, "", damaged)
+
+
+def test_a_runner_that_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds; an outbox that is gone meanwhile is not made anew."""
+    file, opened = apart(tmp_path, "1", "a.png"), list[tuple[str, dict[str, Any]]]()
+    connect = sqlite3.connect
+
+    def noted(place: str, **how: Any) -> sqlite3.Connection:
+        opened.append((place, how))
+        return connect(place, **how)
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    assert [one.file for one in set_apart_in(tmp_path)] == ["a.png"]
+    assert opened == [(f"file:{file}?mode=rw", {"uri": True, "timeout": 10.0})]
 
 
 def test_a_table_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,7 +137,7 @@ def test_pauses_grow_and_begin_anew_once_it_works() -> None:
             clock.now += pause_s + 1e-6
         transport.error = None
         courier.pump()
-        assert courier.health.state == "ok"
+        assert (courier.health.state, courier.health.message) == ("ok", "")
     assert transport.tries == 6 + 1 + 2 + 1
 
 

@@ -116,6 +116,7 @@ def test_addresses_of_brokers_that_can_be() -> None:
     plain = MqttSinkSettings("mqtt://a%40b@host:1884/ward/7/")
     plain.check()
     assert (plain.topics, plain.address, plain.user) == ("ward/7", ("host", 1884), "a@b")
+    MqttSinkSettings("mqtt://host/X$1/roomX").check()
     for uri, port in (("mqtt://host", 1883), ("mqtts://host", 8883)):
         found = MqttSinkSettings(uri, device="one")
         found.check()
@@ -128,6 +129,13 @@ def test_the_prefix_of_discovery(topic: str) -> None:
     with pytest.raises(SettingsError) as refused:
         MqttSinkSettings("mqtt://host", discovery=topic)
     assert told(refused) == f"discovery: {PREFIX} {topic!r}"
+
+
+def test_a_broker_s_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    """Which goes before the environment."""
+    (tmp_path / "password").write_text("of the file\n")
+    found = MqttSinkSettings("mqtt://me@host", password_file=tmp_path / "password")
+    assert found.password({"SRANOGAN_MQTT_PASSWORD": "of the environment"}) == "of the file"
 
 
 @pytest.mark.parametrize(

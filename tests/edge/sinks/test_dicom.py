@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from pynetdicom import AE
 
+from sranogan_edge.dicom.send import DicomClientTls
 from sranogan_edge.errors import DicomResultError, SettingsError
 from sranogan_edge.image.decode import decode_bytes
 from sranogan_edge.image.dicom_pixels import DX
@@ -171,6 +172,15 @@ def test_an_address_names_both_titles() -> None:
     ours = DicomSinkSettings("dicom://WARD7@pacs:104/THE%20PACS").destination()
     assert (ours.calling, ours.called, ours.host, ours.port) == ("WARD7", "THE PACS", "pacs", 104)
     assert DicomSinkSettings("dicom://pacs:104/PACS").destination().calling == "SRANOGAN"
+
+
+def test_an_archive_is_asked_once_for_as_long_as_the_settings_say() -> None:
+    """The runner repeats what failed; TLS is that of the address, with the files that are named."""
+    files: dict[str, Any] = {name: Path(f"/{name}") for name in ("ca_file", "cert_file", "key_file")}
+    found = DicomSinkSettings("dicoms://pacs:104/PACS", timeout_s=7.0, **files).destination()
+    assert (found.attempts, found.timeout_s, found.tls) == (1, 7.0, DicomClientTls(**files))
+    assert DicomSinkSettings("dicoms://pacs:104/PACS").destination().tls == DicomClientTls()
+    assert DicomSinkSettings("dicom://pacs:104/PACS").destination().tls is None
 
 
 def scan(port: int, images: list[bytes]) -> None:

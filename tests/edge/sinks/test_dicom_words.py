@@ -100,6 +100,24 @@ def test_why_it_is_apart_still(folder: Path, caplog: pytest.LogCaptureFixture) -
     sink.close()
 
 
+def test_a_repeat_that_the_archive_stumbles_over_says_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no reason to wait: the next ones are tried, and this one stays apart."""
+    archive = Archive(port := free_port())
+    archive.rule = lambda _: 0xA700
+    sink = sink_to(port, folder)
+    sink.set_apart(film(), folder / "0.dcm", "refused")
+    assert main([str(folder)]) == 0
+    with caplog.at_level(logging.INFO):
+        sink.send_again()
+    archive.close()
+    (apart,) = set_apart_in(folder)
+    assert "0xA700" in apart.reason
+    assert f"0.dcm: sent again, in vain: {apart.reason.removeprefix('0.dcm: ')}" in caplog.messages
+    sink.close()
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
 def test_what_is_sent_by_halves_is_told(
     folder: Path, make_dicom: Make, caplog: pytest.LogCaptureFixture

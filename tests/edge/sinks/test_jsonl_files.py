@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sranogan_edge.errors import ResultsError
+from sranogan_edge.errors import ResultsError, SpoolInUseError
 from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.sinks.jsonl_files import JsonlFiles
 from sranogan_edge.sinks.sink import record_of
@@ -270,3 +270,58 @@ def test_a_place_is_free_again_once_its_sink_is_closed(
         with pytest.raises(ResultsError, match="Input/output error"):
             sink.close()
     JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}")).close()
+
+
+def test_two_sinks_of_one_folder_would_mix_their_lines(tmp_path: Path) -> None:
+    """The second is refused, with the cure."""
+    settings = JsonlSinkSettings(f"jsonl:{tmp_path}")
+    first = JsonlSink(settings)
+    with pytest.raises(SpoolInUseError, match=r"two would mix their results\. Name another folder\.$"):
+        JsonlSink(settings)
+    first.close()
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    """It is told, and the place is free again."""
+    (tmp_path / "results.jsonl").mkdir()
+    for _ in range(2):
+        with pytest.raises(ResultsError) as refused:
+            JsonlSink(JsonlSinkSettings(f"jsonl:{tmp_path}"))
+        assert str(refused.value) == (
+            f"cannot write results to {tmp_path}: Is a directory. Lines written so far are kept; free some "
+            "space, or name a folder that may be written to."
+        )
+
+
+def test_where_no_file_is_none_is_closed(tmp_path: Path) -> None:
+    """Somebody took it away meanwhile: the next line makes a new one."""
+    files = JsonlFiles(tmp_path / "results.jsonl", None)
+    files.turn()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "whole"), [(b"x", b""), (b"\n", b"\n"), (b"\nx", b"\n"), (b"a\nb\nc", b"a\nb\n"), (b"", b"")]
+)
+def test_the_shortest_torn_lines_are_cut_off(tmp_path: Path, there: bytes, whole: bytes) -> None:
+    """One byte, and one behind a line break at the very beginning."""
+    files = JsonlFiles(tmp_path / "results.jsonl", None)
+    files.path.write_bytes(there)
+    assert files.end() == len(whole)
+    assert files.path.read_bytes() == whole
+
+
+def test_the_first_line_is_asked_for_whole(tmp_path: Path) -> None:
+    """Where nothing was answered for yet, it is ours or it is not."""
+    files = JsonlFiles(tmp_path / "results.jsonl", None)
+    files.path.write_bytes(b"[1]\n[2]\n")
+    assert files.place(0, lambda whole: whole == b"[1]\n") == 0
+    assert files.place(0, lambda whole: whole == b"[2]\n") == 8
+    assert files.place(4, lambda whole: whole == b"[2]\n") == 4
+
+
+def test_why_a_line_failed_is_told_though_it_cannot_be_cut_off_either() -> None:
+    """A device that is full and knows no lengths: the first error counts."""
+    with pytest.raises(OSError, match="No space left") as full:
+        JsonlFiles(Path("/dev/full"), None).append(b"[1]\n")
+    assert full.value.errno == errno.ENOSPC

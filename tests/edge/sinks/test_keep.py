@@ -17,7 +17,8 @@ from sranogan_edge.feeds.watch import WatchFeedSettings
 from sranogan_edge.service.delivery import ResultsLog
 from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.sinks.jsonl_files import Rotation
-from sranogan_edge.sinks.sqlite import SqliteSink
+from sranogan_edge.sinks.sink import SinkContext
+from sranogan_edge.sinks.sqlite import SqliteSink, SqliteSinkSettings
 from sranogan_edge.spool.spool import Cursor, StoredResult
 from tests.support.result_lines import line
 
@@ -32,11 +33,12 @@ def at(days_ago: float) -> str:
 @pytest.mark.parametrize("keep_s", [None, 30 * DAY_S])
 def test_old_rows_go(tmp_path: Path, keep_s: float | None) -> None:
     """At the next result, of SQLite; without a limit they stay."""
+    settings = SqliteSinkSettings(f"sqlite:{tmp_path / 'r.sqlite'}", keep_s=keep_s)
     sink = SqliteSink(tmp_path / "r.sqlite")
     for days in (40, 29):
         sink.write(replace(line(1), scored_at=at(days)))
     sink.close()
-    sink = SqliteSink(tmp_path / "r.sqlite", keep_s)
+    sink = settings.open(SinkContext(tmp_path))
     sink.write(replace(line(2), scored_at=at(0)))
     sink.close()
     with closing(sqlite3.connect(tmp_path / "r.sqlite")) as db:

@@ -34,6 +34,8 @@ def test_results_wait_where_no_broker_is(tmp_path: Path) -> None:
     for number in range(2):
         sink = sink_of("mqtt://127.0.0.1:1", max_waiting=7).open(context)
         assert isinstance(sink, Courier)
+        assert isinstance(sink._transport, MqttTransport)
+        sink._transport._answer_s = 0.1  # nobody is there
         sink.write(line(number))
         assert (sink._outbox.limit, len(sink._outbox)) == (7, number + 1)
         sink.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,7 +78,7 @@ def test_how_a_device_connects(peer: Peer) -> None:
         found = peer.connects[-1]
         will = ("sranogan/one/status/one-c1", b"offline", 1, True)
         assert found == Connect(V5, 30, found.client, will, user, password)
-        assert found.client.startswith("sranogan-one-")
+        assert re.fullmatch("sranogan-one-[0-9a-f]{8}", found.client)
     assert len({one.client for one in peer.connects}) == 3
 
 
@@ -164,7 +165,7 @@ def test_a_broker_is_asked_by_who_we_are(peer: Peer) -> None:
         assert broker_problem(settings, password, 20.0) == ""
         found = peer.connects[-1]
         assert (found.level, found.user, found.password, found.will) == (V311, "me", password or None, None)
-        assert found.client.startswith("sranogan-doctor-")
+        assert re.fullmatch("sranogan-doctor-[0-9a-f]{8}", found.client)
     assert peer.connects[0].client != peer.connects[1].client
     peer.answers = Answers(connect=lambda level: refused(level, 5))
     cure = "Check address, user, password and certificates."

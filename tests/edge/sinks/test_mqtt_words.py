@@ -12,6 +12,8 @@ from sranogan_edge.sinks.courier import RefusedError, UnreachableError
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed (the extra 'mqtt')")
 
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -83,6 +85,29 @@ def test_what_a_broker_may_take_later(name: str) -> None:
         f"the MQTT broker host does not take a result: {name} (topic ward/result). Results wait until it "
         "does; where it is not authorized, let the broker's access list allow the topic."
     )
+
+
+def test_a_sink_waits_ten_seconds_for_an_answer_and_a_minute_at_most_to_connect_again() -> None:
+    """So that a run that ends is not held up, and a broker that starts is found soon."""
+    transport = MqttTransport(MqttSinkSettings("mqtt://host/ward", device="one"))
+    assert (transport._answer_s, transport._retry_s) == (10.0, (1, 60))
+    assert transport.name == "one"
+
+
+def test_a_broker_that_knows_no_mqtt_5_is_taken_at_its_word() -> None:
+    """Whatever it answers to what the client tried next; another reason by itself says nothing of that."""
+    transport = MqttTransport(MqttSinkSettings("mqtt://host/ward"))
+    seen = []
+    for name in ("Not authorized", "Unsupported protocol version", "Not authorized"):
+        transport._on_connect(
+            paho.Client(CallbackAPIVersion.VERSION2), None, None, ReasonCode(PacketTypes.CONNACK, name), None
+        )
+        seen.append((transport._is_without_5, transport._why))
+    assert seen == [
+        (False, "it answered Not authorized"),
+        (True, "it answered Unsupported protocol version"),
+        (True, "it answered Not authorized"),
+    ]
 
 
 @pytest.mark.parametrize(("most", "fits"), [(None, True), (10 + 11 + 30, True), (10 + 11 + 29, False)])

@@ -69,6 +69,7 @@ def test_what_was_let_go_meanwhile_did_not_arrive() -> None:
             outbox.refuse(message, "answered 400")
         assert (len(outbox), outbox.sent, outbox.lost, first(outbox).key) == (1, 0, 1, "b")
         assert (outbox.refused, outbox.apart) == ((0, 0) if end == "done" else (1, 1))
+        assert rows(outbox, "refused") == ([] if end == "done" else [("a", b"a")])
 
 
 def test_as_many_stay_apart_as_may_wait() -> None:
@@ -108,6 +109,17 @@ def test_what_was_tried_again_is_gone_or_stays_for_its_new_reason(reason: str) -
     found = outbox._database.execute("SELECT reason FROM refused").fetchall()
     assert found == ([("refused again",)] if reason else [])
     assert (outbox.again(), outbox.apart) == ([], len(found))
+
+
+def test_what_was_tried_again_and_arrived_is_gone() -> None:
+    """Without a word."""
+    outbox = filled()
+    outbox.set_apart("a", b"a", "old reason")
+    outbox._database.execute("INSERT INTO again VALUES (1)")
+    outbox._database.commit()
+    (message,) = outbox.again()
+    outbox.tried_again(message)
+    assert (rows(outbox, "refused"), outbox.again(), outbox.apart) == ([], [], 0)
 
 
 def test_what_failed_by_half_is_taken_back(tmp_path: Path) -> None:

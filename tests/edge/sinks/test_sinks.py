@@ -14,7 +14,7 @@ from sranogan_edge.backoff import Backoff
 from sranogan_edge.errors import ResultsError, SettingsError
 from sranogan_edge.sinks.jsonl import JsonlSink, JsonlSinkSettings
 from sranogan_edge.sinks.kinds import sink_of
-from sranogan_edge.sinks.sink import SinkContext, record_key
+from sranogan_edge.sinks.sink import SinkContext, key_of, record_key, record_of
 from tests.support.result_lines import line
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
@@ -229,9 +229,16 @@ def test_addresses_that_cannot_work(tmp_path: Path, uri: str, said: str) -> None
 
 def test_sinks_of_this_machine_open_by_their_address(tmp_path: Path) -> None:
     """Folder and file are made where they are missing."""
-    files = (tmp_path / "a" / "results.jsonl", tmp_path / "b" / "c")
-    for uri in (f"jsonl:{tmp_path / 'a'}", f"sqlite:{tmp_path / 'b' / 'c'}"):
+    files = (tmp_path / "a" / "d" / "results.jsonl", tmp_path / "b" / "c")
+    for uri in (f"jsonl:{tmp_path / 'a' / 'd'}", f"sqlite:{tmp_path / 'b' / 'c'}"):
         sink = sink_of(uri).open(SinkContext(tmp_path))
         sink.write(line(0))
         sink.close()
     assert all(file.stat().st_size for file in files)
+
+
+def test_the_key_of_a_line_is_that_of_its_result() -> None:
+    """Whatever stands beside the fields of the result, such as the key itself; another result has another."""
+    written = {**record_of(line(3)), "more": [1]}
+    assert key_of(written) == record_key(line(3)) == written["key"]
+    assert key_of({**written, "score": 7.0}) != record_key(line(3))

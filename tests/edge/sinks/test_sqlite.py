@@ -7,9 +7,13 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,6 +22,7 @@ from sranogan_edge.results.line import WHERE_THERE
 from sranogan_edge.sinks.sink import record_of
 from sranogan_edge.sinks.sqlite import SqliteSink, export_csv
 from sranogan_edge.sinks.to_csv import main as export_command
+from tests.support.remote_results import Clock
 from tests.support.result_lines import line
 
 
@@ -179,3 +184,57 @@ def test_a_database_is_closed_to_others(tmp_path: Path) -> None:
             os.umask(before)
         assert path.stat().st_mode & 0o777 == 0o600
         path.chmod(0o644)
+
+
+def test_another_program_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds, by who writes and by who exports; the export opens the file for reading alone."""
+    path, opened = tmp_path / "results.sqlite", list[tuple[str, dict[str, object]]]()
+    sink = SqliteSink(path)
+    assert sink._database.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+    sink.close()
+    connect = sqlite3.connect
+
+    def noted(place: str, **how: Any) -> sqlite3.Connection:
+        opened.append((place, how))
+        return connect(place, **how)
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    assert export_csv(path, tmp_path / "out.csv") == 0  # of an empty table
+    assert opened == [(f"{path.as_uri()}?mode=ro", {"uri": True, "timeout": 10.0})]
+
+
+def test_a_row_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    """In SQLite's words, with the cure."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    sink.close()
+    with pytest.raises(ResultsError) as refused:
+        sink.write(line(0))
+    assert str(refused.value) == (
+        f"cannot write results to {sink.path}: Cannot operate on a closed database.. Rows written so far are "
+        "kept; free some space, or name another file."
+    )
+
+
+def test_old_rows_are_looked_for_every_ten_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock that nobody sets; from the first row on."""
+    clock = Clock()
+    times = SimpleNamespace(monotonic=clock, time=time.time, strftime=time.strftime, gmtime=time.gmtime)
+    monkeypatch.setattr("sranogan_edge.sinks.sqlite.time", times)
+    sink, rows = SqliteSink(tmp_path / "results.sqlite", keep_s=1.0), list[int]()
+    for number, clock.now in enumerate((0.0, 1.0, 599.0, 600.0, 601.0, 1199.0, 1200.0)):
+        sink.write(line(number))
+        rows += sink._database.execute("SELECT COUNT(*) FROM results").fetchone()
+    assert rows == [1, 2, 3, 1, 2, 3, 1]
+    sink.close()
+
+
+def test_a_table_is_utf_8_whatever_the_language_of_the_system(tmp_path: Path) -> None:
+    """One that knows ASCII alone exports names of any letters."""
+    sink = SqliteSink(tmp_path / "results.sqlite")
+    sink.write(line(0, file="/in/Übersicht 胸.png"))
+    sink.close()
+    words = [sys.executable, "-m", "sranogan_edge.sinks.to_csv"]
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([*words, sink.path, tmp_path / "out.csv"], env=plain, check=True)
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["/in/Übersicht 胸.png"]

@@ -191,15 +191,17 @@ def test_a_server_that_answers_rubbish(answer: bytes) -> None:
 
 def test_an_endless_answer_is_not_read_to_its_end() -> None:
     """Its status counts; of its text, some bytes are read."""
+    sent = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def reply() -> None:
             client, _ = server.accept()
             with client, suppress(OSError):
                 client.recv(65536)
-                client.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 999999999\r\n\r\n")
-                while True:
+                client.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 65536000\r\n\r\n")
+                for number in range(1000):
                     client.sendall(bytes(65536))
+                    sent.append(number)
 
         thread = threading.Thread(target=reply)
         thread.start()
@@ -208,6 +210,17 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
             WebhookTransport(WebhookSinkSettings(address), SECRET).send("key", b"{}")
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+        assert len(sent) < 1000  # some MB may lie on the way
+
+
+def test_of_an_answer_two_hundred_characters_are_told(hook: tuple[str, type[Hook]]) -> None:
+    """Less what it repeats of the address, of which nothing is cut in two."""
+    url, own = hook
+    own.answers += [(404, {})]
+    own.says = "x" * 500
+    with pytest.raises(UnreachableError) as unreachable:
+        WebhookTransport(WebhookSinkSettings(url), SECRET).send("key", b"{}")
+    assert str(unreachable.value) == f"{url.partition('?')[0]} answered 404: '{'x' * 200}'"
 
 
 def test_signatures() -> None:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from sranogan_edge.errors import SettingsError
 from sranogan_edge.sinks.courier import RefusedError, UnreachableError
 
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the extra 'webhook')")
+
+import urllib3
 
 from sranogan_edge.sinks.deadline import Deadline, _Watched
 from sranogan_edge.sinks.sink import SinkContext
@@ -51,6 +54,14 @@ def test_a_secret_that_is_none_says_how_to_make_one(secret: str, said: str) -> N
     with pytest.raises(SettingsError, match=rf"{said}.* Make one with: openssl rand -hex 32$"):
         WebhookSinkSettings(URL).secret({"SRANOGAN_WEBHOOK_SECRET": secret})
     assert WebhookSinkSettings(URL).secret({"SRANOGAN_WEBHOOK_SECRET": "x" * 16}) == b"x" * 16
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    """Which goes before the environment."""
+    (tmp_path / "secret").write_text("f" * 20 + "\n")
+    (tmp_path / "secret").chmod(0o600)
+    settings = WebhookSinkSettings(URL, secret_file=tmp_path / "secret")
+    assert settings.secret({"SRANOGAN_WEBHOOK_SECRET": "x" * 16}) == b"f" * 20
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
@@ -211,6 +222,33 @@ def test_a_connection_that_comes_after_the_end_is_ended_at_once() -> None:
         deadline.use(here)
         there.settimeout(5)
         assert there.recv(10) == b""
+
+
+def test_a_connection_that_is_gone_already_is_no_trouble() -> None:
+    """It ended by itself just before its time was over."""
+    deadline = Deadline()
+    here, there = socket.socketpair()
+    with there:
+        deadline.use(here)
+        here.close()
+        deadline._end()
+        assert deadline.passed
+
+
+def test_a_connection_that_is_used_again_is_the_one_in_use() -> None:
+    """Though another was made meanwhile: it is the one that a deadline ends."""
+    deadline, pools = Deadline(), urllib3.PoolManager()
+    deadline.watch(pools)
+    plain: Any = pools.pool_classes_by_scheme["http"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        first, second = (plain.ConnectionCls(*server.getsockname()) for _ in range(2))
+        for one in (first, second):
+            one.connect()
+            assert [deadline._in_use] == [one._second]
+        first.request("GET", "/")
+        assert [deadline._in_use] == [first._second]
+        for one in (first, second):
+            one.close()
 
 
 def test_a_closed_connection_leaves_no_handle_open() -> None:

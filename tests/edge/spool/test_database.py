@@ -70,6 +70,20 @@ def test_an_error_of_sqlite_is_told_by_what_is_lacking(
     assert str(told.value) == said
 
 
+def test_a_disk_that_cannot_be_asked_is_not_called_full(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known is told: the error itself."""
+
+    def refuse(folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(shutil, "disk_usage", refuse)
+    with pytest.raises(SpoolError, match="disk I/O error") as told, spool._db._explained():
+        raise sqlite3.OperationalError("disk I/O error")
+    assert type(told.value) is SpoolError
+
+
 def test_no_more_handles_are_told_as_such(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite only says that it cannot open the file; that nothing else can be opened either tells why."""
 

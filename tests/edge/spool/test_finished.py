@@ -57,6 +57,7 @@ def test_what_a_feed_may_hold_is_told_in_turn(spool: Spool, tmp_path: Path) -> N
     assert spool.finished.held(-1.0, 2) == [(1.0, 1, origin), (2.0, 2, origin)]
     assert spool.finished.count() == 0
     spool.finished.release([1, 3])
+    assert spool._db.rows("PRAGMA synchronous")[0][0] == 1  # normal: after a power cut it is found again
     assert [number for _, number, _ in spool.finished.held(-1.0, 10)] == [2]
     assert spool.finished.count() == 2
 

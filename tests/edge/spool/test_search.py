@@ -140,6 +140,10 @@ def test_of_more_than_so_many_the_newest_are_found(spool: Spool, monkeypatch: py
     assert searched.find(Query("08")).count == 0  # inside a name that is not among the newest
     assert searched.find(Query("old-08")).count == 1
     assert not searched.find(Query("old-08")).more
+    for number, more in ((20, False), (21, True)):
+        for _ in range(5 if number == 20 else 1):
+            record(spool, number, {"patient_id": "Q"}, file="z.png")
+        assert (searched.find(Query("Q")).count, searched.find(Query("Q")).more) == (5, more)
 
 
 QUERIES = [
@@ -163,6 +167,19 @@ def test_every_statement_follows_an_index(spool: Spool, query: Query) -> None:
             assert touching
             assert all(re.search(r"USING COVERING INDEX lookups_by_\w+", step) for step in touching), plan
             assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+def test_the_begin_of_a_name_is_looked_up_among_the_names(spool: Spool) -> None:
+    """Not one that begins otherwise is looked at."""
+    with closing(sqlite3.connect(spool.folder / "spool.sqlite")) as db:
+        plans = [
+            [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+            for sql, values in statements(Query("film"))
+            if "name >=" in sql and "INDEXED BY" not in sql  # those that follow time end after so many
+        ]
+    step = "USING COVERING INDEX lookups_by_name (name>? AND name<?)"
+    assert len(plans) == 2
+    assert all(any(step in one for one in plan) for plan in plans), plans
 
 
 def test_what_goes_is_found_no_more(spool: Spool) -> None:
@@ -245,3 +262,24 @@ def test_a_search_that_takes_too_long_is_ended(spool: Spool, monkeypatch: pytest
         searched.find(Query("png"))
     monkeypatch.undo()
     assert Search(spool.folder).find(Query("png")).count == 300
+
+
+def test_a_page_knows_which_it_is(spool: Spool) -> None:
+    """And how many there are: one at least."""
+    searched = Search(spool.folder)
+    assert (searched.find(Query()).page, searched.find(Query()).pages) == (1, 1)
+    for number in range(5):
+        record(spool, number)
+    for at_once, pages in ((5, 1), (4, 2), (2, 3)):
+        found = searched.find(Query(page=pages), at_once)
+        assert (found.page, found.pages) == (pages, pages)
+
+
+def test_as_many_begins_as_are_told_are_found(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though none of them is among the newest, which are looked through inside."""
+    monkeypatch.setattr(search_module, "MOST", 5)
+    monkeypatch.setattr(search_module, "INSIDE", 1)
+    for number in range(6):
+        record(spool, number, file=f"{'old' if number < 5 else 'new'}-{number}.png")
+    found = Search(spool.folder).find(Query("old"))
+    assert (found.count, found.more) == (5, False)

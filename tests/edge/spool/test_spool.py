@@ -73,7 +73,8 @@ def test_one_key_is_one_object(spool: Spool) -> None:
     assert len(found) == 4
     assert len(set(found)) == 1
     spool.finish(claimed(spool), {})
-    assert spool.put(b"x", {}, key="uid").state == "done"
+    never = spool.folder / "not there"  # what is known is not read again
+    assert spool.put(never, {}, key="uid").state == "done"
     assert len(stored(spool.folder)) == 1
 
 
@@ -226,6 +227,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         spool.put(tmp_path / "none", {})
     dead, number = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
     assert (dead.state, dead.path, dead.reason, number) == ("dead", None, "too large", 1)
+    assert dead.feed == ""
     again, number = spool.refuse("too large", {"error": "x"}, {}, key="k", source="s")
     assert (again.sequence, number) == (dead.sequence, None)
     with pytest.raises(ValueError, match="JSON"):  # what cannot be written leaves no half of it
@@ -264,7 +266,11 @@ def test_damage_and_other_versions_are_named(tmp_path: Path) -> None:
     (tmp_path / "spool.sqlite").unlink()
     with sqlite3.connect(tmp_path / "spool.sqlite") as database:
         database.execute("PRAGMA user_version=7")
-    with pytest.raises(SpoolError, match="schema version 7"):
+    said = (
+        r"spool\.sqlite: has schema version 7, this runner reads 2\. Finish it with the version that wrote "
+        r"it, or name another folder with --spool\.$"
+    )
+    with pytest.raises(SpoolError, match=said):
         Spool(tmp_path)
 
 

@@ -155,3 +155,11 @@ def test_no_more_handles_are_no_fault_of_the_disk(spool: Spool, monkeypatch: pyt
         f"{spool.folder}: cannot be written to (Input/output error). Check its permissions and the disk, or "
         "name another folder with --spool."
     )
+
+
+def test_beside_a_dead_object_stands_whose_it_is_and_why(spool: Spool) -> None:
+    """A line each: where it came from, what its sender called it, and the reason."""
+    spool.put(b"x", {"patient_id": "P-1", "study_uid": "1.2"}, source="film.dcm")
+    spool.finish(claimed(spool), {"error": "bad"}, dead="truncated")
+    (note,) = (spool.folder / "dead").glob("*.txt")
+    assert note.read_text() == "source: film.dcm\npatient_id: P-1\nstudy_uid: 1.2\nreason: truncated\n"
