@@ -146,6 +146,7 @@ def test_nothing_of_the_patient_leaves_results_and_spool(
 def scan(runner: Runner, folder: Path, made: list[bytes]) -> int:
     """Send films as a scanner does; returns how many were taken."""
     scanner = AE("XRAY1")
+    scanner.acse_timeout = scanner.dimse_timeout = scanner.network_timeout = PATIENCE_S
     for syntax in (pydicom.uid.ExplicitVRLittleEndian, pydicom.uid.ImplicitVRLittleEndian):
         scanner.add_requested_context(DX, syntax)
     association = scanner.associate("127.0.0.1", runner.port, ae_title="SRANOGAN")
