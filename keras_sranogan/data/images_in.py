@@ -45,5 +45,11 @@ def free_bytes() -> int:
         free = int(lines["MemAvailable"].split()[0]) * 1024
     with suppress(OSError, ValueError):  # no control group, or one without a limit ("max")
         most = int((_GROUP / "memory.max").read_text())
-        free = min(free, most - int((_GROUP / "memory.current").read_text()))
+        free = min(free, most - int((_GROUP / "memory.current").read_text()) + _of_files())
     return free
+
+
+def _of_files() -> int:
+    """Return the bytes that a group has of files that were read once, which the system takes back at need."""
+    lines = dict(line.split() for line in (_GROUP / "memory.stat").read_text().splitlines())
+    return int(lines["inactive_file"])

@@ -36,7 +36,7 @@ def test_as_asked_for_or_by_what_is_free(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the machine, or of the container where it may take less."""
+    """Of the machine, or of the container where it may take less; files in its cache take nothing from it."""
     (tmp_path / "meminfo").write_text("MemTotal:  4000 kB\nMemAvailable:   3000 kB\n")
     monkeypatch.setattr(images_in, "_MEMORY", tmp_path / "meminfo")
     monkeypatch.setattr(images_in, "_GROUP", tmp_path)
@@ -45,7 +45,8 @@ def test_what_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "memory.max").write_text("max\n")
     assert free_bytes() == 3000 * 1024
     (tmp_path / "memory.max").write_text("2000000\n")
-    assert free_bytes() == 1_999_000
+    (tmp_path / "memory.stat").write_text("anon 300\nactive_file 100\ninactive_file 600\n")
+    assert free_bytes() == 1_999_600
     (tmp_path / "meminfo").unlink()
     (tmp_path / "memory.max").unlink()
     assert free_bytes() > 2**28
