@@ -70,7 +70,8 @@ class Run(RunRecord):
             then, now = run.settings.to_dict(), settings.to_dict()
             known = run._read(SETTINGS)  # a stage that did not exist then has nothing to be kept to
             now = {name: value for name, value in now.items() if name in known}
-            run._refuse_other("settings", _flat(then), _flat(now), "the same options")
+            same = f"the same options (--settings {folder / SETTINGS} has them all)"
+            run._refuse_other("settings", _flat(then), _flat(now), same)
         with writing(folder):
             (folder / "models").mkdir(parents=True, exist_ok=True)
         return run
