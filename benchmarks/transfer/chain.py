@@ -28,21 +28,18 @@ from keras_sranogan.data.item import DataSource, Item
 from keras_sranogan.data.load import load_images
 from keras_sranogan.detector.reconstruct import downscale_all, enhance_all, predict
 from keras_sranogan.evaluation.metrics import auroc
-from keras_sranogan.evaluation.scorers import ANOGAN_LEARNING_RATE
 from keras_sranogan.networks import Networks
 from keras_sranogan.precision import resolve_precision
 from keras_sranogan.progress import Progress
 from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings, TrainSettings
 from keras_sranogan.training.train import train
-from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.density import PARTS
 from sranogan_edge.scoring.residual import raw_distance
 
 Images = NDArray[np.float32]
 Scores = NDArray[np.float64]
 VIEWS = {"plain": PLAIN, "low_pass": LOW_PASS}
-ANOGAN_STEPS = 100
 BATCH = 32
 OTHERS = tuple(part for part in PARTS if part != "residual")
 
@@ -96,14 +93,15 @@ def judge_chain(run: Run, source: DataSource, protocol: Protocol, progress: Prog
         score_of[title] = bench.judged({**others, **({"residual": residuals[of]} if of else {})})
     for name, rows in {"residual": residuals["as_trained"], **others}.items():
         score_of[name] = bench.judged({name: rows})
-    sums = {view: _sums(networks, run.settings, sets.x[view], progress) for view in VIEWS.values()}
+    given = networks, run.settings, ways["random_100"].search
+    sums = {view: _sums(*given, sets.x[view], progress) for view in VIEWS.values()}
     summed = {title: {view: one[title] for view, one in sums.items()} for title in SUMS[:2]}
     summed[SUMS[2]] = {view: rows.astype(np.float64) for view, rows in made["as_trained"]["l1_sr"].items()}
     score_of |= {title: of_view.__getitem__ for title, of_view in summed.items()}
     scores = {title: _figures(score, sets.abnormal) for title, score in score_of.items()}
     for view, flagged in _flagged(run, {"residual": residuals["as_trained"], **others}).items():
         scores["whole score"][view]["false_alarms"] = float(flagged[~sets.abnormal].mean())
-    counted = {"fit": len(run.seen()) // 2, "held_out": int(sets.original.sum())}
+    counted = {"fit": run.provenance["normals_to_train"], "held_out": int(sets.original.sum())}
     judged = {"normal": int((~sets.abnormal).sum()), "abnormal": int(sets.abnormal.sum())}
     return {"scores": scores, "normals": counted, "judged": judged}
 
@@ -131,38 +129,24 @@ def _read(run: Run, source: DataSource, protocol: Protocol, progress: Progress) 
         run.held_out_normals(),
         run.settings.preprocess,
     )
-    progress.start(f"reading {protocol.name}", 2 * len(items))
-
-    def plain(frame: Frame, item: Item) -> Frame:
-        return frame
-
     x = {NORMALS: normals.x}
-    x |= {
-        name: load_images(source, items, spec, transform=change).x
-        for name, change in ((PLAIN, plain), (LOW_PASS, lowered))
-    }
+    for name, change in ((PLAIN, None), (LOW_PASS, lowered)):
+        progress.start(f"reading {protocol.name}, {name}", len(items))
+        x[name] = load_images(source, items, spec, transform=change, on_progress=progress.advance).x
     abnormal = np.array([not item.is_normal for item in items])
     return ImageSets(x, abnormal, normals.groups, normals.original)
 
 
-def _sums(networks: Networks, settings: TrainSettings, x: Images, progress: Progress) -> dict[str, Scores]:
+def _sums(
+    networks: Networks, settings: TrainSettings, from_random: SearchSettings, x: Images, progress: Progress
+) -> dict[str, Scores]:
     """Return what those before us score images ``(N, S, S, 1)`` by, ``(N,)`` each.
 
     AnoGAN: sum of |x - G(z)|, z searched for from a random start. f-AnoGAN (Schlegl et al. 2019, equation 4):
     mean of (x - G(E(x)))² + kappa times that of the discriminator's features.
     """
     low = downscale_all(enhance_all(x, settings.preprocess), settings.search_size)
-    search = LatentSearch(
-        networks.generator,
-        networks.features,
-        networks.encoder,
-        SearchSettings(
-            steps=ANOGAN_STEPS,
-            start="random",
-            learning_rate=ANOGAN_LEARNING_RATE,
-            feature_weight=settings.search.feature_weight,
-        ),
-    )
+    search = LatentSearch(networks.generator, networks.features, networks.encoder, from_random)
     progress.start("searching from random starts", len(x))
     found = search(low, batch=BATCH, seed=settings.seed).generated
     encoded = predict(networks.generator, predict(networks.encoder, low))
