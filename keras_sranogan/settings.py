@@ -35,8 +35,8 @@ MAX_SEED = 10_000_000  # the networks' initial weights are drawn from seeds 101 
 class AnoganSettings:
     """Stage 1: the DCGAN and the encoder that starts its search.
 
-    Measured on 1,141 radiographs (913 to train on), 2 cores, with 128 latent variables and an encoder that only
-    reconstructs: 21 min for the GAN and 2 min for the encoder. Restoring adds 1 % to a step.
+    Measured on 1,141 radiographs (913 to train on), 2 cores, with 128 latent variables and an encoder that
+    only reconstructs: 21 min for the GAN and 2 min for the encoder. Restoring adds 1 % to a step.
     """
 
     latent_dim: int = 64
