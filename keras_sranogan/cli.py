@@ -38,7 +38,7 @@ from keras_sranogan.fit_options import (
     TileWhole,
     check_tiles,
 )
-from keras_sranogan.train_options import on_the_line, train_settings
+from keras_sranogan.train_options import on_the_line, suited_to_tiles, train_settings
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.terminal import Command, Verbose, Version, main, run, say, shown
 
@@ -88,8 +88,9 @@ def train(
         str,
         typer.Option(
             help="What the head learns to find: spots (bright and dark), opacities (bright alone), defects "
-            "(spots, grain, patches, scratches), mixture (spots, patches, scratches, foreign texture), or "
-            "auto: mixture for an MVTec, BTAD or VisA folder, else spots."
+            "(spots, grain, patches, scratches), mixture (spots, patches, scratches, foreign texture), flaws "
+            "(small, sharp and ragged), or auto: flaws in tiles, mixture for an MVTec, BTAD or VisA folder, "
+            "else spots."
         ),
     ] = "auto",
     colour: Annotated[
@@ -158,6 +159,7 @@ def train(
             spec, why = chosen_fit(source, chosen.preprocess)
             say(why)
             chosen = replace(chosen, preprocess=spec)
+        chosen = suited_to_tiles(chosen, said, in_file)
         if said.get("tile_whole") == AUTO:
             from keras_sranogan.data.choose_whole import whole_tells
 

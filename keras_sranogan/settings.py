@@ -12,14 +12,14 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.cells import MOST_USUAL
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import PARTS, WHOLE_PARTS
 from sranogan_edge.text import meant
 
 Precision = Literal["float32", "mixed_bfloat16"]
 Start = Literal["encoder", "random"]
 Optimiser = Literal["adam", "momentum"]
 SearchKind = Literal["gradient", "learned", "encoder"]
-Anomalies = Literal["opacities", "defects", "spots", "mixture"]
+Anomalies = Literal["opacities", "defects", "spots", "mixture", "flaws"]
 Sees = Literal["search", "image"]
 HeadStart = Literal["drawn", "random"]
 PresetName = Literal["demo", "standard", "paper"]
@@ -174,7 +174,7 @@ class HeadSettings:
 class DetectorSettings:
     """Stage 4: the densities of what normals measure, and the calibration, fitted on held-out normals."""
 
-    parts: tuple[str, ...] = PARTS  # what the score is made of; a part left out is switched off
+    parts: tuple[str, ...] = WHOLE_PARTS  # what the score is made of; a part left out is switched off
     folds: int = 20  # fewer are quicker, and densities of less make normals look farther off than they are
     jitter_copies: int = 4
     false_alarm_rate: float = 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import typer
@@ -9,9 +10,10 @@ import typer
 from keras_sranogan.fit_options import preprocess_of
 from keras_sranogan.settings import Precision, TrainSettings
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.scoring.density import TILE_PARTS
 from sranogan_edge.text import meant
 
-__all__ = ["on_the_line", "train_settings"]
+__all__ = ["on_the_line", "suited_to_tiles", "train_settings"]
 
 PRECISIONS = ("auto", *get_args(Precision))
 
@@ -48,3 +50,15 @@ def train_settings(
             f"--precision must be auto, {' or '.join(PRECISIONS[1:])}; received {precision!r}{near}"
         )
     return changed_by(usual, values), precision
+
+
+def suited_to_tiles(chosen: TrainSettings, said: dict[str, Any], in_file: dict[str, Any]) -> TrainSettings:
+    """Return ``chosen`` with what finds small faults in tiles, where neither options nor a file name it."""
+    if not chosen.preprocess.tiled:
+        return chosen
+    head, detector = in_file.get("head", {}), in_file.get("detector", {})
+    if said.get("anomalies", "auto") == "auto" and ("anomalies" in said or "anomalies" not in head):
+        chosen = replace(chosen, head=replace(chosen.head, anomalies="flaws"))
+    if "parts" not in detector:
+        chosen = replace(chosen, detector=replace(chosen.detector, parts=TILE_PARTS))
+    return chosen

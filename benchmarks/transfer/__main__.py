@@ -21,7 +21,8 @@ from typing import Annotated
 import typer
 
 from benchmarks.transfer.chains import CHAINS
-from benchmarks.transfer.protocols import PROTOCOLS
+from benchmarks.transfer.designs import DESIGNS
+from benchmarks.transfer.protocols import ALL, IN_TILES, PROTOCOLS
 from benchmarks.transfer.table import markdown, read_results, site_markdown
 from benchmarks.transfer.table import page as page_tables
 from keras_sranogan.settings import check_choice
@@ -96,10 +97,13 @@ def run(
         from benchmarks.transfer.fast import run_fast
 
         for name in protocol or []:
-            check_choice("--protocol", name, tuple(PROTOCOLS))
+            check_choice("--protocol", name, tuple(ALL))
+        for one in designs:
+            check_choice("DESIGNS", one, tuple(DESIGNS))
         for design in designs:
+            usual = IN_TILES if DESIGNS[design].tile_px else tuple(PROTOCOLS)
             for seed in range(seeds):
-                for name in protocol or PROTOCOLS:
+                for name in protocol or usual:
                     typer.echo(f"{design}, seed {seed}, {name}")
                     run_fast(design, name, seed, RESULTS, CACHE)
         return ExitCode.OK

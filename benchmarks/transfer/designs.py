@@ -52,6 +52,9 @@ DESIGNS = {
     "spots-drawn-tiles": Design(
         "the same in tiles of 128 px", {"anomalies": "spots", "sees": "image", "start": "drawn"}, tile_px=128
     ),
+    "flaws-drawn-tiles": Design(
+        "flaws, in tiles of 128 px", {"anomalies": "flaws", "sees": "image", "start": "drawn"}, tile_px=128
+    ),
     "spots-drawn-tiles-64": Design(
         "the same in tiles of 64 px", {"anomalies": "spots", "sees": "image", "start": "drawn"}, tile_px=64
     ),

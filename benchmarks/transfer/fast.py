@@ -17,13 +17,13 @@ from benchmarks.transfer.designs import design
 from benchmarks.transfer.heads import Seen, head_path, kept_head, look
 from benchmarks.transfer.judge import Measured, judge, judge_pixels, load, save
 from benchmarks.transfer.parts import PcaResidual, Places, farthest, laplacian
-from benchmarks.transfer.protocols import COPIES, PROTOCOLS, Images, read_images
+from benchmarks.transfer.protocols import ALL, COPIES, Images, read_images
 from benchmarks.transfer.site import judge_site, keep, load_adaptable
 from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.settings import DetectorSettings, TrainSettings
 from sranogan_edge.scoring.cells import Cells
-from sranogan_edge.scoring.head import pooled, total_evidence
+from sranogan_edge.scoring.head import peak, pooled, total_evidence
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -50,7 +50,7 @@ def run_fast(name: str, protocol: str, seed: int, results: Path, cache: Path) ->
     if path.exists():
         return path
     settings = design(name).settings(seed)
-    images = read_images(PROTOCOLS[protocol], settings.preprocess, COPIES, cache)
+    images = read_images(ALL[protocol], settings.preprocess, COPIES, cache)
     started, kept = time.monotonic(), head_path(cache, name, protocol, seed)
     trained = not kept.exists()
     head = kept_head(kept, images.fit, settings)
@@ -106,7 +106,7 @@ def _scores(path: Path, name: str, protocol: str, seed: int, cache: Path) -> dic
     """
     settings = design(name).settings(seed)
     settings = replace(settings, preprocess=replace(settings.preprocess, colour=False))
-    images = read_images(PROTOCOLS[protocol], settings.preprocess, COPIES, cache)
+    images = read_images(ALL[protocol], settings.preprocess, COPIES, cache)
     plain = result_path(path.parent, "plain-tiles" if images.tiled else "plain", protocol, seed)
     kept, measured = _kept(plain, cache), _measured(plain, cache)
     if not (kept.exists() and measured.exists()):
@@ -165,6 +165,7 @@ def _said(
             parts[f"usual_{name}"].append(np.log(farthest(distances) + 1e-6))
         heats["map"].append(seen.logits)
         parts["map"].append(_evidence(seen))
+        parts["peak"].append(np.array([[peak(one)] for one in seen.logits], np.float32))
     joined = [{name: np.concatenate(rows) for name, rows in one.items()} for one in (parts, heats)]
     return joined[0], joined[1]
 

@@ -43,6 +43,7 @@ class Score:
 
 
 WHOLE = ("late", "map", "pca_4")  # the parts of the product's score
+TILE = ("late", "peak", "pca_4")  # and in tiles
 SCORES = {
     "Laplacian energy, low": Score(("laplacian_low",)),
     "Laplacian energy, high": Score(("laplacian_high",)),
@@ -73,6 +74,13 @@ SCORES = {
     "the same + usual cells of early": Score((*WHOLE, "usual_early")),
     "the same + usual cells of late": Score((*WHOLE, "usual_late")),
     "the same + usual cells of both": Score((*WHOLE, "usual_early", "usual_late")),
+    "peak of the map": Score(("peak",)),
+    "late + peak": Score(("late", "peak")),
+    "late + peak + residual": Score(TILE),
+    "the same + map": Score((*TILE, "map")),
+    "late + peak + residual + usual cells of late": Score((*TILE, "usual_late")),
+    "late + peak + residual + cells of late": Score((*TILE, "cells_late")),
+    "peak + residual + usual cells of late": Score(("peak", "pca_4", "usual_late")),
     "cells of early features": Score(("cells_early",)),
     "cells of middle features": Score(("cells_middle",)),
     "cells of late features": Score(("cells_late",)),
@@ -83,6 +91,7 @@ SCORES = {
     "the same + early + cells of late": Score((*WHOLE, "early", "cells_late")),
 }
 CHOSEN = "late + map + residual"  # what the product's score is made of
+CHOSEN_IN_TILES = "late + peak + residual"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +140,7 @@ def load(path: Path) -> dict[str, Standard]:
 def judge(standard: Mapping[str, Standard], images: Images) -> dict[str, Any]:
     """Return the figures of every score of :data:`SCORES` whose parts were measured, by its name."""
     found: dict[str, Any] = {}
+    standard = {name: _of_images(one, images) for name, one in standard.items()}
     for name, score in SCORES.items():
         if set(score.parts) <= set(standard):
             held = images.worst_held(score.combine(np.stack([standard[part].held for part in score.parts])))
@@ -143,6 +153,16 @@ def judge(standard: Mapping[str, Standard], images: Images) -> dict[str, Any]:
                 alarms = float((scores[~images.abnormal] > threshold).mean())
                 found[name][view] = {"auroc": auroc(scores, images.abnormal), "false_alarms": alarms}
     return found
+
+
+def _of_images(part: Standard, images: Images) -> Standard:
+    """Return a part in standard deviations of held-out images: of the highest of each one's tiles."""
+    if not images.tiled:
+        return part
+    highest = images.worst_held(part.held)
+    usual, spread = float(highest.mean()), float(highest.std()) + 1e-6
+    judged = {view: (rows - usual) / spread for view, rows in part.judged.items()}
+    return Standard((part.held - usual) / spread, judged)
 
 
 def judge_pixels(heats: Mapping[str, Array], images: Images) -> dict[str, dict[str, float | None]]:

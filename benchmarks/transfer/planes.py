@@ -18,7 +18,7 @@ from benchmarks.record import Record
 from benchmarks.transfer.designs import design
 from benchmarks.transfer.heads import head_path, kept_head
 from benchmarks.transfer.judge import judge_pixels
-from benchmarks.transfer.protocols import COPIES, PROTOCOLS, Bytes, Images, Protocol, read_images
+from benchmarks.transfer.protocols import ALL, COPIES, Bytes, Images, read_images
 from keras_sranogan.detector.cells import some_cells, usual_cells
 from keras_sranogan.detector.normals import from_bytes
 from keras_sranogan.detector.reconstruct import head_said
@@ -39,8 +39,6 @@ JUDGED = (
     ("spots-drawn-tiles", "pcb"),
     ("spots-drawn-tiles", "large texture"),
 )
-# Only here: a set to be judged by its masks, in tiles.
-LARGE = Protocol("large texture", "phantom:texture?train=100&val=10&test=100&size=384")
 WEIGHTS = (
     {"head": 1.0},
     {"cells": 1.0},
@@ -119,7 +117,7 @@ def judge_planes(name: str, protocol: str, seed: int, cache: Path) -> dict[str, 
         DataError: the images of ``protocol`` are not here.
     """
     settings = design(name).settings(seed)
-    images = read_images({**PROTOCOLS, LARGE.name: LARGE}[protocol], settings.preprocess, COPIES, cache)
+    images = read_images(ALL[protocol], settings.preprocess, COPIES, cache)
     head = kept_head(head_path(cache, name, protocol, seed), images.fit, settings)
     seen = np.concatenate([images.fit, images.again])
     cells = {each: fit_cells(head, seen, each, seed) for each in ("cells", "coarse", "late")}

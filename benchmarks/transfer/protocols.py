@@ -85,6 +85,9 @@ PROTOCOLS = {
         Protocol("phantom texture", "phantom:texture?train=400&val=10&test=300"),
     )
 }
+LARGE = Protocol("large texture", "phantom:texture?train=100&val=10&test=100&size=384")
+ALL = {**PROTOCOLS, LARGE.name: LARGE}
+IN_TILES = ("brick", "pcb", LARGE.name)  # what designs in tiles are judged by
 
 
 @dataclass(frozen=True, eq=False)

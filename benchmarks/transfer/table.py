@@ -11,11 +11,24 @@ import numpy as np
 
 from benchmarks.transfer.chains import CHAIN_SCORES, CHAINED, CHAINS
 from benchmarks.transfer.designs import DESIGNS, PRODUCT
-from benchmarks.transfer.judge import CHOSEN, SCORES
-from benchmarks.transfer.protocols import PROTOCOLS
+from benchmarks.transfer.judge import CHOSEN, CHOSEN_IN_TILES, SCORES
+from benchmarks.transfer.protocols import IN_TILES, PROTOCOLS
 from benchmarks.transfer.site import COUNTS
 
 SITE_FIGURES = {"auroc": "AUROC", "false_alarms": "false alarms"}
+SHOWN_IN_TILES = (
+    "residual, k = 4",
+    "late",
+    "map",
+    "peak of the map",
+    "usual cells of late features",
+    CHOSEN,
+    CHOSEN_IN_TILES,
+    "the same + map",
+    "late + peak + residual + usual cells of late",
+    "late + peak + residual + cells of late",
+    "peak + residual + usual cells of late",
+)
 Cells = Mapping[tuple[str, str], Mapping[str, list[float]]]  # by design and score: by protocol, one a seed
 
 
@@ -70,11 +83,20 @@ def site_markdown(folder: Path, show: Sequence[str] = ("design", "score")) -> st
 def page(folder: Path) -> str:
     """Return the tables of ``docs/method/detection.md``: designs by the score in use, then its parts."""
     plain = read_results(folder, "plain", "auroc")
-    chosen = {key: row for key, row in plain.items() if key[1] == CHOSEN}
+    tiled = {name for name, one in DESIGNS.items() if one.tile_px}
+    chosen = {key: row for key, row in plain.items() if key[1] == CHOSEN and key[0] not in tiled}
+    in_tiles = {key for key in plain if key[0] in tiled and key[1] in SHOWN_IN_TILES}
     tables = {f"Designs, AUROC of {CHOSEN}": markdown(chosen, show=("design",))}
     for title, view, figure in (("low-pass", "low_pass", "auroc"), ("false alarms", "plain", "false_alarms")):
         cells = read_results(folder, view, figure)
         tables[f"Designs, {title}"] = markdown({key: cells[key] for key in chosen}, figure, ("design",))
+    for title, view, figure in (
+        ("AUROC", "plain", "auroc"),
+        ("low-pass", "low_pass", "auroc"),
+        ("false alarms", "plain", "false_alarms"),
+    ):
+        cells = {key: row for key, row in read_results(folder, view, figure).items() if key in in_tiles}
+        tables[f"In tiles, {title}"] = markdown(cells, figure, among=IN_TILES)
     parts = {key: row for key, row in plain.items() if key[0] == PRODUCT}
     says = DESIGNS[PRODUCT].says
     tables[f"Parts and their combinations, AUROC ({says})"] = markdown(parts, show=("score",))

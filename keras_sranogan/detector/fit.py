@@ -133,7 +133,7 @@ def fit_images(
     """
     everything = {name: measured[name] for name in settings.parts}
     kept, also = np.ones(len(fold), np.bool_), trained_on
-    parts, scores = _fit_parts(everything, fold, kept, original, also)
+    parts, scores = _fit_parts(everything, fold, kept, original, also, image)
     for _ in range(TRIMMING_PASSES if settings.contamination else 0):
         whole = highest_of(scores, image)
         kept = np.isin(image, np.unique(image)[whole <= np.quantile(whole, 1 - settings.contamination)])
@@ -142,7 +142,7 @@ def fit_images(
             for name in also
             if name in parts
         }
-        parts, scores = _fit_parts(everything, fold, kept, original, also)
+        parts, scores = _fit_parts(everything, fold, kept, original, also, image)
     center, scale = _heat_statistics(heat if kept.all() else heat[kept])
     chosen = original & kept
     own = highest_of(scores[chosen], image[chosen])
@@ -192,16 +192,18 @@ def _fit_parts(
     kept: NDArray[np.bool_],
     original: NDArray[np.bool_],
     also: Mapping[str, NDArray[np.float32]],
+    image: NDArray[np.int64],
 ) -> tuple[dict[str, Gaussian], NDArray[np.float64]]:
     """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold means of the parts.
 
-    The unit of each part is that of the ``original`` rows among them.
+    The unit of each part is that of the ``original`` rows among them; of tiles, of the highest of each image:
+    a part that is high somewhere in every normal then hides none that is not.
     """
     parts, standard = {}, []
     for name, rows in measured.items():
         extra = also.get(name, rows[:0])
         distances = out_of_fold(rows, fold, kept, extra)
-        own = distances[kept & original]
+        own = highest_of(distances[kept & original], image[kept & original])
         usual, spread = float(own.mean()), float(own.std()) + FLOOR
         gaussian = fit_gaussian(np.concatenate([rows[kept], extra]))
         parts[name] = replace(gaussian, usual=usual, spread=spread)

@@ -30,22 +30,26 @@ SURROUNDINGS_SHARE = 1 / 14  # of the side: how far the brightness is looked for
 EMPTY = 0.12  # brightness below which there is no body and nothing is pasted
 MARGIN_SHARE = 0.1  # of the side: no anomaly is centred nearer to the border
 SPREAD_FLOOR = 1e-4
-SHARES: dict[Anomalies, tuple[float, ...]] = {  # of spots, haze, grain, patches, scratches, texture
-    "opacities": (0.65, 0.35, 0.0, 0.0, 0.0, 0.0),
-    "defects": (0.3, 0.15, 0.12, 0.21, 0.22, 0.0),
-    "spots": (0.8, 0.2, 0.0, 0.0, 0.0, 0.0),
-    "mixture": (0.45, 0.05, 0.0, 0.2, 0.1, 0.2),
+SHARES: dict[Anomalies, tuple[float, ...]] = {  # of spots, haze, grain, patches, scratches, texture, flecks
+    "opacities": (0.65, 0.35, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "defects": (0.3, 0.15, 0.12, 0.21, 0.22, 0.0, 0.0),
+    "spots": (0.8, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "mixture": (0.45, 0.05, 0.0, 0.2, 0.1, 0.2, 0.0),
+    "flaws": (0.1, 0.0, 0.0, 0.1, 0.2, 0.1, 0.5),
 }
 BRIGHT_SHARE: dict[Anomalies, float] = {  # of spots and haze
     "opacities": 1.0,
     "defects": 0.5,
     "spots": 0.5,
     "mixture": 0.5,
+    "flaws": 0.5,
 }
+MARKED_BY_SIGHT: tuple[Anomalies, ...] = ("mixture", "flaws")  # places count by how much they changed
 VISIBLE = 0.3  # of the standard deviation of brightness: a change that is marked in full
 HUES_SHARE = 0.3  # of the anomalies in colour: another hue alone
 TINTED_SHARE = 0.5  # of the others: another hue besides
 HUE_REACH = (0.04, 0.35)  # how far the opponents move
+FLAT_SHARE = 0.3  # how likely flecks are where there is no detail
 MARKED = 0.25  # of an anomaly's strength, from where on its place counts as anomalous
 
 
@@ -65,6 +69,7 @@ PATCH = Lobes(2, 0.07, 0.2, 3.0)
 REGION = Lobes(2, 0.1, 0.25, 2.0)
 SCRATCH = Lobes(3, 0.015, 0.05, 25.0)
 HUE = Lobes(3, 0.03, 0.2, 3.0)
+FLECK = Lobes(3, 0.015, 0.07, 8.0)
 
 
 class Scene(NamedTuple):
@@ -94,7 +99,7 @@ def paste(images: Tensor, seed: Tensor, kind: Anomalies) -> tuple[Tensor, Tensor
     colour = images.shape[-1] > 1
     shares = (*((1 - HUES_SHARE) * share for share in SHARES[kind]), HUES_SHARE) if colour else SHARES[kind]
     borders = [round(share * images.shape[0]) for share in np.cumsum((0, *shares))]
-    makers = (_spots, _haze, _grain, _patches, _scratches, _texture, _hues)[: len(shares)]
+    makers = (_spots, _haze, _grain, _patches, _scratches, _texture, _flecks, _hues)[: len(shares)]
     made = [
         make(scene.part(first, last), seeds[1] + number)
         for number, (make, (first, last)) in enumerate(zip(makers, itertools.pairwise(borders), strict=True))
@@ -104,7 +109,7 @@ def paste(images: Tensor, seed: Tensor, kind: Anomalies) -> tuple[Tensor, Tensor
     if colour:
         changed = _tinted(changed, masks, seeds[1] + len(makers))
     changed = ops.clip(changed, 0.0, 1.0)
-    if kind != "mixture":
+    if kind not in MARKED_BY_SIGHT:
         return changed, masks
     seen = blur(ops.abs(changed - images), 0.01 * images.shape[1]) / (VISIBLE * _spreads(scene))
     return changed, ops.clip(ops.max(seen, axis=-1, keepdims=True), 0.0, 1.0)
@@ -221,6 +226,24 @@ def _scratches(scene: Scene, seed: Tensor) -> tuple[Tensor, Tensor]:
     sign = ops.sign(uniform(one, seeds[1], -1.0, 1.0))
     change = mask * sign * scene.spread * uniform(one, seeds[2], 0.7, 2.5)
     return scene.images + _light(scene, change), mask
+
+
+def _flecks(scene: Scene, seed: Tensor) -> tuple[Tensor, Tensor]:
+    """Small, sharp and ragged: as bright or as dark as the image gets, the further from what is there."""
+    seeds, batch = random.split(seed, 5), ops.shape(scene.images)[0]
+    one, side = (batch, 1, 1, 1), scene.images.shape[1]
+    cells = side // 4
+    ragged = ops.image.resize(random.normal((batch, cells, cells, 1), seeds[0]), (side, side), "bicubic")
+    lobes = _lobes(FLECK, scene.detail + FLAT_SHARE, seeds[1])
+    outline = lobes * ops.maximum(1.0 + 0.25 * ragged, 0.7)  # its middle is never eaten away
+    mask = ops.clip(4.0 * (outline - 0.5) + 0.5, 0.0, 1.0)
+    brightest = ops.max(scene.grey, axis=(1, 2, 3), keepdims=True)
+    darkest = ops.min(scene.grey, axis=(1, 2, 3), keepdims=True)
+    up = ops.sum(mask * (brightest - scene.grey), axis=(1, 2, 3), keepdims=True)
+    down = ops.sum(mask * (scene.grey - darkest), axis=(1, 2, 3), keepdims=True)
+    bright = uniform(one, seeds[2]) * (up + down) < up
+    far = ops.minimum(uniform(one, seeds[3], 0.4, 1.6), 1.0) * mask  # half of them all the way
+    return scene.images + _light(scene, far * (ops.where(bright, brightest, darkest) - scene.grey)), mask
 
 
 def _hues(scene: Scene, seed: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.transfer import planes
 from benchmarks.transfer.designs import DESIGNS, Design
-from benchmarks.transfer.protocols import PROTOCOLS, Protocol
+from benchmarks.transfer.protocols import ALL, Protocol
 from keras_sranogan.presets import preset
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.heat import HEAT_PLANES, HEAT_SHAPES, HEAT_WEIGHTS, standard_heat
@@ -44,7 +44,7 @@ def test_a_judgement_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     """Each of the weights has its two figures, from 0 to 1, with how they were made."""
     head = {"anomalies": "mixture", "sees": "image", "width": 8, "steps": 2, "pairs": 4}
     monkeypatch.setitem(DESIGNS, "tiny", Design("tiny", head))
-    monkeypatch.setitem(PROTOCOLS, "tiny", Protocol("tiny", "phantom?train=60&val=10&test=24&size=96"))
+    monkeypatch.setitem(ALL, "tiny", Protocol("tiny", "phantom?train=60&val=10&test=24&size=96"))
     small = replace(preset("standard"), preprocess=PreprocessSpec(size=64), precision="float32")
     monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
     monkeypatch.setattr(planes, "JUDGED", (("tiny", "tiny"),))

@@ -15,6 +15,7 @@ from benchmarks.transfer import fast
 from benchmarks.transfer.designs import DESIGNS, Design, design
 from benchmarks.transfer.judge import (
     CHOSEN,
+    CHOSEN_IN_TILES,
     SCORES,
     Measured,
     judge,
@@ -24,7 +25,7 @@ from benchmarks.transfer.judge import (
     standardised,
     stitched,
 )
-from benchmarks.transfer.protocols import DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
+from benchmarks.transfer.protocols import ALL, DATA, PROTOCOLS, VIEWS, Images, Protocol, read_images
 from benchmarks.transfer.site import ADAPTED, drawn_apart, judge_site, keep, load_adaptable
 from benchmarks.transfer.table import markdown, read_results, site_markdown
 from keras_sranogan.presets import preset
@@ -41,6 +42,7 @@ def tiny_design(monkeypatch: pytest.MonkeyPatch) -> str:
     changes = {"anomalies": "mixture", "sees": "image", "width": 8, "steps": 4, "pairs": 4}
     monkeypatch.setitem(DESIGNS, "tiny", Design("tiny", changes))
     monkeypatch.setitem(PROTOCOLS, "tiny", TINY)
+    monkeypatch.setitem(ALL, "tiny", TINY)
     small = replace(preset("standard"), preprocess=SPEC, precision="float32")
     monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
     return "tiny"
@@ -137,11 +139,11 @@ def test_the_table_of_a_sites_normals(tmp_path: Path, tiny_design: str) -> None:
 
 def test_every_score_names_parts_that_are_measured() -> None:
     """A combination with a misspelt part would be left out of the table without a word."""
-    known = {"map", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16", "bands_4"}
+    known = {"map", "peak", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16", "bands_4"}
     known |= {"early", "middle", "late", "places_early", "places_middle", "places_late"}
     known |= {"cells_early", "cells_middle", "cells_late", "usual_early", "usual_late"}
     assert {name for score in SCORES.values() for name in score.parts} == known
-    assert CHOSEN in SCORES
+    assert {CHOSEN, CHOSEN_IN_TILES} <= set(SCORES)
 
 
 def test_softplus_lets_no_part_hide_another() -> None:

@@ -90,7 +90,7 @@ def test_toml_says_the_same(tmp_path: Path) -> None:
         ({"anogan": {"augment": 1}}, "true or false.* received 1"),
         ({"head": {"learning_rate": None}}, "head.learning_rate must be a number from 0 up.* received None"),
         ({"head": {"learning_rate": float("nan")}}, "received nan"),
-        ({"head": {"anomalies": "ghosts"}}, "opacities, defects, spots, mixture; received 'ghosts'"),
+        ({"head": {"anomalies": "ghosts"}}, "opacities, defects, spots, mixture, flaws; received 'ghosts'"),
         ({"head": {"anomalies": 3}}, "head.anomalies must be a text.* received 3"),
         ({"detector": {"parts": "map"}}, "a list of names.* received 'map'"),
         ({"detector": {"parts": ["nose"]}}, "the score needs parts"),

@@ -94,7 +94,7 @@ def test_help_names_the_sizes() -> None:
         ),
         (
             ["--anomalies", "cats"],
-            "--anomalies must be one of auto, opacities, defects, spots, mixture; received 'cats'",
+            "--anomalies must be one of auto, opacities, defects, spots, mixture, flaws; received 'cats'",
         ),
         (["--seed", "-1"], "--seed must be from 0"),
         (["--max-bad-share", "2"], "--max-bad-share must be from 0 to 1"),

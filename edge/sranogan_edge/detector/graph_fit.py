@@ -42,7 +42,7 @@ def check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
             f"{said.get(CELLS, 'none')}. Export the bundle again."
         )
     pooled = POOLED_CELLS**2 * said["features"][-1]
-    made = {"residual": (FEATURES, FIRST_FEATURES), "head": (pooled,), "map": (1,)}
+    made = {"residual": (FEATURES, FIRST_FEATURES), "head": (pooled,), "map": (1,), "peak": (1,)}
     whole = bundle.density.whole
     if (whole is not None) is not bundle.preprocess.tile_whole:
         raise BundleFormatError(

@@ -140,7 +140,8 @@ def adapt(
         used = within
         of_fitted = used.fitted[number]
         distances = {name: _out_of_fold(part, rows[name], used.fitted, image) for name, part in parts.items()}
-        units = {name: _unit(found[of_fitted]) for name, found in distances.items()}
+        highest = {name: found[_worst(found, number)] for name, found in distances.items()}
+        units = {name: _unit(found[used.fitted]) for name, found in highest.items()}
         of_rows = {name: (found - units[name][0]) / units[name][1] for name, found in distances.items()}
         means = np.mean(list(of_rows.values()), axis=0)
         worst = _worst(means, number)

@@ -24,7 +24,9 @@ from sranogan_edge.scoring.usual_regions import UsualRegions
 Array = NDArray[np.float32]
 
 
-PARTS = ("residual", "head", "map")
+WHOLE_PARTS = ("residual", "head", "map")  # what a score is made of, where images are judged as wholes
+TILE_PARTS = ("residual", "head", "peak")  # and in tiles, where faults are small
+PARTS = (*WHOLE_PARTS, "peak")
 _WHOLE = ("whole", "whole_unit")  # of a density of tiles beside which the whole is judged
 _OF_REGIONS = ("heat_thresholds", "heat_areas")  # of a density that knows how large regions of normals are
 
@@ -98,7 +100,8 @@ class Density:
 
     def to_bytes(self) -> bytes:
         """Return the density as an ``.npz`` file."""
-        arrays: dict[str, NDArray[Any]] = {"parts": np.array([name in self.parts for name in PARTS])}
+        known = PARTS if "peak" in self.parts else WHOLE_PARTS  # all that earlier versions know
+        arrays: dict[str, NDArray[Any]] = {"parts": np.array([name in self.parts for name in known])}
         for name in self._names():
             part = self.parts[name]
             arrays |= {f"{name}_center": part.center, f"{name}_whitening": part.whitening}
@@ -120,9 +123,10 @@ class Density:
     def from_bytes(cls, data: bytes) -> Density:
         """Read :meth:`to_bytes`; raises ValueError when it is not that, or cannot be a density."""
         used = arrays_from_bytes(data, ["parts"])["parts"]
-        if used.shape != (len(PARTS),) or used.dtype != np.bool_ or not used.any():
+        shapes = [(len(known),) for known in (PARTS, WHOLE_PARTS)]
+        if used.shape not in shapes or used.dtype != np.bool_ or not used.any():
             raise ValueError(f"parts {used.dtype}{used.shape}, not one boolean each of {', '.join(PARTS)}")
-        names = [name for name, present in zip(PARTS, used, strict=True) if present]
+        names = [name for name, present in zip(PARTS, used, strict=False) if present]
         fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
         heat = ("heat_center", "heat_scale", "heat_limit")
         arrays = arrays_from_bytes(

@@ -23,6 +23,7 @@ LIMIT = 4.0  # standard deviations; what lies beyond is clipped, so that int8 ha
 CHANNELS = 2  # of each channel of x: standardised as a whole, and in each neighbourhood
 POOLED_CELLS = 2  # features are averaged over 2x2 cells
 FLOOR = 1e-3
+PEAK_SHARE = 1 / 256  # of the places of a map: a fault of a few pixels covers no more
 OUTPUTS = ("features", "map")
 CELLS = "early"  # the output that cells are made of, where the density knows the usual ones
 
@@ -56,8 +57,12 @@ def head_measurements(said: Mapping[str, Array]) -> dict[str, Array]:
     Args:
         said: ``features`` ``(h, w, C)`` and ``map`` ``(m, m, 1)``.
     """
-    total = np.array([total_evidence(said["map"][..., 0])], np.float32)
-    return {"head": pooled(said["features"]), "map": total}
+    logits = said["map"][..., 0]
+    numbers = {"map": total_evidence(logits), "peak": peak(logits)}
+    return {
+        "head": pooled(said["features"]),
+        **{name: np.array([one], np.float32) for name, one in numbers.items()},
+    }
 
 
 def pooled(features: Array) -> Array:
@@ -71,3 +76,9 @@ def pooled(features: Array) -> Array:
 def total_evidence(logits: Array) -> float:
     """Log of the mean of log(1 + exp(logit)) over a map ``(h, w)``: high is anomalous."""
     return float(np.log(np.logaddexp(0, logits).mean() + FLOOR))
+
+
+def peak(logits: Array) -> float:
+    """Mean of the highest :data:`PEAK_SHARE` of a map ``(h, w)``, one place at least: high is anomalous."""
+    count = max(1, round(PEAK_SHARE * logits.size))
+    return float(np.partition(logits, logits.size - count, axis=None)[-count:].mean())

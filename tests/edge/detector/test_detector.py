@@ -223,10 +223,10 @@ def test_stages_see_the_enhanced_image_and_the_head_the_plain_one(detector: Dete
 
 
 def test_measurements_have_the_parts_and_their_lengths() -> None:
-    """Features of the head are averaged over four quarters, the map is one number."""
+    """Features of the head are averaged over four quarters, the map is one number, and its peak another."""
     said = {"features": np.ones((2, 2, 6), np.float32), "map": np.zeros((4, 4, 1), np.float32)}
     found = {name: row.shape for name, row in head_measurements(said).items()}
-    assert found == {"head": (24,), "map": (1,)}
+    assert found == {"head": (24,), "map": (1,), "peak": (1,)}
     assert {*found, "residual"} == set(PARTS)
 
 

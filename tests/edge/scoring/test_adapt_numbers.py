@@ -69,6 +69,20 @@ def test_each_part_is_told_in_deviations_of_normals() -> None:
     np.testing.assert_allclose(found.scores, (mean - mean.mean()) / mean.std(), atol=1e-4)
 
 
+def test_of_tiles_a_part_is_told_in_deviations_of_images() -> None:
+    """Of the highest tile of each: a part that is high somewhere in every normal hides no other."""
+    rng = np.random.default_rng(5)
+    image = np.repeat(np.arange(40), 6)
+    local = {name: rng.normal(size=(240, 1)).astype(np.float32) for name in ("head", "map")}
+    local["map"][::6, 0] += rng.normal(20, 5, 40)
+    found = adapt({"head": OWN, "map": OWN}, local, 99.0, image)
+    assert found.fitted.all()
+    for name, rows in local.items():
+        one = found.parts[name]
+        standard = np.array([one.standard(row) for row in rows]).reshape(40, 6).max(axis=1)
+        assert (standard.mean(), standard.std()) == pytest.approx((0, 1), abs=0.15)
+
+
 def test_images_of_more_tiles_count_as_one_each() -> None:
     """One of a single tile at 6, one of three at 2: off by 3, of whose square 2.25 / 9 is there by chance."""
     found = moved(OWN, column([6, 2, 2, 2]), np.array([0, 1, 1, 1]))

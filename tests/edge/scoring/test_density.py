@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
-from sranogan_edge.scoring.density import PARTS, Density, Gaussian
+from sranogan_edge.scoring.density import PARTS, TILE_PARTS, WHOLE_PARTS, Density, Gaussian
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 
 Array = NDArray[np.float32]
-WIDTHS = {"residual": 5, "head": 3, "map": 1}
+WIDTHS = {"residual": 5, "head": 3, "map": 1, "peak": 1}
 
 
 def whitened(
@@ -80,7 +80,7 @@ def test_standard_distance_has_the_held_out_normals_unit() -> None:
         assert gaussian.standard(np.full(4, distance, np.float32)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("names", [PARTS, ("residual",), ("map",), ("head", "residual")])
+@pytest.mark.parametrize("names", [PARTS, TILE_PARTS, ("residual",), ("map",), ("head", "residual")])
 def test_score_is_of_the_parts(names: tuple[str, ...]) -> None:
     """It is made of the parts in use, each in its own unit; it does not feel the others."""
     density, measured = known_density(*names), some_measurements()
@@ -120,7 +120,7 @@ def test_heat_map_counts_standard_deviations() -> None:
     np.testing.assert_allclose(found, 2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("names", [PARTS, ("residual", "head"), ("residual", "map"), ("head",)])
+@pytest.mark.parametrize("names", [PARTS, TILE_PARTS, ("residual", "head"), ("residual", "map"), ("head",)])
 def test_density_round_trip(names: tuple[str, ...]) -> None:
     """A density survives its bytes to the bit, whichever parts are switched off."""
     density = known_density(*names)
@@ -138,10 +138,23 @@ def test_density_round_trip(names: tuple[str, ...]) -> None:
     assert read.unit == density.unit
 
 
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [(WHOLE_PARTS, [1, 1, 1]), (("head",), [0, 1, 0]), (TILE_PARTS, [1, 1, 0, 1]), (("peak",), [0, 0, 0, 1])],
+)
+def test_without_a_peak_bytes_are_those_of_earlier_versions(
+    names: tuple[str, ...], written: list[int]
+) -> None:
+    """Which read three parts; with it there are four, and they say that they do not know it."""
+    parts = arrays_from_bytes(known_density(*names).to_bytes(), ["parts"])["parts"]
+    assert parts.dtype == np.bool_
+    assert parts.tolist() == [bool(one) for one in written]
+
+
 def test_density_of_the_first_bundles() -> None:
     """Without a unit the score is the mean of the parts; of a longer residual the first numbers count."""
-    names = [f"{name}_{what}" for name in PARTS for what in ("center", "whitening", "distance")]
-    density = known_density()
+    names = [f"{name}_{what}" for name in WHOLE_PARTS for what in ("center", "whitening", "distance")]
+    density = known_density(*WHOLE_PARTS)
     arrays = arrays_from_bytes(
         density.to_bytes(), ["parts", *names, "heat_center", "heat_scale", "heat_limit"]
     )
@@ -166,11 +179,12 @@ def test_density_without_its_spread_of_distances() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"parts": np.zeros(4, np.bool_)},
         {"parts": np.zeros(3, np.bool_)},
         {"parts": np.ones(2, np.bool_)},
-        {"parts": np.ones(4, np.bool_)},
-        {"parts": np.ones((3, 1), np.bool_)},
-        {"parts": np.ones(3, np.uint8)},
+        {"parts": np.ones(5, np.bool_)},
+        {"parts": np.ones((4, 1), np.bool_)},
+        {"parts": np.ones(4, np.uint8)},
         {"head_distance": np.ones(3)},
         {"unit": np.ones(3)},
         {"unit": np.array([0.0, 0.0])},

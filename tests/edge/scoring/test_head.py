@@ -15,6 +15,7 @@ from sranogan_edge.scoring.head import (
     head_input,
     head_measurements,
     neighbourhood,
+    peak,
     pooled,
     total_evidence,
 )
@@ -103,10 +104,23 @@ def test_what_is_judged_of_the_head_s_answer() -> None:
     features = np.random.default_rng(0).normal(size=(4, 4, 2)).astype(np.float32)
     logits = np.random.default_rng(1).normal(size=(6, 6, 1)).astype(np.float32)
     found = head_measurements({"features": features, "map": logits, "early": features})
-    assert {name: one.shape for name, one in found.items()} == {"head": (8,), "map": (1,)}
+    assert {name: one.shape for name, one in found.items()} == {"head": (8,), "map": (1,), "peak": (1,)}
     assert {one.dtype for one in found.values()} == {np.dtype(np.float32)}
     np.testing.assert_array_equal(found["head"], pooled(features))
     assert found["map"][0] == pytest.approx(total_evidence(logits[..., 0]))
+    assert found["peak"][0] == pytest.approx(logits.max())
+
+
+@pytest.mark.parametrize(
+    ("side", "highest", "expected"),
+    [(32, [9, 7, 5, 3, 2], 6.0), (16, [9, 7], 9.0), (8, [9, 7], 9.0), (64, [16.0] * 16, 16.0)],
+)
+def test_the_peak_is_the_mean_of_the_highest_256th(side: int, highest: list[float], expected: float) -> None:
+    """Wherever these lie: 4 places of 32 x 32, and one where there are fewer than 256."""
+    logits = np.full(side * side, -1, np.float32)
+    logits[np.random.default_rng(0).choice(side * side, len(highest), replace=False)] = highest
+    assert peak(logits.reshape(side, side)) == pytest.approx(expected)
+    assert peak(logits.reshape(side, side) - 3) == pytest.approx(expected - 3)
 
 
 def test_total_evidence_is_the_log_of_the_mean_softplus() -> None:

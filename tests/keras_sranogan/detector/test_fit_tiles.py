@@ -27,6 +27,28 @@ def test_of_tiles_the_highest_of_an_image_is_calibrated() -> None:
     assert np.median(own) < -1 < 0 < highest_of(own, image).max()
 
 
+def test_of_tiles_a_part_s_unit_is_that_of_images() -> None:
+    """Of the highest tile of each, out of fold; copies count not, and of whole images each is its own."""
+    rng = np.random.default_rng(4)
+    image, original = np.repeat(np.arange(80), 8), np.arange(640) < 480
+    rows = {"map": rng.normal(size=(640, 1)).astype(np.float32)}
+    rows["peak"] = rows["map"].copy()
+    rows["peak"][::16] += 6  # every other image has one tile that is high
+    heat = np.zeros((640, *HEAT_SHAPE), np.float32)
+    chosen = DetectorSettings(parts=("map", "peak"), folds=4)
+    tiles, _ = fit_detector(rows, heat, image, original, chosen, 0, image=image)
+    for name, values in rows.items():
+        one = tiles.parts[name]
+        standard = np.array([one.standard(row) for row in values[original]])
+        highest = highest_of(standard, image[original])
+        assert (highest.mean(), highest.std()) == pytest.approx((0, 1), abs=0.1)
+        assert standard.mean() < -0.7
+    assert tiles.parts["peak"].spread > 2 * tiles.parts["map"].spread
+    whole, _ = fit_detector(rows, heat, image, original, chosen, 0)
+    standard = np.array([whole.parts["peak"].standard(row) for row in rows["peak"][original]])
+    assert (standard.mean(), standard.std()) == pytest.approx((0, 1), abs=0.1)
+
+
 def test_of_tiles_false_alarms_are_of_images() -> None:
     """New images of six tiles are flagged at about the rate; by their tiles one in four would be."""
     rng = np.random.default_rng(1)
