@@ -155,14 +155,20 @@ def start() -> None:
 
 
 @app.command()
-def heat(seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 3) -> None:
+def heat(
+    seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 3,
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="Of the heads of tiles, on the sets in tiles.")
+    ] = False,
+) -> None:
     """Judge the planes that heat maps are made of, with several weights, on the sets with masks."""
 
     def work() -> ExitCode:
         say(*start_backend())
-        from benchmarks.transfer.planes import run_planes
+        from benchmarks.transfer.planes import IN_TILES, JUDGED, run_planes
 
-        typer.echo(f"{run_planes(RESULTS.parent / 'heat_planes.json', CACHE, seeds)}")
+        file, judged = ("heat_planes_tiles.json", IN_TILES) if tiles else ("heat_planes.json", JUDGED)
+        typer.echo(f"{run_planes(RESULTS.parent / file, CACHE, seeds, judged)}")
         return ExitCode.OK
 
     run_command(work)

@@ -7,6 +7,7 @@ reconstruction, which takes an hour a set. Mean and deviation of each plane are 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,7 @@ JUDGED = (
     ("spots-drawn-tiles", "pcb"),
     ("spots-drawn-tiles", "large texture"),
 )
+IN_TILES = (("flaws-drawn-tiles", "pcb"), ("flaws-drawn-tiles", "large texture"))  # as tiles are judged since
 WEIGHTS = (
     {"head": 1.0},
     {"cells": 1.0},
@@ -47,6 +49,8 @@ WEIGHTS = (
     {"head": 1.0, "brightness": 0.7},
     *({"head": 1.0, "brightness": 0.7, "cells": weight} for weight in (1.0, 2.0, 3.0, 4.0)),
     *({"head": 1.0, "brightness": 0.7, "coarse": weight} for weight in (2.0, 4.0)),
+    *({"head": 1.0, "brightness": 0.7, "late": weight} for weight in (1.0, 3.0)),
+    {"head": 1.0, "brightness": 0.7, "cells": 1.5, "late": 1.5},
 )
 
 
@@ -130,14 +134,16 @@ def _judged(standard: Planes, images: Images) -> dict[str, dict[str, float | Non
     return judge_pixels({named(one): heat_of(standard, one) for one in WEIGHTS}, images)
 
 
-def run_planes(results: Path, cache: Path, seeds: int = 3) -> Path:
-    """Judge all of :data:`JUDGED` with each seed, and write what was found; return where it is.
+def run_planes(
+    results: Path, cache: Path, seeds: int = 3, judged: Sequence[tuple[str, str]] = JUDGED
+) -> Path:
+    """Judge designs on protocols with each seed, and write what was found; return where it is.
 
     Begun again, it goes on after the last judgement, which are kept in ``cache``.
     """
     record = Record("transfer", seed=0)
     found: dict[str, dict[str, Figures]] = {}
-    for name, protocol in JUDGED:
+    for name, protocol in judged:
         by_seed = []
         for seed in range(seeds):
             path = cache / "planes" / f"{name}__{protocol.replace(' ', '_')}__{seed}.json"
@@ -150,5 +156,5 @@ def run_planes(results: Path, cache: Path, seeds: int = 3) -> Path:
             weights: {figure: [one[weights][figure] for one in by_seed] for figure in by_seed[0][weights]}
             for weights in by_seed[0]
         }
-    record.write(results, designs={protocol: name for name, protocol in JUDGED}, seeds=seeds, pixels=found)
+    record.write(results, designs={protocol: name for name, protocol in judged}, seeds=seeds, pixels=found)
     return results
