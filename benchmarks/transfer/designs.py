@@ -50,13 +50,19 @@ DESIGNS = {
         "the same, in colour", {"anomalies": "spots", "sees": "image", "start": "drawn"}, colour=True
     ),
     "spots-drawn-tiles": Design(
-        "the same in tiles of 128 px", {"anomalies": "spots", "sees": "image", "start": "drawn"}, tile_px=128
+        "spots, in tiles of 128 px, from drawn images",
+        {"anomalies": "spots", "sees": "image", "start": "drawn"},
+        tile_px=128,
     ),
     "flaws-drawn-tiles": Design(
-        "flaws, in tiles of 128 px", {"anomalies": "flaws", "sees": "image", "start": "drawn"}, tile_px=128
+        "flaws, in tiles of 128 px, from drawn images",
+        {"anomalies": "flaws", "sees": "image", "start": "drawn"},
+        tile_px=128,
     ),
     "spots-drawn-tiles-64": Design(
-        "the same in tiles of 64 px", {"anomalies": "spots", "sees": "image", "start": "drawn"}, tile_px=64
+        "spots, in tiles of 64 px, from drawn images",
+        {"anomalies": "spots", "sees": "image", "start": "drawn"},
+        tile_px=64,
     ),
 }
 
