@@ -176,7 +176,7 @@ def test_changes_that_change_nothing_are_known_by_place_and_line() -> None:
     )
     line = "names = [name for name, present in zip(PARTS, used, strict={}) if present]"
     changes = {
-        f"{where}__mutmut_21": [f"-    {line.format(True)}", f"+    {line.format(None)}"],
+        f"{where}__mutmut_21": [f"-    {line.format(False)}", f"+    {line.format(None)}"],
         f"{where}__mutmut_22": ["-    x = 1", "+    x = 2"],
         "sranogan_edge.spool.a.x_b__mutmut_1": [
             '-    db.execute("PRAGMA journal_mode=WAL")',
@@ -192,7 +192,7 @@ def test_changes_that_change_nothing_are_known_by_place_and_line() -> None:
     }
     found = reasons(changes)
     assert found == {
-        f"{where}__mutmut_21": "the line before refuses parts of another length",
+        f"{where}__mutmut_21": "without it, or with None, the shorter of both counts, too",
         "sranogan_edge.spool.a.x_b__mutmut_1": CASE_OF_SQL,
         "sranogan_edge.spool.a.x_b__mutmut_2": CASE_OF_SQL,
     }
