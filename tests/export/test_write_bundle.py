@@ -17,7 +17,7 @@ from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import ResultsError, RunError, SettingsError
 from sranogan_edge.image.frame import Frame
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import WHOLE_PARTS
 from sranogan_edge.scoring.fingerprint import SIGNS
 from sranogan_edge.scoring.foreign import told_by
 from sranogan_edge.scoring.statistics import statistics_of
@@ -147,7 +147,7 @@ def test_suspect_normals_set_no_limits(knowing_run: Run, tmp_path: Path) -> None
 
 def test_every_part_is_fitted_on_the_graphs_output(tiny_run: Run, bundle: Bundle) -> None:
     """The bundle has all parts of the settings, each near to the run's own but of its graphs' numbers."""
-    assert tuple(bundle.density.parts) == tiny_run.settings.detector.parts == PARTS
+    assert tuple(bundle.density.parts) == tiny_run.settings.detector.parts == WHOLE_PARTS
     fitted, _ = tiny_run.detector()
     for name, part in bundle.density.parts.items():
         assert part.center.shape == fitted.parts[name].center.shape

@@ -24,7 +24,7 @@ from sranogan_edge.errors import (
 from sranogan_edge.image.frame import Frame, Photometric
 from sranogan_edge.image.preprocess import enhance, preprocess
 from sranogan_edge.runtime.graphs import open_graphs
-from sranogan_edge.scoring.density import PARTS, Gaussian
+from sranogan_edge.scoring.density import PARTS, WHOLE_PARTS, Gaussian
 from sranogan_edge.scoring.head import head_measurements
 from sranogan_edge.scoring.measurement import Clock
 
@@ -143,10 +143,10 @@ def test_verdict_is_whole(detector: Detector, bundle: Bundle) -> None:
     verdict = detector.score(film())
     made = verdict.reconstruction
     assert math.isfinite(verdict.score)
-    assert tuple(verdict.parts) == PARTS
+    assert tuple(verdict.parts) == WHOLE_PARTS
     assert set(made.measured) == set(PARTS)
     assert verdict.score == bundle.density.score(made.measured)
-    assert {name: len(rows) for name, rows in made.measured.items()} == {
+    assert {name: len(made.measured[name]) for name in verdict.parts} == {
         name: len(part.center) for name, part in bundle.density.parts.items()
     }
     assert made.heat.shape == (4, 32, 32)
@@ -200,7 +200,7 @@ def test_flat_frame_is_refused(detector: Detector) -> None:
         detector.score(flat)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", WHOLE_PARTS)
 def test_score_that_is_not_finite_is_refused(bundle: Bundle, name: str) -> None:
     """An image one of whose parts overflows is an image error, not a NaN among the results."""
 
@@ -230,7 +230,7 @@ def test_measurements_have_the_parts_and_their_lengths() -> None:
     assert {*found, "residual"} == set(PARTS)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", WHOLE_PARTS)
 def test_a_part_switched_off_has_no_say(detector: Detector, bundle: Bundle, name: str) -> None:
     """Without one part the others say what they said, and the score is made of them."""
     parts = {other: part for other, part in bundle.density.parts.items() if other != name}
@@ -261,7 +261,7 @@ def test_exchanged_graphs_are_refused(bundle: Bundle, name: str, other: str) -> 
         open_detector(replace(bundle, graphs=exchanged))
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", WHOLE_PARTS)
 def test_density_of_another_length_is_refused(bundle: Bundle, name: str) -> None:
     """A part fitted on other features than are made here is refused, with its name and both lengths."""
 

@@ -10,7 +10,7 @@ from keras_sranogan.detector import fit
 from keras_sranogan.detector.fit import fit_detector, fit_gaussian
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
-from sranogan_edge.scoring.density import PARTS, Density, Gaussian
+from sranogan_edge.scoring.density import WHOLE_PARTS, Density, Gaussian
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 
 Array = NDArray[np.float32]
@@ -51,7 +51,7 @@ def scores_of(density: Density, rows: dict[str, Array]) -> NDArray[np.float64]:
     return np.array([density.score({name: rows[name][i] for name in rows}) for i in range(count)])
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", WHOLE_PARTS)
 def test_whitening_gives_unit_covariance(name: str) -> None:
     """Whitened normals have mean zero and the identity as covariance, whatever their scales."""
     features = normals(4000, 1)[name]
@@ -117,7 +117,7 @@ def test_scores_of_normals_are_about_zero() -> None:
     assert np.mean(calibration.scores) == pytest.approx(0, abs=1e-6)
     rows = normals(1000, 5)
     assert scores_of(density, rows).mean() == pytest.approx(0, abs=0.12)
-    for name in PARTS:
+    for name in WHOLE_PARTS:
         standard = [density.parts[name].standard(row) for row in rows[name]]
         assert np.mean(standard) == pytest.approx(0, abs=0.2), name
         assert np.std(standard) == pytest.approx(1, abs=0.15), name
@@ -267,7 +267,7 @@ def test_a_patient_stays_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "fit_gaussian", spy)
     original = np.tile([True, False, False, False], 11)
     _, calibration = fit_detector(rows, heat(44), patients, original, DetectorSettings(folds=4), seed=0)
-    assert len(seen) == len(PARTS) * 5
+    assert len(seen) == len(WHOLE_PARTS) * 5
     for first in range(0, len(seen), 5):
         *folds, final = seen[first : first + 5]
         assert (final == 4).all()

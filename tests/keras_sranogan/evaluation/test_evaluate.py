@@ -32,7 +32,7 @@ from sranogan_edge.errors import (
 )
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import WHOLE_PARTS
 from tests.support.mean_image_scorer import MeanImageScorer
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def test_a_bundle_is_evaluated_by_the_path_of_the_device(
     assert bundle.anogan.score.tolist() == bundle.scored.search_distance.tolist()
     assert bundle.scored.score == pytest.approx(run.scored.score, abs=0.05)
     for scored in (bundle.scored, run.scored):
-        assert tuple(scored.parts) == PARTS
+        assert tuple(scored.parts) == WHOLE_PARTS
         assert scored.score == pytest.approx(np.mean(list(scored.parts.values()), axis=0))
     np.testing.assert_array_equal(bundle.scored.x, run.scored.x)
 

@@ -22,7 +22,7 @@ from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
 from keras_sranogan.training.train import train
 from sranogan_edge.errors import DataError, RunError
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import WHOLE_PARTS
 
 DATA = "phantom?train=60&val=12&test=12&size=96"  # what tiny_run is trained on
 PIECES = ["gan", "encoder", "corrector", "refiner", "srgan", "head", "detector"]
@@ -143,7 +143,7 @@ def test_detector_can_be_computed_again(tiny_run: Run) -> None:
     )
     saved_density, saved = tiny_run.detector()
     np.testing.assert_allclose(calibration.scores, saved.scores, atol=1e-3)
-    for name in PARTS:
+    for name in WHOLE_PARTS:
         np.testing.assert_allclose(
             density.parts[name].center, saved_density.parts[name].center, atol=1e-4, err_msg=name
         )
