@@ -120,6 +120,13 @@ def train(
             "they would take most of the memory that is free. The model is the same."
         ),
     ] = "auto",
+    distribute: Annotated[
+        str,
+        typer.Option(
+            help="What trains (on JAX): none: one device; devices: all of this machine; hosts: those of "
+            "several machines; auto: devices where there are several cards. The losses are the same."
+        ),
+    ] = "auto",
     mlflow: Mlflow = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     verbose: Verbose = False,
@@ -133,6 +140,7 @@ def train(
 
     def work() -> ExitCode:
         from keras_sranogan.data.images_in import ImagesIn
+        from keras_sranogan.distribute import Distribute, check_distribute
         from keras_sranogan.run_record import RunRecord
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
@@ -141,6 +149,7 @@ def train(
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         check_choice("--colour", colour, ("auto", "on", "off"))
         check_choice("--images-in", images_in, get_args(ImagesIn))
+        check_distribute(distribute)
         check_uri(mlflow)
         check_share(max_bad_share)
         said = on_the_line(context)
@@ -186,6 +195,7 @@ def train(
                     resume=resume,
                     max_bad_share=max_bad_share,
                     images_in=cast("ImagesIn", images_in),
+                    distribute=cast("Distribute", distribute),
                 )
         except KeyboardInterrupt:
             typer.echo(f"{out} keeps what was trained; repeat the command with --resume to go on", err=True)
