@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+import typer
 
 from keras_sranogan.settings import check_choice
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.extras import how_to_install
 
-__all__ = ["Distribute", "Hosts", "check_distribute", "hosts_of"]
+__all__ = [
+    "Coordinator",
+    "Distribute",
+    "DistributeOption",
+    "HostCount",
+    "HostId",
+    "Hosts",
+    "check_distribute",
+    "hosts_of",
+]
 
 Distribute = Literal["auto", "none", "devices", "hosts"]
+DistributeOption = Annotated[
+    str,
+    typer.Option(
+        help="What trains (on JAX): none: one device; devices: all of this machine; hosts: those of several "
+        "machines; auto: devices where there are several cards. The losses are the same."
+    ),
+]
+Coordinator = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Of host 0, where the others find it (--distribute hosts)."),
+]
+HostCount = Annotated[int | None, typer.Option(help="How many processes train together.")]
+HostId = Annotated[int | None, typer.Option(help="Which of them this one is, from 0.")]
 
 _OF_HOSTS = ("coordinator", "hosts", "host_id")  # options
 

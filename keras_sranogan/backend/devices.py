@@ -31,6 +31,7 @@ if keras.backend.backend() == "jax":
         """Some devices as one: what each of them holds, whole or in parts.
 
         Attributes:
+            processes: how many have some of them.
             whole: of arrays that all hold.
             parts: of arrays whose rows they share out, equally many to each.
         """
@@ -38,6 +39,7 @@ if keras.backend.backend() == "jax":
         def __init__(self, devices: Sequence[Any]) -> None:
             """Take JAX's devices, in their order."""
             mesh = Mesh(np.array(devices), (AXIS,))
+            self.processes = len({one.process_index for one in devices})
             self.whole = NamedSharding(mesh, _axes())
             self.parts = NamedSharding(mesh, _axes(AXIS))
 
@@ -89,6 +91,10 @@ if keras.backend.backend() == "jax":
     def spread() -> Devices | None:
         """Return the devices of :func:`spread_over`; None where it is one."""
         return _spread[-1] if _spread else None
+
+    def processes() -> int:
+        """Return how many processes trainings are spread over."""
+        return _spread[-1].processes if _spread else 1
 
     def on_this(variables: Sequence[keras.Variable]) -> list[Any]:
         """Return the values of ``variables`` for a program on one device of this process."""

@@ -23,11 +23,12 @@ from keras_sranogan.head.train import train_head
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Progress, Silent
 from keras_sranogan.refiner.train import train_refiner
-from keras_sranogan.run import IMAGES, Run
+from keras_sranogan.run import IMAGES, SAME_DATA, Run, flat
 from keras_sranogan.run_lock import training_in
 from keras_sranogan.settings import TrainSettings, check_choice
 from keras_sranogan.srgan.train import train_srgan
 from keras_sranogan.startup import make_deterministic
+from keras_sranogan.training.agreement import agree, all_have
 from keras_sranogan.training.spread import Spread, spread_of
 from keras_sranogan.training.workshop import Training
 
@@ -93,6 +94,7 @@ def _train(run: Run, reader: Reader, spread: Spread) -> None:
         progress.say(
             f"begun on {then}, goes on on {now}: what is trained from here on differs in the last digits"
         )
+    agree(_same_on_all(work, provenance))
     run.begin(settings, provenance)
     if work.data.aligner is not None:
         run.save_aligner(work.data.aligner)
@@ -105,6 +107,7 @@ def _train(run: Run, reader: Reader, spread: Spread) -> None:
     work.piece("srgan", lambda: train_srgan(work))
     work.piece("head", lambda: train_head(work))
     work.piece("detector", lambda: train_detector(work))
+    all_have(True)  # nobody leaves before the others are done
 
 
 def _changed(run: Run, now: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -113,6 +116,14 @@ def _changed(run: Run, now: dict[str, Any]) -> Iterator[tuple[str, str]]:
         return
     pairs = (run.begun_on, now["machine"]["backend"]), (Spread.of(run.provenance), Spread.of(now))
     yield from ((str(one), str(other)) for one, other in pairs if one != other)
+
+
+def _same_on_all(work: Training, provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return what has to be the same in all processes that train together, by name."""
+    data = {name: provenance[name] for name in SAME_DATA if name != "data"}  # it may lie elsewhere on each
+    versions = {name: provenance["machine"].get(name) for name in ("keras-sranogan", "keras", "jax", "numpy")}
+    where = {"--images-in": "disk" if work.on_disk else "memory"}  # another program
+    return {**flat(work.settings.to_dict()), **data, **versions, **where}
 
 
 def _expected(run: Run, settings: TrainSettings, source: DataSource) -> dict[str, float]:

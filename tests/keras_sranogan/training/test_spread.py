@@ -144,7 +144,8 @@ def assert_alike(one: dict[str, np.ndarray], several: dict[str, np.ndarray], dev
 
 def test_two_devices_train_as_one_does(tmp_path: Path) -> None:
     """From equal weights and draws, 20 steps of the smallest stage; each device computes half of them."""
-    assert_alike(*(steps(tmp_path, count, "memory", "refiner") for count in (1, 2)), devices=2)
+    one, several = (steps(tmp_path, count, "memory", "refiner") for count in (1, 2))
+    assert_alike(one, several, 2)
 
 
 @pytest.mark.slow
@@ -152,7 +153,8 @@ def test_two_devices_train_as_one_does(tmp_path: Path) -> None:
 def test_every_stage_trains_alike(tmp_path: Path, devices: int) -> None:
     """So do the GAN, with batch and spectral normalisation and its penalty, the head, and the others."""
     stages = ("gan", "encoder", "corrector", "refiner", "srgan", "head")
-    assert_alike(*(steps(tmp_path, count, "memory", *stages) for count in (1, devices)), devices=devices)
+    one, several = (steps(tmp_path, count, "memory", *stages) for count in (1, devices))
+    assert_alike(one, several, devices)
 
 
 @pytest.mark.slow
