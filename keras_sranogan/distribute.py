@@ -112,5 +112,5 @@ def hosts_of(asked: str, said: dict[str, Any]) -> Hosts | None:
         return Hosts(**given)
     if given:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise SettingsError(f"{named} is for --distribute hosts; received --distribute {asked}")
+        raise SettingsError(f"{named}: with --distribute hosts alone; received --distribute {asked}")
     return None

@@ -6,13 +6,14 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
 from keras_sranogan.card import check_tensorflow_compiles, unused_card, used_cards
 from keras_sranogan.distribute import Hosts
-from sranogan_edge.errors import BackendError, SettingsError
+from sranogan_edge.errors import BackendError, ExitCode, SettingsError
 from sranogan_edge.extras import needs_extra
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 BACKENDS = ("tensorflow", "jax")
+# Of processes on CPUs: their sums over all (gloo) are told apart by their order alone, and several threads
+# begin them in another order now and then, which ends in an abort.
+_IN_ORDER = "--xla_cpu_multi_thread_eigen=false"
 JOIN_S = 300  # that processes wait for one another at the start
 SILENT_S = 60  # without a sign of life, after which a process counts as ended
 _EQUAL_BITS = (
@@ -103,22 +107,27 @@ def _start_jax(hosts: Hosts | None) -> list[str]:
 def join_hosts(hosts: Hosts) -> None:
     """Meet the other processes that train with this one; call it before JAX computes anything.
 
-    From then on each tells the others every few seconds that it lives. Of one that did not for
-    :data:`SILENT_S` JAX tells all, and ends them.
+    Where they are not there within :data:`JOIN_S` the process ends, with exit code 8: JAX's own end is an
+    abort. From then on each tells the others every few seconds that it lives; of one that did not for
+    :data:`SILENT_S` JAX tells all, and aborts them.
 
     Raises:
         SettingsError: nothing says where the others are.
-        BackendError: they are not there within :data:`JOIN_S`.
+        BackendError: JAX computes already.
     """
     import jax
 
-    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM ends a training: it can go on
+    _ask_xla_for(_IN_ORDER)
+    update: Any = jax.config.update  # JAX does not say of what types
+    update("jax_enable_preemption_service", False)  # SIGTERM ends a training: it can go on
+    in_time = threading.Timer(JOIN_S, _not_met)
+    in_time.start()
     try:
         jax.distributed.initialize(
             hosts.coordinator,
             hosts.hosts,
             hosts.host_id,
-            initialization_timeout=JOIN_S,
+            initialization_timeout=2 * JOIN_S,
             heartbeat_timeout_seconds=SILENT_S,
         )
     except ValueError as error:
@@ -128,10 +137,19 @@ def join_hosts(hosts: Hosts) -> None:
         ) from error
     except RuntimeError as error:
         raise BackendError(
-            f"the hosts did not meet within {JOIN_S} s ({str(error).splitlines()[0]}). Start the same "
-            "command on all of them, each with another --host-id; the coordinator's port must be free on "
-            "host 0, and open to the others."
+            f"JAX cannot join other hosts ({str(error).splitlines()[0]}). Start a new process."
         ) from error
+    finally:
+        in_time.cancel()
+
+
+def _not_met() -> None:
+    message = (
+        f"error: the hosts did not meet within {JOIN_S} s. Start the same command on all of them, each with "
+        "another --host-id; the coordinator's port must be free on host 0, and open to the others."
+    )
+    print(message, file=sys.stderr, flush=True)
+    os._exit(ExitCode.NO_BACKEND)
 
 
 def leave_hosts(code: object) -> None:
@@ -193,9 +211,14 @@ def _tensorflow_cards() -> list[dict[str, Any]]:
 
 
 def _ask_for_equal_bits() -> None:
+    _ask_xla_for(_EQUAL_BITS)
+
+
+def _ask_xla_for(flag: str) -> None:
+    """Set a flag of XLA's, unless it is set; read when JAX starts its devices."""
     flags = os.environ.get("XLA_FLAGS", "")
-    if _EQUAL_BITS.partition("=")[0] not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_EQUAL_BITS}".strip()
+    if flag.partition("=")[0] not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
 @contextlib.contextmanager
