@@ -28,7 +28,7 @@ from keras_sranogan.command_line import (
     opened,
     start,
 )
-from keras_sranogan.distribute import Coordinator, DistributeOption, HostCount, HostId
+from keras_sranogan.distribute import DistributeOption
 from keras_sranogan.fit_options import (
     AUTO,
     Align,
@@ -45,10 +45,9 @@ from sranogan_edge.terminal import Command, Verbose, Version, main, run, say, sh
 
 TRAIN_EXIT_CODES = """
 Exit codes: 0 trained; 2 wrong usage or setting; 3 the data cannot be used; 6 the run folder cannot be
-written; 7 the run folder is another run, unfinished, damaged or in use, training diverged, memory is too
-small for a batch, or another host ended or trains something else; 8 the backend (KERAS_BACKEND: tensorflow
-or jax) does not start on this machine, or the hosts do not meet; 130 interrupted (go on with --resume); 134
-JAX ended it, as another host gave no sign of life.
+written; 7 the run folder is another run, unfinished, damaged or in use, training diverged, or memory is too
+small for a batch; 8 the backend (KERAS_BACKEND: tensorflow or jax) does not start on this machine; 130
+interrupted (go on with --resume).
 """
 EVALUATE_EXIT_CODES = """
 Exit codes: 0 evaluated; 2 wrong usage; 3 the data cannot be used; 5 the bundle was refused; 6 results
@@ -123,9 +122,6 @@ def train(
         ),
     ] = "auto",
     distribute: DistributeOption = "auto",
-    coordinator: Coordinator = None,
-    hosts: HostCount = None,
-    host_id: HostId = None,
     mlflow: Mlflow = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     verbose: Verbose = False,
@@ -139,7 +135,7 @@ def train(
 
     def work() -> ExitCode:
         from keras_sranogan.data.images_in import ImagesIn
-        from keras_sranogan.distribute import Distribute, check_distribute, hosts_of
+        from keras_sranogan.distribute import Distribute, check_distribute
         from keras_sranogan.run_record import RunRecord
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
@@ -152,7 +148,6 @@ def train(
         check_uri(mlflow)
         check_share(max_bad_share)
         said = on_the_line(context)
-        together = hosts_of(distribute, said)
         in_file = read_settings_file(settings) if settings else {}
         wanted, _ = train_settings(said, in_file, "spots")  # told before a folder is looked through
         check_tiles(said, wanted)
@@ -173,7 +168,7 @@ def train(
             takes, why = whole_tells(source, chosen.preprocess)
             say(why)
             chosen = replace(chosen, preprocess=replace(chosen.preprocess, tile_whole=takes))
-        start(together)
+        start()
         from keras_sranogan.precision import resolve_precision
         from keras_sranogan.progress import Terminal
         from keras_sranogan.training.colour import takes_colour
@@ -330,13 +325,7 @@ def audit(
 
 def train_main() -> None:
     """Entry point of ``sranogan-train``."""
-    from keras_sranogan.startup import leave_hosts
-
-    try:
-        main(train_app, "sranogan-train")
-    except SystemExit as end:
-        leave_hosts(end.code)
-        raise
+    main(train_app, "sranogan-train")
 
 
 def evaluate_main() -> None:

@@ -15,7 +15,6 @@ from sranogan_edge.terminal import say
 
 if TYPE_CHECKING:
     from keras_sranogan.data.item import DataSource
-    from keras_sranogan.distribute import Hosts
 
 __all__ = [
     "DATA_HELP",
@@ -59,11 +58,11 @@ Mlflow = Annotated[
 MaxBadShare = Annotated[float, typer.Option(help="Fail when more than this share of images is unreadable.")]
 
 
-def start(hosts: Hosts | None = None) -> None:
-    """Start the backend that KERAS_BACKEND names, together with other ``hosts``."""
+def start() -> None:
+    """Start the backend that KERAS_BACKEND names."""
     from keras_sranogan.startup import start_backend
 
-    say(*start_backend(hosts))
+    say(*start_backend())
     _keep_warnings_short()  # again: a backend may have changed where they go
 
 

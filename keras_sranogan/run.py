@@ -44,7 +44,7 @@ from sranogan_edge.image.align import Aligner
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.density import Density
 
-__all__ = ["IMAGES", "SAME_DATA", "Run", "flat"]
+__all__ = ["IMAGES", "Run"]
 
 
 IMAGES = "images"
@@ -71,7 +71,7 @@ class Run(RunRecord):
             known = run._read(SETTINGS)  # a stage that did not exist then has nothing to be kept to
             now = {name: value for name, value in now.items() if name in known}
             same = f"the same options (--settings {folder / SETTINGS} has them all)"
-            run._refuse_other("settings", flat(then), flat(now), same)
+            run._refuse_other("settings", _flat(then), _flat(now), same)
         with writing(folder):
             (folder / "models").mkdir(parents=True, exist_ok=True)
         return run
@@ -218,12 +218,11 @@ class Run(RunRecord):
         return density, self.calibration
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return settings within settings by their whole names, as in ``anogan.batch``."""
-    found: dict[str, Any] = {}
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{name}.")
+            flat |= _flat(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return found
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat

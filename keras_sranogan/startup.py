@@ -6,41 +6,26 @@ import contextlib
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
 from keras_sranogan.card import check_tensorflow_compiles, unused_card, used_cards
-from keras_sranogan.distribute import Hosts
-from sranogan_edge.errors import BackendError, ExitCode, SettingsError
+from sranogan_edge.errors import BackendError, SettingsError
 from sranogan_edge.extras import needs_extra
 
-__all__ = [
-    "join_hosts",
-    "leave_hosts",
-    "make_deterministic",
-    "require_tensorflow",
-    "start_backend",
-    "start_tensorflow",
-]
+__all__ = ["make_deterministic", "require_tensorflow", "start_backend", "start_tensorflow"]
 
 BACKENDS = ("tensorflow", "jax")
-# Of processes on CPUs: their sums over all (gloo) are told apart by their order alone, and several threads
-# begin them in another order now and then, which ends in an abort.
-_IN_ORDER = "--xla_cpu_multi_thread_eigen=false"
-JOIN_S = 300  # that processes wait for one another at the start
-SILENT_S = 60  # without a sign of life, after which a process counts as ended
 _EQUAL_BITS = (
     "--xla_gpu_deterministic_ops=true"  # of XLA: no atomic additions, no timing of which kernel is best
 )
 
 
-def start_backend(hosts: Hosts | None = None) -> list[str]:
+def start_backend() -> list[str]:
     """Start the backend that KERAS_BACKEND names, TensorFlow where it names none; return what to say of it.
 
-    Call before anything else imports Keras, TensorFlow or JAX. With ``hosts`` it is JAX, see
-    :func:`join_hosts`.
+    Call before anything else imports Keras, TensorFlow or JAX.
 
     Raises:
         SettingsError: it names another one, or JAX is not installed.
@@ -49,7 +34,7 @@ def start_backend(hosts: Hosts | None = None) -> list[str]:
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
         raise SettingsError(f"KERAS_BACKEND must be {' or '.join(BACKENDS)}; received {name!r}")
-    return _start_jax(hosts) if name == "jax" else start_tensorflow()
+    return _start_jax() if name == "jax" else start_tensorflow()
 
 
 def start_tensorflow() -> list[str]:
@@ -75,7 +60,7 @@ def start_tensorflow() -> list[str]:
     return used_cards("TensorFlow", cards) or unused_card("TensorFlow", "cuda")
 
 
-def _start_jax(hosts: Hosts | None) -> list[str]:
+def _start_jax() -> list[str]:
     """Start Keras on JAX; TensorFlow, which Keras imports when it saves a network, leaves the card to it."""
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -90,11 +75,9 @@ def _start_jax(hosts: Hosts | None) -> list[str]:
             import tensorflow as tf
 
             tf.config.set_visible_devices([], "GPU")
-    if hosts:
-        join_hosts(hosts)
     try:
         with _held_back():
-            found = jax.local_devices()
+            found = jax.devices()
     except RuntimeError as error:
         raise BackendError(
             f"JAX does not start ({str(error).splitlines()[0]}). Check what JAX_PLATFORMS and "
@@ -102,63 +85,6 @@ def _start_jax(hosts: Hosts | None) -> list[str]:
         ) from error
     cards = [_described(one) for one in found if one.platform == "gpu"]
     return used_cards("JAX", cards) or unused_card("JAX", "jax-cuda")
-
-
-def join_hosts(hosts: Hosts) -> None:
-    """Meet the other processes that train with this one; call it before JAX computes anything.
-
-    Where they are not there within :data:`JOIN_S` the process ends, with exit code 8: JAX's own end is an
-    abort. From then on each tells the others every few seconds that it lives; of one that did not for
-    :data:`SILENT_S` JAX tells all, and aborts them.
-
-    Raises:
-        SettingsError: nothing says where the others are.
-        BackendError: JAX computes already.
-    """
-    import jax
-
-    _ask_xla_for(_IN_ORDER)
-    update: Any = jax.config.update  # JAX does not say of what types
-    update("jax_enable_preemption_service", False)  # SIGTERM ends a training: it can go on
-    in_time = threading.Timer(JOIN_S, _not_met)
-    in_time.start()
-    try:
-        jax.distributed.initialize(
-            hosts.coordinator,
-            hosts.hosts,
-            hosts.host_id,
-            initialization_timeout=2 * JOIN_S,
-            heartbeat_timeout_seconds=SILENT_S,
-        )
-    except ValueError as error:
-        raise SettingsError(
-            "--distribute hosts: neither Slurm nor Open MPI nor Kubernetes started this process. Name "
-            "--coordinator HOST:PORT, --hosts N and --host-id K."
-        ) from error
-    except RuntimeError as error:
-        raise BackendError(
-            f"JAX cannot join other hosts ({str(error).splitlines()[0]}). Start a new process."
-        ) from error
-    finally:
-        in_time.cancel()
-
-
-def _not_met() -> None:
-    message = (
-        f"error: the hosts did not meet within {JOIN_S} s. Start the same command on all of them, each with "
-        "another --host-id; the coordinator's port must be free on host 0, and open to the others."
-    )
-    print(message, file=sys.stderr, flush=True)
-    os._exit(ExitCode.NO_BACKEND)
-
-
-def leave_hosts(code: object) -> None:
-    """End a process that failed among others at once: an orderly end would wait for them."""
-    jax = sys.modules.get("jax")
-    if code and jax and jax.distributed.is_initialized():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
 
 
 def _described(device: Any) -> dict[str, Any]:
@@ -211,14 +137,9 @@ def _tensorflow_cards() -> list[dict[str, Any]]:
 
 
 def _ask_for_equal_bits() -> None:
-    _ask_xla_for(_EQUAL_BITS)
-
-
-def _ask_xla_for(flag: str) -> None:
-    """Set a flag of XLA's, unless it is set; read when JAX starts its devices."""
     flags = os.environ.get("XLA_FLAGS", "")
-    if flag.partition("=")[0] not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+    if _EQUAL_BITS.partition("=")[0] not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_EQUAL_BITS}".strip()
 
 
 @contextlib.contextmanager

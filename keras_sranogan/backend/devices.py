@@ -1,4 +1,4 @@
-"""The devices that steps of training run on: one, several of this machine, or those of several machines.
+"""The devices that steps of training run on: one, or several of this machine.
 
 On JAX a step is one program of whole batches. Spread over devices it stays that program: each device holds
 all variables and a part of each batch, and the compiler adds what they have to tell one another. So batch
@@ -31,7 +31,6 @@ if keras.backend.backend() == "jax":
         """Some devices as one: what each of them holds, whole or in parts.
 
         Attributes:
-            processes: how many have some of them.
             whole: of arrays that all hold.
             parts: of arrays whose rows they share out, equally many to each.
         """
@@ -39,7 +38,6 @@ if keras.backend.backend() == "jax":
         def __init__(self, devices: Sequence[Any]) -> None:
             """Take JAX's devices, in their order."""
             mesh = Mesh(np.array(devices), (AXIS,))
-            self.processes = len({one.process_index for one in devices})
             self.whole = NamedSharding(mesh, _axes())
             self.parts = NamedSharding(mesh, _axes(AXIS))
 
@@ -47,9 +45,7 @@ if keras.backend.backend() == "jax":
             """Return the values of ``variables``, which all devices hold from now on."""
             for one in variables:
                 if one.value.sharding != self.whole:
-                    value = np.asarray(one.value)
-                    every = jax.make_array_from_callback(value.shape, self.whole, value.__getitem__)
-                    one.assign(every)
+                    one.assign(jax.device_put(one.value, self.whole))
             return [one.value for one in variables]
 
         @contextmanager
@@ -64,25 +60,21 @@ if keras.backend.backend() == "jax":
     _spread: list[Devices] = []
     _sharing: list[Devices] = []
 
-    def present(*, hosts: bool = False) -> list[int]:
-        """Return how many devices each process has; without ``hosts`` this one's alone."""
-        return [len(some) for some in _by_process(hosts=hosts)]
+    def present() -> int:
+        """Return how many devices there are."""
+        return len(jax.local_devices())
 
     def has_cards() -> bool:
         """Whether the devices are accelerators, not a CPU."""
         return jax.local_devices()[0].platform != "cpu"
 
     @contextmanager
-    def spread_over(each: int, *, hosts: bool = False) -> Iterator[None]:
-        """Let the steps that are made meanwhile run on the first ``each`` devices of this process.
-
-        With ``hosts``, on those of all processes.
-        """
-        chosen = [one for some in _by_process(hosts=hosts) for one in some[:each]]
-        if len(chosen) == 1:
+    def spread_over(count: int) -> Iterator[None]:
+        """Let the steps that are made meanwhile run on the first ``count`` devices."""
+        if count == 1:
             yield
             return
-        _spread.append(Devices(chosen))
+        _spread.append(Devices(jax.local_devices()[:count]))
         try:
             yield
         finally:
@@ -92,12 +84,8 @@ if keras.backend.backend() == "jax":
         """Return the devices of :func:`spread_over`; None where it is one."""
         return _spread[-1] if _spread else None
 
-    def processes() -> int:
-        """Return how many processes trainings are spread over."""
-        return _spread[-1].processes if _spread else 1
-
     def on_this(variables: Sequence[keras.Variable]) -> list[Any]:
-        """Return the values of ``variables`` for a program on one device of this process."""
+        """Return the values of ``variables`` for a program on one device."""
         return [_nearest(one.value) for one in variables]
 
     def in_parts(batch: Tensor) -> Tensor:
@@ -115,11 +103,6 @@ if keras.backend.backend() == "jax":
         parts = _sharing[-1].parts
         return jax.shard_map(function, mesh=parts.mesh, in_specs=parts.spec, out_specs=parts.spec)(rows)
 
-    def _by_process(*, hosts: bool) -> list[list[Any]]:
-        found = jax.devices() if hosts else jax.local_devices()
-        numbers = sorted({one.process_index for one in found})
-        return [[one for one in found if one.process_index == number] for number in numbers]
-
     def _nearest(value: Any) -> Any:
         if isinstance(value, jax.core.Tracer) or len(value.sharding.device_set) == 1:
             return value
@@ -127,16 +110,16 @@ if keras.backend.backend() == "jax":
 
 else:
 
-    def present(*, hosts: bool = False) -> list[int]:
-        """Return how many devices each process has that a step can run on."""
-        return [1]
+    def present() -> int:
+        """Return how many devices a step can run on."""
+        return 1
 
     def has_cards() -> bool:
         """Whether several accelerators could be used: none."""
         return False
 
     @contextmanager
-    def spread_over(each: int, *, hosts: bool = False) -> Iterator[None]:
+    def spread_over(count: int) -> Iterator[None]:
         """Do nothing: steps run on one device."""
         yield
 

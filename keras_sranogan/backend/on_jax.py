@@ -91,7 +91,7 @@ class Compiled:
     ) -> None:
         """Compile at the first call; ``holders`` are models, optimisers and variables.
 
-        It runs on all of ``devices``, or on one device of this process.
+        It runs on all of ``devices``, or on one device.
         """
         self._function, self._devices = function, devices
         self._program = jax.jit(self._traced, out_shardings=devices.whole if devices else None)

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_sranogan.training.agreement import common_last
 from sranogan_edge.errors import RunError
 from sranogan_edge.files import writing_whole
 
@@ -54,15 +53,10 @@ class Checkpoints:
     def restore(self) -> int:
         """Give the variables the values of the last checkpoint and return its step; 0 where there is none.
 
-        Where several processes train together it is the last that all of them have; later ones are removed.
-
         Raises:
             RunError: it is damaged, of other networks, or of a version that wrote another form.
         """
-        there = sorted(self._steps())
-        last = common_last(there)
-        for later in (step for step in there if step > last):
-            (self.folder / f"ckpt-{later}.npz").unlink()
+        last = max(self._steps(), default=0)
         if not last:
             self._refuse_older()
             return 0

@@ -21,7 +21,6 @@ from keras import ops
 
 from keras_sranogan.backend import random
 from keras_sranogan.backend.graph import gradients, out_of_memory
-from keras_sranogan.backend.hosts import as_the_first_has, with_the_others
 from keras_sranogan.backend.random import Tensor
 from keras_sranogan.progress import Progress
 from keras_sranogan.training.checkpoints import Checkpoints
@@ -102,19 +101,18 @@ def run_stage(stage: Stage, folder: Path, *, checkpoint_every: int, progress: Pr
 
     Raises:
         RunError: a metric or a weight became NaN or infinite (the last good checkpoint is kept), memory is
-            too small, the checkpoint there, or images on disk, cannot be read, or another host ended.
+            too small, or the checkpoint there, or images on disk, cannot be read.
         ResultsError: the folder cannot be written.
     """
     checkpoints = Checkpoints(folder / "checkpoints", stage.state)
     done = checkpoints.restore()
-    as_the_first_has([one for holder in stage.state.values() for one in holder.variables])
     with writing(folder):
         log = EventLog(logs / stage.name)
     progress.start(stage.name, stage.steps, done)
     for number in range(done, stage.steps):
         finished = number + 1
         saves = finished % checkpoint_every == 0 or finished == stage.steps
-        with with_the_others(), _within_memory(stage), read_errors():
+        with _within_memory(stage), read_errors():
             metrics = stage.step(number)
             if saves or finished % LOG_EVERY_STEPS == 0:
                 _check_finite(stage, metrics, finished)

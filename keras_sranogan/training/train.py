@@ -23,13 +23,12 @@ from keras_sranogan.head.train import train_head
 from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Progress, Silent
 from keras_sranogan.refiner.train import train_refiner
-from keras_sranogan.run import IMAGES, SAME_DATA, Run, flat
+from keras_sranogan.run import IMAGES, Run
 from keras_sranogan.run_lock import training_in
 from keras_sranogan.settings import TrainSettings, check_choice
 from keras_sranogan.srgan.train import train_srgan
 from keras_sranogan.startup import make_deterministic
-from keras_sranogan.training.agreement import agree, all_have
-from keras_sranogan.training.spread import Spread, spread_of
+from keras_sranogan.training.spread import devices_for, devices_text
 from keras_sranogan.training.workshop import Training
 
 __all__ = ["train"]
@@ -62,15 +61,15 @@ def train(
     check_choice("--images-in", images_in, get_args(ImagesIn))
     make_deterministic()
     progress = progress or Silent()
-    spread = spread_of(distribute, settings, progress.say)
-    with training_in(folder), spread_over(spread.each, hosts=distribute == "hosts"):
+    devices = devices_for(distribute, settings, progress.say)
+    with training_in(folder), spread_over(devices):
         run = Run.create(folder, settings, resume=resume)
         for line in overview(source, _look(source, progress, begun=bool(run.begun_on))):
             progress.say(line)
         reader = Reader(source, settings, progress, max_bad_share)
         if on_disk(images_in, source, settings, progress):
             reader = replace(reader, shards=Shards(folder / IMAGES, f"seed {settings.seed}", progress.say))
-        _train(run, reader, spread)
+        _train(run, reader, devices)
         run.drop_images()
     return run
 
@@ -84,17 +83,16 @@ def _look(source: DataSource, progress: Progress, *, begun: bool) -> Look | None
     return look_at(source, chosen, progress.advance)
 
 
-def _train(run: Run, reader: Reader, spread: Spread) -> None:
+def _train(run: Run, reader: Reader, devices: int) -> None:
     """Do what is not done yet of a run."""
     settings, progress = reader.settings, reader.progress
     progress.plan(_expected(run, settings, reader.source))
     work = Training(run, reader)
-    provenance = {**_provenance(work), "trained_on": spread.to_dict()}
+    provenance = {**_provenance(work), "devices": devices}
     for then, now in _changed(run, provenance):
         progress.say(
             f"begun on {then}, goes on on {now}: what is trained from here on differs in the last digits"
         )
-    agree(_same_on_all(work, provenance))
     run.begin(settings, provenance)
     if work.data.aligner is not None:
         run.save_aligner(work.data.aligner)
@@ -107,23 +105,15 @@ def _train(run: Run, reader: Reader, spread: Spread) -> None:
     work.piece("srgan", lambda: train_srgan(work))
     work.piece("head", lambda: train_head(work))
     work.piece("detector", lambda: train_detector(work))
-    all_have(True)  # nobody leaves before the others are done
 
 
 def _changed(run: Run, now: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what the run was trained on so far, and is from here on, where that is something else."""
     if not run.begun_on:
         return
-    pairs = (run.begun_on, now["machine"]["backend"]), (Spread.of(run.provenance), Spread.of(now))
-    yield from ((str(one), str(other)) for one, other in pairs if one != other)
-
-
-def _same_on_all(work: Training, provenance: dict[str, Any]) -> dict[str, Any]:
-    """Return what has to be the same in all processes that train together, by name."""
-    data = {name: provenance[name] for name in SAME_DATA if name != "data"}  # it may lie elsewhere on each
-    versions = {name: provenance["machine"].get(name) for name in ("keras-sranogan", "keras", "jax", "numpy")}
-    where = {"--images-in": "disk" if work.on_disk else "memory"}  # another program
-    return {**flat(work.settings.to_dict()), **data, **versions, **where}
+    devices = (devices_text(one.get("devices", 1)) for one in (run.provenance, now))
+    pairs = (run.begun_on, now["machine"]["backend"]), tuple(devices)
+    yield from ((then, here) for then, here in pairs if then != here)
 
 
 def _expected(run: Run, settings: TrainSettings, source: DataSource) -> dict[str, float]:

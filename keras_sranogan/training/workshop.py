@@ -14,7 +14,6 @@ from keras_sranogan.data.normals import Reader, read_normals
 from keras_sranogan.data.rows import Images, each, in_file, write_rows
 from keras_sranogan.detector.reconstruct import enhance_all
 from keras_sranogan.run import Run
-from keras_sranogan.training.agreement import all_have
 from keras_sranogan.training.stage import Stage, run_stage, writing
 from sranogan_edge.image.preprocess import downscale, enhance
 
@@ -40,8 +39,8 @@ class Training:
         self.shown = enhance_all(self.held_out.x[:SHOWN], self.settings.preprocess)
 
     def piece(self, name: str, work: Callable[[], None]) -> None:
-        """Do a piece of work unless it is done, by all processes that train together; note its minutes."""
-        if all_have(name in self.run.progress):
+        """Do a piece of work unless it is done; note its minutes."""
+        if name in self.run.progress:
             return
         started = time.monotonic()
         work()

@@ -13,7 +13,7 @@ from tests.support.backends import REPOSITORY, on
 
 TESTS = Path("tests") / "keras_sranogan"
 FIRST = 4  # steps that rounding has not grown in yet
-ROOM = "devices", "hosts", "on_jax", "on_tensorflow", "random"
+ROOM = "devices", "on_jax", "on_tensorflow", "random"
 # What float32 leaves between two backends: Adam turns the sign of a gradient of nearly nothing into a whole
 # step, so that what is equal to 7 digits at first drifts apart; some stages hardly have such gradients.
 STEADY, DRIFTING = ("encoder", "corrector", "refiner", "srgan"), ("gan", "head")

@@ -11,7 +11,7 @@ import pytest
 from keras_sranogan.distribute import Distribute
 from keras_sranogan.settings import CorrectorSettings, TrainSettings
 from keras_sranogan.training import spread
-from keras_sranogan.training.spread import Spread, spread_of
+from keras_sranogan.training.spread import devices_for
 from sranogan_edge.errors import SettingsError
 from tests.support.backends import on
 
@@ -28,7 +28,7 @@ STEADY = (
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Four cards of one machine, on JAX."""
     monkeypatch.setattr(spread, "BACKEND", "jax")
-    monkeypatch.setattr(spread, "present", lambda hosts: [4, 4] if hosts else [4])
+    monkeypatch.setattr(spread, "present", lambda: 4)
     monkeypatch.setattr(spread, "has_cards", lambda: True)
     return monkeypatch
 
@@ -49,70 +49,60 @@ def batches(gan: int, corrector: int, others: int) -> TrainSettings:
 @pytest.mark.parametrize(
     ("asked", "settings", "found", "told"),
     [
-        ("auto", TrainSettings(), Spread(4), ["trains on 4 devices"]),
-        ("devices", TrainSettings(), Spread(4), ["trains on 4 devices"]),
-        ("none", TrainSettings(), Spread(), []),
-        ("hosts", TrainSettings(), Spread(4, 2), ["trains on 8 devices of 2 processes"]),
+        ("auto", TrainSettings(), 4, ["trains on 4 devices"]),
+        ("devices", TrainSettings(), 4, ["trains on 4 devices"]),
+        ("none", TrainSettings(), 1, []),
         (
             "devices",
             batches(32, 6, 16),
-            Spread(2),
+            2,
             ["trains on 2 devices of 4: batches of 6 are not divided by more of them"],
         ),
         (
             "devices",
             batches(9, 6, 12),
-            Spread(3),
+            3,
             ["trains on 3 devices of 4: batches of 6, 9 are not divided by more of them"],
         ),
-        ("auto", batches(7, 8, 8), Spread(), ["trains on one device of 4: batches of 7 are not divided by "]),
-        ("hosts", batches(8, 4, 8), Spread(2, 2), ["trains on 4 devices of 2 processes of 8: batches of 4 "]),
+        ("auto", batches(7, 8, 8), 1, ["trains on one device of 4: batches of 7 are not divided by "]),
     ],
 )
 def test_as_many_as_divide_the_batches(
-    machine: pytest.MonkeyPatch, asked: Distribute, settings: TrainSettings, found: Spread, told: list[str]
+    machine: pytest.MonkeyPatch, asked: Distribute, settings: TrainSettings, found: int, told: list[str]
 ) -> None:
     """Each device has an equal share of every batch; where not all can have one, that is said."""
     said: list[str] = []
-    assert spread_of(asked, settings, said.append) == found
+    assert devices_for(asked, settings, said.append) == found
     assert [line[: len(start)] for line, start in zip(said, told, strict=True)] == told
 
 
 def test_a_batch_that_is_not_drawn_divides_nothing(machine: pytest.MonkeyPatch) -> None:
     """A corrector that is not trained has no batch."""
     settings = replace(batches(8, 7, 8), corrector=CorrectorSettings(batch=7, steps=0))
-    assert spread_of("devices", settings, lambda line: None) == Spread(4)
+    assert devices_for("devices", settings, lambda line: None) == 4
 
 
 def test_auto_is_of_cards(machine: pytest.MonkeyPatch) -> None:
     """A CPU's logical devices are taken where they are asked for alone."""
     machine.setattr(spread, "has_cards", lambda: False)
-    assert spread_of("auto", TrainSettings(), lambda line: None) == Spread()
-    assert spread_of("devices", TrainSettings(), lambda line: None) == Spread(4)
+    assert devices_for("auto", TrainSettings(), lambda line: None) == 1
+    assert devices_for("devices", TrainSettings(), lambda line: None) == 4
 
 
 @pytest.mark.parametrize(
-    ("asked", "there", "settings", "told"),
+    ("there", "settings", "told"),
     [
-        ("devices", [1], TrainSettings(), "JAX sees one device in this machine"),
-        ("devices", [4], batches(7, 8, 8), r"of 4 devices no several have equal shares .*anogan.batch 7"),
-        ("hosts", [1, 1, 1], batches(8, 8, 8), "of 3 processes no several have equal shares"),
-        ("hosts", [4], TrainSettings(), "has not joined others"),
+        (1, TrainSettings(), "JAX sees one device in this machine"),
+        (4, batches(7, 8, 8), r"no several of 4 devices have equal shares of all batches \(anogan.batch 7, "),
     ],
 )
 def test_refused_where_several_are_asked_for(
-    machine: pytest.MonkeyPatch, asked: Distribute, there: list[int], settings: TrainSettings, told: str
+    machine: pytest.MonkeyPatch, there: int, settings: TrainSettings, told: str
 ) -> None:
     """What was asked for and cannot be is an error, not one device."""
-    machine.setattr(spread, "present", lambda hosts: there)
+    machine.setattr(spread, "present", lambda: there)
     with pytest.raises(SettingsError, match=told):
-        spread_of(asked, settings, lambda line: None)
-
-
-def test_a_run_that_says_nothing_was_trained_on_one_device() -> None:
-    """Runs of before; what is noted is read as it was."""
-    assert Spread.of({}) == Spread()
-    assert Spread.of({"trained_on": Spread(2, 3).to_dict()}) == Spread(2, 3)
+        devices_for("devices", settings, lambda line: None)
 
 
 def steps(folder: Path, devices: int, where: str, *stages: str) -> dict[str, np.ndarray]:
