@@ -28,6 +28,7 @@ from keras_sranogan.command_line import (
     opened,
     start,
 )
+from keras_sranogan.distribute import DistributeOption
 from keras_sranogan.fit_options import (
     AUTO,
     Align,
@@ -121,6 +122,7 @@ def train(
             "they would take most of the memory that is free. The model is the same."
         ),
     ] = "auto",
+    distribute: DistributeOption = "auto",
     mlflow: Mlflow = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     verbose: Verbose = False,
@@ -134,6 +136,7 @@ def train(
 
     def work() -> ExitCode:
         from keras_sranogan.data.images_in import ImagesIn
+        from keras_sranogan.distribute import Distribute, check_distribute
         from keras_sranogan.run_record import RunRecord
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
@@ -142,6 +145,7 @@ def train(
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         check_choice("--colour", colour, ("auto", "on", "off"))
         check_choice("--images-in", images_in, get_args(ImagesIn))
+        check_distribute(distribute)
         check_uri(mlflow)
         check_share(max_bad_share)
         said = on_the_line(context)
@@ -188,6 +192,7 @@ def train(
                     resume=resume,
                     max_bad_share=max_bad_share,
                     images_in=cast("ImagesIn", images_in),
+                    distribute=cast("Distribute", distribute),
                 )
         except KeyboardInterrupt:
             typer.echo(f"{out} keeps what was trained; repeat the command with --resume to go on", err=True)

@@ -10,7 +10,7 @@ from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.loss import search_loss
 from keras_sranogan.anogan.networks import GanParts
 from keras_sranogan.backend import random
-from keras_sranogan.backend.graph import compiled
+from keras_sranogan.backend.graph import compiled_step
 from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.rows import Images
 from keras_sranogan.settings import TrainSettings
@@ -59,4 +59,4 @@ def corrector_stage(corrector: keras.Model, parts: GanParts, x_low: Images, sett
 
     state = {"corrector": corrector, "optimiser": optimiser}
     read = (parts.averaged, parts.encoder, features, data)
-    return Stage("corrector", chosen.steps, compiled(step, *state.values(), *read), state)
+    return Stage("corrector", chosen.steps, compiled_step(step, *state.values(), *read), state)

@@ -12,7 +12,8 @@ from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.loss import discriminator_loss, encoder_loss, generator_loss, gradient_penalty
 from keras_sranogan.anogan.networks import GanParts
 from keras_sranogan.backend import random
-from keras_sranogan.backend.graph import branch, compiled, gradients
+from keras_sranogan.backend.devices import in_parts
+from keras_sranogan.backend.graph import branch, compiled_step, gradients
 from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.rows import Images
 from keras_sranogan.head.anomalies import paste
@@ -45,7 +46,7 @@ def gan_stage(parts: GanParts, x_low: Images, settings: TrainSettings) -> Stage:
     }
     data = held(x_low)
     step = _gan_step(parts, optimisers, data, settings)
-    return Stage("gan", anogan.steps, compiled(step, *state.values(), data), state)
+    return Stage("gan", anogan.steps, compiled_step(step, *state.values(), data), state)
 
 
 def _gan_step(
@@ -63,7 +64,7 @@ def _gan_step(
         seeds = random.split(step_seed(settings.seed, "gan", number), 7)
         real = jitter(data.take(draw_batch(count, anogan.batch, seeds[0])), seeds[5])
         given = _harmed(real, seeds[6]) if anogan.restores else real
-        z = random.normal((anogan.batch, anogan.latent_dim), seeds[1])
+        z = in_parts(random.normal((anogan.batch, anogan.latent_dim), seeds[1]))
 
         def losses() -> tuple[tuple[Tensor, Tensor], dict[str, Tensor]]:
             rebuilt = generator(encoder(given, training=True), training=True)
@@ -165,4 +166,4 @@ def encoder_stage(encoder: keras.Model, parts: GanParts, x_low: Images, settings
 
     state = {"encoder": encoder, "optimiser": optimiser}
     read = (parts.averaged, features, data)
-    return Stage("encoder", anogan.encoder_steps, compiled(step, *state.values(), *read), state)
+    return Stage("encoder", anogan.encoder_steps, compiled_step(step, *state.values(), *read), state)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, TypeVar
 
 import jax
 import keras
 import numpy as np
+
+from keras_sranogan.backend.devices import Devices, each_its_part, on_this, spread
 
 T = TypeVar("T")
 Values = dict[int, Any]  # by place in a list of variables
@@ -83,16 +86,22 @@ class Compiled:
         variables: all that the function may read or assign to.
     """
 
-    def __init__(self, function: Callable[..., Any], holders: Sequence[Any]) -> None:
-        """Compile at the first call; ``holders`` are models, optimisers and variables."""
-        self._function = function
-        self._program = jax.jit(self._traced)
+    def __init__(
+        self, function: Callable[..., Any], holders: Sequence[Any], devices: Devices | None = None
+    ) -> None:
+        """Compile at the first call; ``holders`` are models, optimisers and variables.
+
+        It runs on all of ``devices``, or on one device.
+        """
+        self._function, self._devices = function, devices
+        self._program = jax.jit(self._traced, out_shardings=devices.whole if devices else None)
         found = [one for holder in holders for one in getattr(holder, "variables", [holder])]
         self.variables: list[keras.Variable] = list({id(one): one for one in found}.values())
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the program on the variables as they are, and assign to them."""
-        result, updates = self._program([one.value for one in self.variables], *arguments)
+        values = self._devices.hold(self.variables) if self._devices else on_this(self.variables)
+        result, updates = self._program(values, *arguments)
         for place, value in updates.items():
             self.variables[place].assign(value)
         return result
@@ -107,7 +116,7 @@ class Compiled:
 
     def _traced(self, values: Sequence[Any], *arguments: Any) -> tuple[Any, Values]:
         known = {id(one): value for one, value in zip(self.variables, values, strict=True)}
-        with Scope(known) as scope:
+        with self._devices.sharing() if self._devices else nullcontext(), Scope(known) as scope:
             result = self._function(*arguments)
         missed = scope.written.keys() - known.keys()
         if missed:
@@ -131,6 +140,11 @@ def compute_capabilities() -> list[tuple[int, ...]]:
 def compiled(function: Callable[..., Any], *holders: Any) -> Callable[..., Any]:
     """Return ``function`` as one program; ``holders`` have all variables that it reads or assigns to."""
     return Compiled(function, holders)
+
+
+def compiled_step(function: Callable[..., Any], *holders: Any) -> Callable[..., Any]:
+    """Return a step of training as one program, on all devices that trainings are spread over."""
+    return Compiled(function, holders, spread())
 
 
 def as_one(function: Callable[..., Any], *holders: Any) -> Callable[..., Any]:
@@ -179,8 +193,12 @@ def gradients(
 
 def from_host(read: Callable[[Any], Any], rows: Any, shape: tuple[int, ...]) -> Any:
     """Return what ``read`` makes of the array ``rows`` ``(n,)`` on the host: ``(n, *shape)`` float32."""
-    made: Any = jax.eval_shape(lambda: jax.numpy.zeros((*rows.shape, *shape)))
-    return jax.pure_callback(lambda asked: read(np.asarray(asked)), made, rows)
+
+    def ask(rows: Any) -> Any:
+        made: Any = jax.eval_shape(lambda: jax.numpy.zeros((*rows.shape, *shape)))
+        return jax.pure_callback(lambda asked: read(np.asarray(asked)), made, rows)
+
+    return each_its_part(ask, rows)
 
 
 def slope(function: Callable[[Any], Any], x: Any) -> Any:

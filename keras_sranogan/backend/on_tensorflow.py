@@ -34,6 +34,11 @@ def compiled(function: Callable[..., Any], *holders: Any) -> Callable[..., Any]:
     return run
 
 
+def compiled_step(function: Callable[..., Any], *holders: Any) -> Callable[..., Any]:
+    """Return a step of training as a graph."""
+    return compiled(function, *holders)
+
+
 def as_one(function: Callable[..., Any], *holders: Any) -> Callable[..., Any]:
     """Return ``function`` as it is: single operations start quickly here."""
     return function

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_sranogan.backend import random
-from keras_sranogan.backend.graph import as_one, compiled
+from keras_sranogan.backend.graph import as_one, compiled_step
 from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.rows import Images, each
 from keras_sranogan.head.anomalies import MARKED, paste
@@ -40,7 +40,7 @@ def head_stage(head: keras.Model, averaged: keras.Model, images: Images, setting
     state = {"head": head, "averaged": averaged, "optimiser": optimiser}
     data = held(images)
     step = _head_step(head, averaged, optimiser, data, settings)
-    return Stage("head", own.steps, compiled(step, *state.values(), data), state)
+    return Stage("head", own.steps, compiled_step(step, *state.values(), data), state)
 
 
 def _head_step(

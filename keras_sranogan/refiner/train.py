@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_sranogan.anogan.stage import searched
-from keras_sranogan.backend.graph import compiled
+from keras_sranogan.backend.graph import compiled_step
 from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.rows import Images
 from keras_sranogan.detector.reconstruct import downscale_all, predict
@@ -44,7 +44,9 @@ def refiner_stage(refiner: keras.Model, generated: Images, x_low: Images, settin
         return {"l1": update(optimiser, refiner, l1)}
 
     state = {"refiner": refiner, "optimiser": optimiser}
-    return Stage("refiner", settings.refiner.steps, compiled(step, *state.values(), inputs, targets), state)
+    return Stage(
+        "refiner", settings.refiner.steps, compiled_step(step, *state.values(), inputs, targets), state
+    )
 
 
 def train_refiner(work: Training) -> None:

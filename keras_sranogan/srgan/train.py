@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_sranogan.anogan.discriminator import feature_extractor
 from keras_sranogan.anogan.stage import searched
-from keras_sranogan.backend.graph import branch, compiled
+from keras_sranogan.backend.graph import branch, compiled_step
 from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.rows import Images
 from keras_sranogan.detector.reconstruct import downscale_all, predict, predicted
@@ -51,7 +51,7 @@ def srgan_stage(
     state = {"resolver": resolver, "discriminator": discriminator, **optimisers}
     inputs, targets = held(refined), held(x)
     step = _step(resolver, discriminator, optimisers, inputs, targets, settings)
-    return Stage("srgan", srgan.steps, compiled(step, *state.values(), inputs, targets), state)
+    return Stage("srgan", srgan.steps, compiled_step(step, *state.values(), inputs, targets), state)
 
 
 def _step(

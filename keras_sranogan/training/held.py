@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_sranogan.backend.devices import in_parts, is_spread
 from keras_sranogan.backend.graph import from_host
 from keras_sranogan.backend.random import Tensor
 from keras_sranogan.data.rows import Images, Rows
@@ -38,10 +39,14 @@ class Held:
         return [] if isinstance(self.images, Rows) else [self.images]
 
     def take(self, rows: Tensor) -> Tensor:
-        """Return the images of the numbers ``rows`` ``(batch,)``, which may be traced."""
+        """Return the images of the numbers ``rows`` ``(batch,)``, which may be traced.
+
+        In a step on several devices each takes its part of the batch.
+        """
         if isinstance(self.images, Rows):
-            return from_host(self._read, rows, self.shape[1:])
-        return ops.take(self.images, rows, axis=0)
+            read = self._read_or_nan if is_spread() else self._read
+            return from_host(read, rows, self.shape[1:])
+        return in_parts(ops.take(self.images, rows, axis=0))
 
     def _read(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         assert isinstance(self.images, Rows)
@@ -50,6 +55,12 @@ class Held:
         except RunError as error:
             _failed.append(error)
             raise
+
+    def _read_or_nan(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """End the step although nothing was read: other devices wait for this one in the middle of it."""
+        with suppress(RunError):
+            return self._read(rows)
+        return np.full((len(rows), *self.shape[1:]), np.nan, np.float32)
 
 
 def held(images: Images) -> Held:
@@ -61,11 +72,21 @@ def held(images: Images) -> Held:
 
 @contextmanager
 def read_errors() -> Iterator[None]:
-    """Raise the RunError of a file that cannot be read inside a step, not what the backend makes of it."""
-    _failed.clear()
+    """Raise the RunError of a file that cannot be read inside a step, not what the backend makes of it.
+
+    A step may still run when this ends: then it is told at the next one.
+    """
     try:
         yield
     except Exception as error:
         if _failed:
-            raise _failed[0] from error
+            raise _told() from error
         raise
+    if _failed:
+        raise _told()
+
+
+def _told() -> RunError:
+    first = _failed[0]
+    _failed.clear()
+    return first

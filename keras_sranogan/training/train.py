@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from keras_sranogan.anogan.stage import train_corrector, train_encoder, train_gan
+from keras_sranogan.backend.devices import spread_over
 from keras_sranogan.data.images_in import ImagesIn, on_disk
 from keras_sranogan.data.item import DataSource
 from keras_sranogan.data.look import Look, is_drawn, look_at, planned
@@ -15,6 +17,7 @@ from keras_sranogan.data.open import passed_over_by
 from keras_sranogan.data.overview import overview
 from keras_sranogan.data.shards import Shards
 from keras_sranogan.detector.train import train_detector
+from keras_sranogan.distribute import Distribute
 from keras_sranogan.forecast import piece_of, training_forecast
 from keras_sranogan.head.train import train_head
 from keras_sranogan.machine import machine, timestamp
@@ -25,6 +28,7 @@ from keras_sranogan.run_lock import training_in
 from keras_sranogan.settings import TrainSettings, check_choice
 from keras_sranogan.srgan.train import train_srgan
 from keras_sranogan.startup import make_deterministic
+from keras_sranogan.training.spread import devices_for, devices_text
 from keras_sranogan.training.workshop import Training
 
 __all__ = ["train"]
@@ -39,14 +43,16 @@ def train(
     resume: bool = False,
     max_bad_share: float = 0.05,
     images_in: ImagesIn = "auto",
+    distribute: Distribute = "auto",
 ) -> Run:
     """Train all stages on the normals of ``source``'s train split and return the finished run.
 
     Without ``progress`` nothing is told on the way. Where preprocessed images are meanwhile, ``images_in``,
-    changes nothing that is learned; a run goes on with another value.
+    changes nothing that is learned; the devices that are trained on, ``distribute``, the last digits; a run
+    goes on with other values.
 
     Raises:
-        SettingsError: ``images_in`` is none of its values.
+        SettingsError: ``images_in`` or ``distribute`` is none of its values, or there are no such devices.
         DataError: the source is empty, too small or too much of it is unreadable.
         BackendError: TensorFlow cannot compile for the card.
         RunError: the folder holds another run, another training goes on in it, or training diverged.
@@ -55,14 +61,15 @@ def train(
     check_choice("--images-in", images_in, get_args(ImagesIn))
     make_deterministic()
     progress = progress or Silent()
-    with training_in(folder):
+    devices = devices_for(distribute, settings, progress.say)
+    with training_in(folder), spread_over(devices):
         run = Run.create(folder, settings, resume=resume)
         for line in overview(source, _look(source, progress, begun=bool(run.begun_on))):
             progress.say(line)
         reader = Reader(source, settings, progress, max_bad_share)
         if on_disk(images_in, source, settings, progress):
             reader = replace(reader, shards=Shards(folder / IMAGES, f"seed {settings.seed}", progress.say))
-        _train(run, reader)
+        _train(run, reader, devices)
         run.drop_images()
     return run
 
@@ -76,14 +83,13 @@ def _look(source: DataSource, progress: Progress, *, begun: bool) -> Look | None
     return look_at(source, chosen, progress.advance)
 
 
-def _train(run: Run, reader: Reader) -> None:
+def _train(run: Run, reader: Reader, devices: int) -> None:
     """Do what is not done yet of a run."""
     settings, progress = reader.settings, reader.progress
     progress.plan(_expected(run, settings, reader.source))
     work = Training(run, reader)
-    provenance = _provenance(work)
-    then, now = run.begun_on, provenance["machine"]["backend"]
-    if then not in ("", now):
+    provenance = {**_provenance(work), "devices": devices}
+    for then, now in _changed(run, provenance):
         progress.say(
             f"begun on {then}, goes on on {now}: what is trained from here on differs in the last digits"
         )
@@ -99,6 +105,15 @@ def _train(run: Run, reader: Reader) -> None:
     work.piece("srgan", lambda: train_srgan(work))
     work.piece("head", lambda: train_head(work))
     work.piece("detector", lambda: train_detector(work))
+
+
+def _changed(run: Run, now: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the run was trained on so far, and is from here on, where that is something else."""
+    if not run.begun_on:
+        return
+    devices = (devices_text(one.get("devices", 1)) for one in (run.provenance, now))
+    pairs = (run.begun_on, now["machine"]["backend"]), tuple(devices)
+    yield from ((then, here) for then, here in pairs if then != here)
 
 
 def _expected(run: Run, settings: TrainSettings, source: DataSource) -> dict[str, float]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_sranogan.backend import random
+from keras_sranogan.data.rows import Images
 from keras_sranogan.settings import (
     AnoganSettings,
     CorrectorSettings,
@@ -94,8 +95,10 @@ def normals() -> NDArray[np.float32]:
     return np.clip(0.5 + waves + grain, 0, 1).astype(np.float32)[..., None]
 
 
-def stages() -> dict[str, Callable[[], Any]]:
-    """What makes each stage."""
+def stages(
+    settings: TrainSettings = SETTINGS, put: Callable[[Images], Images] = lambda images: images
+) -> dict[str, Callable[[], Any]]:
+    """What makes each stage; ``put`` puts its images where it shall take them from."""
     from keras_sranogan.anogan.corrector import build_corrector
     from keras_sranogan.anogan.networks import GanParts, build_gan
     from keras_sranogan.anogan.train_corrector import corrector_stage
@@ -108,42 +111,43 @@ def stages() -> dict[str, Callable[[], Any]]:
     from keras_sranogan.srgan.generator import build_super_resolver
     from keras_sranogan.srgan.train import srgan_stage
 
-    x = normals()
-    low = x.reshape(24, 16, 2, 16, 2, 1).mean((2, 4)).astype(np.float32)
+    drawn = normals()
+    smaller = drawn.reshape(24, 16, 2, 16, 2, 1).mean((2, 4)).astype(np.float32)
+    x, low, turned = put(drawn), put(smaller), put(smaller[::-1].copy())
 
     def gan() -> GanParts:
-        parts = build_gan(SETTINGS)
+        parts = build_gan(settings)
         weigh(parts.generator, parts.encoder, parts.discriminator)
         parts.averaged.set_weights(parts.generator.get_weights())
         return parts
 
     def encoder() -> Any:
         parts = gan()
-        return encoder_stage(parts.encoder, parts, low, SETTINGS)
+        return encoder_stage(parts.encoder, parts, low, settings)
 
     def corrector() -> Any:
-        network = build_corrector(16, SETTINGS.anogan)
+        network = build_corrector(16, settings.anogan)
         weigh(network)
-        return corrector_stage(network, gan(), low, SETTINGS)
+        return corrector_stage(network, gan(), low, settings)
 
     def refiner() -> Any:
-        network = build_refiner(16, SETTINGS.refiner)
+        network = build_refiner(16, settings.refiner)
         weigh(network)
-        return refiner_stage(network, low[::-1].copy(), low, SETTINGS)
+        return refiner_stage(network, turned, low, settings)
 
     def srgan() -> Any:
-        resolver, judge = build_super_resolver(16, SETTINGS.srgan), build_judge(SETTINGS)
+        resolver, judge = build_super_resolver(16, settings.srgan), build_judge(settings)
         weigh(resolver, judge)
-        return srgan_stage(resolver, judge, low, x, SETTINGS)
+        return srgan_stage(resolver, judge, low, x, settings)
 
     def head() -> Any:
-        head, averaged = (build_head(32, SETTINGS.head) for _ in range(2))
+        head, averaged = (build_head(32, settings.head) for _ in range(2))
         weigh(head)
         averaged.set_weights(head.get_weights())
-        return head_stage(head, averaged, x, SETTINGS)
+        return head_stage(head, averaged, x, settings)
 
     made: Sequence[Callable[[], Any]] = (encoder, corrector, refiner, srgan, head)
-    return {"gan": lambda: gan_stage(gan(), low, SETTINGS), **{one.__name__: one for one in made}}
+    return {"gan": lambda: gan_stage(gan(), low, settings), **{one.__name__: one for one in made}}
 
 
 def main(out: str, names: Sequence[str]) -> None:
@@ -151,15 +155,19 @@ def main(out: str, names: Sequence[str]) -> None:
     draw_with_numpy()
     found: dict[str, Any] = {}
     for name in names:
-        stage = stages()[name]()
-        taken = [stage.step(number) for number in range(STEPS)]
-        for metric in taken[0]:
-            found[f"{name}.metric.{metric}"] = np.array([float(one[metric]) for one in taken])
-        for part, holder in stage.state.items():
-            if isinstance(holder, keras.Model):
-                for place, variable in enumerate(holder.variables):
-                    found[f"{name}.{part}.{place}.{variable.name}"] = np.asarray(variable.value)
+        found |= taken(stages()[name](), STEPS)
     np.savez(out, **found)
+
+
+def taken(stage: Any, steps: int) -> dict[str, Any]:
+    """Take steps of a stage; return its metrics and weights by name."""
+    told = [stage.step(number) for number in range(steps)]
+    found = {f"{stage.name}.metric.{name}": np.array([float(one[name]) for one in told]) for name in told[0]}
+    for part, holder in stage.state.items():
+        if isinstance(holder, keras.Model):
+            for place, variable in enumerate(holder.variables):
+                found[f"{stage.name}.{part}.{place}.{variable.name}"] = np.asarray(variable.value)
+    return found
 
 
 if __name__ == "__main__":

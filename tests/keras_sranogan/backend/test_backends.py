@@ -13,6 +13,7 @@ from tests.support.backends import REPOSITORY, on
 
 TESTS = Path("tests") / "keras_sranogan"
 FIRST = 4  # steps that rounding has not grown in yet
+ROOM = "devices", "on_jax", "on_tensorflow", "random"
 # What float32 leaves between two backends: Adam turns the sign of a gradient of nearly nothing into a whole
 # step, so that what is equal to 7 digits at first drifts apart; some stages hardly have such gradients.
 STEADY, DRIFTING = ("encoder", "corrector", "refiner", "srgan"), ("gan", "head")
@@ -27,7 +28,7 @@ def test_one_room_knows_the_backends() -> None:
         for path in package.rglob("*.py")
         if asking.search(path.read_text(encoding="utf-8"))
     }
-    assert found == {f"backend/{name}.py" for name in ("on_jax", "on_tensorflow", "random")} | {"startup.py"}
+    assert found == {f"backend/{name}.py" for name in ROOM} | {"startup.py"}
 
 
 def first_steps(backend: str, folder: Path, *stages: str) -> dict[str, np.ndarray]:
