@@ -122,7 +122,7 @@ def train(
             "they would take most of the memory that is free. The model is the same."
         ),
     ] = "auto",
-    distribute: DistributeOption = "auto",
+    distribute: DistributeOption = "none",
     mlflow: Mlflow = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     verbose: Verbose = False,

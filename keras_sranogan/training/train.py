@@ -43,7 +43,7 @@ def train(
     resume: bool = False,
     max_bad_share: float = 0.05,
     images_in: ImagesIn = "auto",
-    distribute: Distribute = "auto",
+    distribute: Distribute = "none",
 ) -> Run:
     """Train all stages on the normals of ``source``'s train split and return the finished run.
 
