@@ -168,7 +168,7 @@ def heat(
         from benchmarks.transfer.planes import IN_TILES, JUDGED, run_planes
 
         file, judged = ("heat_planes_tiles.json", IN_TILES) if tiles else ("heat_planes.json", JUDGED)
-        typer.echo(f"{run_planes(RESULTS.parent / file, CACHE, seeds, judged)}")
+        typer.echo(f"{run_planes(RESULTS.parent / file, CACHE, judged, seeds)}")
         return ExitCode.OK
 
     run_command(work)

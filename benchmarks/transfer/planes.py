@@ -134,9 +134,7 @@ def _judged(standard: Planes, images: Images) -> dict[str, dict[str, float | Non
     return judge_pixels({named(one): heat_of(standard, one) for one in WEIGHTS}, images)
 
 
-def run_planes(
-    results: Path, cache: Path, seeds: int = 3, judged: Sequence[tuple[str, str]] = JUDGED
-) -> Path:
+def run_planes(results: Path, cache: Path, judged: Sequence[tuple[str, str]], seeds: int = 3) -> Path:
     """Judge designs on protocols with each seed, and write what was found; return where it is.
 
     Begun again, it goes on after the last judgement, which are kept in ``cache``.

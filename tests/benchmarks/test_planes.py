@@ -47,8 +47,8 @@ def test_a_judgement_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setitem(ALL, "tiny", Protocol("tiny", "phantom?train=60&val=10&test=24&size=96"))
     small = replace(preset("standard"), preprocess=PreprocessSpec(size=64), precision="float32")
     monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
-    monkeypatch.setattr(planes, "JUDGED", (("tiny", "tiny"),))
-    found = json.loads(planes.run_planes(tmp_path / "heat.json", tmp_path / "cache", seeds=2).read_text())
+    asked = tmp_path / "heat.json", tmp_path / "cache", (("tiny", "tiny"),), 2
+    found = json.loads(planes.run_planes(*asked).read_text())
     assert found["designs"] == {"tiny": "tiny"}
     assert list(found["pixels"]["tiny"]) == [planes.named(one) for one in planes.WEIGHTS]
     rows = [figures for row in found["pixels"]["tiny"].values() for figures in row.values()]
@@ -56,5 +56,5 @@ def test_a_judgement_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert {"commands", "seed", "minutes", "provenance"} <= found.keys()
     with monkeypatch.context() as patched:
         patched.setattr(planes, "judge_planes", lambda *_: pytest.fail("judged again"))
-        again = json.loads(planes.run_planes(tmp_path / "heat.json", tmp_path / "cache", seeds=2).read_text())
+        again = json.loads(planes.run_planes(*asked).read_text())
     assert again["pixels"] == found["pixels"]
