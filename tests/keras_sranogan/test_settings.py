@@ -140,7 +140,7 @@ def test_bad_search_is_refused(values: dict[str, Any], message: str) -> None:
         ),
         (lambda: preset("large"), "--preset must be one of demo, standard, paper; received 'large'"),
         (lambda: preset("demo", anomalies="cats"), "--anomalies must be one of opacities, defects"),  # type: ignore[arg-type]  # the point
-        (lambda: DetectorSettings(parts=()), "the score needs parts, of residual, head, map; received"),
+        (lambda: DetectorSettings(parts=()), "the score needs parts, of residual, head, map, peak; received"),
         (lambda: DetectorSettings(parts=("head", "tail")), r"received \('head', 'tail'\)"),
         (lambda: DetectorSettings(contamination=-0.1), "--contamination must be from 0 to"),
         (lambda: DetectorSettings(contamination=MAX_CONTAMINATION + 0.01), "--contamination must be"),
