@@ -30,19 +30,19 @@ from keras_sranogan.machine import machine, timestamp
 from keras_sranogan.progress import Terminal
 from keras_sranogan.run import Run
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import WHOLE_PARTS
 
 RESAMPLES = 1000
 INTERVAL = (0.025, 0.975)
 # What stands in the place of each part; the image's own band energies may take the residual's place.
 SCORES: dict[str, tuple[str, Mapping[str, str]]] = {
-    "all": ("all parts", {name: name for name in PARTS}),
-    **{name: (f"{name} alone", {name: name}) for name in PARTS},
+    "all": ("all parts", {name: name for name in WHOLE_PARTS}),
+    **{name: (f"{name} alone", {name: name}) for name in WHOLE_PARTS},
     "image": ("band energies of the image alone, no reconstruction", {"residual": "image"}),
-    **{f"no_{gone}": (f"without {gone}", {p: p for p in PARTS if p != gone}) for gone in PARTS},
+    **{f"no_{gone}": (f"without {gone}", {p: p for p in WHOLE_PARTS if p != gone}) for gone in WHOLE_PARTS},
     "image_head_map": (
         "band energies of the image alone in the residual's place",
-        {name: "image" if name == "residual" else name for name in PARTS},
+        {name: "image" if name == "residual" else name for name in WHOLE_PARTS},
     ),
 }
 L1_ROWS = {
@@ -75,7 +75,7 @@ def measure(
     names = choose([*SCORES, *L1_ROWS, *ways], wanted)
     usual = full.made(ways["as_trained"])
     parts: dict[str, Rows] = {"residual": usual["residual"], **full.image_parts}
-    reference = full.figures(full.judged({name: parts[name] for name in PARTS}))
+    reference = full.figures(full.judged({name: parts[name] for name in WHOLE_PARTS}))
     for name in SCORES:
         if name in names:
             title, place = SCORES[name]
@@ -98,7 +98,7 @@ def _reconstructed(
 ) -> Iterator[dict[str, Any]]:
     """Rows of one way to reconstruct: all parts, the residual alone, and plain sums of differences."""
     made, usual = bench.made(way), bench.made(ways["as_trained"])
-    others = {part: bench.image_parts[part] for part in PARTS if part != "residual"}
+    others = {part: bench.image_parts[part] for part in WHOLE_PARTS if part != "residual"}
     for group, more in (("reconstruction, all parts", others), ("reconstruction, residual alone", {})):
         here, there = (
             bench.figures(bench.judged({"residual": one["residual"], **more})) for one in (made, usual)

@@ -31,7 +31,7 @@ from keras_sranogan.progress import Progress
 from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings
 from sranogan_edge.image.preprocess import downscale
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import WHOLE_PARTS
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 from sranogan_edge.scoring.residual import frequency_bands, log_energy, raw_distance, residual, standardise
 
@@ -154,7 +154,9 @@ class Bench:
             for name, x in self.sets.x.items()
         }
         of_head = {
-            part: {name: one[part] for name, one in said.items()} for part in PARTS if part != "residual"
+            part: {name: one[part] for name, one in said.items()}
+            for part in WHOLE_PARTS
+            if part != "residual"
         }
         return {**of_head, "image": bands}
 
@@ -221,7 +223,7 @@ class Bench:
             np.zeros((len(sets.groups), *HEAT_SHAPE), np.float32),  # heat maps are not looked at here
             sets.groups,
             sets.original,
-            replace(settings.detector, parts=tuple(name for name in PARTS if name in parts)),
+            replace(settings.detector, parts=tuple(name for name in WHOLE_PARTS if name in parts)),
             settings.seed,
             self._seen,
         )

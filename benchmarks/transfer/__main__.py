@@ -165,9 +165,9 @@ def heat(
 
     def work() -> ExitCode:
         say(*start_backend())
-        from benchmarks.transfer.planes import IN_TILES, JUDGED, run_planes
+        from benchmarks.transfer.planes import JUDGED, JUDGED_IN_TILES, run_planes
 
-        file, judged = ("heat_planes_tiles.json", IN_TILES) if tiles else ("heat_planes.json", JUDGED)
+        file, judged = ("heat_planes_tiles.json", JUDGED_IN_TILES) if tiles else ("heat_planes.json", JUDGED)
         typer.echo(f"{run_planes(RESULTS.parent / file, CACHE, judged, seeds)}")
         return ExitCode.OK
 

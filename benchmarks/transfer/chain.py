@@ -34,14 +34,14 @@ from keras_sranogan.progress import Progress
 from keras_sranogan.run import Run
 from keras_sranogan.settings import SearchSettings, TrainSettings
 from keras_sranogan.training.train import train
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import WHOLE_PARTS
 from sranogan_edge.scoring.residual import raw_distance
 
 Images = NDArray[np.float32]
 Scores = NDArray[np.float64]
 VIEWS = {"plain": PLAIN, "low_pass": LOW_PASS}
 BATCH = 32
-OTHERS = tuple(part for part in PARTS if part != "residual")
+OTHERS = tuple(part for part in WHOLE_PARTS if part != "residual")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.transfer.protocols import PROTOCOLS
 from keras_sranogan.presets import preset
 from keras_sranogan.settings import TrainSettings
-from sranogan_edge.scoring.density import PARTS
+from sranogan_edge.scoring.density import WHOLE_PARTS
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,5 @@ RESIDUALS = {
     "without reconstruction": None,
 }
 SUMS = ("plain AnoGAN", "f-AnoGAN", "sum of absolute x - SR(c(g(x)))")
-CHAIN_SCORES = (*RESIDUALS, *PARTS, *SUMS)
+CHAIN_SCORES = (*RESIDUALS, *WHOLE_PARTS, *SUMS)
 CHAINED = tuple(name for name in PROTOCOLS if name != "pcb")  # at chance as whole images

@@ -40,7 +40,10 @@ JUDGED = (
     ("spots-drawn-tiles", "pcb"),
     ("spots-drawn-tiles", "large texture"),
 )
-IN_TILES = (("flaws-drawn-tiles", "pcb"), ("flaws-drawn-tiles", "large texture"))  # as tiles are judged since
+JUDGED_IN_TILES = (
+    ("flaws-drawn-tiles", "pcb"),
+    ("flaws-drawn-tiles", "large texture"),
+)  # as tiles are judged since
 WEIGHTS = (
     {"head": 1.0},
     {"cells": 1.0},
