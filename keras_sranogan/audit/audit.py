@@ -103,7 +103,7 @@ def audit_scorers(
     started, opened = time.monotonic(), list(scorers.values())
     _check_alike(scorers)
     reader = Reader(opened, source, options.max_bad_share, options.seed, progress)
-    first, *others = all_controls(opened[0].preprocess.size)
+    first, *others = all_controls(opened[0].preprocess)
     plain = reader.plain(first, source.items(options.split))
     columns = [plain, *(reader.changed(control, plain) for control in others)]
     measured = all_figures(columns, [scorer.calibration for scorer in opened], options.seed)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from keras_sranogan.data.item import Item
 from keras_sranogan.evaluation.retake import retaken_frame
 from sranogan_edge.image.frame import Frame, Photometric
-from sranogan_edge.image.preprocess import PreprocessSpec, as_displayed, low_pass, preprocess
+from sranogan_edge.image.preprocess import PreprocessSpec, as_displayed, low_pass, seen_at
 
 BORDER_SHARE = 0.12  # of each side
 CENTRE_SHARE = 1 - 2 * BORDER_SHARE  # of each side; 58 % of the area
@@ -73,31 +73,58 @@ class Control:
         return self.change(frame, np.random.default_rng(int.from_bytes(digest[:8], "big")))
 
 
-def all_controls(size: int) -> tuple[Control, ...]:
-    """The controls for a model that judges at ``size`` x ``size`` pixels, the unchanged images first."""
-    side = max(COMMON_SIDE_PX, size)
+def all_controls(spec: PreprocessSpec) -> tuple[Control, ...]:
+    """The controls for a model that judges images as ``spec`` says, the unchanged images first."""
+    side = None if spec.tiled else max(COMMON_SIDE_PX, spec.size)
+    brought = f"brought to {side} x {side} pixels, then " if side else ""  # tiles are of the image's pixels
     equalised = Control(
         "jpeg_equalised",
         "JPEG-equalised",
-        f"brought to {side} x {side} pixels, then encoded as JPEG of quality {JPEG_QUALITY}, one for all",
-        "resolution or compression",
-        lambda frame, rng: equalise(frame, side),
+        f"{brought}encoded as JPEG of quality {JPEG_QUALITY}, one for all",
+        "resolution or compression" if side else "compression",
+        lambda frame, rng: equalise(frame, side, colour=spec.colour),
     )
-    return (*DETAIL, equalised, *MASKS, *ACQUISITION)
+    return (*detail_controls(spec.tile_side_px if spec.tiled else None), equalised, *MASKS, *ACQUISITION)
 
 
-def equalise(frame: Frame, side: int) -> Changed:
-    """Bring a frame to one resolution, then to one JPEG quality: 8-bit grey, ``(side, side)``.
+def detail_controls(tile_px: int | None = None) -> tuple[Control, Control]:
+    """The images as they are, and without fine detail; ``tile_px`` is a tile's side, where there are any."""
+    what = f"each tile of {tile_px} pixels shrunk" if tile_px else "shrunk"
+    low = Control(
+        "low_pass",
+        "low-pass",
+        f"{what} to 64 x 64 and enlarged again: no fine detail",
+        "sharpness",
+        lambda frame, rng: Changed(low_pass(as_displayed(frame), tile_px=tile_px)),
+    )
+    return Control(PLAIN, "plain", "as they are", "", lambda frame, rng: Changed(frame)), low
+
+
+def equalise(frame: Frame, side: int | None, *, colour: bool = False) -> Changed:
+    """Bring a frame to one JPEG quality, before it to ``(side, side)`` unless that is None; 8 bits.
+
+    It comes back in grey, or with ``colour`` as it was.
 
     Raises:
         ImageError: like preprocessing.
     """
-    x = preprocess(frame, PreprocessSpec(size=side, contrast="none"))
+    height, width = (side, side) if side else frame.pixels.shape[:2]
+    if colour and frame.pixels.ndim == 3:
+        shown = as_displayed(frame)
+        planes = [
+            replace(shown, pixels=shown.pixels[..., each], photometric=Photometric.MONOCHROME2)
+            for each in (2, 1, 0)  # OpenCV's order
+        ]
+        x = np.concatenate([seen_at(one, height, width) for one in planes], axis=-1)
+        kind = Photometric.RGB
+    else:
+        x, kind = seen_at(frame, height, width), Photometric.MONOCHROME2
     _, encoded = cv2.imencode(
         ".jpg", np.rint(x * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )
-    pixels = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
-    return Changed(Frame(pixels, 8, Photometric.MONOCHROME2, source=frame.source), len(encoded))
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    pixels = np.ascontiguousarray(pixels[..., ::-1] if pixels.ndim == 3 else pixels, np.uint8)
+    return Changed(Frame(pixels, 8, kind, source=frame.source), len(encoded))
 
 
 def mask(frame: Frame, *, centre: bool) -> Frame:
@@ -146,16 +173,7 @@ def _stored(values: NDArray[Any], frame: Frame) -> NDArray[Any]:
     return np.asarray(np.rint(values).clip(0, 2**frame.bit_depth - 1), dtype=frame.pixels.dtype)
 
 
-DETAIL = (
-    Control(PLAIN, "plain", "as they are", "", lambda frame, rng: Changed(frame)),
-    Control(
-        "low_pass",
-        "low-pass",
-        "shrunk to 64 x 64 and enlarged again: no fine detail",
-        "sharpness",
-        lambda frame, rng: Changed(low_pass(as_displayed(frame))),
-    ),
-)
+DETAIL = detail_controls()
 MASKS = (
     Control(
         "border_masked",

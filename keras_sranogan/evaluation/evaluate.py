@@ -185,11 +185,12 @@ def _read(
     """Decode every image once: for the model and for the trivial statistics."""
     found: dict[str, dict[str, float]] = {}
     shapes: dict[str, tuple[int, int]] = {}
+    tile_px = scorer.preprocess.tile_side_px if scorer.preprocess.tiled else None
 
     def measure(frame: Frame, item: Item) -> Frame:
         height, width = frame.pixels.shape[:2]
         shapes[item.key] = height, width
-        frame = low_pass(as_displayed(frame)) if without_detail else frame
+        frame = low_pass(as_displayed(frame), tile_px=tile_px) if without_detail else frame
         found[item.key] = metrics.image_statistics(frame)
         if item.path is not None and not without_detail:
             found[item.key]["file_bytes"] = float(item.path.stat().st_size)

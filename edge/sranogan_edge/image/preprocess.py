@@ -222,19 +222,23 @@ def downscale(x: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return np.asarray(shrunk, np.float32).reshape(size, size, x.shape[2])
 
 
-def low_pass(frame: Frame, size: int = 64) -> Frame:
+def low_pass(frame: Frame, size: int = 64, tile_px: int | None = None) -> Frame:
     """The same frame without its fine detail: shrunk to size x size by area, then back up.
+
+    Of a frame that is judged in tiles of ``tile_px`` pixels a side, each tile is shrunk to size x size.
 
     This is the control against a detector that reads sharpness or JPEG blocks instead of content.
     It goes back up linearly: cubic would ring at edges, a new cue. An axis that is already at or
     below ``size`` stays as it is. Shape, dtype and everything else are kept.
 
     Raises:
-        SettingsError: ``size`` is below 1.
+        SettingsError: ``size`` or ``tile_px`` is below 1.
     """
     _check_int("size", size, 1, None)
+    _check_int("tile_px", 1 if tile_px is None else tile_px, 1, None)
     height, width = frame.pixels.shape[:2]
-    small = _resize(frame.pixels, min(size, height), min(size, width))
+    kept = [size if tile_px is None else max(1, round(side * size / tile_px)) for side in (height, width)]
+    small = _resize(frame.pixels, min(kept[0], height), min(kept[1], width))
     return replace(frame, pixels=_resize(small, height, width))
 
 

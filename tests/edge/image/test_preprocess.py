@@ -223,6 +223,24 @@ def test_low_pass_keeps_shape_dtype_and_mean(shape: tuple[int, ...], dtype: Any)
         assert after.pixels.std() < 0.6 * pixels.std()
 
 
+def test_low_pass_of_tiles_is_that_of_a_tile() -> None:
+    """Of an image in tiles each tile is shrunk to 64 pixels, not the image: as the tile alone would be."""
+    grid = noise(512, 384).astype(np.uint8)
+    found = low_pass(grey(grid), tile_px=128).pixels
+    alone = np.vstack(
+        [np.hstack([low_pass(grey(grid[y : y + 128, x : x + 128])).pixels for x in (0, 128, 256)])
+         for y in (0, 128, 256, 384)]
+    )  # fmt: skip
+    inside = np.ones(grid.shape, bool)
+    for edge in (127, 128, 255, 256, 383, 384):  # there a tile alone has no neighbour to go over to
+        inside[edge - 1 : edge + 2] = False
+        inside[:, edge - 1 : edge + 2] = False
+    assert np.array_equal(found[inside], alone[inside])
+    assert found.std() > 2 * low_pass(grey(grid)).pixels.std()
+    with pytest.raises(SettingsError, match="tile_px"):
+        low_pass(grey(grid), tile_px=0)
+
+
 def test_spec_survives_json() -> None:
     """to_dict and from_dict are inverse, through JSON."""
     spec = PreprocessSpec(size=64, contrast="none", fit="pad", clahe_clip=3.5, clahe_tiles=4, min_side_px=20)

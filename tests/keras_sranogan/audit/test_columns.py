@@ -15,6 +15,7 @@ from keras_sranogan.data.item import Item
 from keras_sranogan.progress import Silent
 from sranogan_edge.errors import UnreadableImageError
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import PreprocessSpec
 
 Make = Callable[..., Any]
 
@@ -57,7 +58,7 @@ def test_unreadable_images_are_left_out_of_every_column(drawn: Make, reads: Make
     bad = source.items("test")[3].key
     framed: Any = Framed(source, (bad,))
     reader = Reader([reads("content", source)], framed, 0.05, 0, Silent())
-    first, low_pass, *_ = all_controls(64)
+    first, low_pass, *_ = all_controls(PreprocessSpec(size=64))
     plain = reader.plain(first, source.items("test"))
     changed = reader.changed(low_pass, plain)
     assert plain.skipped == 1

@@ -20,7 +20,7 @@ from keras_sranogan.audit.controls import (
 )
 from keras_sranogan.data.item import Item
 from sranogan_edge.image.frame import Frame, Photometric, Window
-from sranogan_edge.image.preprocess import PreprocessSpec, preprocess
+from sranogan_edge.image.preprocess import PreprocessSpec, low_pass, preprocess
 
 NORMAL = Item("test/NORMAL/1", "NORMAL", True, "a")
 ABNORMAL = replace(NORMAL, label="LESION", is_normal=False)
@@ -39,7 +39,7 @@ def frame(height: int = 90, width: int = 120, bits: int = 8, colour: bool = Fals
 
 def controls() -> dict[str, Control]:
     """All controls, by name."""
-    return {control.name: control for control in all_controls(128)}
+    return {control.name: control for control in all_controls(PreprocessSpec(size=128))}
 
 
 @pytest.mark.parametrize("name", controls())
@@ -99,6 +99,33 @@ def test_equalised_images_keep_brightness_and_window() -> None:
     inverted = replace(frame(), photometric=Photometric.MONOCHROME1)
     plain, turned = (equalise(one, COMMON_SIDE_PX).frame.pixels.astype(int) for one in (frame(), inverted))
     assert np.abs(plain + turned - 255).mean() < 3
+
+
+def test_tiles_keep_their_pixels() -> None:
+    """Of images in tiles, equal JPEGs are as large as the image, and low-pass is of each tile."""
+    of_tiles = PreprocessSpec(size=64, fit="tile", tile_px=256)
+    by_name = {control.name: control for control in all_controls(of_tiles)}
+    given = frame(600, 400)
+    equal = by_name["jpeg_equalised"].apply(given, NORMAL, seed=0).frame
+    assert equal.pixels.shape == (600, 400)
+    assert 0 < np.abs(equal.pixels.astype(int) - given.pixels).mean() < 2
+    assert "224" not in by_name["jpeg_equalised"].meaning
+    low = by_name["low_pass"].apply(given, NORMAL, seed=0).frame
+    assert np.array_equal(low.pixels, low_pass(given, tile_px=256).pixels)
+    assert not np.array_equal(low.pixels, low_pass(given).pixels)
+    assert "256" in by_name["low_pass"].meaning
+
+
+def test_equal_jpegs_of_a_colour_model_keep_their_colours() -> None:
+    """What a model sees in colour it sees in colour there, in the order of red, green and blue."""
+    in_colour = {control.name: control for control in all_controls(PreprocessSpec(colour=True))}
+    given = frame(300, 300, colour=True)
+    given.pixels[..., 0] //= 4
+    after = in_colour["jpeg_equalised"].apply(given, NORMAL, seed=0).frame
+    assert after.pixels.shape == (COMMON_SIDE_PX, COMMON_SIDE_PX, 3)
+    assert after.photometric is Photometric.RGB
+    assert after.pixels.mean(axis=(0, 1)) == pytest.approx(given.pixels.mean(axis=(0, 1)), abs=2)
+    assert controls()["jpeg_equalised"].apply(given, NORMAL, seed=0).frame.pixels.ndim == 2
 
 
 def test_masks_complement_each_other_and_betray_nothing() -> None:

@@ -16,6 +16,7 @@ from keras_sranogan.audit.ranking import Left, Ranking
 from keras_sranogan.audit.seeds import Seeds, Spread
 from keras_sranogan.audit.verdict import RULES, judge
 from keras_sranogan.data.near_training import NearTraining
+from sranogan_edge.image.preprocess import PreprocessSpec
 
 PROMISE = Calibrated([0.0, 1.0], [0.0, 1.0], [[0, 0], [1, 1]], 0.04, 0.8, 0.05, 0.05, [0.02, 0.09])
 PATIENTS = Patients(80, 20, 0.1, [-0.1, 0.3], [5], [5], 0.6)
@@ -23,7 +24,7 @@ PATIENTS = Patients(80, 20, 0.1, [-0.1, 0.3], [5], [5], 0.6)
 
 def control(name: str, left: float, margin: float = 0.05, count: int = 100) -> ControlFigures:
     """A control that leaves a share of an advantage of 0.4."""
-    one = next(c for c in all_controls(128) if c.name == name)
+    one = next(c for c in all_controls(PreprocessSpec(size=128)) if c.name == name)
     auroc = 0.5 + 0.4 * left
     return ControlFigures(
         title=one.title,
@@ -40,7 +41,7 @@ def control(name: str, left: float, margin: float = 0.05, count: int = 100) -> C
 
 def figures(**lefts: float) -> Figures:
     """A blameless model, but for the shares left that are given."""
-    shares = {one.name: 1.0 for one in all_controls(128)} | {CENTRE_MASKED: 0.0} | lefts
+    shares = {one.name: 1.0 for one in all_controls(PreprocessSpec(size=128))} | {CENTRE_MASKED: 0.0} | lefts
     statistic = StatisticFigures("bytes", "high", "file", {PLAIN: 0.5}, {PLAIN: [0.4, 0.6]})
     return Figures(
         n_normal=100,

@@ -82,7 +82,7 @@ def test_a_density_of_jittered_normals_does_not_know_them() -> None:
 
 def test_the_audit_judges_by_them() -> None:
     """Shifted normals are other takes, and no copies by the jitter that densities are fitted on."""
-    (control,) = (one for one in all_controls(32) if one.name == SHIFTED_NORMALS)
+    (control,) = (one for one in all_controls(PreprocessSpec(size=32)) if one.name == SHIFTED_NORMALS)
     plain, rng = film(2, 64, 64), np.random.default_rng
     found = control.change(plain, rng(3)).frame.pixels
     np.testing.assert_array_equal(found, retaken_frame(plain, rng(3)).pixels)
