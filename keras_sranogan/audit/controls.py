@@ -106,7 +106,7 @@ def equalise(frame: Frame, side: int | None, *, colour: bool = False) -> Changed
     It comes back in grey, or with ``colour`` as it was.
 
     Raises:
-        ImageError: like preprocessing.
+        DegenerateImageError: its window shows nothing.
     """
     height, width = (side, side) if side else frame.pixels.shape[:2]
     if colour and frame.pixels.ndim == 3:
@@ -116,14 +116,13 @@ def equalise(frame: Frame, side: int | None, *, colour: bool = False) -> Changed
             for each in (2, 1, 0)  # OpenCV's order
         ]
         x = np.concatenate([seen_at(one, height, width) for one in planes], axis=-1)
-        kind = Photometric.RGB
+        kind, order = Photometric.RGB, cv2.IMREAD_COLOR_RGB
     else:
-        x, kind = seen_at(frame, height, width), Photometric.MONOCHROME2
+        x, kind, order = seen_at(frame, height, width), Photometric.MONOCHROME2, cv2.IMREAD_GRAYSCALE
     _, encoded = cv2.imencode(
         ".jpg", np.rint(x * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    pixels = np.ascontiguousarray(pixels[..., ::-1] if pixels.ndim == 3 else pixels, np.uint8)
+    pixels = np.asarray(cv2.imdecode(encoded, order), np.uint8)
     return Changed(Frame(pixels, 8, kind, source=frame.source), len(encoded))
 
 
