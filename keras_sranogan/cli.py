@@ -30,7 +30,6 @@ from keras_sranogan.command_line import (
 )
 from keras_sranogan.distribute import DistributeOption
 from keras_sranogan.fit_options import (
-    AUTO,
     Align,
     Fit,
     RegionOption,
@@ -39,7 +38,7 @@ from keras_sranogan.fit_options import (
     TileWhole,
     check_tiles,
 )
-from keras_sranogan.train_options import on_the_line, suited_to_tiles, train_settings
+from keras_sranogan.train_options import on_the_line, train_settings
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.terminal import Command, Verbose, Version, main, run, say, shown
 
@@ -77,7 +76,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     preset: Preset = "standard",
     size: Size = None,
-    fit: Fit = "stretch",
+    fit: Fit = None,
     tile_px: TilePx = None,
     tile_overlap: TileOverlap = None,
     tile_whole: TileWhole = None,
@@ -141,6 +140,7 @@ def train(
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
         from keras_sranogan.tracking import Tracking, check_uri
+        from keras_sranogan.training.fit import fit_to
 
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))
         check_choice("--colour", colour, ("auto", "on", "off"))
@@ -157,19 +157,8 @@ def train(
         source = opened(data, normal_class, verbose, split="train", max_pixels=most)
         tracking = Tracking(mlflow) if mlflow else None
         chosen, asked = train_settings(said, in_file, source.anomalies)
-        if said.get("fit") == AUTO:
-            from keras_sranogan.data.choose_fit import chosen_fit
-
-            spec, why = chosen_fit(source, chosen.preprocess)
-            say(why)
-            chosen = replace(chosen, preprocess=spec)
-        chosen = suited_to_tiles(chosen, said, in_file)
-        if said.get("tile_whole") == AUTO:
-            from keras_sranogan.data.choose_whole import whole_tells
-
-            takes, why = whole_tells(source, chosen.preprocess)
-            say(why)
-            chosen = replace(chosen, preprocess=replace(chosen.preprocess, tile_whole=takes))
+        chosen, why_so = fit_to(source, chosen, said, in_file, out if resume else None)
+        say(*why_so)
         start()
         from keras_sranogan.precision import resolve_precision
         from keras_sranogan.progress import Terminal

@@ -24,11 +24,12 @@ __all__ = [
 ]
 
 Fit = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="How an image comes to that square: stretch, letterbox (keeps the aspect, on black), crop (the "
         "square in the middle) or tile (covered with squares, each judged: small defects in large images); "
-        "auto chooses by the normals' size and detail, and says why."
+        "auto chooses by the normals' size, shape and detail, and says why. [default: tile for surfaces of "
+        "fine detail, which do not look alike as a whole, else stretch]"
     ),
 ]
 TilePx = Annotated[
@@ -86,4 +87,5 @@ def check_tiles(said: dict[str, Any], chosen: TrainSettings) -> None:
     ]
     if named and (said.get("fit") == AUTO or not chosen.preprocess.tiled):
         option = f"--{named[0].replace('_', '-')}"
-        raise SettingsError(f"{option} goes with --fit tile; received --fit {said.get('fit', 'stretch')}.")
+        received = f"--fit {said['fit']}" if said.get("fit") else "no --fit"
+        raise SettingsError(f"{option} goes with --fit tile; received {received}.")

@@ -8,19 +8,22 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from keras_sranogan.data.choose_whole import whole_tells
 from keras_sranogan.data.item import DataSource
 from sranogan_edge.errors import DataError, ImageError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.image.preprocess import PreprocessSpec, seen_at
 from sranogan_edge.image.tiles import plan_tiles
 
-__all__ = ["chosen_fit", "detail_lost"]
+__all__ = ["chosen_fit", "detail_lost", "usual_fit"]
 
 LOOKED_AT = 32  # normals, evenly over all of them
 LARGE = 1.5  # times the side judged at: below, a copy of that size loses hardly anything
 MUCH_DETAIL = 0.1  # share of the detail; sets: docs/guide/photos.md
 LONG = 1.5  # longer side over shorter one
 MOST_TILES = 120  # of a usual image: about a second on one thread
+ABOUT_ONE_SIZE = 0.75  # shorter side of the smallest image, of the median
+SMALLER = "--fit tile finds smaller defects"
 _ROUNDING = 1e-9  # variance of an image of one brightness
 _MOST_SIDE_PX = 4096  # detail is looked for in the middle, so large at most
 
@@ -43,7 +46,10 @@ def chosen_fit(source: DataSource, spec: PreprocessSpec) -> tuple[PreprocessSpec
     Raises:
         DataError: none of the images that were looked at can be read.
     """
-    looks = _looks(source, spec.size)
+    return _chosen(_looks(source, spec.size), spec)
+
+
+def _chosen(looks: Sequence[_Look], spec: PreprocessSpec) -> tuple[PreprocessSpec, str]:
     height, width = (int(np.median([getattr(one, axis) for one in looks])) for axis in ("height", "width"))
     lost, size = float(np.median([one.lost for one in looks])), spec.size
     shortest = min(min(one.height, one.width) for one in looks)
@@ -62,6 +68,31 @@ def chosen_fit(source: DataSource, spec: PreprocessSpec) -> tuple[PreprocessSpec
     if max(height, width) > LONG * min(height, width):
         return replace(spec, fit="letterbox"), f"fit letterbox: {small}; their shape is kept, for it is long"
     return replace(spec, fit="stretch"), f"fit stretch: {small}"
+
+
+def usual_fit(source: DataSource, spec: PreprocessSpec) -> tuple[PreprocessSpec, str]:
+    """Return the fit that is taken where nobody names one, and why, where that is to be told.
+
+    Tiles where :func:`chosen_fit` takes them, the images are of about one size (what is smaller than a tile
+    cannot be judged) and the normals do not look alike as a whole, as surfaces do not; else ``spec`` as it
+    is. Letterbox is never taken unasked: its bars tell the shape that a source's images have. Where no image
+    can be read, that is told when all are.
+    """
+    try:
+        looks = _looks(source, spec.size)
+        tiled, why = _chosen(looks, spec)
+        if not tiled.tiled:
+            return spec, ""
+        alike, _ = whole_tells(source, replace(spec, fit="stretch"))
+    except DataError:
+        return spec, ""
+    sides = [min(one.height, one.width) for one in looks]
+    lost = why.removeprefix("fit tile: ").split(";", maxsplit=1)[0]
+    if min(sides) < ABOUT_ONE_SIZE * float(np.median(sides)):
+        return spec, f"fit {spec.fit}: {lost}, and are of several sizes ({SMALLER})"
+    if alike:
+        return spec, f"fit {spec.fit}: {lost}, and look alike as a whole ({SMALLER})"
+    return tiled, f"{why} (--fit stretch: the whole image in one)"
 
 
 def _fine_enough(spec: PreprocessSpec, height: int, width: int, shortest: int) -> PreprocessSpec:

@@ -99,7 +99,7 @@ def test_help_names_the_sizes() -> None:
         (["--seed", "-1"], "--seed must be from 0"),
         (["--max-bad-share", "2"], "--max-bad-share must be from 0 to 1"),
         (["--fit", "zoom"], "fit must be one of stretch, pad, letterbox, crop, tile. Received: 'zoom'"),
-        (["--tile-px", "256"], "--tile-px goes with --fit tile; received --fit stretch"),
+        (["--tile-px", "256"], "--tile-px goes with --fit tile; received no --fit"),
         (["--fit", "crop", "--tile-overlap", "0.5"], "--tile-overlap goes with --fit tile"),
         (["--fit", "auto", "--tile-px", "256"], "--tile-px goes with --fit tile; received --fit auto"),
         (["--fit", "tile", "--tile-px", "7"], "tile_px must be a whole number from 16 to 16384"),

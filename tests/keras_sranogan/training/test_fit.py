@@ -1,0 +1,132 @@
+"""Which fit is taken where nobody names one: tiles of surfaces of fine detail, the whole of all else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from keras_sranogan.data.choose_fit import usual_fit
+from keras_sranogan.presets import preset
+from keras_sranogan.run import Run
+from keras_sranogan.settings import TrainSettings
+from keras_sranogan.training.fit import fit_to
+from sranogan_edge.errors import UnreadableImageError
+from sranogan_edge.image.frame import Frame
+from sranogan_edge.image.preprocess import PreprocessSpec
+from tests.support.drawn_boards import Boards
+
+USUAL = preset("standard")
+TILES = ("residual", "head", "peak")
+WHOLE = ("residual", "head", "map")
+
+
+def surface(number: int, side: int = 512) -> NDArray[np.uint8]:
+    """Blocks of 8 px, another pattern in each image: nothing lies where it lay before."""
+    rng = np.random.default_rng(number)
+    blocks = (rng.random((side // 8 + 1, side // 8 + 1)) > 0.5).astype(np.uint8) * 200
+    return np.kron(blocks, np.ones((8, 8), np.uint8))[:side, :side]
+
+
+def part(number: int) -> NDArray[np.uint8]:
+    """One part in all images, its fine blocks with it."""
+    shape = cv2.ellipse(np.zeros((512, 512), np.uint8), (256, 256), (200, 120), 0, 0, 360, 255, -1)
+    return np.where(shape > 0, surface(number) // 2 + 100, 20).astype(np.uint8)
+
+
+def clouds(number: int) -> NDArray[np.uint8]:
+    """No detail."""
+    small = np.random.default_rng(number).integers(0, 256, (16, 16), np.uint8)
+    return np.asarray(cv2.resize(small, (512, 512), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def long(number: int) -> NDArray[np.uint8]:
+    """A long image without detail."""
+    return np.asarray(cv2.resize(clouds(number), (900, 300), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def mixed(number: int) -> NDArray[np.uint8]:
+    """Surfaces of two sizes."""
+    return surface(number, 512 if number % 3 else 256)
+
+
+def fitted(
+    source: Boards, in_file: dict[str, Any] | None = None, resumed: Path | None = None, **said: Any
+) -> tuple[TrainSettings, list[str]]:
+    """Return what is chosen, beginning with the usual settings."""
+    return fit_to(source, USUAL, said, in_file or {}, resumed)
+
+
+def test_surfaces_are_tiled_and_it_is_said() -> None:
+    """Without an option: their size, what they would lose, the tiles, and how to have it otherwise."""
+    chosen, (why,) = fitted(Boards(6, surface))
+    assert (chosen.preprocess.fit, chosen.preprocess.tile_px) == ("tile", 128)
+    assert (chosen.head.anomalies, chosen.detector.parts) == ("flaws", TILES)
+    assert why.startswith("fit tile: images of 512 x 512 pixels (median of 6) lose ")
+    assert why.endswith("25 tiles of 128 px each (--fit stretch: the whole image in one)")
+
+
+@pytest.mark.parametrize("draw", [clouds, long])
+def test_what_loses_no_detail_stays_whole_without_a_word(draw: Any) -> None:
+    """Films do; a long image is not letterboxed unasked."""
+    assert fitted(Boards(6, draw)) == (USUAL, [])
+
+
+@pytest.mark.parametrize(
+    ("draw", "reason"), [(part, "look alike as a whole"), (mixed, "are of several sizes")]
+)
+def test_what_might_be_better_in_tiles_is_told(draw: Any, reason: str) -> None:
+    """Parts that lie in place, and images of several sizes, stay whole, and one line says what tiles do."""
+    chosen, (why,) = fitted(Boards(12, draw))
+    assert chosen == USUAL
+    assert f"of their detail at 128 px, and {reason} (--fit tile finds smaller defects)" in why
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
+def test_who_names_a_fit_gets_it(fit: str) -> None:
+    """By the option, or by a file."""
+    asked = replace(USUAL, preprocess=replace(USUAL.preprocess, fit=fit))  # type: ignore[arg-type]
+    for said, in_file in (({"fit": fit}, {}), ({}, {"preprocess": {"fit": fit}})):
+        assert fit_to(Boards(6, surface), asked, said, in_file, None) == (asked, [])
+
+
+def test_the_paper_judges_whole_images() -> None:
+    """Its images are 128 x 128, whatever they show."""
+    paper = preset("paper")
+    assert fit_to(Boards(6, surface), paper, {}, {}, None) == (paper, [])
+
+
+def test_aligned_images_stay_whole() -> None:
+    """Tiles do not go with it."""
+    aligned = replace(USUAL, preprocess=replace(USUAL.preprocess, align=True))
+    assert fit_to(Boards(6, surface), aligned, {}, {}, None) == (aligned, [])
+
+
+@pytest.mark.parametrize("fit", ["stretch", "tile"])
+def test_a_run_goes_on_as_it_was_begun(tmp_path: Path, fit: str) -> None:
+    """Without an option, whatever its images would be begun with now."""
+    spec = PreprocessSpec(fit=fit, tile_px=192 if fit == "tile" else 0)  # type: ignore[arg-type]
+    begun = replace(USUAL, preprocess=spec)
+    run = Run.create(tmp_path / "run", begun, resume=False)
+    run.begin(begun, {"data": "x"})
+    chosen, lines = fitted(Boards(6, surface), resumed=run.folder)
+    assert (chosen.preprocess, lines) == (spec, [])
+    assert chosen.detector.parts == (TILES if fit == "tile" else WHOLE)
+    new, _ = fitted(Boards(6, surface), resumed=tmp_path / "new")  # nothing was begun
+    assert new.preprocess.tile_px == 128
+
+
+def test_images_that_cannot_be_read_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with them is told where all are read."""
+
+    def broken(item: Any) -> Frame:
+        raise UnreadableImageError(f"{item.key}: not an image")
+
+    source = Boards(6, surface)
+    monkeypatch.setattr(source, "frame", broken)
+    assert usual_fit(source, PreprocessSpec()) == (PreprocessSpec(), "")
