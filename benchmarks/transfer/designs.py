@@ -46,6 +46,12 @@ DESIGNS = {
     "spots-drawn": Design(
         "spots, 128 px, from drawn images", {"anomalies": "spots", "sees": "image", "start": "drawn"}
     ),
+    "mixture-drawn": Design(
+        "mixture, 128 px, from drawn images", {"anomalies": "mixture", "sees": "image", "start": "drawn"}
+    ),
+    "flaws-drawn": Design(
+        "flaws, 128 px, from drawn images", {"anomalies": "flaws", "sees": "image", "start": "drawn"}
+    ),
     "spots-drawn-colour": Design(
         "the same, in colour", {"anomalies": "spots", "sees": "image", "start": "drawn"}, colour=True
     ),

@@ -54,6 +54,11 @@ WEIGHTS = (
     *({"head": 1.0, "brightness": 0.7, "coarse": weight} for weight in (2.0, 4.0)),
     *({"head": 1.0, "brightness": 0.7, "late": weight} for weight in (1.0, 3.0)),
     {"head": 1.0, "brightness": 0.7, "cells": 1.5, "late": 1.5},
+    *({"head": weight, "brightness": 0.7, "cells": 3.0} for weight in (2.0, 4.0)),
+    *({"head": weight, "brightness": 0.7, "late": 3.0} for weight in (2.0, 4.0)),
+    {"head": 2.0, "brightness": 0.7},
+    {"head": 1.0, "cells": 3.0},
+    {"head": 1.0, "late": 3.0},
 )
 
 
