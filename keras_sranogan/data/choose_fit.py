@@ -22,7 +22,7 @@ LARGE = 1.5  # times the side judged at: below, a copy of that size loses hardly
 MUCH_DETAIL = 0.1  # share of the detail; sets: docs/guide/photos.md
 LONG = 1.5  # longer side over shorter one
 MOST_TILES = 120  # of a usual image: about a second on one thread
-ABOUT_ONE_SIZE = 0.75  # shorter side of the smallest image, of the median
+FITS_WELL = 0.75  # side of a tile, of the shorter side of the smallest image: others may be smaller yet
 SMALLER = "--fit tile finds smaller defects"
 _ROUNDING = 1e-9  # variance of an image of one brightness
 _MOST_SIDE_PX = 4096  # detail is looked for in the middle, so large at most
@@ -73,10 +73,10 @@ def _chosen(looks: Sequence[_Look], spec: PreprocessSpec) -> tuple[PreprocessSpe
 def usual_fit(source: DataSource, spec: PreprocessSpec) -> tuple[PreprocessSpec, str]:
     """Return the fit that is taken where nobody names one, and why, where that is to be told.
 
-    Tiles where :func:`chosen_fit` takes them, the images are of about one size (what is smaller than a tile
-    cannot be judged) and the normals do not look alike as a whole, as surfaces do not; else ``spec`` as it
-    is. Letterbox is never taken unasked: its bars tell the shape that a source's images have. Where no image
-    can be read, that is told when all are.
+    Tiles where :func:`chosen_fit` takes them, they fit well into the smallest image (what is smaller than a
+    tile cannot be judged) and the normals do not look alike as a whole, as surfaces do not; else ``spec`` as
+    it is. Letterbox is never taken unasked: its bars tell the shape that a source's images have. Where no
+    image can be read, that is told when all are.
     """
     try:
         looks = _looks(source, spec.size)
@@ -86,10 +86,10 @@ def usual_fit(source: DataSource, spec: PreprocessSpec) -> tuple[PreprocessSpec,
         alike, _ = whole_tells(source, replace(spec, fit="stretch"))
     except DataError:
         return spec, ""
-    sides = [min(one.height, one.width) for one in looks]
+    shortest = min(min(one.height, one.width) for one in looks)
     lost = why.removeprefix("fit tile: ").split(";", maxsplit=1)[0]
-    if min(sides) < ABOUT_ONE_SIZE * float(np.median(sides)):
-        return spec, f"fit {spec.fit}: {lost}, and are of several sizes ({SMALLER})"
+    if tiled.tile_side_px > FITS_WELL * shortest:
+        return spec, f"fit {spec.fit}: {lost}, and the smallest has {shortest} pixels ({SMALLER})"
     if alike:
         return spec, f"fit {spec.fit}: {lost}, and look alike as a whole ({SMALLER})"
     return tiled, f"{why} (--fit stretch: the whole image in one)"

@@ -51,8 +51,8 @@ def long(number: int) -> NDArray[np.uint8]:
 
 
 def mixed(number: int) -> NDArray[np.uint8]:
-    """Surfaces of two sizes."""
-    return surface(number, 512 if number % 3 else 256)
+    """Surfaces that need large tiles, and some that these hardly fit into."""
+    return surface(number, 2500 if number % 3 else 300)
 
 
 def fitted(
@@ -71,6 +71,12 @@ def test_surfaces_are_tiled_and_it_is_said() -> None:
     assert why.endswith("25 tiles of 128 px each (--fit stretch: the whole image in one)")
 
 
+def test_surfaces_of_several_sizes_are_tiled_if_tiles_fit_into_all() -> None:
+    """With room to spare: 128 of 256 and of 512 pixels."""
+    chosen, _ = fitted(Boards(6, lambda number: surface(number, 512 if number % 3 else 256)))
+    assert (chosen.preprocess.fit, chosen.preprocess.tile_px) == ("tile", 128)
+
+
 @pytest.mark.parametrize("draw", [clouds, long])
 def test_what_loses_no_detail_stays_whole_without_a_word(draw: Any) -> None:
     """Films do; a long image is not letterboxed unasked."""
@@ -78,10 +84,10 @@ def test_what_loses_no_detail_stays_whole_without_a_word(draw: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("draw", "reason"), [(part, "look alike as a whole"), (mixed, "are of several sizes")]
+    ("draw", "reason"), [(part, "look alike as a whole"), (mixed, "the smallest has 300 pixels")]
 )
 def test_what_might_be_better_in_tiles_is_told(draw: Any, reason: str) -> None:
-    """Parts that lie in place, and images of several sizes, stay whole, and one line says what tiles do."""
+    """Parts that lie in place, and images of several sizes, stay whole; one line says what tiles do."""
     chosen, (why,) = fitted(Boards(12, draw))
     assert chosen == USUAL
     assert f"of their detail at 128 px, and {reason} (--fit tile finds smaller defects)" in why
