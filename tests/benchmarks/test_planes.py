@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.transfer import planes
-from benchmarks.transfer.designs import DESIGNS, Design
-from benchmarks.transfer.protocols import ALL, Protocol
-from keras_sranogan.presets import preset
-from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.heat import HEAT_PLANES, HEAT_SHAPES, HEAT_WEIGHTS, standard_heat
 
 
@@ -40,21 +35,17 @@ def test_coarse_cells_are_means_of_four() -> None:
     assert planes.coarse(early)[0, 1, 1].tolist() == [25, 26]
 
 
-def test_a_judgement_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each of the weights has its two figures, from 0 to 1, with how they were made."""
-    head = {"anomalies": "mixture", "sees": "image", "width": 8, "steps": 2, "pairs": 4}
-    monkeypatch.setitem(DESIGNS, "tiny", Design("tiny", head))
-    monkeypatch.setitem(ALL, "tiny", Protocol("tiny", "phantom?train=60&val=10&test=24&size=96"))
-    small = replace(preset("standard"), preprocess=PreprocessSpec(size=64), precision="float32")
-    monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
-    asked = tmp_path / "heat.json", tmp_path / "cache", (("tiny", "tiny"),), 2
-    found = json.loads(planes.run_planes(*asked).read_text())
+def test_a_judgement_is_written(tiny_design: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each of the weights has its two figures a seed, from 0 to 1, with how they were made."""
+    cache = tmp_path / "cache" / "planes"
+    asked = tmp_path / "heat.json", cache.parent, ((tiny_design, "tiny"),)
+    assert json.loads(planes.run_planes(*asked, 1).read_text())["seeds"] == 1
+    (cache / "tiny__tiny__1.json").write_bytes((cache / "tiny__tiny__0.json").read_bytes())
+    with monkeypatch.context() as patched:
+        patched.setattr(planes, "judge_planes", lambda *_: pytest.fail("judged again"))
+        found = json.loads(planes.run_planes(*asked, 2).read_text())
     assert found["designs"] == {"tiny": "tiny"}
     assert list(found["pixels"]["tiny"]) == [planes.named(one) for one in planes.WEIGHTS]
     rows = [figures for row in found["pixels"]["tiny"].values() for figures in row.values()]
     assert all(len(figures) == 2 and 0 <= min(figures) <= max(figures) <= 1 for figures in rows)
     assert {"commands", "seed", "minutes", "provenance"} <= found.keys()
-    with monkeypatch.context() as patched:
-        patched.setattr(planes, "judge_planes", lambda *_: pytest.fail("judged again"))
-        again = json.loads(planes.run_planes(*asked).read_text())
-    assert again["pixels"] == found["pixels"]
