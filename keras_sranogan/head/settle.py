@@ -35,4 +35,4 @@ def _batches(data: Held, settings: TrainSettings) -> Iterator[Tensor]:
         anomalous, _ = paste(normal, seeds[2], own.anomalies)
         return head_inputs(ops.concatenate([normal, anomalous], axis=0))
 
-    return map(as_one(draw, data), range(BATCHES))
+    return map(as_one(draw, data), range(min(BATCHES, own.steps)))  # no more than it was trained on

@@ -22,5 +22,4 @@ def tiny_design(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setitem(ALL, "tiny", drawn)
     small = replace(preset("standard"), preprocess=PreprocessSpec(size=32), precision="float32")
     monkeypatch.setattr("benchmarks.transfer.designs.preset", lambda name, seed: replace(small, seed=seed))
-    monkeypatch.setattr("keras_sranogan.head.settle.BATCHES", 4)  # of 64: most of the time of 4 steps
     return "tiny"
