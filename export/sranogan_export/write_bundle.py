@@ -163,11 +163,12 @@ def _prepared(
     Held-out normals have no part in it: they judge what comes of it.
     """
     spec, kept, seen = run.settings.preprocess, run.representative(), run.seen()
+    kind = run.settings.head.anomalies
     if options.recipe != "int8" or options.engine == "none":
-        return examples(networks, search, spec, kept, seen), []
+        return examples(networks, search, spec, kept, seen, kind), []
     taught = set_aside(kept, seen, run.provenance["normals_to_train"])
-    lessons = examples(networks, search, spec, taught.plain, taught.small)
-    exam = examples(networks, search, spec, taught.exam, seen[:0])
+    lessons = examples(networks, search, spec, taught.plain, taught.small, kind)
+    exam = examples(networks, search, spec, taught.exam, seen[:0], kind)
     seed = run.settings.seed if options.seed is None else options.seed
     pupils = students(unrolled.networks(), lessons, exam, symmetric=options.symmetric)
     learned, gains = _engine(options)(pupils, options.qat, seed, progress)

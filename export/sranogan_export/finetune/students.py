@@ -1,4 +1,7 @@
-"""What each network is asked while it learns to work on integers: normals, and what becomes of them."""
+"""What each network is asked while it learns to work on integers: normals, and what becomes of them.
+
+The head is asked of normals with self-made anomalies, too.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_sranogan.detector.reconstruct import Reconstructor, downscale_all, enhance_all, predict
+from keras_sranogan.head.anomalies import paste
 from keras_sranogan.networks import Networks
-from keras_sranogan.settings import SearchSettings
+from keras_sranogan.settings import Anomalies, SearchSettings
+from keras_sranogan.training.stage import step_seed
 from sranogan_edge.image.preprocess import PreprocessSpec
 from sranogan_edge.scoring.head import head_input
 from sranogan_export.finetune.quantize_aware import Ask, Student
@@ -43,7 +48,7 @@ class Examples:
         targets: ``(T,)`` which image of ``low`` each code was on the way to.
         generated, refined: ``(T, S/2, S/2, 1)``.
         resolved: ``(min(T, MAX_LESSONS), S, S, 1)``.
-        seen: ``(K, side, side, CHANNELS * C)``, the head's input.
+        seen: ``(K, side, side, CHANNELS * C)``, the head's input: a normal, then the same with an anomaly.
     """
 
     x: Images
@@ -57,9 +62,14 @@ class Examples:
 
 
 def examples(
-    networks: Networks, search: SearchSettings, spec: PreprocessSpec, plain: Images, small: Images
+    networks: Networks,
+    search: SearchSettings,
+    spec: PreprocessSpec,
+    plain: Images,
+    small: Images,
+    anomalies: Anomalies,
 ) -> Examples:
-    """Run the float stages over normals.
+    """Run the float stages over normals, and over normals with self-made anomalies where these tell.
 
     Args:
         networks: trained.
@@ -68,6 +78,7 @@ def examples(
         plain: ``(N, S, S, C)`` normals in [0, 1].
         small: ``(K, side, side, C)`` more of them, as large as the head sees them; used for the search too
             where they are large enough.
+        anomalies: what the head has learned to find.
     """
     size = int(networks.encoder.input_shape[1])
     x, small = enhance_all(plain, spec), _some(small)
@@ -79,8 +90,20 @@ def examples(
     refined = predict(networks.refiner, generated)
     resolved = predict(networks.resolver, _some(refined))
     side = int(networks.head.input_shape[1])
-    looked_at = [head_input(one, side) for one in (*plain, *small)]
+    looked_at = [head_input(one, side) for some in (plain, small) for one in with_anomalies(some, anomalies)]
     return Examples(x, low, codes, targets, generated, refined, resolved, np.stack(looked_at)[:MAX_LESSONS])
+
+
+def with_anomalies(images: Images, kind: Anomalies) -> Images:
+    """Return ``(2 N, S, S, C)``: each of ``images`` ``(N, S, S, C)``, and after it the same with an anomaly.
+
+    Ranges that are of normals alone end where an anomaly begins: on integers the head's map would say no
+    more of one than of the most unusual normal.
+    """
+    if not len(images):
+        return images
+    changed, _ = paste(tf.constant(images), step_seed(0, "export/anomalies", 0), kind)
+    return np.stack([images, np.asarray(changed)], axis=1).reshape(-1, *images.shape[1:])
 
 
 def _some(images: Images) -> Images:

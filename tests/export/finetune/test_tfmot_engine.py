@@ -48,8 +48,8 @@ def test_fine_tuning_for_real(tiny_run: Run, tmp_path: Path) -> None:
     """Every network goes through the other process and comes back no worse than it was."""
     check_tfmot()
     networks, settings = tiny_run.networks(), tiny_run.settings
-    normals = tiny_run.representative()
-    seen = examples(networks, settings.search, settings.preprocess, normals, tiny_run.seen())
+    normals, kind = tiny_run.representative(), settings.head.anomalies
+    seen = examples(networks, settings.search, settings.preprocess, normals, tiny_run.seen(), kind)
     unrolled = Unrolled.of(networks, {3: settings.search}).networks()
     asked = students(unrolled, seen, seen)
     learned, gains = fine_tune_with_tfmot(asked, QatSettings(steps=10, batch=8), 0, Silent())
