@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -163,3 +164,17 @@ def test_beside_a_dead_object_stands_whose_it_is_and_why(spool: Spool) -> None:
     spool.finish(claimed(spool), {"error": "bad"}, dead="truncated")
     (note,) = (spool.folder / "dead").glob("*.txt")
     assert note.read_text() == "source: film.dcm\npatient_id: P-1\nstudy_uid: 1.2\nreason: truncated\n"
+
+
+def test_all_bytes_of_an_object_are_forced_to_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is still in this process when the system is asked to."""
+    sizes, real = [], os.fsync
+
+    def watched(handle: int) -> None:
+        found = os.fstat(handle)
+        sizes.extend([found.st_size] if stat.S_ISREG(found.st_mode) else [])
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    spool._files.keep(b"film")
+    assert sizes == [4]
