@@ -83,8 +83,8 @@ def test_who_tried_lately_is_remembered_longest(monkeypatch: pytest.MonkeyPatch)
     gate = Gate({"operator": TOKEN}, lambda: 0.0)
 
     async def tries() -> None:
-        for address in ("one", "two", "one", "three", "one", "two"):
+        for address in ("one", "two", "two", "one", "three", "one", "two"):
             assert await gate.role_of("wrong", address) is None
 
     asyncio.run(tries())
-    assert pauses == [0.25, 0.25, 0.5, 0.25, 1.0, 0.25]
+    assert pauses == [0.25, 0.25, 0.5, 0.5, 0.25, 1.0, 0.25]
