@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +11,7 @@ import pytest
 from sranogan_edge.errors import ObjectTooLargeError, OutOfHandlesError, SpoolError
 from sranogan_edge.spool.files import SpoolFiles
 from sranogan_edge.spool.spool import Spool, SpoolLimits
-from tests.support.disks import synced_by
+from tests.support.disks import sizes_when_synced, synced_by
 from tests.support.spools import ROOMY, claimed, stored
 
 PARTS = ("incoming", "objects", "dead")
@@ -168,13 +167,6 @@ def test_beside_a_dead_object_stands_whose_it_is_and_why(spool: Spool) -> None:
 
 def test_all_bytes_of_an_object_are_forced_to_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of them is still in this process when the system is asked to."""
-    sizes, real = [], os.fsync
-
-    def watched(handle: int) -> None:
-        found = os.fstat(handle)
-        sizes.extend([found.st_size] if stat.S_ISREG(found.st_mode) else [])
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", watched)
+    sizes = sizes_when_synced(monkeypatch)
     spool._files.keep(b"film")
     assert sizes == [4]
