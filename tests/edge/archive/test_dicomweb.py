@@ -141,6 +141,36 @@ def test_what_is_gone_for_good_is_that_images_error(make_dicom: Make) -> None:
             fetched(source, item)
 
 
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_server_that_is_busy_is_asked_again(make_dicom: Make, status: int) -> None:
+    """Once it answers, all is there."""
+
+    class Busy(DicomWebServer):
+        def answer(self, path: str, authorization: str) -> tuple[int, str, bytes]:
+            found = super().answer(path, authorization)
+            return (status, "text/plain", b"later") if self.asked == 1 else found
+
+    objects = films(make_dicom, 1, 1)
+    with Busy(objects) as server:
+        listed = list(open_source(f"dicomweb:{server.url}").items(None, ()))
+    assert [item.place for item in listed] == list(objects)
+
+
+@pytest.mark.parametrize(("less", "taken"), [(0, True), (1, False)])
+def test_as_many_bytes_are_taken_as_are_allowed(
+    make_dicom: Make, monkeypatch: pytest.MonkeyPatch, less: int, taken: bool
+) -> None:
+    """Of an answer, parts and all; one more is too many."""
+    objects = films(make_dicom, 1, 1)
+    with DicomWebServer(objects) as server:
+        source = open_source(f"dicomweb:{server.url}")
+        listed = list(source.items(None, ()))
+        body = server.answer(listed[0].name.removeprefix(server.url.removesuffix("/dicom-web")), "")[2]
+        monkeypatch.setattr(dicomweb, "MOST_BYTES", len(body) - less)
+        (found,) = fetched(source, listed)
+    assert isinstance(found, bytes) is taken
+
+
 def test_what_cannot_be_had_is_that_images_error(make_dicom: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """An object that went, or is too large, is an error of its own; the next one comes."""
     objects = films(make_dicom, 1)
