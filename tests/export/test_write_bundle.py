@@ -104,7 +104,8 @@ def test_the_tolerance_is_wide_where_normals_scores_are(bundle: Bundle) -> None:
 def test_golden_inputs_made_anew_are_8_bit_images_with_discs(tiny_run: Run) -> None:
     """As written: whole numbers of 255, in every second image a disc that is brighter than all else."""
     made = golden_inputs(tiny_run.networks(), tiny_run.settings)
-    assert (made.dtype, len(made)) == (np.float32, GOLDEN_CASES)
+    assert made.dtype == np.float32
+    assert len(made) == GOLDEN_CASES
     np.testing.assert_allclose(made * 255, np.rint(made * 255), atol=1e-4)
     bright = (made > 0.85).mean(axis=(1, 2, 3))
     assert bright[::2].min() > 0.01 > bright[1::2].mean()

@@ -131,7 +131,8 @@ def test_what_is_gone_for_good_is_that_images_error(make_dicom: Make) -> None:
         def answer(self, path: str, authorization: str) -> tuple[int, str, bytes]:
             return self.status, "text/plain", b"none"
 
-    with Answering(films(make_dicom, 1, 1)) as server:
+    server = Answering(films(make_dicom, 1, 1))
+    with server:
         item = [Item(f"{server.url}/studies/1/series/2/instances/3", ("1", "2", "3"))]
         source = open_source(f"dicomweb:{server.url}")
         for server.status, told in ((410, "has it no more (410)"), (406, "as a DICOM object (406)")):

@@ -13,7 +13,7 @@ pytest.importorskip("pyarrow", reason="the extra archive is not installed")
 
 from sranogan_edge.archive.ledger import Ledger
 from sranogan_edge.archive.run import ArchiveRun, _about
-from sranogan_edge.decoding.decoder import DecodingSettings
+from sranogan_edge.decoding.limits import DecodingSettings
 from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.image.film import FilmOptions

@@ -201,4 +201,4 @@ def test_a_result_without_a_verdict_is_of_none() -> None:
         ({"verdict": "normal"}, ["all", "normal"]),
         ({"verdict": "anomalous"}, ["all", "anomalous"]),
     ):
-        assert [only for only in ("all", "anomalous", "normal") if Choice(only=only).takes(one)] == takers  # type: ignore[arg-type]
+        assert [only for only in ("all", "anomalous", "normal") if Choice(only=only).takes(one)] == takers
