@@ -1,16 +1,20 @@
-"""Whose fault it is that nothing is scored: what counts against an object, and how long it is waited."""
+"""Whose fault it is that nothing is scored, what counts against an object, and what a full disk begins."""
 
 from __future__ import annotations
 
 import errno
 import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sranogan_edge.alarms import Alarms
-from sranogan_edge.errors import DecoderMissingError
+from sranogan_edge.errors import DecoderMissingError, SpoolFullError
 from sranogan_edge.service.faults import Faults
+from tests.support.service_bench import Bench, Camera
 
 
 class Judge:
@@ -71,3 +75,23 @@ def test_without_a_decoder_it_is_the_device(judge: Any) -> None:
     error = DecoderMissingError("no process for films can be started.")
     assert [faults.failed("film", error, judge) for _ in range(2)] == [True, False]
     assert (judge.asked, faults.device) == (0, "no process for films can be started.")
+
+
+def test_a_full_disk_is_pruned_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short ago that was done last: what may go makes room."""
+    bench, pruned = Bench(tmp_path), list[float]()
+    service = bench.build(Camera(0))
+
+    def prune() -> int:
+        pruned.append(time.monotonic())
+        return 0
+
+    pruner = SimpleNamespace(prune=prune, unfinished=False, lost=0, lost_in_all=0)
+    monkeypatch.setattr(service, "_pruner", pruner)
+    service._prune()
+    service._prune()
+    assert len(pruned) == 1  # the next time in a minute
+    service.stop()
+    service._wait_for_room(SpoolFullError("the disk is full"))
+    assert len(pruned) == 2
+    bench.spool.close()
