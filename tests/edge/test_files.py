@@ -17,6 +17,9 @@ from sranogan_edge.files import (
     write_whole,
     writing_whole,
 )
+from sranogan_edge.own_key import OwnKey
+from sranogan_edge.service.bundles import KeptBundles
+from tests.support.disks import sizes_when_synced
 
 
 def test_content_and_name_are_forced_to_disk_in_this_order(
@@ -118,3 +121,15 @@ def test_what_others_may_is_taken_away(tmp_path: Path, mode: int, closed: int) -
     path.chmod(mode)
     close_to_others(tmp_path / "none", path)
     assert stat.S_IMODE(path.stat().st_mode) == closed
+
+
+def test_all_of_the_content_is_there_when_it_is_forced_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it waits in this process: of a file that is written whole, of a key, of a bundle's copy."""
+    sizes = sizes_when_synced(monkeypatch)
+    write_whole(tmp_path / "file", b"seven b")
+    OwnKey(tmp_path / "key").mac(b"")
+    (tmp_path / "b.sranogan").write_bytes(b"a bundle")
+    KeptBundles(tmp_path / "spool", tmp_path / "b.sranogan").stage()
+    assert sizes == [7, 32, 8]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,37 @@ def test_golden_tolerance_is_a_quarter_of_the_normals_spread(bundle: Bundle) -> 
     """Normals' scores spread by 1, so a runtime that is off by more than 0.25 is refused."""
     assert bundle.golden.tolerance == pytest.approx(0.25, rel=1e-3)
     assert proven(bundle, bundle.steps).tolerance == pytest.approx(0.25, rel=1e-3)
+
+
+def test_a_draft_is_proven_budget_by_budget(knowing_bundle: Path) -> None:
+    """Each has the scores of its own search, and keeps its density, calibration and signs."""
+    made = read_bundle(knowing_bundle)
+    for steps, budget in made.budgets.items():
+        again = proven(made, steps)
+        np.testing.assert_allclose(again.golden_scores, budget.golden_scores, atol=budget.tolerance / 1000)
+        assert again.density is budget.density
+        assert (again.calibration, again.signs) == (budget.calibration, budget.signs)
+        assert again.signs is not None
+    assert not np.allclose(made.budgets[0].golden_scores, made.budgets[1].golden_scores, atol=1e-6)
+
+
+def test_the_tolerance_is_wide_where_normals_scores_are(bundle: Bundle) -> None:
+    """Three times the spread is three times the tolerance: 0.25 is of a spread of 1."""
+    own = bundle.calibration
+    wide = replace(own, scores=tuple(3 * score for score in own.scores))
+    budget = replace(bundle.budgets[bundle.steps], calibration=wide)
+    made = proven(replace(bundle, budgets={**bundle.budgets, bundle.steps: budget}), bundle.steps)
+    assert made.tolerance == pytest.approx(0.75, rel=1e-3)
+
+
+def test_golden_inputs_made_anew_are_8_bit_images_with_discs(tiny_run: Run) -> None:
+    """As written: whole numbers of 255, in every second image a disc that is brighter than all else."""
+    made = golden_inputs(tiny_run.networks(), tiny_run.settings)
+    assert made.dtype == np.float32
+    assert len(made) == GOLDEN_CASES
+    np.testing.assert_allclose(made * 255, np.rint(made * 255), atol=1e-4)
+    bright = (made > 0.85).mean(axis=(1, 2, 3))
+    assert bright[::2].min() > 0.01 > bright[1::2].mean()
 
 
 def test_calibration_covers_each_held_out_normal(tiny_run: Run, bundle: Bundle) -> None:

@@ -31,7 +31,7 @@ class DicomWebServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/dicom-web"
 
     def __enter__(self) -> DicomWebServer:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

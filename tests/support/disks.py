@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -40,3 +41,18 @@ def synced_by(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(os, "fsync", watched)
     return names
+
+
+def sizes_when_synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the size that each file has when it is forced to disk from now on."""
+    sizes: list[int] = []
+    real = os.fsync
+
+    def watched(handle: int) -> None:
+        found = os.fstat(handle)
+        if stat.S_ISREG(found.st_mode):
+            sizes.append(found.st_size)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    return sizes

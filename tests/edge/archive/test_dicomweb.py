@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("pyarrow", reason="the extra archive is not installed")
 pytest.importorskip("dicomweb_client", reason="the extra dicomweb is not installed")
 pytest.importorskip("pydicom", reason="the extra dicom is not installed")
+
+import requests
 
 from sranogan_edge.archive import dicomweb
 from sranogan_edge.archive.dicomweb import AUTHORIZATION
@@ -45,6 +47,27 @@ def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicomweb, "FIRST_WAIT_S", 0.01)
     for name in ("STUDIES", "INSTANCES"):
         monkeypatch.setattr(dicomweb, name, 2)
+
+
+@pytest.mark.parametrize("kind", ['multipart/related; boundary="edge"', "application/dicom"])
+def test_an_object_may_hold_what_parts_begin_and_end_with(kind: str) -> None:
+    """Pixels are any bytes: of parts the last boundary ends the object, and alone nothing does."""
+    film = b"\x00" * 128 + b"DICM\r\n\r\n\r\n--edge\r\nmore"
+    body = b"--edge\r\nContent-Type: application/dicom\r\n\r\n" + film + b"\r\n--edge--\r\n"
+    content = dicomweb._first_part(body if kind.startswith("multipart") else film, kind, "http://host/1")
+    assert not isinstance(content, ImageError)
+    with content as file:
+        assert file.read() == film
+
+
+@pytest.mark.parametrize(("status", "refuses"), [(401, True), (403, True), (400, False), (503, False)])
+def test_who_refuses_is_told_from_who_is_away(status: int, refuses: bool) -> None:
+    """By the status of the answer: the cure is another one."""
+    answer = requests.Response()
+    answer.status_code = status
+    source = dicomweb.DicomWebSource("http://127.0.0.1:1/dicom-web")
+    told = str(source._out_of_reach(requests.HTTPError("no", response=answer)))
+    assert (AUTHORIZATION in told, "Is it reachable?" in told) == (refuses, not refuses)
 
 
 def fetched(source: Any, items: list[Item]) -> list[bytes | str]:
@@ -82,6 +105,71 @@ def test_a_list_that_changes_goes_on(make_dicom: Make) -> None:
         rest = list(open_source(f"dicomweb:{server.url}").items(known[-1], known))
         assert {item.place for item in [*known, *rest]} == {new, *objects}
         assert len(known) + len(rest) == len(objects) + 1
+
+
+class Overlapping(DicomWebServer):
+    """Gives one at a time, whatever it is asked for, and each page begins with the last of the one before."""
+
+    def _page(self, keys: list[Any], query: Mapping[str, int]) -> tuple[int, str, bytes]:
+        return super()._page(keys, {"offset": max(0, query.get("offset", 0) - 1), "limit": 1})
+
+
+def test_pages_that_are_short_and_overlap_list_each_object_once(make_dicom: Make) -> None:
+    """Servers give fewer than they are asked for, and lists move while they are read."""
+    objects = films(make_dicom, 2, 3)
+    with Overlapping(objects) as server:
+        listed = list(open_source(f"dicomweb:{server.url}").items(None, ()))
+    assert [item.place for item in listed] == list(objects)
+
+
+def test_what_is_gone_for_good_is_that_images_error(make_dicom: Make) -> None:
+    """410 says so, and 406 that it cannot be sent as an object; a server that fails is another matter."""
+
+    class Answering(DicomWebServer):
+        status = 200
+
+        def answer(self, path: str, authorization: str) -> tuple[int, str, bytes]:
+            return self.status, "text/plain", b"none"
+
+    server = Answering(films(make_dicom, 1, 1))
+    with server:
+        item = [Item(f"{server.url}/studies/1/series/2/instances/3", ("1", "2", "3"))]
+        source = open_source(f"dicomweb:{server.url}")
+        for server.status, told in ((410, "has it no more (410)"), (406, "as a DICOM object (406)")):
+            assert told in str(fetched(source, item)[0])
+        server.status = 400
+        with pytest.raises(FeedError, match="cannot be asked"):
+            fetched(source, item)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_server_that_is_busy_is_asked_again(make_dicom: Make, status: int) -> None:
+    """Once it answers, all is there."""
+
+    class Busy(DicomWebServer):
+        def answer(self, path: str, authorization: str) -> tuple[int, str, bytes]:
+            found = super().answer(path, authorization)
+            return (status, "text/plain", b"later") if self.asked == 1 else found
+
+    objects = films(make_dicom, 1, 1)
+    with Busy(objects) as server:
+        listed = list(open_source(f"dicomweb:{server.url}").items(None, ()))
+    assert [item.place for item in listed] == list(objects)
+
+
+@pytest.mark.parametrize(("less", "taken"), [(0, True), (1, False)])
+def test_as_many_bytes_are_taken_as_are_allowed(
+    make_dicom: Make, monkeypatch: pytest.MonkeyPatch, less: int, taken: bool
+) -> None:
+    """Of an answer, parts and all; one more is too many."""
+    objects = films(make_dicom, 1, 1)
+    with DicomWebServer(objects) as server:
+        source = open_source(f"dicomweb:{server.url}")
+        listed = list(source.items(None, ()))
+        body = server.answer(listed[0].name.removeprefix(server.url.removesuffix("/dicom-web")), "")[2]
+        monkeypatch.setattr(dicomweb, "MOST_BYTES", len(body) - less)
+        (found,) = fetched(source, listed)
+    assert isinstance(found, bytes) is taken
 
 
 def test_what_cannot_be_had_is_that_images_error(make_dicom: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from sranogan_edge.archive.finished import finished_run
 from sranogan_edge.archive.names import is_archive_run
 from sranogan_edge.archive.output import HEAT, table_of
 from sranogan_edge.archive.rows import rows_of
-from sranogan_edge.errors import DataError
+from sranogan_edge.errors import DataError, SettingsError
 from sranogan_edge.image.own_outputs import LEDGER
 from tests.support.finished_archives import finished, row
 
@@ -79,6 +79,36 @@ def test_a_part_of_another_bundle_or_too_many_rows_is_refused(tmp_path: Path) ->
         rows_of(finished_run(short)),
     ):
         pass
+    long = finished(tmp_path / "long", ROWS)
+    pq.write_table(table_of(ROWS[:17]).drop_columns([HEAT]), long / "part-00000000.parquet")
+    with (
+        pytest.raises(DataError, match="40 images are listed, and 41 rows are there"),
+        rows_of(finished_run(long)),
+    ):
+        pass
+
+
+def test_rows_by_another_calibration_than_the_ledger_says_are_refused(tmp_path: Path) -> None:
+    """All of them by a site's, where the ledger says the bundle's own, or by another site's."""
+    by_site = [{**one, "calibration": "d" * 64} for one in ROWS]
+    right = finished(tmp_path / "right", by_site, calibration_sha256="d" * 64)
+    with rows_of(finished_run(right)) as rows:
+        assert rows.steps == 4
+    for name, stated in (("none", None), ("other", "e" * 64)):
+        wrong = finished(tmp_path / name, by_site, calibration_sha256=stated)
+        with (
+            pytest.raises(DataError, match=r"parts of several runs are mixed.*calibration dddddddddddd"),
+            rows_of(finished_run(wrong)),
+        ):
+            pass
+
+
+def test_a_run_is_of_one_bundle(tmp_path: Path) -> None:
+    """By what is in it: another one is named, and this one is not."""
+    run = finished_run(finished(tmp_path, ROWS))
+    run.check_bundle("b" * 64, Path("renamed.sranogan"))
+    with pytest.raises(SettingsError, match=r"and other\.sranogan is another one \(cccccccccccc\)"):
+        run.check_bundle("c" * 64, Path("other.sranogan"))
 
 
 def test_damage_is_named(tmp_path: Path) -> None:

@@ -178,3 +178,18 @@ def test_member_that_is_there_twice(path: Path) -> None:
         archive.writestr("golden.npz", members_of(path)["golden.npz"])
     with pytest.raises(BundleFormatError, match=r"member golden\.npz is there twice"):
         read_bundle(path)
+
+
+def test_a_file_that_the_manifest_alone_names_is_refused(path: Path) -> None:
+    """It is asked for by no budget, and is not there: the manifest was not written with this file."""
+    rewrite_manifest(path, lambda m: m["members"].update({"notes.txt": m["members"]["golden.npz"]}))
+    with pytest.raises(BundleFormatError, match=r"member 'notes\.txt' is unknown"):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_kind_of_compression_is_taken(path: Path, compression: int) -> None:
+    """Whatever it is called: members stand in a bundle as they are."""
+    pack(path, members_of(path), compression)
+    with pytest.raises(BundleFormatError, match=r"member manifest\.json is compressed"):
+        read_bundle(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,21 @@ def test_a_full_disk(small_disk: Path) -> None:
     with pytest.raises(ResultsError, match="Name another place with --out"):
         write_calibration(site(tuple(np.linspace(0, 1, 20_000))), small_disk / "c.json")
     assert not list(small_disk.iterdir())
+
+
+@pytest.mark.parametrize("usual", [{"score": ()}, {"score": (1.0, np.nan)}, {"length": (1.0,)}])
+def test_usual_images_have_finite_numbers_of_what_is_known(usual: dict[str, tuple[float, ...]]) -> None:
+    """As normals have: the drift monitor goes by them."""
+    (name, values), *_ = usual.items()
+    with pytest.raises(SettingsError, match=f"received {len(values)} of '{name}'"):
+        site(usual=usual)
+
+
+def test_the_digest_of_the_scores_tells_the_scores(tmp_path: Path) -> None:
+    """The same whatever order their images are in, as others work it out: little-endian, ascending."""
+    stated = []
+    for scores in ((3.0, 1.0, 2.0), (2.0, 3.0, 1.0), (2.0, 3.0, 1.5)):
+        write_calibration(site(scores), tmp_path / "c.json")
+        stated.append(json.loads((tmp_path / "c.json").read_text())["body"]["scores_sha256"])
+    assert stated[0] == stated[1] == hashlib.sha256(struct.pack("<3d", 1, 2, 3)).hexdigest()
+    assert stated[2] == hashlib.sha256(struct.pack("<3d", 1.5, 2, 3)).hexdigest()

@@ -178,6 +178,13 @@ def test_member_of_a_budget_that_is_not_stated(path: Path) -> None:
         read_bundle(path)
 
 
+def test_golden_cases_of_a_budget_that_is_not_in_use(path: Path) -> None:
+    """Somebody may choose it: a tolerance below zero proves nothing, whichever budget's it is."""
+    rewrite_manifest(path, lambda m: m["golden_tolerance"].update({"12": -1.0}))
+    with pytest.raises(BundleFormatError, match=r"golden_tolerance must be finite.*received -1\.0"):
+        read_bundle(path)
+
+
 def test_golden_scores_of_each_budget(path: Path) -> None:
     """A budget without golden scores could not be proven, so the bundle is refused."""
     with np.load(io.BytesIO(members_of(path)["golden.npz"])) as arrays:

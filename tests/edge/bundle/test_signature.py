@@ -243,3 +243,12 @@ def test_a_right_value_under_another_name_is_none(key: Path, change: dict[str, o
     assert why_not_signed(b"content", right, key) == ""
     said = why_not_signed(b"content", {**right, **change}, key)
     assert said == f"signed with {found}, and the key {key} verifies hmac-sha256"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_pem_that_an_editor_marked_is_no_secret(key: Path, encoding: str) -> None:
+    """A byte-order mark before PEM changes nothing, or is refused: as a secret its public half would sign."""
+    pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
+    key.write_bytes(pem.encode(encoding))
+    with pytest.raises((SettingsError, MissingExtraError)):
+        sign(b"content", key)

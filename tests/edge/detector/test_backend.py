@@ -16,6 +16,7 @@ import pytest
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.detector import backend as backend_module
 from sranogan_edge.detector.backend import choose_backend, gpu_in_sight
+from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.detector.probe import Report
 from sranogan_edge.errors import BackendError, ExitCode, SettingsError
@@ -159,6 +160,7 @@ def test_auto_takes_a_faster_gpu(bundle: Bundle, probed: Callable[[Report], list
     ("report", "reason"),
     [
         (Report(None, {"xnnpack": 4.0, "gpu": 10.0}), r"the GPU takes 10\.0 ms an image, XNNPACK 4\.0 ms"),
+        (Report(None, {"xnnpack": 4.0, "gpu": 4.0}), r"the GPU takes 4\.0 ms an image, XNNPACK 4\.0 ms"),
         (Report("it hangs", {"xnnpack": 4.0}), "it hangs"),
         (Report("no driver", {}), "no driver"),
     ],
@@ -176,6 +178,7 @@ def test_auto_falls_back_and_says_why(
         detector = open_detector(bundle)
     assert (detector.backend.name, detector.backend.label[:15]) == ("xnnpack", "ai-edge-litert ")
     assert re.search(reason, detector.backend.fallback_reason or "")
+    assert Judge.of(detector).scorer.backend_fallback == detector.backend.fallback_reason  # in every result
     assert "scoring on the CPU, not on the GPU" in caplog.text
 
 

@@ -200,6 +200,19 @@ def test_flat_frame_is_refused(detector: Detector) -> None:
         detector.score(flat)
 
 
+def test_frames_that_cannot_be_judged_do_not_count(
+    detector: Detector, bundle: Bundle, make_dicom: Callable[..., bytes]
+) -> None:
+    """Of three frames of which one shows nothing p-value and threshold are of the highest of two."""
+    pixels = np.stack([film().pixels, film(seed=1).pixels, np.full((96, 80), 99, np.uint8)])
+    highest = max(detector.score(frame).score for frame in (film(), film(seed=1)))
+    verdict = detector.score(make_dicom(pixels))
+    own = bundle.calibration
+    assert verdict.score == pytest.approx(highest, abs=1e-6)
+    assert verdict.p_value == own.p_value_of(2, verdict.score) != own.p_value_of(3, verdict.score)
+    assert verdict.threshold == own.threshold_of(2)
+
+
 @pytest.mark.parametrize("name", WHOLE_PARTS)
 def test_score_that_is_not_finite_is_refused(bundle: Bundle, name: str) -> None:
     """An image one of whose parts overflows is an image error, not a NaN among the results."""

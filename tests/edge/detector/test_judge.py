@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
+from sranogan_edge.detector import in_force
 from sranogan_edge.detector.judge import Judge
 from sranogan_edge.errors import ImageError
 from sranogan_edge.image.frame import Frame
 from sranogan_edge.scoring.conformal import Calibration
 from sranogan_edge.scoring.measurement import Measurement
 from sranogan_edge.scoring.rule import Rule
+from tests.support.calibrated_sites import small_bundle
 from tests.support.even_frames import SCORER, frame
 from tests.support.service_bench import StandIn
 
@@ -54,3 +56,17 @@ def test_more_frames_need_more_to_be_anomalous() -> None:
             assert line.p_value == own.p_value_of(count, 100.0) == pytest.approx(count / (100 + count))
         assert ("100 normals are too few to call the highest of 30" in (line.reason or "")) == (count == 30)
     assert judge.answer([frame(100)] * 30, threshold=99.0).verdict.anomalous
+
+
+def test_regions_are_found_at_the_rate_of_the_calibration_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site's, where there is one: a place is as rarely called hot as an image anomalous."""
+    asked: list[float] = []
+
+    def noted(density: object, spec: object, rate: float, threshold: float | None) -> None:
+        asked.append(rate)
+
+    monkeypatch.setattr(in_force, "region_finder", noted)
+    bundle = small_bundle()
+    for own in (bundle.calibration, Calibration((1.0, 2.0, 3.0), 0.25)):
+        in_force.with_regions(Rule(own), bundle)
+    assert asked == [0.1, 0.25]

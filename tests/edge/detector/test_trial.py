@@ -32,6 +32,14 @@ def test_a_sound_bundle_is_what_was_proven(tiny_bundle: Path) -> None:
         Loader(ScoringSettings("xnnpack")).detector(tiny_bundle, sha256="0" * 64)
 
 
+@pytest.mark.parametrize("limit", [1000, 2**28, None])
+def test_the_limit_of_pixels_is_the_one_that_is_asked_for(tiny_bundle: Path, limit: int | None) -> None:
+    """Lower or higher than the bundle's own, which holds where nobody asks."""
+    found = Loader(ScoringSettings("xnnpack", max_pixels=limit)).detector(tiny_bundle).bundle.preprocess
+    assert 1000 < read_bundle(tiny_bundle).preprocess.max_pixels < 2**28
+    assert found.max_pixels == (limit or read_bundle(tiny_bundle).preprocess.max_pixels)
+
+
 def test_errors_come_back_as_what_they_are(tiny_bundle: Path, tmp_path: Path) -> None:
     """Kind and words are those of proving it here."""
     bundle, other = read_bundle(tiny_bundle), tmp_path / "other.sranogan"

@@ -83,6 +83,34 @@ def test_an_association_that_ends_between_two(results: list[pydicom.Dataset]) ->
     assert (uids(left), why) == (uids(results)[1:], "the association ended")
 
 
+class Answering:
+    """An association whose other side answers each object with ``status``."""
+
+    is_established = True
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def send_c_store(self, _: pydicom.Dataset) -> pydicom.Dataset:
+        answer = pydicom.Dataset()
+        answer.Status = self._status
+        return answer
+
+
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007])
+def test_what_was_stored_with_a_warning_is_stored(results: list[pydicom.Dataset], status: int) -> None:
+    """PS3.4, table B.2-1: coerced, of another kind than it says, or with elements left out: all is there."""
+    archive = DicomDestination("127.0.0.1", 104, "PACS")
+    assert _sent(Answering(status), results, archive) == ([], "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xA800, 0x0122, 0xB001, 0xC000])
+def test_what_is_no_warning_of_storage_is_a_refusal(results: list[pydicom.Dataset], status: int) -> None:
+    """The same bytes would be refused again."""
+    with pytest.raises(DicomRefusedError, match=f"answered 0x{status:04X}"):
+        _sent(Answering(status), results, DicomDestination("127.0.0.1", 104, "PACS"))  # type: ignore[arg-type]
+
+
 def test_how_many_are_lacking_is_told(results: list[pydicom.Dataset]) -> None:
     """After the last attempt: one of two, and what was answered; refused for good, nothing is tried again."""
     archive = Archive(port := free_port())

@@ -33,7 +33,7 @@ IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
     ("keyword", "values"),
     [
         ("PatientSex", [b"0000", b"U ", b"N ", b"m ", b"Male", b"M\\F "]),
-        ("PatientBirthDate", [b"0 ", b"00000000", b"1960", b"1950-01-02", b"20230230", b"19500102-", b"?"]),
+        ("PatientBirthDate", [b"0 ", b"00000000", b"1960", b"1950-01-02", b"20230230", b"1950123 ", b"?"]),
         ("StudyDate", [b"0 ", b"00000000", b"2020.01.02", b"20200101\\20200102"]),
         ("StudyTime", [b"14:04:38", b"9 ", b"240000", b"1270", b"120000.1234567", b"noon"]),
         ("AccessionNumber", [b"A" * 17, b"1\\2 "]),
@@ -49,6 +49,16 @@ def test_a_value_that_is_no_dicom_is_left_empty(make_dicom: Make, keyword: str, 
             assert not each[keyword].value
             assert each.StudyID == "1"
         assert study_of(pydicom.dcmread(io.BytesIO(film))).left_empty == (keyword,)
+
+
+def test_what_was_read_before_is_decoded_all_the_same(make_dicom: Make) -> None:
+    """Whoever looked at a name first had pydicom decode it, by a set that is not the one it is written in."""
+    odd: Odd = {"SpecificCharacterSet": b"\\ISO 2022 IR 87", "PatientName": "山田^太郎".encode("cp932")}
+    source = pydicom.dcmread(io.BytesIO(with_bytes(make_dicom(IMAGE), odd)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert str(source.PatientName) != "山田^太郎"
+    assert study_of(source).stated["PatientName"] == "山田^太郎"
 
 
 def test_what_is_valid_is_taken_over(make_dicom: Make) -> None:

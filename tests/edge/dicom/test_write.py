@@ -64,6 +64,16 @@ def test_a_heat_map_says_what_it_is(source: pydicom.Dataset) -> None:
     assert len(long.DerivationDescription) == 1024  # no longer text is allowed there
 
 
+def test_a_heat_map_has_the_colours_of_its_picture(source: pydicom.Dataset) -> None:
+    """OpenCV's blue, green and red are red, green and blue in DICOM."""
+    picture = np.zeros((16, 16, 3), np.uint8)
+    picture[2, 5] = 10, 20, 250
+    heat = heat_map_object(source, picture, line(**FACTS))
+    stored = np.frombuffer(heat.PixelData, np.uint8).reshape(16, 16, 3)
+    assert stored[2, 5].tolist() == [250, 20, 10]
+    assert (heat.PhotometricInterpretation, heat.get("PlanarConfiguration")) == ("RGB", 0)
+
+
 def test_a_report_says_what_was_measured(source: pydicom.Dataset) -> None:
     """Six digits of each number, its verdict, by whom, and of which image."""
     _, report = results(source, **FACTS, threshold=2.5, verdict="anomalous")

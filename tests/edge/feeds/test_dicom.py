@@ -42,6 +42,31 @@ def test_an_object_is_kept_with_its_identity(make_dicom: Make) -> None:
     assert (identity["calling_ae"], identity["address"]) == ("XRAY1", "127.0.0.1")
 
 
+def test_who_stores_keeps_the_seat(make_dicom: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An association works with each object that is on the disk, and with no other."""
+    shelf, data, worked = Shelf(), make_dicom(IMAGE), list[bool]()
+    with receiving(shelf) as receiver:
+        monkeypatch.setattr(
+            receiver._seats, "worked", lambda who: worked.append(who in receiver._seats.taken())
+        )
+        assert send(receiver.port, data) == 0x0000
+        assert worked == [True]
+        shelf.error = OSError(28, "No space left on device")
+        assert send(receiver.port, data) == 0xA700
+        assert worked == [True]
+
+
+def test_a_long_study_is_no_object_without_end(make_dicom: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a peer may send before an answer counts anew after each: of four objects two are too much."""
+    monkeypatch.setattr("sranogan_edge.feeds.dicom_receiver._OVERHEAD_BYTES", 4096)
+    shelf, film = Shelf(), pydicom.dcmread(io.BytesIO(make_dicom(IMAGE)))
+    with receiving(shelf, max_object_bytes=10_000) as receiver:
+        association = associate(receiver.port)
+        assert [association.send_c_store(film).get("Status") for _ in range(4)] == [0x0000] * 4
+        association.release()
+    assert len(shelf.kept) == 4
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("bug")])
 def test_what_cannot_be_kept_is_not_acknowledged(make_dicom: Make, error: Exception) -> None:
     """Where storing fails, the scanner hears "out of resources" and may try again."""

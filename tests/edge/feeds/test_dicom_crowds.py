@@ -195,6 +195,20 @@ def test_places_go_by_address_and_by_work() -> None:
     assert seats.take(b, "three") == ("", None)
 
 
+def test_who_stores_again_and_again_stays_however_long() -> None:
+    """A long study is no idle association: it began long ago, and stored something just now."""
+    clock = [0.0]
+    seats = Seats(1, 1, 10.0, lambda: clock[0])
+    scanner, other = Peer(), Peer()
+    assert seats.take(scanner, "one") == ("", None)
+    for clock[0] in (9.0, 18.0, 27.0):
+        seats.worked(scanner)
+    clock[0] = 36.9
+    assert seats.take(other, "two") == ("all 1 are taken", None)
+    clock[0] = 37.0
+    assert seats.take(other, "two") == ("", scanner)
+
+
 @pytest.fixture
 def pairs() -> Iterator[Callable[[], tuple[socket.socket, socket.socket]]]:
     """Give a function that makes connected sockets: the node's, and the peer's."""

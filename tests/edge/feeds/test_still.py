@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from sranogan_edge.feeds.still import StillLimits, StillWatch
@@ -59,3 +60,36 @@ def test_another_size_or_another_start_begins_anew() -> None:
     assert watch.look(np.full((96, 64), 90, np.uint8), 11) == ""
     watch.restart()
     assert watch.look(np.full((96, 64), 90, np.uint8), 30) == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "bright", "finding"), [(25, 0, "black"), (26, 0, ""), (25, 200, "black"), (25, 201, "")]
+)
+def test_how_dark_and_how_much_of_it_is_black(level: int, bright: int, finding: str) -> None:
+    """Up to a tenth of 255, and 98 % of 10,000 pixels: one level or one pixel more is something to see."""
+    watch, picture = StillWatch(), np.full((100, 100), level, np.uint8)
+    picture.ravel()[:bright] = 200
+    assert [watch.look(picture, at) for at in (0.0, 2.0)] == ["", finding]
+
+
+def test_a_picture_of_one_colour_is_not_black() -> None:
+    """Pure blue is dark on average over the channels, and bright in its own."""
+    watch, blue = StillWatch(), np.zeros((48, 64, 3), np.uint8)
+    blue[..., 0] = 60
+    assert [watch.look(blue, at) for at in (0.0, 2.0, 4.0)] == [""] * 3
+
+
+@pytest.mark.parametrize(("step", "finding"), [(65, "frozen"), (66, "")])
+def test_how_little_a_frozen_picture_changes(step: int, finding: str) -> None:
+    """Up to a thousandth of 65,535 on average."""
+    watch = StillWatch()
+    pictures = [np.full((48, 64), 30_000 + step * (n % 2), np.uint16) for n in range(11)]
+    assert [watch.look(picture, at) for at, picture in enumerate(pictures)][-1] == finding
+
+
+def test_a_camera_that_was_opened_again_is_black_anew() -> None:
+    """How long it was before does not count."""
+    watch, black = StillWatch(), np.zeros((48, 64), np.uint8)
+    assert [watch.look(black, at) for at in (0.0, 2.0)] == ["", "black"]
+    watch.restart()
+    assert [watch.look(black, at) for at in (2.5, 4.0, 4.5)] == ["", "", "black"]

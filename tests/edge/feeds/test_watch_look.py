@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sranogan_edge.feeds.files import file_key
 from sranogan_edge.feeds.watch import WatchFeed
 from sranogan_edge.feeds.watch_look import Look, begins_as_dicom, look_at
 from sranogan_edge.image.sniff import HEAD_BYTES
@@ -95,3 +96,19 @@ def test_what_is_passed_over_is_told_once_it_stays(
     for clock.now, count in ((12.0, 1), (21.9, 1), (22.0, 2)):
         feed._complete()
         assert caplog.messages == [told] * count
+
+
+def test_what_makes_a_file_that_stays_one_object(tmp_path: Path) -> None:
+    """Its place, size and time of change, to the nanosecond; a link to it is the same one."""
+    film, link = tmp_path / "film.png", tmp_path / "link.png"
+    film.write_bytes(b"bytes")
+    link.symlink_to(film)
+    keys = []
+    for changed_ns, content in ((10**18, b"bytes"), (10**18 + 1, b"bytes"), (10**18, b"other bytes")):
+        film.write_bytes(content)
+        os.utime(film, ns=(changed_ns, changed_ns))
+        keys.append(file_key(film))
+        assert file_key(link) == keys[-1]
+    assert len(set(keys)) == 3
+    film.rename(tmp_path / "other.png")
+    assert file_key(tmp_path / "other.png") not in keys

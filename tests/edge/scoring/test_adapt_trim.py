@@ -70,3 +70,23 @@ def test_the_unit_of_scores_is_of_all_that_are_kept() -> None:
     assert found.kept.all()
     assert found.scores.mean() == pytest.approx(0, abs=1e-9)
     assert found.scores.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_unit_of_scores_is_of_those_that_are_kept_alone() -> None:
+    """Of 40 with two far beyond what normals reach these two count for no unit, and have their scores."""
+    normals = np.random.default_rng(3).normal(size=(40, 4)).astype(np.float32)
+    normals[[5, 25], 0] = 60, -70
+    found = adapt({"residual": plain(4)}, {"residual": normals}, reach=1.0)
+    assert np.flatnonzero(~found.kept).tolist() == [5, 25]
+    assert found.scores[found.kept].mean() == pytest.approx(0, abs=1e-9)
+    assert found.scores[found.kept].std() == pytest.approx(1, abs=1e-5)
+    assert found.scores[[5, 25]].min() > 20
+
+
+def test_anomalies_of_one_kind_are_counted_before_they_are_fitted_to() -> None:
+    """Six of 40 lie 15 deviations off the same way: two count for the densities, and hide nobody."""
+    normals = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    normals[np.linspace(0, 39, 6).astype(int), 0] += 15
+    found = adapt({"residual": plain(8)}, {"residual": normals}, reach=0.0)
+    assert int((~found.kept).sum()) == 4
+    assert found.beyond == 6

@@ -105,6 +105,18 @@ def test_the_region_ends_where_it_ends() -> None:
     assert not made.heat[:, 128:].any()
 
 
+def test_what_networks_make_of_the_border_of_the_region_is_cut_off_with_it() -> None:
+    """A tile that is hot all over, and lies half in the region, is hot in that half alone."""
+    spec = replace(SPEC, region=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
+
+    def hot(x: NDArray[np.float32]) -> Measurement:
+        return replace(bright(x), heat=np.ones((64, 64), np.float32))
+
+    made = measure_tiles(Frame(board(64, 160), 8, Photometric.MONOCHROME2), spec, NORMALS, hot)
+    assert made.heat[:, :79].min() == pytest.approx(1)
+    assert not made.heat[:, 81:].any()
+
+
 def test_an_image_of_nothing_but_background_is_refused() -> None:
     """By its name."""
     frame = Frame(np.full((64, 160), 250, np.uint8), 8, Photometric.MONOCHROME2, source="board.png")

@@ -190,3 +190,15 @@ def test_a_time_without_a_zone_is_utc_wherever_the_device_stands(monkeypatch: py
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_result_without_a_verdict_is_of_none() -> None:
+    """A sink of one verdict gets that one; a sink of all gets it, too."""
+    for one, takers in (
+        ({}, ["all"]),
+        ({"verdict": None}, ["all"]),
+        ({"verdict": "error"}, ["all"]),
+        ({"verdict": "normal"}, ["all", "normal"]),
+        ({"verdict": "anomalous"}, ["all", "anomalous"]),
+    ):
+        assert [only for only in ("all", "anomalous", "normal") if Choice(only=only).takes(one)] == takers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -124,3 +125,20 @@ def test_the_setting(tmp_path: Path) -> None:
     assert not read_settings(file, environ={}).swap.other_input
     file.write_text(f"{text}[swap]\nother_input = true\n")
     assert read_settings(file, environ={}).swap.other_input
+
+
+def test_bundles_that_align_and_that_do_not_are_for_other_images(bundle: Bundle) -> None:
+    """A part that is turned to how others lie scores as they do in one of them alone."""
+    plain = SimpleNamespace(preprocess=bundle.preprocess, details=bundle.details)
+    aligned = SimpleNamespace(preprocess=replace(bundle.preprocess, align=True), details=bundle.details)
+    for before, after in ((plain, aligned), (aligned, plain)):
+        with pytest.raises(BundleError, match="the alignment was"):
+            refuse_other_input(before, after)  # type: ignore[arg-type]  # as much of a bundle as is looked at
+
+
+def test_what_one_of_two_bundles_does_not_state_is_no_difference(bundle: Bundle) -> None:
+    """Whichever it is: an earlier version stated no modality, and a new one may not know it."""
+    without = replace(bundle, details={})
+    with_it = trained_on(bundle, modality="DX")
+    refuse_other_input(with_it, without)
+    refuse_other_input(without, with_it)

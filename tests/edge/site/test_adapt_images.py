@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 
 from sranogan_edge.errors import DataError
 from sranogan_edge.image.frame import Frame
+from sranogan_edge.scoring.statistics import apart, successive
 from sranogan_edge.site.adapt import Local, adapted, told_apart
+from sranogan_edge.site.calibrate import calibration_of
+from sranogan_edge.site.scored import Scored, check_enough_scored
 from tests.support.calibrated_sites import small_bundle
 
 
@@ -74,3 +78,85 @@ def test_a_colour_is_told_from_grey_in_three_channels(colours: tuple[int, int, i
     frame = Frame.of(np.tile(np.array(colours, np.uint8), (64, 64, 1)))
     made: Any = SimpleNamespace(reconstruction=SimpleNamespace(measured={}))
     assert Local.of("a", (frame,), 0, made, None).colourful is expected
+
+
+def test_a_calibration_is_of_the_images_that_are_left() -> None:
+    """Digest, order and numbers are of these, not of a copy that was saved otherwise, nor of an outlier."""
+    rng = np.random.default_rng(1)
+    grids = list(rng.normal(size=(24, 32, 32)).astype(np.float32))
+    images = images_of(24)
+    grids[5] = grids[4] + np.float32(0.01)
+    images = [replace(one, measured={"head": one.measured["map"]}) for one in images]
+    images[9] = local("9", measured={"head": np.array([40], np.float32)})
+    rows: list[Mapping[str, float]] = [{"score": 0.5, "head": 100.0 + n} for n in range(24)]
+    digests = [f"{n:064x}" for n in range(24)]
+    found = Scored(rows, [1] * 24, grids, digests, [], ["a.png"], [], images)
+    told: list[str] = []
+    bundle = small_bundle(scores=tuple(np.linspace(5, 7, 50)))
+    density = replace(bundle.density, parts={"head": bundle.density.parts["map"]})
+    made = calibration_of(
+        replace(bundle, budgets={4: replace(bundle.budgets[4], density=density)}),
+        "a stopwatch",
+        found,
+        false_alarm_rate=0.1,
+        source="here",
+        told=told.append,
+        adapt=True,
+    )
+    left = [n for n in range(24) if n not in (5, 9)]
+    assert made.images_sha256 == sha256("".join(digests[n] for n in left).encode()).hexdigest()
+    assert (made.images, made.fitted, made.frames, made.skipped) == (22, 22, 1, 2)
+    assert made.successive == successive([grids[n] for n in left])
+    assert made.apart == apart([grids[n] for n in left])
+    values = np.array([images[n].measured["head"][0] for n in left])
+    assert set(made.statistics) == {"score", "head"}
+    for name in made.statistics:  # out of fold, in deviations of these
+        column = np.array(made.statistics[name])
+        assert (column.mean(), column.std()) == pytest.approx((0, 1), abs=1e-4)
+        assert np.corrcoef(column, values)[0, 1] > 0.99
+    assert any("not used: 5 is nearly the same picture as 4" in message for message in told)
+    assert not any("than the normals of the training" in message for message in told)  # of another unit
+
+
+def test_a_copy_is_known_wherever_it_stands() -> None:
+    """Not only beside the picture that it is of."""
+    grids = list(np.random.default_rng(2).normal(size=(25, 32, 32)).astype(np.float32))
+    grids[20] = grids[3]
+    left = told_apart(images_of(25), grids, small_bundle(), "here", lambda message: None)
+    assert left == [n for n in range(25) if n != 20]
+
+
+def test_who_is_beyond_normals_and_within_reach_counts_for_the_threshold_alone() -> None:
+    """Where the bundle's own normals reach far, too: 29 are fitted to, and all 30 used."""
+    bundle = small_bundle(scores=(*np.linspace(-1, 1, 49), 50.0))
+    images = images_of(30)
+    images[7] = local("7", measured={"map": np.array([9], np.float32)})
+    found = adapted(images, scored(*np.linspace(-1, 0, 30)), bundle, "here", lambda message: None)
+    assert (found.used, found.fitted) == (list(range(30)), 29)
+
+
+def test_scores_by_the_adapted_density_are_in_deviations_of_these_normals() -> None:
+    """The mean of two parts that have nothing to do with each other varies less than each."""
+    rng, bundle = np.random.default_rng(4), small_bundle(scores=tuple(np.linspace(-1, 1, 50)))
+    one = bundle.density.parts["map"]
+    density = replace(bundle.density, parts={"head": one, "residual": one})
+    bundle = replace(bundle, budgets={4: replace(bundle.budgets[4], density=density)})
+    images = [
+        local(
+            str(n), measured={name: rng.normal(3, 2, 1).astype(np.float32) for name in ("head", "residual")}
+        )
+        for n in range(200)
+    ]
+    found = adapted(images, scored(*np.zeros(200)), bundle, "here", lambda message: None)
+    scores = np.array([found.density.score(image.measured) for image in images])
+    assert (scores.mean(), scores.std()) == pytest.approx((0, 1), abs=0.05)
+    assert [row["score"] for row in found.rows] == pytest.approx(scores[found.used], abs=0.2)
+
+
+def test_where_nothing_can_be_scored_that_is_the_reason() -> None:
+    """Though something else was not asked for."""
+    found = Scored([], [], [], [], ["a.png: torn", "b.png: torn"], [], ["c.dcm: Modality CT"])
+    with pytest.raises(DataError, match=r"2 of 2 images could not be scored.*The first: a\.png: torn"):
+        check_enough_scored(0, 2, found)
+    with pytest.raises(DataError, match=r"none of the 1 images is asked for\. The first: c\.dcm"):
+        check_enough_scored(0, 0, found)

@@ -118,6 +118,14 @@ def test_too_few_normals_are_refused_with_the_number(detector: Scores, tmp_path:
     assert normals_needed(0.112) <= 8
 
 
+def test_what_is_not_used_is_no_normal(detector: Scores, tmp_path: Path) -> None:
+    """Eight that are used and one that is there twice are eight."""
+    files = images(tmp_path, 8)
+    (tmp_path / "twice.png").write_bytes(files[0].read_bytes())
+    with pytest.raises(DataError, match=r"8 images that can be used, and .* at least 9\. Add 1"):
+        fit(detector, [*files, tmp_path / "twice.png"], false_alarm_rate=0.1, source="here")  # type: ignore[arg-type]
+
+
 def test_a_folder_of_other_files_is_refused(detector: Scores, tmp_path: Path) -> None:
     """Where more than a tenth cannot be scored, something is wrong with the folder."""
     files = images(tmp_path, 20)

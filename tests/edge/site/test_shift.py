@@ -115,9 +115,28 @@ def test_one_of_so_many_is_looked_at() -> None:
     """With a stride, images between count for nothing."""
     rng = np.random.default_rng(2)
     every = ShiftMonitor(rng.normal(size=100).tolist(), DriftSettings(stride=10))
-    scores = np.zeros(2000)
+    scores = np.full(2000, -3.0)  # lower than normals, which is no cry
     scores[::10] = 3
     assert 241 <= until(every, scores) <= 991
+    assert (
+        until(ShiftMonitor(rng.normal(size=100).tolist(), DriftSettings(stride=10)), np.roll(scores, 9))
+        > 2000
+    )
+
+
+def test_images_that_depend_on_each_other_count_as_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four as one: of 25, 50 and 100, less the fifth to tenth that is tolerated, 5, 10 and 22 are left."""
+    monitor, counts = ShiftMonitor(np.arange(100.0).tolist()), list[int]()
+
+    def noted(level: float, normals: int, count: int, *, one_sided: bool) -> float:
+        counts.append(count)
+        return 1.1
+
+    monkeypatch.setattr(drift_ks, "critical_distance", noted)
+    monkeypatch.setattr(monitor._long_run, "add", lambda values: np.array([4.0]))
+    for score in range(100):
+        monitor.add(score)
+    assert counts == [5, 5, 10, 5, 5, 10, 22]
 
 
 def test_too_few_normals_are_told() -> None:

@@ -260,6 +260,16 @@ def test_a_dead_sink_costs_it_frames_and_no_objects(spool: Spool, most: int | No
     assert (pruner.lost, pruner.lost_in_all) == (0, 4 if most else 0)
 
 
+def test_a_dead_sink_never_costs_the_frames_that_stay_anyway(spool: Spool) -> None:
+    """Where fewer may wait for it than are kept, as many are kept: the newest 6 of 10, not 2."""
+    for number in range(10):
+        spool.outbox.record({"n": number}, {})
+    spool.outbox.advance("dead", Cursor(0))
+    pruner = Pruner(spool, Retention(max_frames=6, max_waiting_frames=2))
+    pruner.prune()
+    assert (kept(spool), pruner.lost) == ([5, 6, 7, 8, 9, 10], 4)
+
+
 def test_lost_frames_are_an_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It names the sink that lacks them, and what bounds them; the sink has the rest once it works again."""
     bench, good, bad = Bench(tmp_path), Sink(), Sink()

@@ -11,7 +11,7 @@ import pytest
 from sranogan_edge.errors import ObjectTooLargeError, OutOfHandlesError, SpoolError
 from sranogan_edge.spool.files import SpoolFiles
 from sranogan_edge.spool.spool import Spool, SpoolLimits
-from tests.support.disks import synced_by
+from tests.support.disks import sizes_when_synced, synced_by
 from tests.support.spools import ROOMY, claimed, stored
 
 PARTS = ("incoming", "objects", "dead")
@@ -163,3 +163,10 @@ def test_beside_a_dead_object_stands_whose_it_is_and_why(spool: Spool) -> None:
     spool.finish(claimed(spool), {"error": "bad"}, dead="truncated")
     (note,) = (spool.folder / "dead").glob("*.txt")
     assert note.read_text() == "source: film.dcm\npatient_id: P-1\nstudy_uid: 1.2\nreason: truncated\n"
+
+
+def test_all_bytes_of_an_object_are_forced_to_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is still in this process when the system is asked to."""
+    sizes = sizes_when_synced(monkeypatch)
+    spool._files.keep(b"film")
+    assert sizes == [4]

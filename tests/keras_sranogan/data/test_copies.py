@@ -160,3 +160,17 @@ def test_images_without_anything_of_their_own_are_not_near() -> None:
     with np.errstate(all="raise"):
         assert find_copies(flat, ["a", "b"]).near == 0
         assert find_copies(films(2), ["a", "b"]).near == 0
+
+
+def test_prints_are_of_structure_and_not_of_brightness() -> None:
+    """63 signs of frequencies, the mean not among them; averages of mean 0 and length 1, at two sizes."""
+    made = prints_of(np.random.default_rng(0).random((3, 64, 64, 1), np.float32))
+    assert (made.bits.shape, made.coarse.shape, made.fine.shape, made.side) == (
+        (3, 63),
+        (3, 64),
+        (3, 1024),
+        64,
+    )
+    for rows in (made.coarse, made.fine, made.smooth):
+        np.testing.assert_allclose(rows.mean(axis=1), 0, atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)

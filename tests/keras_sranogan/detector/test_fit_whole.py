@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keras_sranogan.detector.fit_whole import fit_held_out
+from keras_sranogan.detector.fit import Fitted
+from keras_sranogan.detector.fit_whole import _joined, fit_held_out
 from keras_sranogan.detector.normals import HeldOutNormals
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
@@ -138,3 +141,35 @@ def test_they_are_kept_and_read_again() -> None:
     assert read.whole.unit == density.whole.unit
     assert read.whole.density.to_bytes() == density.whole.density.to_bytes()
     assert read.to_bytes() == density.to_bytes()
+
+
+def test_the_higher_of_two_scores_is_calibrated_and_a_suspect_has_none() -> None:
+    """Of four images one has no whole and is below nought by its tiles, and one's whole was left out."""
+    density, _ = fitted(40, 0)
+    assert density.whole is not None
+    every = np.ones(4, np.bool_)
+    tiles = Fitted(replace(density, whole=None), np.array([-2.0, 1, 3, 0]), np.arange(4), every)
+    wholes = Fitted(density.whole.density, np.array([2.0, -1]), np.array([1, 2]), every)
+    image, whole = np.array([0, 1, 2, 3, 1, 2, 3]), np.arange(7) > 3
+    normals = HeldOutNormals(
+        np.zeros((7, 2, 2, 1), np.float32), image, np.ones(7, np.bool_), image, None, whole
+    )
+    joined, calibration = _joined(tiles, wholes, np.zeros((7, *HEAT_SHAPE), np.float32), normals, 0.1)
+    spread = (14 / 3) ** 0.5  # of -2, 2 and 3, whose mean is 1
+    assert calibration.scores == pytest.approx([-3 / spread, 1 / spread, 2 / spread], abs=1e-5)
+    assert joined.whole is not None
+    assert joined.whole.unit == pytest.approx((1, spread), abs=1e-5)
+
+
+def test_normals_are_read_as_they_were_written(tmp_path: Path) -> None:
+    """With all that says which of them are tiles and wholes, of those that networks saw, too."""
+    normals, _, _ = drawn(5, 0)
+    seen = np.arange(20) % 3 == 0
+    told = HeldOutNormals(
+        normals.x, normals.groups, normals.original, normals.image, normals.place, normals.whole, seen
+    )
+    told.save(tmp_path / "normals.npz")
+    read = HeldOutNormals.load(tmp_path / "normals.npz")
+    for name in ("groups", "original", "image", "place", "whole", "seen_whole"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(told, name), err_msg=name)
+    np.testing.assert_array_equal(read.x, told.x)

@@ -48,6 +48,18 @@ def test_the_mean_is_over_products(tmp_path: Path) -> None:
     assert found["by_size"]["small"]["auroc"] == pytest.approx(0.85)
 
 
+def test_seeds_of_one_product_are_no_two_products(tmp_path: Path) -> None:
+    """A type that both of its evaluations have, and no other product, has no mean over products."""
+    paths = [
+        evaluation(tmp_path / "a.json", "bottle", figures(0.6), scratch=figures(0.5)),
+        evaluation(tmp_path / "b.json", "bottle", figures(0.8), scratch=figures(0.7)),
+        evaluation(tmp_path / "c.json", "cable", figures(1.0), cut=figures(0.1)),
+    ]
+    found = joined_figures(paths)
+    assert found["by_type"] == {}
+    assert found["by_size"]["small"]["products"] == 2
+
+
 def test_a_figure_that_one_product_lacks_has_no_mean(tmp_path: Path) -> None:
     """The mean over those that have it would be of another set."""
     paths = [

@@ -124,6 +124,10 @@ def test_masks_follow_their_image() -> None:
     cropped = metrics.fit_mask(mask, PreprocessSpec(size=32, fit="crop"))
     assert cropped[:, 16:].all()
     assert not cropped[:, :16].any()
+    mask[:, :50] = False  # of the square in the middle, columns 20 to 60, the last quarter is left
+    cropped = metrics.fit_mask(mask, PreprocessSpec(size=32, fit="crop"))
+    assert cropped[:, 24:].all()
+    assert not cropped[:, :24].any()
     assert not metrics.fit_mask(np.zeros((40, 80), np.bool_), PreprocessSpec(size=32)).any()
     assert metrics.fit_mask(np.ones((40, 80), np.bool_), PreprocessSpec(size=32)).all()
 

@@ -8,6 +8,7 @@ import pytest
 from keras_sranogan.evaluation import own_size
 from keras_sranogan.evaluation.metrics import fit_mask
 from keras_sranogan.evaluation.own_size import at_own_size, judged_shape
+from keras_sranogan.evaluation.scored_tiles import as_heat
 from sranogan_edge.image.preprocess import PreprocessSpec
 
 
@@ -58,3 +59,12 @@ def test_a_huge_image_is_judged_at_a_fraction(monkeypatch: pytest.MonkeyPatch) -
     height, width = judged_shape((400, 100))
     assert (height, width) == (200, 50)
     assert judged_shape((1, 1_000_000)) == (1, 100_000)
+
+
+def test_a_stitched_map_is_compared_with_the_whole_image_squeezed() -> None:
+    """Twice the side that a tile is judged at, and all of the image: its region is cut off in the map."""
+    region = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0))
+    tiled = PreprocessSpec(size=64, fit="tile", tile_px=96, region=region, tile_whole=True)
+    found = as_heat(tiled)
+    assert (found.size, found.fit, found.region, found.tile_whole) == (128, "stretch", (), False)
+    assert as_heat(PreprocessSpec(size=64, fit="crop")) == PreprocessSpec(size=64, fit="crop")

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from keras_sranogan.data.choose_fit import usual_fit
+from keras_sranogan.data.choose_whole import whole_tells
 from keras_sranogan.presets import preset
 from keras_sranogan.run import Run
 from keras_sranogan.settings import TrainSettings
@@ -136,3 +137,18 @@ def test_images_that_cannot_be_read_decide_nothing(monkeypatch: pytest.MonkeyPat
     source = Boards(6, surface)
     monkeypatch.setattr(source, "frame", broken)
     assert usual_fit(source, PreprocessSpec()) == (PreprocessSpec(), "")
+
+
+def test_one_larger_image_makes_no_several_sizes() -> None:
+    """The smallest is set against the usual side: what is larger can be judged in the same tiles."""
+    chosen, _ = fitted(Boards(12, lambda number: surface(number, 1024 if number == 5 else 512)))
+    assert chosen.preprocess.fit == "tile"
+
+
+@pytest.mark.parametrize(("draw", "takes"), [(surface, False), (part, True)])
+def test_a_normal_is_compared_with_the_others_alone(draw: Any, takes: bool) -> None:
+    """Of three that have nothing in common each has much in common with the mean of all."""
+    spec = PreprocessSpec(fit="tile", tile_px=128)
+    found, said = whole_tells(Boards(3, draw), spec)
+    assert (found, said.partition(": ")[0]) == (takes, f"tile-whole {'on' if takes else 'off'}")
+    assert "3 normals, as a whole, correlate with the mean of the others by " in said
