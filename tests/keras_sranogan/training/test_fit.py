@@ -139,8 +139,8 @@ def test_images_that_cannot_be_read_decide_nothing(monkeypatch: pytest.MonkeyPat
     assert usual_fit(source, PreprocessSpec()) == (PreprocessSpec(), "")
 
 
-def test_one_larger_image_makes_no_several_sizes() -> None:
-    """The smallest is set against the usual side: what is larger can be judged in the same tiles."""
+def test_one_larger_image_changes_nothing() -> None:
+    """What is larger can be judged in the same tiles."""
     chosen, _ = fitted(Boards(12, lambda number: surface(number, 1024 if number == 5 else 512)))
     assert chosen.preprocess.fit == "tile"
 
