@@ -90,8 +90,10 @@ def examples(
     refined = predict(networks.refiner, generated)
     resolved = predict(networks.resolver, _some(refined))
     side = int(networks.head.input_shape[1])
-    looked_at = [head_input(one, side) for some in (plain, small) for one in with_anomalies(some, anomalies)]
-    return Examples(x, low, codes, targets, generated, refined, resolved, np.stack(looked_at)[:MAX_LESSONS])
+    room = MAX_LESSONS // 2  # each normal is there twice
+    shown = [plain[:room], small[: max(0, room - len(plain))]]
+    looked_at = [head_input(one, side) for some in shown for one in with_anomalies(some, anomalies)]
+    return Examples(x, low, codes, targets, generated, refined, resolved, np.stack(looked_at))
 
 
 def with_anomalies(images: Images, kind: Anomalies) -> Images:
@@ -100,10 +102,12 @@ def with_anomalies(images: Images, kind: Anomalies) -> Images:
     Ranges that are of normals alone end where an anomaly begins: on integers the head's map would say no
     more of one than of the most unusual normal.
     """
-    if not len(images):
-        return images
-    changed, _ = paste(tf.constant(images), step_seed(0, "export/anomalies", 0), kind)
-    return np.stack([images, np.asarray(changed)], axis=1).reshape(-1, *images.shape[1:])
+    changed = [
+        paste(tf.constant(images[i : i + BATCH]), step_seed(0, "export/anomalies", i), kind)[0]
+        for i in range(0, len(images), BATCH)
+    ]
+    both = np.stack([images, np.concatenate([images[:0], *changed])], axis=1)
+    return both.reshape(-1, *images.shape[1:])
 
 
 def _some(images: Images) -> Images:
