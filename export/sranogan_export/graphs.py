@@ -91,25 +91,42 @@ def build_graphs(
         "head": (stages.see_cells if cells else stages.see, "image", seen.seen),
     }
     for name, (function, argument, images) in others.items():
-        ready = _named(function, argument, recipe, images, CALIBRATION_BATCH, symmetric)
+        beyond = seen.anomalous if name == "head" else None
+        ready = _named(function, argument, recipe, images, CALIBRATION_BATCH, symmetric, beyond)
         models[name] = convert(ready, {argument: (1, *images.shape[1:])}, recipe)
         on_done(name)
     return models
 
 
 def _named(
-    function: Tapped, argument: str, recipe: Recipe, images: Images, batch: int, symmetric: bool
+    function: Tapped,
+    argument: str,
+    recipe: Recipe,
+    images: Images,
+    batch: int,
+    symmetric: bool,
+    beyond: Images | None = None,
 ) -> Function:
     """Return ``function`` of its named argument alone, on floats or with fake quantisation."""
     tap: Tap = Plain()
     if recipe == "int8":
-        tap = FakeQuantised(calibrated(function, images, batch, symmetric=symmetric), symmetric=symmetric)
+        ranges = calibrated(function, images, batch, symmetric=symmetric, beyond=beyond)
+        tap = FakeQuantised(ranges, symmetric=symmetric)
     return lambda **given: function(given[argument], tap)
 
 
-def calibrated(function: Tapped, images: Images, batch: int, *, symmetric: bool = False) -> Ranges:
-    """Return the range of each tensor that ``function`` passes through a tap."""
+def calibrated(
+    function: Tapped, images: Images, batch: int, *, symmetric: bool = False, beyond: Images | None = None
+) -> Ranges:
+    """Return the range of each tensor that ``function`` passes through a tap.
+
+    They are of ``images``, which are normals, and reach some way to those ``beyond``, which are anomalous.
+    """
     seen = Calibrating(symmetric=symmetric)
     for i in range(0, len(images), batch):
         function(tf.constant(images[i : i + batch]), seen)
+    if beyond is not None:
+        seen.end_of_normals()
+        for i in range(0, len(beyond), batch):
+            function(tf.constant(beyond[i : i + batch]), seen)
     return seen.ranges

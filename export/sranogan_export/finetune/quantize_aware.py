@@ -46,6 +46,7 @@ class Student:
         symmetric: whether the zero point of every activation is 0.
         lessons: inputs from training normals, each ``(N, ...)``.
         exam: inputs from training normals that are none of the lessons.
+        beyond: inputs with anomalies, which ranges reach some way to; none is learned from.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Student:
     exam: tuple[Array, ...]
     outputs: int = 1
     symmetric: bool = False
+    beyond: tuple[Array, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,9 @@ def calibrated(student: Student, network: Any) -> Ranges:
     """Return the ranges of ``network``'s activations on a few lessons."""
     seen = Calibrating(symmetric=student.symmetric)
     student.run(network, tuple(tf.constant(one[:CALIBRATED_ON]) for one in student.lessons), seen)
+    if student.beyond:
+        seen.end_of_normals()
+        student.run(network, tuple(tf.constant(one[:CALIBRATED_ON]) for one in student.beyond), seen)
     return seen.ranges
 
 

@@ -1,6 +1,6 @@
 """What each network is asked while it learns to work on integers: normals, and what becomes of them.
 
-The head is asked of normals with self-made anomalies, too.
+Ranges of the head reach to normals with self-made anomalies, too.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Examples:
         targets: ``(T,)`` which image of ``low`` each code was on the way to.
         generated, refined: ``(T, S/2, S/2, 1)``.
         resolved: ``(min(T, MAX_LESSONS), S, S, 1)``.
-        seen: ``(K, side, side, CHANNELS * C)``, the head's input: a normal, then the same with an anomaly.
+        seen: ``(K, side, side, CHANNELS * C)``, the head's input.
+        anomalous: ``(L, side, side, CHANNELS * C)``, the same of normals with a self-made anomaly each.
     """
 
     x: Images
@@ -59,6 +60,7 @@ class Examples:
     refined: Images
     resolved: Images
     seen: Images
+    anomalous: Images
 
 
 def examples(
@@ -90,24 +92,23 @@ def examples(
     refined = predict(networks.refiner, generated)
     resolved = predict(networks.resolver, _some(refined))
     side = int(networks.head.input_shape[1])
-    room = MAX_LESSONS // 2  # each normal is there twice
-    shown = [plain[:room], small[: max(0, room - len(plain))]]
-    looked_at = [head_input(one, side) for some in shown for one in with_anomalies(some, anomalies)]
-    return Examples(x, low, codes, targets, generated, refined, resolved, np.stack(looked_at))
+    looked_at = [head_input(one, side) for one in (*plain, *small)][:MAX_LESSONS]
+    found = [head_input(one, side) for one in with_anomalies(plain[:MAX_LESSONS], anomalies)]
+    seen, anomalous = np.stack(looked_at), np.stack(found)
+    return Examples(x, low, codes, targets, generated, refined, resolved, seen, anomalous)
 
 
 def with_anomalies(images: Images, kind: Anomalies) -> Images:
-    """Return ``(2 N, S, S, C)``: each of ``images`` ``(N, S, S, C)``, and after it the same with an anomaly.
+    """Return ``images`` ``(N, S, S, C)`` in [0, 1] with a self-made anomaly each.
 
     Ranges that are of normals alone end where an anomaly begins: on integers the head's map would say no
     more of one than of the most unusual normal.
     """
     changed = [
-        paste(tf.constant(images[i : i + BATCH]), step_seed(0, "export/anomalies", i), kind)[0]
+        np.asarray(paste(tf.constant(images[i : i + BATCH]), step_seed(0, "export/anomalies", i), kind)[0])
         for i in range(0, len(images), BATCH)
     ]
-    both = np.stack([images, np.concatenate([images[:0], *changed])], axis=1)
-    return both.reshape(-1, *images.shape[1:])
+    return np.concatenate(changed)
 
 
 def _some(images: Images) -> Images:
@@ -142,7 +143,16 @@ def students(
     """
     asked = {name: (network, *_ASKED[name]) for name, network in networks.items()}
     return [
-        Student(name, network, run, ask(lessons), ask(exam), outputs, symmetric)
+        Student(
+            name,
+            network,
+            run,
+            ask(lessons),
+            ask(exam),
+            outputs,
+            symmetric,
+            (lessons.anomalous,) if name == "head" else (),
+        )
         for name, (network, run, outputs, ask) in asked.items()
     ]
 

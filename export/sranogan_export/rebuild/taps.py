@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 # in x as in G(z): where both are white they are equal, and pull no further.
 IMAGE_RANGE = (0.0, 255.0 / 256.0)
 Ranges = dict[str, tuple[float, float]]
+REACH = 0.5  # of a range of normals: how much further anomalies may take it, at each end
 LEAST, SMALL = 1e-9, 1e-3  # a narrower range was never active, and gets this one
 WIDER = 128 / 127  # int8 has one level more below zero than above it
 
@@ -49,6 +50,7 @@ class Calibrating(Plain):
     def __init__(self, *, symmetric: bool = False) -> None:
         """Start with nothing seen; ``symmetric`` widens each range until its zero point is 0."""
         self._seen: Ranges = {}
+        self._most: Ranges = {}
         self._symmetric = symmetric
 
     @property
@@ -56,9 +58,21 @@ class Calibrating(Plain):
         """What was seen, by name."""
         return {name: around_zero(one) if self._symmetric else one for name, one in self._seen.items()}
 
+    def end_of_normals(self) -> None:
+        """From now on anomalies are seen: a range grows by at most :data:`REACH` of itself at either end.
+
+        All of an anomaly would make steps so wide that normals are told apart no more.
+        """
+        widths = {name: REACH * (high - low) for name, (low, high) in self._seen.items()}
+        self._most = {
+            name: (low - widths[name], high + widths[name]) for name, (low, high) in self._seen.items()
+        }
+
     def activation(self, name: str, x: tf.Tensor, limits: tuple[float, float] | None = None) -> tf.Tensor:
         """Note the range and return ``x``."""
         low, high = limits or (float(tf.reduce_min(x)), float(tf.reduce_max(x)))
+        if name in self._most:
+            low, high = max(low, self._most[name][0]), min(high, self._most[name][1])
         seen = self._seen.get(name, (0.0, 0.0))  # zero is always inside, so that it is exact
         self._seen[name] = (min(seen[0], low), max(seen[1], high))
         return x
