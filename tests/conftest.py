@@ -58,6 +58,22 @@ def tiny_settings(seed: int = 0) -> TrainSettings:
     )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def drawn_by_the_module(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    """Give what a test file draws by, its ``RNG``, and how that stands before the first of its tests."""
+    rng = getattr(request.module, "RNG", None)
+    return rng, rng.bit_generator.state if rng is not None else None
+
+
+@pytest.fixture(autouse=True)
+def draws_of_its_own(drawn_by_the_module: tuple[Any, Any]) -> Iterator[None]:
+    """Each test draws the same, whatever ran before it."""
+    yield
+    rng, state = drawn_by_the_module
+    if rng is not None:
+        rng.bit_generator.state = state
+
+
 @pytest.fixture(autouse=True)
 def a_log_of_its_own() -> Iterator[None]:
     """Take away a log handler that a command left in this process: its stream ends with the test."""

@@ -142,8 +142,14 @@ def test_bytes_that_do_not_fit(bench: UploadBench, data: bytes, stated: int | No
     assert bench.ask("POST", INFER, b"{}", {"Inference-Header-Content-Length": "-1"}).status == 400
 
 
-def test_who_asks_about_the_model(bench: UploadBench) -> None:
+def test_who_asks_about_the_model() -> None:
     """Server, model and health, as the protocol has them; there is no other model."""
+    with uploading() as bench:
+        asked_about(bench)
+
+
+def asked_about(bench: UploadBench) -> None:
+    """Ask, and once more when it stops."""
     said = bench.ask("GET", "/v2/models/chest").said
     assert said["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
     for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/chest/versions/1/ready"):

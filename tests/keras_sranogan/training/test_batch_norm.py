@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -55,8 +56,16 @@ def spreads(generator: keras.Model) -> Spreads:
     return Spreads(*map(float, found))
 
 
+@pytest.fixture
+def parts(trained: GanParts) -> Iterator[GanParts]:
+    """Give it as it was trained, whatever another test did to its average."""
+    weights = trained.averaged.get_weights()
+    yield trained
+    trained.averaged.set_weights(weights)
+
+
 @pytest.fixture(scope="module")
-def parts() -> GanParts:
+def trained() -> GanParts:
     """A GAN of a few steps, in which G moves fast and its average lags behind."""
     keras.utils.set_random_seed(5)
     made = build_gan(SETTINGS)
