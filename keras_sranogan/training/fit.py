@@ -16,6 +16,8 @@ from keras_sranogan.train_options import suited_to_tiles
 
 __all__ = ["fit_to"]
 
+OF_A_FIT = ("fit", "tile_px", "tile_overlap", "tile_whole", "region")  # settings that go together
+
 
 def fit_to(
     source: DataSource,
@@ -38,14 +40,14 @@ def fit_to(
         SettingsError: a value that cannot work.
     """
     lines: list[str] = []
-    spec = chosen.preprocess
+    spec, named = chosen.preprocess, in_file.get("preprocess", {})
     if said.get("fit") == AUTO:
         spec, why = chosen_fit(source, spec)
         lines.append(why)
-    elif "fit" not in said and "fit" not in in_file.get("preprocess", {}):
+    elif "fit" not in said and "fit" not in named:
         if resumed and (resumed / SETTINGS).exists():
             begun = RunRecord(resumed).settings.preprocess
-            spec = replace(spec, fit=begun.fit, tile_px=begun.tile_px)
+            spec = replace(spec, **{name: getattr(begun, name) for name in OF_A_FIT if name not in named})
         elif chosen.preset != "paper":
             spec, why = usual_fit(source, spec)
             lines += filter(None, [why])

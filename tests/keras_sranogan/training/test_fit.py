@@ -117,13 +117,17 @@ def test_aligned_images_stay_whole() -> None:
 @pytest.mark.parametrize("fit", ["stretch", "tile"])
 def test_a_run_goes_on_as_it_was_begun(tmp_path: Path, fit: str) -> None:
     """Without an option, whatever its images would be begun with now."""
-    spec = PreprocessSpec(fit=fit, tile_px=192 if fit == "tile" else 0)  # type: ignore[arg-type]
+    whole = PreprocessSpec(fit="stretch")
+    tiled = PreprocessSpec(fit="tile", tile_px=192, tile_overlap=0.5, tile_whole=True)
+    spec = tiled if fit == "tile" else whole
     begun = replace(USUAL, preprocess=spec)
     run = Run.create(tmp_path / "run", begun, resume=False)
     run.begin(begun, {"data": "x"})
     chosen, lines = fitted(Boards(6, surface), resumed=run.folder)
     assert (chosen.preprocess, lines) == (spec, [])
     assert chosen.detector.parts == (TILES if fit == "tile" else WHOLE)
+    with_file, _ = fitted(Boards(6, surface), {"preprocess": {"tile_px": 0}}, resumed=run.folder)
+    assert with_file.preprocess.tile_px == 0  # which the run refuses, where it was begun with another
     new, _ = fitted(Boards(6, surface), resumed=tmp_path / "new")  # nothing was begun
     assert new.preprocess.tile_px == 128
 
