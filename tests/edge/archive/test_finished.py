@@ -72,20 +72,14 @@ def test_a_part_of_another_bundle_or_too_many_rows_is_refused(tmp_path: Path) ->
         rows_of(finished_run(mixed)),
     ):
         pass
-    short = finished(tmp_path / "short", ROWS)
-    pq.write_table(table_of(ROWS[:3]).drop_columns([HEAT]), short / "part-00000000.parquet")
-    with (
-        pytest.raises(DataError, match="40 images are listed, and 27 rows are there"),
-        rows_of(finished_run(short)),
-    ):
-        pass
-    long = finished(tmp_path / "long", ROWS)
-    pq.write_table(table_of(ROWS[:17]).drop_columns([HEAT]), long / "part-00000000.parquet")
-    with (
-        pytest.raises(DataError, match="40 images are listed, and 41 rows are there"),
-        rows_of(finished_run(long)),
-    ):
-        pass
+    for name, kept, found in (("short", 3, 27), ("long", 17, 41)):
+        folder = finished(tmp_path / name, ROWS)
+        pq.write_table(table_of(ROWS[:kept]).drop_columns([HEAT]), folder / "part-00000000.parquet")
+        with (
+            pytest.raises(DataError, match=f"40 images are listed, and {found} rows are there"),
+            rows_of(finished_run(folder)),
+        ):
+            pass
 
 
 def test_rows_by_another_calibration_than_the_ledger_says_are_refused(tmp_path: Path) -> None:

@@ -145,20 +145,15 @@ def test_bytes_that_do_not_fit(bench: UploadBench, data: bytes, stated: int | No
 def test_who_asks_about_the_model() -> None:
     """Server, model and health, as the protocol has them; there is no other model."""
     with uploading() as bench:
-        asked_about(bench)
-
-
-def asked_about(bench: UploadBench) -> None:
-    """Ask, and once more when it stops."""
-    said = bench.ask("GET", "/v2/models/chest").said
-    assert said["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
-    for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/chest/versions/1/ready"):
-        assert bench.ask("GET", path).status == 200
-    for method, path in (("GET", "/v2/models/other"), ("POST", "/v2/models/other/infer")):
-        assert bench.ask(method, path).status == 404
-    bench.uploads.close()
-    assert bench.ask("GET", "/v2/health/ready").status == 503
-    assert bench.ask("POST", INFER, b"{}").status == 503
+        said = bench.ask("GET", "/v2/models/chest").said
+        assert said["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
+        for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/chest/versions/1/ready"):
+            assert bench.ask("GET", path).status == 200
+        for method, path in (("GET", "/v2/models/other"), ("POST", "/v2/models/other/infer")):
+            assert bench.ask(method, path).status == 404
+        bench.uploads.close()
+        assert bench.ask("GET", "/v2/health/ready").status == 503
+        assert bench.ask("POST", INFER, b"{}").status == 503
 
 
 def test_a_token_is_needed() -> None:
