@@ -71,7 +71,7 @@ def examples(
     small: Images,
     anomalies: Anomalies,
 ) -> Examples:
-    """Run the float stages over normals, and over normals with self-made anomalies where these tell.
+    """Run the float stages over normals; what the head is given is also of normals with self-made anomalies.
 
     Args:
         networks: trained.
