@@ -38,7 +38,6 @@ from keras_sranogan.fit_options import (
     TileWhole,
     check_tiles,
 )
-from keras_sranogan.train_options import on_the_line, train_settings
 from sranogan_edge.errors import ExitCode
 from sranogan_edge.terminal import Command, Verbose, Version, main, run, say, shown
 
@@ -140,6 +139,7 @@ def train(
         from keras_sranogan.settings import Anomalies, check_choice
         from keras_sranogan.settings_file import read_settings_file
         from keras_sranogan.tracking import Tracking, check_uri
+        from keras_sranogan.train_options import on_the_line, train_settings
         from keras_sranogan.training.fit import fit_to
 
         check_choice("--anomalies", anomalies, ("auto", *get_args(Anomalies)))

@@ -7,7 +7,6 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from keras_sranogan.settings import check_choice
 from sranogan_edge.errors import SettingsError
 from sranogan_edge.extras import how_to_install
 
@@ -28,6 +27,8 @@ def check_distribute(asked: str, backend: str | None = None) -> None:
 
     Without ``backend`` it is the one that KERAS_BACKEND names.
     """
+    from keras_sranogan.settings import check_choice  # a typing error is answered without it
+
     check_choice("--distribute", asked, get_args(Distribute))
     backend = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if asked == "devices" and backend == "tensorflow":

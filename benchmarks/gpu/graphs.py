@@ -23,7 +23,7 @@ from benchmarks.record import Record
 from sranogan_edge.bench.measure import run_task
 from sranogan_edge.bundle.bundle import GRAPHS, Bundle, read_bundle, signature
 from sranogan_edge.errors import SranoganError
-from sranogan_edge.runtime.graph import reads_onnx
+from sranogan_edge.runtime.backends import reads_onnx
 
 CARD = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
 CARD_LIMIT_S = 20

@@ -7,16 +7,19 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Annotated, Any, NoReturn, TextIO
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand
 
 from sranogan_edge import __version__
 from sranogan_edge.errors import ExitCode, SettingsError, SranoganError
 from sranogan_edge.extras import installed
 from sranogan_edge.text import meant
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = [
     "Command",
@@ -211,17 +214,23 @@ def _check_versions() -> None:
         )
 
 
-class _Terminal(Console):
-    """Leaves a reader that went to :func:`run`, which knows the exit code."""
+@cache
+def _terminal_class() -> type[Console]:
+    from rich.console import Console  # a typing error is answered without it
 
-    def on_broken_pipe(self) -> None:
-        """Raise it again: Rich calls this while it handles the error."""
-        raise
+    class Terminal(Console):
+        """Leaves a reader that went to :func:`run`, which knows the exit code."""
+
+        def on_broken_pipe(self) -> None:
+            """Raise it again: Rich calls this while it handles the error."""
+            raise
+
+    return Terminal
 
 
 def terminal(*, stderr: bool = False) -> Console:
     """Return a console that prints names and messages as they are: no markup, and ``:abc:`` is no emoji."""
-    return _Terminal(stderr=stderr, markup=False, emoji=False)
+    return _terminal_class()(stderr=stderr, markup=False, emoji=False)
 
 
 def say(*messages: str) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from sranogan_edge import errors
 from sranogan_edge.bench.peak import Peak
+from sranogan_edge.bench.settings import BenchSettings
 from sranogan_edge.bench.worker import Samples
 from sranogan_edge.errors import BackendError, SranoganError
 from sranogan_edge.runtime.threads import of_numpy
@@ -41,28 +42,6 @@ class Configuration:
 
     def __str__(self) -> str:
         return f"{self.backend}, {counted(self.threads, 'thread')}, {counted(self.steps, 'step')}"
-
-
-@dataclass(frozen=True)
-class BenchSettings:
-    """How to measure.
-
-    Attributes:
-        repeats: frames that are timed, in each configuration.
-        warm_up: frames before them that are not.
-        frame_side: height of the 8-bit frames, in pixels.
-        frame_width: None is as wide as high.
-    """
-
-    repeats: int = 200
-    warm_up: int = 20
-    frame_side: int = 1024
-    frame_width: int | None = None
-
-    @property
-    def frame(self) -> tuple[int, int]:
-        """Height and width of the frames, in pixels."""
-        return self.frame_side, self.frame_width or self.frame_side
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sranogan_edge.bench.graphs import GraphCost, graph_cost
-from sranogan_edge.bench.measure import BenchSettings, Configuration, Distribution, Measured
+from sranogan_edge.bench.measure import Configuration, Distribution, Measured
 from sranogan_edge.bench.peak import Peak
+from sranogan_edge.bench.settings import BenchSettings
 from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.device import DeviceFacts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -31,4 +32,10 @@ KeepMeasurements = Annotated[
 PartImages = Annotated[
     int | None,
     typer.Option(min=1, max=100_000, help="With --engine: images of each Parquet file [default: 256]."),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Of an archive's scores: a table (CSV or Parquet) with file or sha256, and label, of its images."
+    ),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -16,14 +15,8 @@ from sranogan_edge.log import log_to_stderr
 from sranogan_edge.site.calibrate import SiteCalibration, normals_needed, write_calibration
 from sranogan_edge.terminal import given, options_told, say, shown, terminal
 
-__all__ = ["Labels", "calibrate_by_archive", "print_calibration", "refuse_without_archive"]
+__all__ = ["calibrate_by_archive", "print_calibration", "refuse_without_archive"]
 
-Labels = Annotated[
-    Path | None,
-    typer.Option(
-        help="Of an archive's scores: a table (CSV or Parquet) with file or sha256, and label, of its images."
-    ),
-]
 _OF_ARCHIVES = ("labels", "normal_class")
 _TAKEN = {
     *("bundle", "normals", "out", "false_alarm_rate", "usual", "sign", "adapt", "anyway", "verbose"),

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sranogan_edge.image.film import FilmOptions, listed
-
 __all__ = [
     "BodyParts",
     "Modalities",
@@ -44,6 +42,8 @@ TurnUpright = Annotated[
 
 def film_settings(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was named of a command's options for films: ``A,B`` as a list."""
+    from sranogan_edge.image.film import FilmOptions, listed  # a typing error is answered without it
+
     given = {one.name: params[one.name] for one in fields(FilmOptions)}
     named = {name: value for name, value in given.items() if value is not None and value is not False}
     return {name: listed(value) if isinstance(value, str) else value for name, value in named.items()}

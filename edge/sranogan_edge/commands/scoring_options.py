@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sranogan_edge.image.guard import MOST_PIXELS
-from sranogan_edge.runtime.graph import BACKENDS
+from sranogan_edge.runtime.backends import BACKENDS
 
 __all__ = [
     "Backend",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,13 +21,13 @@ from sranogan_edge.commands.scoring_options import (
     Threads,
 )
 from sranogan_edge.decoding.limits import DecodingSettings
-from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
 from sranogan_edge.errors import ExitCode, SranoganError
 from sranogan_edge.log import LogSettings, logging_to_stderr
-from sranogan_edge.service.endpoint import EndpointSettings, serve_uploads
-from sranogan_edge.settings.tree import PageSettings
 from sranogan_edge.terminal import Command, Version, main, run
 from sranogan_edge.uploads.limits import UploadSettings
+
+if TYPE_CHECKING:
+    from sranogan_edge.service.endpoint import EndpointSettings
 
 EXIT_CODES = """
 Exit codes: 0 it was told to stop; 1 something unexpected: an error of ours, with a traceback; 2 wrong
@@ -92,6 +92,11 @@ def serve(
     """
 
     def call() -> ExitCode:
+        # A typing error is answered without these.
+        from sranogan_edge.detector.load import CalibrationSettings, DomainSettings, Loader, ScoringSettings
+        from sranogan_edge.service.endpoint import EndpointSettings
+        from sranogan_edge.settings.tree import PageSettings
+
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         settings = EndpointSettings(
             bundle,
@@ -110,6 +115,8 @@ def serve(
 
 
 def _serve(settings: EndpointSettings, log: LogSettings) -> ExitCode:
+    from sranogan_edge.service.endpoint import serve_uploads
+
     with logging_to_stderr(log):
         try:
             return serve_uploads(settings)

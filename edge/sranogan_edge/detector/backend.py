@@ -11,7 +11,7 @@ from pathlib import Path
 from sranogan_edge.bundle.bundle import Bundle
 from sranogan_edge.detector.probe import probe
 from sranogan_edge.errors import BackendError
-from sranogan_edge.runtime.graph import check_backend
+from sranogan_edge.runtime.backends import check_backend
 
 __all__ = ["choose_backend", "gpu_in_sight"]
 

@@ -17,7 +17,7 @@ from sranogan_edge.detector.trial import Trial, tried
 from sranogan_edge.errors import BundleIntegrityError, SettingsError
 from sranogan_edge.image.guard import MOST_PIXELS
 from sranogan_edge.option import Options, option
-from sranogan_edge.runtime.graph import check_backend
+from sranogan_edge.runtime.backends import check_backend
 
 __all__ = ["CalibrationSettings", "DomainSettings", "Loader", "ScoringSettings"]
 

@@ -34,7 +34,7 @@ def open_detector(
 
     Args:
         bundle: ``NAME.sranogan``, or what :func:`sranogan_edge.bundle.bundle.read_bundle` made of it.
-        backend: one of ``sranogan_edge.runtime.graph.BACKENDS``.
+        backend: one of ``sranogan_edge.runtime.backends.BACKENDS``.
         threads: of the CPU.
         steps: of the search, one of the bundle's budgets; None is what it was exported with.
         key: that must have signed the file.

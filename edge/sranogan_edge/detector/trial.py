@@ -19,7 +19,7 @@ from sranogan_edge import errors
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import BackendError, BundleCrashError, SranoganError
-from sranogan_edge.runtime.graph import DELEGATE, ONNX, TENSORRT
+from sranogan_edge.runtime.backends import DELEGATE, ONNX, TENSORRT
 
 __all__ = ["Trial", "tried"]
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from PIL import Image, ImageFile
-
 from sranogan_edge.errors import OversizedImageError
 
 __all__ = [
@@ -40,6 +38,8 @@ def decoders_to_ourselves() -> Iterator[None]:
 
     One image is decoded at a time in a process, and the host's own settings come back after.
     """
+    from PIL import Image, ImageFile  # the limits below are read by what decodes nothing
+
     with _PILLOW_STATE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, lenient = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES

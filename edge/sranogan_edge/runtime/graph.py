@@ -7,27 +7,17 @@ from pathlib import Path
 from typing import Protocol
 
 from sranogan_edge.errors import SettingsError
+from sranogan_edge.runtime.backends import DELEGATE, TENSORRT, check_backend, reads_onnx
 from sranogan_edge.runtime.litert import Graph, backend_name
 from sranogan_edge.runtime.ports import Array
-from sranogan_edge.runtime.providers import PROVIDERS
-from sranogan_edge.text import meant
 
 __all__ = [
-    "BACKENDS",
     "Array",
     "Graph",
     "LoadedGraph",
     "backend_name",
-    "check_backend",
     "open_graph",
-    "reads_onnx",
 ]
-
-DELEGATE, ONNX, TENSORRT = "delegate:", "onnx", "tensorrt"
-BACKENDS = (
-    *("auto", "xnnpack", "gpu", "tflite-runtime", "delegate:PATH"),
-    *(ONNX, *(f"{ONNX}:{provider}" for provider in PROVIDERS), TENSORRT),
-)
 
 
 class LoadedGraph(Protocol):
@@ -52,18 +42,6 @@ class LoadedGraph(Protocol):
         """Free the runtime's memory; the graph cannot be called again."""
 
 
-def check_backend(name: str) -> None:
-    """Raise SettingsError unless ``name`` is a backend's."""
-    if name not in set(BACKENDS) - {"delegate:PATH"} and not (name.startswith(DELEGATE) and name != DELEGATE):
-        near = meant(name, BACKENDS)
-        raise SettingsError(f"there is no backend {name!r}{near}; choose one of {', '.join(BACKENDS)}")
-
-
-def reads_onnx(backend: str) -> bool:
-    """Whether a backend takes a bundle's ONNX graphs, not its TFLite graphs."""
-    return backend == TENSORRT or backend.partition(":")[0] == ONNX
-
-
 def open_graph(
     model: bytes,
     *,
@@ -76,10 +54,10 @@ def open_graph(
     """Load one signature of a model on one backend, and no other.
 
     Args:
-        model: a ``.tflite`` file's bytes; an ``.onnx`` file's where the backend :func:`reads_onnx`.
+        model: a ``.tflite`` file's bytes; an ``.onnx`` file's where the backend ``reads_onnx``.
         name: of the graph, for messages.
         signature: which one to run; an ONNX model has just one.
-        backend: any of :data:`BACKENDS` but ``auto``, which is a choice over whole bundles
+        backend: any of ``BACKENDS`` (beside this module) but ``auto``, a choice over whole bundles
             (:mod:`sranogan_edge.detector.backend`).
         threads: of the CPU.
         origin: SHA-256 of the bundle that the graph is of, where what is built of it is kept.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sranogan_edge.bundle.bundle import GRAPHS, Bundle, signature
 from sranogan_edge.errors import BackendError
-from sranogan_edge.runtime.graph import TENSORRT, LoadedGraph, open_graph, reads_onnx
+from sranogan_edge.runtime.backends import TENSORRT, reads_onnx
+from sranogan_edge.runtime.graph import LoadedGraph, open_graph
 
 __all__ = ["BackendInUse", "OpenGraphs", "open_bundle_graph", "open_graphs"]
 
@@ -17,7 +18,7 @@ class BackendInUse:
     """What runs the graphs.
 
     Attributes:
-        name: one of ``sranogan_edge.runtime.graph.BACKENDS``, never ``auto``.
+        name: one of ``sranogan_edge.runtime.backends.BACKENDS``, never ``auto``.
         label: for people: runtime, version, device.
         fallback_reason: why it is not the GPU that ``auto`` found here; None where nothing fell back.
     """

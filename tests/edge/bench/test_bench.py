@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sranogan_edge.bench.measure import (
-    BenchSettings,
     Configuration,
     Distribution,
     Measured,
@@ -16,6 +15,7 @@ from sranogan_edge.bench.measure import (
     measure_peak,
     run_task,
 )
+from sranogan_edge.bench.settings import BenchSettings
 from sranogan_edge.bench.worker import Samples, peak_mib, resident_mib
 from sranogan_edge.bundle.bundle import read_bundle
 from sranogan_edge.errors import BackendError, BundleFormatError, BundleIntegrityError

@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from sranogan_edge.bench.graphs import GraphCost
-from sranogan_edge.bench.measure import BenchSettings, Configuration, Measured
+from sranogan_edge.bench.measure import Configuration, Measured
 from sranogan_edge.bench.peak import Peak
 from sranogan_edge.bench.report import RUNS, Bench, bundle_costs, floor_ms, macs_per_frame, report
+from sranogan_edge.bench.settings import BenchSettings
 from sranogan_edge.bench.table import print_report
 from sranogan_edge.bench.worker import Samples, make_frames, tiles_of
 from sranogan_edge.bundle.bundle import Bundle, read_bundle

@@ -16,7 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sranogan_edge.bundle.bundle import read_bundle
-from sranogan_edge.commands.bench import app, configurations, write_figures
+from sranogan_edge.commands.bench import app
+from sranogan_edge.commands.bench_bundle import configurations, write_figures
 from sranogan_edge.errors import ExitCode, ResultsError, SettingsError
 
 FEW = ("--repeat", 2, "--warm-up", 1, "--frame", 64)

@@ -20,7 +20,8 @@ from sranogan_edge.detector.judge import Judge
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.detector.probe import Report
 from sranogan_edge.errors import BackendError, ExitCode, SettingsError
-from sranogan_edge.runtime.graph import BACKENDS, check_backend, open_graph
+from sranogan_edge.runtime.backends import BACKENDS, check_backend
+from sranogan_edge.runtime.graph import open_graph
 from sranogan_edge.runtime.graphs import open_graphs
 
 # A TFLite external delegate that takes no operator at all. The fields are those of TfLiteDelegate in TFLite's

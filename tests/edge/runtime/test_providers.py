@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sranogan_edge.errors import BackendError, ExitCode, SettingsError
-from sranogan_edge.runtime.graph import open_graph, reads_onnx
+from sranogan_edge.runtime.backends import reads_onnx
+from sranogan_edge.runtime.graph import open_graph
 from sranogan_edge.runtime.providers import PROVIDERS, Provider, _checked, open_session, provider_of
 from tests.support.onnx_files import sum_and_difference
 

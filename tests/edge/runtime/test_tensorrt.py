@@ -16,8 +16,9 @@ import pytest
 from sranogan_edge.bundle.bundle import Bundle, read_bundle
 from sranogan_edge.detector.open import open_detector
 from sranogan_edge.errors import BackendError, ExitCode
+from sranogan_edge.runtime.backends import check_backend, reads_onnx
 from sranogan_edge.runtime.cuda import Card, CudaDriver
-from sranogan_edge.runtime.graph import check_backend, open_graph, reads_onnx
+from sranogan_edge.runtime.graph import open_graph
 from sranogan_edge.runtime.graphs import open_graphs
 from sranogan_edge.runtime.tensorrt import check_card
 
