@@ -180,6 +180,8 @@ class DetectorSettings:
     false_alarm_rate: float = 0.05
     contamination: float = 0.0  # share of the normals left out as suspect, where some may not be normal
     cells: int = 512  # usual cells of normals, by which heat is told too; 0: it goes without them
+    with_image: bool = False  # the residual's density is of the image itself, too
+    highest: int = 0  # of how many of the parts, the highest of an image, the score is the mean; 0: of all
 
     def __post_init__(self) -> None:
         if not 0 <= self.contamination <= MAX_CONTAMINATION:
@@ -190,6 +192,11 @@ class DetectorSettings:
             raise SettingsError(f"cells must be from 0 to {MOST_USUAL}; received {self.cells}")
         if not self.parts or not set(self.parts) <= set(PARTS):
             raise SettingsError(f"the score needs parts, of {', '.join(PARTS)}; received {self.parts}")
+        if not 0 <= self.highest <= len(self.parts):
+            raise SettingsError(
+                f"detector.highest must be from 0 (all) to {len(self.parts)}, the number of parts; "
+                f"received {self.highest}"
+            )
         if not 0 < self.false_alarm_rate < 1 or self.folds < 2:
             raise SettingsError(
                 "the detector needs 0 < false_alarm_rate < 1 and folds >= 2; "

@@ -8,9 +8,9 @@ from typing import Any, get_args
 import typer
 
 from keras_sranogan.fit_options import preprocess_of
-from keras_sranogan.settings import Precision, TrainSettings
+from keras_sranogan.settings import Anomalies, Precision, TrainSettings
 from sranogan_edge.errors import SettingsError
-from sranogan_edge.scoring.density import TILE_PARTS
+from sranogan_edge.scoring.density import HIGHEST_IN_TILES, TILE_PARTS
 from sranogan_edge.text import meant
 
 __all__ = ["on_the_line", "suited_to_tiles", "train_settings"]
@@ -52,13 +52,24 @@ def train_settings(
     return changed_by(usual, values), precision
 
 
-def suited_to_tiles(chosen: TrainSettings, said: dict[str, Any], in_file: dict[str, Any]) -> TrainSettings:
-    """Return ``chosen`` with what finds small faults in tiles, where neither options nor a file name it."""
+def suited_to_tiles(
+    chosen: TrainSettings, said: dict[str, Any], in_file: dict[str, Any], begun: TrainSettings | None = None
+) -> TrainSettings:
+    """Return ``chosen`` with what finds small faults in tiles, where neither options nor a file name it.
+
+    A run that was ``begun`` so has what it was begun with.
+    """
     if not chosen.preprocess.tiled:
         return chosen
+    usual: dict[str, Any] = {"parts": TILE_PARTS, "with_image": True, "highest": HIGHEST_IN_TILES}
+    anomalies: Anomalies = "flaws"
+    if begun is not None:
+        usual = {name: getattr(begun.detector, name) for name in usual}
+        anomalies = begun.head.anomalies
     head, detector = in_file.get("head", {}), in_file.get("detector", {})
     if said.get("anomalies", "auto") == "auto" and ("anomalies" in said or "anomalies" not in head):
-        chosen = replace(chosen, head=replace(chosen.head, anomalies="flaws"))
-    if "parts" not in detector:
-        chosen = replace(chosen, detector=replace(chosen.detector, parts=TILE_PARTS))
-    return chosen
+        chosen = replace(chosen, head=replace(chosen.head, anomalies=anomalies))
+    if "parts" in detector:  # of others, how many are to speak is not known
+        usual.pop("highest")
+    unnamed = {name: value for name, value in usual.items() if name not in detector}
+    return replace(chosen, detector=replace(chosen.detector, **unnamed))

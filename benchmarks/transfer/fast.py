@@ -177,6 +177,11 @@ def _without_head(images: Images, settings: TrainSettings) -> dict[str, Measured
         here, there = residual(held, count), {view: residual(x, count) for view, x in judged.items()}
         for place, name in enumerate((f"bands_{count}", f"pca_{count}")):
             parts[name] = _unseen(here[place], {view: found[place] for view, found in there.items()})
+    both = [parts[f"pca_{count}"] for count in COMPONENTS[:2]]
+    parts["pca_4_and_image"] = _unseen(
+        np.hstack([one.held for one in both]),
+        {view: np.hstack([one.judged[view] for one in both]) for view in judged},
+    )
     energy, energies = laplacian(images.held), {view: laplacian(x) for view, x in images.judged.items()}
     parts["laplacian_high"] = _unseen(energy, energies)
     parts["laplacian_low"] = _unseen(-energy, {view: -rows for view, rows in energies.items()})

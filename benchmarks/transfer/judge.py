@@ -15,7 +15,7 @@ from benchmarks.transfer.protocols import VIEWS, Images
 from keras_sranogan.detector.fit import fit_gaussian, folds_of, out_of_fold
 from keras_sranogan.evaluation.metrics import auroc, pixel_aupro, pixel_auroc
 from sranogan_edge.image.tiles import Box
-from sranogan_edge.scoring.density import Gaussian
+from sranogan_edge.scoring.density import HIGHEST_IN_TILES, Gaussian, mean_of_highest
 from sranogan_edge.scoring.stitch import Stitched
 
 Array = NDArray[np.float32]
@@ -34,6 +34,11 @@ def softplus_mean(z: Scores) -> Scores:
     return np.asarray(np.logaddexp(0, z).mean(axis=0))
 
 
+def highest_two(z: Scores) -> Scores:
+    """Return the mean of the two highest: what tells of nothing takes nothing from the others."""
+    return mean_of_highest(z, HIGHEST_IN_TILES)
+
+
 @dataclass(frozen=True)
 class Score:
     """A combination of parts."""
@@ -43,12 +48,15 @@ class Score:
 
 
 WHOLE = ("late", "map", "pca_4")  # the parts of the product's score
-TILE = ("late", "peak", "pca_4")  # and in tiles
+TILE = ("late", "peak", "pca_4")  # and in tiles, as it was before the image itself stood beside its residual
+WITH_IMAGE = ("late", "peak", "pca_4_and_image")
+WITH_CELLS = ("usual_late", "peak", "pca_4_and_image")
 SCORES = {
     "Laplacian energy, low": Score(("laplacian_low",)),
     "Laplacian energy, high": Score(("laplacian_high",)),
     "image, k = 0": Score(("pca_0",)),
     "residual, k = 4": Score(("pca_4",)),
+    "residual, k = 4, and the image": Score(("pca_4_and_image",)),
     "residual, k = 16": Score(("pca_16",)),
     "bands of the residual alone, k = 4": Score(("bands_4",)),
     "early": Score(("early",)),
@@ -65,6 +73,7 @@ SCORES = {
     "late + map + residual": Score(WHOLE),
     "the same by softplus": Score(WHOLE, softplus_mean),
     "the same, the image for the residual": Score(("late", "map", "pca_0")),
+    "the same, residual and image": Score(("late", "map", "pca_4_and_image")),
     "the same, k = 16": Score(("late", "map", "pca_16")),
     "the same + early": Score((*WHOLE, "early")),
     "the same + early + middle": Score((*WHOLE, "early", "middle")),
@@ -77,7 +86,13 @@ SCORES = {
     "peak of the map": Score(("peak",)),
     "late + peak": Score(("late", "peak")),
     "late + peak + residual": Score(TILE),
-    "the same + map": Score((*TILE, "map")),
+    "late + peak + image": Score(("late", "peak", "pca_0")),
+    "late + peak + residual and image": Score(WITH_IMAGE),
+    "late, peak, residual and image by softplus": Score(WITH_IMAGE, softplus_mean),
+    "late, peak, residual and image: the highest two": Score(WITH_IMAGE, highest_two),
+    "usual cells of late + peak + residual and image": Score(WITH_CELLS),
+    "usual cells of late, peak, residual and image: the highest two": Score(WITH_CELLS, highest_two),
+    "late + peak + residual + map": Score((*TILE, "map")),
     "late + peak + residual + usual cells of late": Score((*TILE, "usual_late")),
     "late + peak + residual + cells of late": Score((*TILE, "cells_late")),
     "peak + residual + usual cells of late": Score(("peak", "pca_4", "usual_late")),
@@ -91,7 +106,7 @@ SCORES = {
     "the same + early + cells of late": Score((*WHOLE, "early", "cells_late")),
 }
 CHOSEN = "late + map + residual"  # what the product's score is made of
-CHOSEN_IN_TILES = "late + peak + residual"
+CHOSEN_IN_TILES = "late, peak, residual and image: the highest two"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,14 +17,22 @@ from benchmarks.transfer.site import COUNTS
 
 SITE_FIGURES = {"auroc": "AUROC", "false_alarms": "false alarms"}
 SHOWN_IN_TILES = (
+    "image, k = 0",
     "residual, k = 4",
+    "residual, k = 4, and the image",
     "late",
     "map",
     "peak of the map",
     "usual cells of late features",
     CHOSEN,
+    "late + peak + residual",
+    "late + peak + residual + map",
+    "late + peak + image",
+    "late + peak + residual and image",
+    "late, peak, residual and image by softplus",
     CHOSEN_IN_TILES,
-    "the same + map",
+    "usual cells of late + peak + residual and image",
+    "usual cells of late, peak, residual and image: the highest two",
     "late + peak + residual + usual cells of late",
     "late + peak + residual + cells of late",
     "peak + residual + usual cells of late",

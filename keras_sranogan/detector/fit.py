@@ -21,8 +21,9 @@ from sklearn.covariance import LedoitWolf
 from keras_sranogan.detector.heat_maps import DISPLAYED, heat_maps
 from keras_sranogan.settings import DetectorSettings
 from sranogan_edge.scoring.conformal import Calibration
-from sranogan_edge.scoring.density import Density, Gaussian
+from sranogan_edge.scoring.density import Density, Gaussian, mean_of_highest
 from sranogan_edge.scoring.heat import HEAT_PLANES, HEAT_WEIGHTS, TILE_HEAT_WEIGHTS
+from sranogan_edge.scoring.residual import FEATURES
 from sranogan_edge.scoring.usual_regions import UsualRegions
 
 HEAT_LIMIT_QUANTILE = 0.75
@@ -132,8 +133,10 @@ def fit_images(
     ``weights`` are those of the heat's planes.
     """
     everything = {name: measured[name] for name in settings.parts}
+    if "residual" in everything and not settings.with_image:
+        everything["residual"] = everything["residual"][:, :FEATURES]
     kept, also = np.ones(len(fold), np.bool_), trained_on
-    parts, scores = _fit_parts(everything, fold, kept, original, also, image)
+    parts, scores = _fit_parts(everything, fold, kept, original, also, image, settings.highest)
     for _ in range(TRIMMING_PASSES if settings.contamination else 0):
         whole = highest_of(scores, image)
         kept = np.isin(image, np.unique(image)[whole <= np.quantile(whole, 1 - settings.contamination)])
@@ -142,12 +145,13 @@ def fit_images(
             for name in also
             if name in parts
         }
-        parts, scores = _fit_parts(everything, fold, kept, original, also, image)
+        parts, scores = _fit_parts(everything, fold, kept, original, also, image, settings.highest)
     center, scale = _heat_statistics(heat if kept.all() else heat[kept])
     chosen = original & kept
     own = highest_of(scores[chosen], image[chosen])
     usual, spread = float(own.mean()), float(own.std()) + FLOOR
-    density = Density(parts, center, scale, 1.0, (usual, spread), heat_weights=weights)
+    unit = usual, spread
+    density = Density(parts, center, scale, 1.0, unit, heat_weights=weights, highest=settings.highest)
     density = replace(density, heat_limit=_heat_limit(heat[chosen], image[chosen], density))
     return Fitted(density, (own - usual) / spread, np.unique(image[chosen]), chosen)
 
@@ -193,8 +197,9 @@ def _fit_parts(
     original: NDArray[np.bool_],
     also: Mapping[str, NDArray[np.float32]],
     image: NDArray[np.int64],
+    highest: int,
 ) -> tuple[dict[str, Gaussian], NDArray[np.float64]]:
-    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold means of the parts.
+    """Return the densities of the rows ``kept``, and ``(N,)`` out-of-fold means of the ``highest`` parts.
 
     The unit of each part is that of the ``original`` rows among them; of tiles, of the highest of each image:
     a part that is high somewhere in every normal then hides none that is not.
@@ -208,7 +213,7 @@ def _fit_parts(
         gaussian = fit_gaussian(np.concatenate([rows[kept], extra]))
         parts[name] = replace(gaussian, usual=usual, spread=spread)
         standard.append((distances - usual) / spread)
-    return parts, np.asarray(np.mean(standard, axis=0))
+    return parts, mean_of_highest(np.stack(standard), highest)
 
 
 def _typical(rows: NDArray[np.float32], gaussian: Gaussian, contamination: float) -> NDArray[np.float32]:

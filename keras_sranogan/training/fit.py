@@ -41,17 +41,18 @@ def fit_to(
     """
     lines: list[str] = []
     spec, named = chosen.preprocess, in_file.get("preprocess", {})
+    begun = RunRecord(resumed).settings if resumed and (resumed / SETTINGS).exists() else None
     if said.get("fit") == AUTO:
         spec, why = chosen_fit(source, spec)
         lines.append(why)
     elif "fit" not in said and "fit" not in named:
-        if resumed and (resumed / SETTINGS).exists():
-            begun = RunRecord(resumed).settings.preprocess
-            spec = replace(spec, **{name: getattr(begun, name) for name in OF_A_FIT if name not in named})
+        if begun:
+            as_begun = {name: getattr(begun.preprocess, name) for name in OF_A_FIT if name not in named}
+            spec = replace(spec, **as_begun)
         elif chosen.preset != "paper":
             spec, why = usual_fit(source, spec)
             lines += filter(None, [why])
-    chosen = suited_to_tiles(replace(chosen, preprocess=spec), said, in_file)
+    chosen = suited_to_tiles(replace(chosen, preprocess=spec), said, in_file, begun)
     if said.get("tile_whole") == AUTO:
         takes, why = whole_tells(source, chosen.preprocess)
         lines.append(why)

@@ -18,6 +18,7 @@ from benchmarks.transfer.judge import (
     CHOSEN_IN_TILES,
     SCORES,
     Measured,
+    highest_two,
     judge,
     judge_pixels,
     mean,
@@ -126,7 +127,8 @@ def test_the_table_of_a_sites_normals(tmp_path: Path, tiny_design: str) -> None:
 
 def test_every_score_names_parts_that_are_measured() -> None:
     """A combination with a misspelt part would be left out of the table without a word."""
-    known = {"map", "peak", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16", "bands_4"}
+    known = {"map", "peak", "laplacian_low", "laplacian_high", "pca_0", "pca_4", "pca_16"}
+    known |= {"pca_4_and_image", "bands_4"}
     known |= {"early", "middle", "late", "places_early", "places_middle", "places_late"}
     known |= {"cells_early", "cells_middle", "cells_late", "usual_early", "usual_late"}
     assert {name for score in SCORES.values() for name in score.parts} == known
@@ -138,6 +140,12 @@ def test_softplus_lets_no_part_hide_another() -> None:
     z = np.array([[6.0, 0.0], [-6.0, 0.0], [-6.0, 0.0]])
     assert mean(z)[0] < mean(z)[1]
     assert softplus_mean(z)[0] > softplus_mean(z)[1]
+
+
+def test_the_highest_two_leave_out_what_says_least() -> None:
+    """Of three parts; a part at chance then costs nothing where the others agree."""
+    z = np.array([[6.0, 0.0, 2.0], [5.0, 1.0, 4.0], [-9.0, 2.0, 3.0]])
+    np.testing.assert_allclose(highest_two(z), [5.5, 1.5, 3.5])
 
 
 def test_images_are_kept(tmp_path: Path) -> None:

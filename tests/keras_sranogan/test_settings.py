@@ -146,6 +146,11 @@ def test_bad_search_is_refused(values: dict[str, Any], message: str) -> None:
         (lambda: DetectorSettings(contamination=MAX_CONTAMINATION + 0.01), "--contamination must be"),
         (lambda: preset("demo", contamination=float("nan")), "--contamination must be from 0 to"),
         (lambda: DetectorSettings(folds=1), "folds=1"),
+        (
+            lambda: DetectorSettings(highest=-1),
+            r"detector.highest must be from 0 \(all\) to 3, .*received -1",
+        ),
+        (lambda: DetectorSettings(parts=("head",), highest=2), r"highest must be from 0 \(all\) to 1,"),
         (lambda: DetectorSettings(false_alarm_rate=0), "false_alarm_rate=0"),
     ],
 )

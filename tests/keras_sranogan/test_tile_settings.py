@@ -42,7 +42,25 @@ def test_tiles_are_judged_by_small_faults(
     """Unless options, or a file, name other anomalies or parts; ``auto`` goes before a file."""
     chosen = suited_to_tiles(in_tiles(), said, in_file)
     assert (chosen.head.anomalies, chosen.detector.parts) == (anomalies, parts)
+    assert chosen.detector.with_image
+    assert chosen.detector.highest == (2 if "parts" not in in_file.get("detector", {}) else 0)
     assert replace(chosen, head=in_tiles().head, detector=in_tiles().detector) == in_tiles()
+
+
+def test_the_residual_alone_where_a_file_says_so() -> None:
+    """It may be left to its reconstruction, and all parts may speak."""
+    chosen = suited_to_tiles(in_tiles(), {}, {"detector": {"with_image": False, "highest": 0}})
+    assert (chosen.detector.parts, chosen.detector.with_image, chosen.detector.highest) == (TILE, False, 0)
+
+
+@pytest.mark.parametrize("said", [{}, {"anomalies": "auto"}])
+def test_a_run_goes_on_as_it_was_begun(said: dict[str, Any]) -> None:
+    """One of before has neither small faults nor the image itself; what is named now is as named."""
+    begun = replace(in_tiles(), detector=replace(in_tiles().detector, parts=("head",)))
+    asked = replace(in_tiles(), head=replace(begun.head, anomalies="spots"))
+    assert suited_to_tiles(asked, said, {}, begun) == begun
+    named = suited_to_tiles(asked, {"anomalies": "spots"}, {"detector": {"parts": list(WHOLE)}}, begun)
+    assert (named.head.anomalies, named.detector.parts) == ("spots", WHOLE)
 
 
 def test_whole_images_are_judged_as_they_were() -> None:
@@ -50,6 +68,7 @@ def test_whole_images_are_judged_as_they_were() -> None:
     usual = preset("standard")
     assert suited_to_tiles(usual, {}, {}) is usual
     assert (usual.head.anomalies, usual.detector.parts) == ("spots", WHOLE)
+    assert (usual.detector.with_image, usual.detector.highest) == (False, 0)
 
 
 @pytest.mark.parametrize(

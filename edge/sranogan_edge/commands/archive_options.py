@@ -26,7 +26,7 @@ KeepMeasurements = Annotated[
     bool,
     typer.Option(
         "--keep-measurements",
-        help="With --engine: keep what sranogan-calibrate --adapt needs of each image (about 6 KB), too.",
+        help="With --engine: keep what sranogan-calibrate --adapt needs of each image (about 7 KB), too.",
     ),
 ]
 PartImages = Annotated[

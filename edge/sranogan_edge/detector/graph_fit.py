@@ -9,7 +9,7 @@ from sranogan_edge.errors import BundleFormatError
 from sranogan_edge.runtime.graph import LoadedGraph
 from sranogan_edge.scoring.head import CELLS, CHANNELS, OUTPUTS, POOLED_CELLS
 from sranogan_edge.scoring.heat import HEAT_SHAPES
-from sranogan_edge.scoring.residual import FEATURES, FIRST_FEATURES
+from sranogan_edge.scoring.residual import FEATURES, FEATURES_WITH_IMAGE, FIRST_FEATURES
 
 __all__ = ["check_fit"]
 
@@ -42,7 +42,8 @@ def check_fit(bundle: Bundle, graphs: Mapping[str, LoadedGraph]) -> None:
             f"{said.get(CELLS, 'none')}. Export the bundle again."
         )
     pooled = POOLED_CELLS**2 * said["features"][-1]
-    made = {"residual": (FEATURES, FIRST_FEATURES), "head": (pooled,), "map": (1,), "peak": (1,)}
+    of_residual = (FEATURES, FIRST_FEATURES, FEATURES_WITH_IMAGE)
+    made = {"residual": of_residual, "head": (pooled,), "map": (1,), "peak": (1,)}
     whole = bundle.density.whole
     if (whole is not None) is not bundle.preprocess.tile_whole:
         raise BundleFormatError(

@@ -36,7 +36,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from sranogan_edge.scoring.density import Gaussian
+from sranogan_edge.scoring.density import Gaussian, mean_of_highest
 
 __all__ = ["FEWEST", "Adapted", "adapt", "moved", "reach_of"]
 
@@ -123,6 +123,7 @@ def adapt(
     measured: Mapping[str, Array],
     reach: float,
     image: NDArray[np.int64] | None = None,
+    highest: int = 0,
 ) -> Adapted:
     """Adapt densities to a site's normals.
 
@@ -131,19 +132,20 @@ def adapt(
         measured: ``(N, D)`` by part, in the order of their names; longer rows than a density's are cut.
         reach: of the bundle's normals (:func:`reach_of`).
         image: ``(N,)``, ascending from 0 without gaps, which image each row is a tile of; None: each is one.
+        highest: of how many of the parts the score is the mean; 0: of all.
     """
     rows = {name: measured[name][:, : len(part.center)] for name, part in parts.items()}
-    rough_scores = _rough_scores(parts, rows)
+    rough_scores = _rough_scores(parts, rows, highest)
     number = np.arange(len(rough_scores)) if image is None else image
     within = rough = _within(rough_scores[_worst(rough_scores, number)], reach)
     for _ in range(PASSES):
         used = within
         of_fitted = used.fitted[number]
         distances = {name: _out_of_fold(part, rows[name], used.fitted, image) for name, part in parts.items()}
-        highest = {name: found[_worst(found, number)] for name, found in distances.items()}
-        units = {name: _unit(found[used.fitted]) for name, found in highest.items()}
+        of_images = {name: found[_worst(found, number)] for name, found in distances.items()}
+        units = {name: _unit(found[used.fitted]) for name, found in of_images.items()}
         of_rows = {name: (found - units[name][0]) / units[name][1] for name, found in distances.items()}
-        means = np.mean(list(of_rows.values()), axis=0)
+        means = mean_of_highest(np.stack(list(of_rows.values())), highest)
         worst = _worst(means, number)
         mean, standard = means[worst], {name: found[worst] for name, found in of_rows.items()}
         within = _within(mean, reach)
@@ -198,14 +200,14 @@ def _unit(values: Scores) -> tuple[float, float]:
     return float(values.mean()), float(values.std()) + FLOOR
 
 
-def _rough_scores(parts: Mapping[str, Gaussian], rows: Mapping[str, Array]) -> Scores:
+def _rough_scores(parts: Mapping[str, Gaussian], rows: Mapping[str, Array], highest: int) -> Scores:
     """Return ``(n,)`` scores that a few anomalies among the rows change little: off the rows' medians."""
     found = []
     for name, part in parts.items():
         distances = _distances(replace(part, center=np.median(rows[name], axis=0)), rows[name])
         median, upper = np.quantile(distances, (0.5, UPPER))
         found.append((distances - median) / (upper - median + FLOOR))
-    return np.asarray(np.mean(found, axis=0))
+    return mean_of_highest(np.stack(found), highest)
 
 
 def _out_of_fold(

@@ -2,7 +2,8 @@
 
 An image is measured in several ways (:data:`PARTS`). Each part is judged by its own density of
 normals; the score is the mean of the parts, each in standard deviations of normals held out from
-its density, and again in standard deviations of those normals. A bundle may go without a part.
+its density, and again in standard deviations of those normals. A bundle may go without a part, and
+take the mean of the highest few alone: what tells of no fault in a tile then hides none that others see.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ Array = NDArray[np.float32]
 
 WHOLE_PARTS = ("residual", "head", "map")  # what a score is made of, where images are judged as wholes
 TILE_PARTS = ("residual", "head", "peak")  # and in tiles, where faults are small
+HIGHEST_IN_TILES = 2  # of them, of which the score of a tile is the mean
 PARTS = (*WHOLE_PARTS, "peak")
 _WHOLE = ("whole", "whole_unit")  # of a density of tiles beside which the whole is judged
 _OF_REGIONS = ("heat_thresholds", "heat_areas")  # of a density that knows how large regions of normals are
@@ -86,6 +88,7 @@ class Density:
         cells: the usual cells, by which heat is told too; None where they are not looked at, and of a whole
             beside its tiles, whose cells are told by these.
         heat_weights: of each of ``HEAT_PLANES``. Bundles of earlier versions have the usual ones.
+        highest: of how many of the parts, the highest of an image, the score is the mean; 0: of all.
     """
 
     parts: Mapping[str, Gaussian]
@@ -97,6 +100,7 @@ class Density:
     whole: Whole | None = None
     cells: Cells | None = None
     heat_weights: tuple[float, ...] = HEAT_WEIGHTS
+    highest: int = 0
 
     def to_bytes(self) -> bytes:
         """Return the density as an ``.npz`` file."""
@@ -110,6 +114,8 @@ class Density:
         numbers = {"heat_limit": np.array(self.heat_limit), "unit": np.array(self.unit, np.float64)}
         if self.heat_weights != HEAT_WEIGHTS:
             numbers["heat_weights"] = np.array(self.heat_weights, np.float64)
+        if self.highest:
+            numbers["highest"] = np.array(self.highest, np.int64)
         if self.usual_regions:
             heat |= {"heat_thresholds": self.usual_regions.thresholds, "heat_areas": self.usual_regions.areas}
         if self.whole:
@@ -130,14 +136,17 @@ class Density:
         fields = [f"{name}_{what}" for name in names for what in ("center", "whitening", "distance")]
         heat = ("heat_center", "heat_scale", "heat_limit")
         arrays = arrays_from_bytes(
-            data, [*fields, *heat], optional=["unit", "heat_weights", *_OF_REGIONS, *_WHOLE, *OF_CELLS]
+            data,
+            [*fields, *heat],
+            optional=["unit", "heat_weights", "highest", *_OF_REGIONS, *_WHOLE, *OF_CELLS],
         )
         parts = {name: _gaussian(arrays, name) for name in names}
         unit = _unit(arrays["unit"]) if "unit" in arrays else (0.0, 1.0)
         limit, usual = float(arrays["heat_limit"]), _usual_regions(arrays)
         heat_of = arrays["heat_center"], arrays["heat_scale"]
         weights = tuple(arrays["heat_weights"].ravel().tolist()) if "heat_weights" in arrays else HEAT_WEIGHTS
-        density = cls(parts, *heat_of, limit, unit, usual, _whole(arrays), Cells.of_arrays(arrays), weights)
+        cells, highest = Cells.of_arrays(arrays), _highest(arrays)
+        density = cls(parts, *heat_of, limit, unit, usual, _whole(arrays), cells, weights, highest)
         density._check()
         return density
 
@@ -192,7 +201,8 @@ class Density:
     def score_of(self, parts: Mapping[str, float]) -> float:
         """The anomaly score of what :meth:`standard` says."""
         usual, spread = self.unit
-        return (sum(parts.values()) / len(parts) - usual) / spread
+        values = sorted(parts.values())[-self.highest :] if self.highest else parts.values()
+        return (sum(values) / len(values) - usual) / spread
 
     def heat_map(self, heat: Array, size: int) -> Array:
         """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; usual is 1."""
@@ -237,6 +247,21 @@ def _unit(stored: NDArray[Any]) -> tuple[float, float]:
     if stored.shape != (2,):
         raise ValueError(f"scores of normals {stored.shape}, not a mean and a spread")
     return float(stored[0]), float(stored[1])
+
+
+def mean_of_highest(parts: NDArray[np.float64], highest: int) -> NDArray[np.float64]:
+    """Return the mean of the ``highest`` of ``parts`` ``(P, N)``, of all where it is 0: ``(N,)``."""
+    taken = np.sort(parts, axis=0)[-highest:] if highest else parts
+    return np.asarray(np.mean(taken, axis=0))
+
+
+def _highest(arrays: Mapping[str, NDArray[Any]]) -> int:
+    stored = arrays.get("highest")
+    if stored is None:
+        return 0
+    if stored.shape or stored.dtype != np.int64 or stored < 1:
+        raise ValueError(f"a score of the highest {stored.dtype}{stored.shape} {stored} parts")
+    return int(stored)
 
 
 def _usual_regions(arrays: Mapping[str, NDArray[Any]]) -> UsualRegions | None:

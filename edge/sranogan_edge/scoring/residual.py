@@ -38,7 +38,7 @@ class Residual:
     """What differs between an image and its reconstruction.
 
     Attributes:
-        features: ``(D,)`` float32, the vector whose density is the score.
+        features: ``(FEATURES_WITH_IMAGE,)`` float32; a density is of all, or of the first ``FEATURES``.
         difference: ``(HEAT_GRID, HEAT_GRID)`` float32, mean absolute difference of the standardised images.
     """
 
@@ -84,7 +84,8 @@ def log_energy(bands: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 FIRST_FEATURES = 2 * len(BAND_SIGMAS_SHARE) * BAND_GRID**2 + 1  # of earlier versions' bundles: (a) to (c)
-FEATURES = FIRST_FEATURES + 2 * DIFFERENCE_GRID**2
+FEATURES = FIRST_FEATURES + 2 * DIFFERENCE_GRID**2  # (a) to (e), of the residual alone
+FEATURES_WITH_IMAGE = FEATURES + len(BAND_SIGMAS_SHARE) * BAND_GRID**2 + 2 * DIFFERENCE_GRID**2
 
 
 def residual(
@@ -96,8 +97,10 @@ def residual(
     4x4 cells, (a) by how much the image has more energy than its reconstruction: detail that a normal
     image of this kind would have, and has not, or the other way round; (b) the energy of their
     difference: structure in other places; then (c) the energy of the difference of discriminator
-    features. These are logarithms, so that they are near Gaussian. At last, in each of 8x8 cells, (d) the
-    mean difference, signed: brighter or darker than a normal is there, and (e) the mean absolute one.
+    features. These are logarithms, so that they are near Gaussian. In each of 8x8 cells, (d) the mean
+    difference, signed: brighter or darker than a normal is there, and (e) the mean absolute one. At last
+    what the image itself is, whatever its reconstruction: (f) the energy of its bands, (g) its mean in each
+    of 8x8 cells, and (h) its mean distance from its own mean there. Densities of tiles are of these, too.
 
     Args:
         x: ``(S, S, 1)`` float32 in [0, 1].
@@ -109,13 +112,16 @@ def residual(
     standard_x, standard_r = standardise(plain_x), standardise(plain_r)
     bands_x, bands_r = frequency_bands(standard_x), frequency_bands(standard_r)
     apart, difference = np.square(f_x - f_reconstruction), standard_x - standard_r
-    absolute = np.abs(difference)
+    absolute, energy_x = np.abs(difference), log_energy(bands_x)
     features = [
-        log_energy(bands_x) - log_energy(bands_r),
+        energy_x - log_energy(bands_r),
         log_energy(bands_x - bands_r),
         np.log1p(apart.mean() / FEATURE_FLOOR),
         pool(difference, DIFFERENCE_GRID),
         pool(absolute, DIFFERENCE_GRID),
+        energy_x,
+        pool(standard_x, DIFFERENCE_GRID),
+        pool(np.abs(standard_x), DIFFERENCE_GRID),
     ]
     vector = np.concatenate([np.ravel(part) for part in features]).astype(np.float32)
     return Residual(vector, on_grid(absolute))

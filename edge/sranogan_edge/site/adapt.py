@@ -159,10 +159,10 @@ def adapted(
         measured = {name: np.concatenate([one.measured[name] for one in local]) for name in names}
         counts = [len(one.measured[next(iter(names))]) for one in local]
         image = np.repeat(np.arange(len(local)), counts)
-        found = adapt(names, measured, reach_of(bundle.calibration.scores), image)
+        found = adapt(names, measured, reach_of(bundle.calibration.scores), image, bundle.density.highest)
     else:
         measured = {name: np.stack([one.measured[name] for one in local]) for name in names}
-        found = adapt(names, measured, reach_of(bundle.calibration.scores))
+        found = adapt(names, measured, reach_of(bundle.calibration.scores), highest=bundle.density.highest)
     _tell(found, local, rows, bundle, told)
     used = np.flatnonzero(found.kept).tolist()
     return AdaptedSite(

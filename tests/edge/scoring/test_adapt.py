@@ -165,6 +165,20 @@ def test_the_plain_ones_are_left_out_and_no_others() -> None:
     assert np.mean(out) < 0.5
 
 
+@pytest.mark.parametrize("highest", [0, 1, 2])
+def test_scores_are_of_as_many_parts_as_the_bundles(highest: int) -> None:
+    """The mean of all, or of the highest of each image; what is far off by these is left out."""
+    rng = np.random.default_rng(7)
+    density, held = bundle_density(rng)
+    local = rows(rng, 40, site=0.5)
+    local["map"][3] += 1000  # one part alone
+    found = adapt(density.parts, local, reach_of(held), highest=highest)
+    standard = np.sort(np.stack(list(found.standard.values())), axis=0)
+    expected = standard[-highest:].mean(axis=0) if highest else standard.mean(axis=0)
+    np.testing.assert_allclose(found.scores, (expected - found.unit[0]) / found.unit[1])
+    assert not found.fitted[3]
+
+
 def test_at_most_a_tenth_is_left_out() -> None:
     """Where a fifth is of another kind, a tenth is left out, and how many lie too far off is told."""
     rng = np.random.default_rng(5)

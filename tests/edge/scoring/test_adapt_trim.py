@@ -56,8 +56,12 @@ def test_a_first_look_counts_each_part_by_its_own_spread() -> None:
         name: width * np.array([[3], [0], [14], [1], [2]], np.float32)
         for name, width in (("a", 1), ("b", 10))
     }
-    found = _rough_scores({name: plain(1) for name in rows}, rows)
+    found = _rough_scores({name: plain(1) for name in rows}, rows, 0)
     np.testing.assert_allclose(found, [1, -2, 12, -1, 0], atol=1e-4)
+    rows["b"][1] = -1000  # of the highest of two alone, what says least counts for nothing
+    np.testing.assert_allclose(
+        _rough_scores({name: plain(1) for name in rows}, rows, 1)[[0, 2]], [1, 12], atol=1e-4
+    )
 
 
 def test_the_unit_of_scores_is_of_all_that_are_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from sranogan_edge.arrays import arrays_from_bytes, arrays_to_bytes
-from sranogan_edge.scoring.density import PARTS, TILE_PARTS, WHOLE_PARTS, Density, Gaussian
+from sranogan_edge.scoring.density import (
+    PARTS,
+    TILE_PARTS,
+    WHOLE_PARTS,
+    Density,
+    Gaussian,
+    mean_of_highest,
+)
 from sranogan_edge.scoring.heat import HEAT_SHAPE
 
 Array = NDArray[np.float32]
@@ -93,6 +101,35 @@ def test_score_is_of_the_parts(names: tuple[str, ...]) -> None:
     assert replace(density, unit=(0.0, 1.0)).score(measured) == pytest.approx(mean)
     for other in set(PARTS) - set(names):
         assert density.score(measured | {other: measured[other] + 9}) == density.score(measured)
+
+
+@pytest.mark.parametrize("highest", [1, 2, 3, 4, 9])
+def test_score_is_of_the_highest_parts(highest: int) -> None:
+    """Those that say least are left out, where the density says of how many it is; of 0, none is."""
+    density, measured = replace(known_density(), highest=highest), some_measurements()
+    told = sorted(density.standard(measured).values(), reverse=True)[:highest]
+    assert density.score(measured) == pytest.approx((sum(told) / len(told) - 1.5) / 0.5)
+    assert Density.from_bytes(density.to_bytes()).highest == highest
+    assert Density.from_bytes(known_density().to_bytes()).highest == 0
+    assert (
+        "highest" not in np.load(io.BytesIO(known_density().to_bytes())).files
+    )  # as earlier versions wrote it
+
+
+def test_mean_of_the_highest_by_hand() -> None:
+    """Of each column by itself."""
+    parts = np.array([[1.0, 9.0], [5.0, -2.0], [3.0, 4.0]])
+    expected = {0: [3.0, 11 / 3], 1: [5.0, 9.0], 2: [4.0, 6.5], 3: [3.0, 11 / 3]}
+    for highest, found in expected.items():
+        np.testing.assert_allclose(mean_of_highest(parts, highest), found)
+
+
+@pytest.mark.parametrize("stored", [np.array(0), np.array(-1), np.array([2]), np.array(2.0), np.array(True)])
+def test_a_score_of_no_number_of_parts_is_refused(stored: NDArray[Any]) -> None:
+    """A whole number from 1 on."""
+    arrays = dict(np.load(io.BytesIO(known_density().to_bytes())))
+    with pytest.raises(ValueError, match="a score of the highest"):
+        Density.from_bytes(arrays_to_bytes({**arrays, "highest": stored}))
 
 
 def test_order_of_the_parts_leaves_no_trace() -> None:

@@ -15,6 +15,7 @@ from sranogan_edge.scoring.heat import HEAT_SHAPE, heat_planes, standard_heat
 from sranogan_edge.scoring.residual import (
     BAND_SIGMAS_SHARE,
     FEATURES,
+    FEATURES_WITH_IMAGE,
     HEAT_GRID,
     frequency_bands,
     gradient_magnitude,
@@ -70,7 +71,7 @@ def test_floors_by_hand() -> None:
     quiet = np.full((4, 64, 64), 1e-5**0.5, np.float32)
     np.testing.assert_allclose(log_energy(quiet), math.log(2), rtol=1e-4)
     x, f = textured()[..., None], np.zeros((16, 16, 6), np.float32)
-    apart = residual(x, x, f, f + np.float32(1e-3)).features
+    apart = residual(x, x, f, f + np.float32(1e-3)).features[:FEATURES]
     assert apart[np.flatnonzero(apart)] == pytest.approx([math.log(2)], rel=1e-4)
     steps = np.tile(np.array([0.47, 0.53], np.float32), (64, 32))  # spread 0.03
     np.testing.assert_allclose(np.abs(standardise(steps)), 0.5, rtol=1e-4)
@@ -101,24 +102,24 @@ def test_gradient_magnitude_of_a_ramp() -> None:
 
 
 def test_residual_of_identical_images_is_zero() -> None:
-    """Where the reconstruction equals the image, features and heat are zero throughout."""
+    """Where the reconstruction equals the image, features and heat are zero but for those of the image."""
     x, f = textured()[..., None], np.random.default_rng(1).normal(size=(16, 16, 6)).astype(np.float32)
     found = residual(x, x, f, f)
-    assert found.features.shape == (FEATURES,)
-    assert not found.features.any()
+    assert found.features.shape == (FEATURES_WITH_IMAGE,)
+    assert not found.features[:FEATURES].any()
+    assert found.features[FEATURES:].all()
     assert not found.difference.any()
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_residual_says_where_an_image_is_brighter_or_darker(sign: int) -> None:
-    """The last 128 numbers are means of the signed and of the absolute difference in cells of 8x8."""
+    """The last 128 numbers of it are means of the signed and of the absolute difference in cells of 8x8."""
     rng = np.random.default_rng(5)
     made = rng.uniform(0.4, 0.6, (64, 64, 1)).astype(np.float32)
     image = made.copy()
     image[8:16, 40:48] += np.float32(0.2 * sign)  # row 1, column 5 of the cells
-    signed, absolute = (
-        residual(image, made, *[np.zeros((2, 2, 3), np.float32)] * 2).features[-128:].reshape(2, 8, 8)
-    )
+    found = residual(image, made, *[np.zeros((2, 2, 3), np.float32)] * 2).features
+    signed, absolute = found[FEATURES - 128 : FEATURES].reshape(2, 8, 8)
     assert np.argmax(sign * signed) == 8 + 5
     assert np.argmax(absolute) == 8 + 5
     assert absolute[1, 5] == pytest.approx(sign * signed[1, 5], rel=1e-5)
@@ -128,6 +129,24 @@ def test_residual_says_where_an_image_is_brighter_or_darker(sign: int) -> None:
         (plain - plain.mean()) / (plain.std() + 0.03) - (other - other.mean()) / (other.std() + 0.03)
     )[cell]
     assert signed[1, 5] == pytest.approx(expected.mean(), rel=1e-4)
+
+
+def test_the_image_itself_is_measured_whatever_its_reconstruction() -> None:
+    """Behind the residual: energies by band in 4x4 cells, means and absolute means in 8x8, of the image."""
+    plain, nothing = textured(), np.zeros((2, 2, 3), np.float32)
+    ways = [
+        residual(plain[..., None], made[..., None], nothing, nothing) for made in (plain, textured(seed=5))
+    ]
+    own, other = (found.features[257:] for found in ways)
+    assert len(own) == 64 + 64 + 64
+    np.testing.assert_array_equal(own, other)
+    standard = (plain - plain.mean()) / (plain.std() + 0.03)
+    for first, of in ((64, standard), (128, np.abs(standard))):
+        expected = of.reshape(8, 8, 8, 8).mean(axis=(1, 3))
+        np.testing.assert_allclose(own[first : first + 64].reshape(8, 8), expected, atol=1e-5)
+    blurred = cv2.GaussianBlur(standard, (0, 0), 0.5)  # a hundred and twenty-eighth of the side
+    finest = np.square(standard - blurred).reshape(4, 16, 4, 16).mean(axis=(1, 3))
+    np.testing.assert_allclose(own[:16].reshape(4, 4), np.log1p(finest / 1e-5), rtol=1e-3)
 
 
 def test_a_cell_of_the_difference_is_the_mean_of_its_pixels() -> None:

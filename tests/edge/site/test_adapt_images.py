@@ -65,6 +65,27 @@ def test_what_is_said_of_the_images() -> None:
     assert any("flags 30% of these normals, where 10% were meant" in message for message in told)
 
 
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_site_is_scored_by_as_many_parts_as_its_bundle(tiled: bool) -> None:
+    """One part, the highest of each image, where the bundle's score is of one; the unit is of such scores."""
+    bundle = small_bundle(scores=tuple(np.linspace(-1, 1, 50)))
+    part, rng = bundle.density.parts["map"], np.random.default_rng(3)
+    density = replace(bundle.density, parts={"head": part, "map": part}, highest=1)
+    bundle = replace(bundle, budgets={4: replace(bundle.budgets[4], density=density)})
+    if tiled:
+        bundle = replace(bundle, preprocess=replace(bundle.preprocess, fit="tile", tile_px=128))
+    rows = [{name: rng.normal(size=1).astype(np.float32) for name in ("head", "map")} for _ in range(30)]
+    images = [
+        local(f"{n}", measured={k: v[None] if tiled else v for k, v in one.items()})
+        for n, one in enumerate(rows)
+    ]
+    found = adapted(images, scored(*np.linspace(-1, 1, 30)), bundle, "here", lambda message: None)
+    usual = np.mean([max(found.density.standard(one).values()) for one in (rows[n] for n in found.used)])
+    assert found.density.highest == 1
+    assert found.density.unit[0] == pytest.approx(usual, abs=0.1)  # that of the mean of both is about 0
+    assert found.density.unit[0] > 0.3
+
+
 def test_objects_of_several_frames_are_named() -> None:
     """Densities are adapted to single images."""
     images = [local("cine.dcm", frames=30)]

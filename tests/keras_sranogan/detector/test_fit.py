@@ -63,6 +63,35 @@ def test_whitening_gives_unit_covariance(name: str) -> None:
     )  # shrunk a little
 
 
+@pytest.mark.parametrize("highest", [1, 2])
+def test_normals_are_calibrated_by_as_many_parts_as_are_scored(highest: int) -> None:
+    """Scores out of fold are of the highest parts, too: new normals are flagged as often as is asked for."""
+    settings = DetectorSettings(highest=highest)
+    density, calibration = fitted(400, 11, settings)
+    assert density.highest == highest
+    new = scores_of(density, normals(2000, 12))
+    assert np.mean(new) == pytest.approx(0, abs=0.25)
+    assert 0.02 < np.mean(new > calibration.threshold) < 0.09
+
+
+@pytest.mark.parametrize(("with_image", "features"), [(False, 257), (True, 449)])
+def test_the_residual_is_judged_with_the_image_where_that_is_asked_for(
+    with_image: bool, features: int
+) -> None:
+    """Its density is of the first numbers, or of all, and so is each score that calibrates."""
+    rows = {"residual": np.random.default_rng(3).normal(size=(60, 449)).astype(np.float32)}
+    settings = DetectorSettings(parts=("residual",), folds=3, with_image=with_image)
+    every = np.ones(60, np.bool_)
+    density, calibration = fit_detector(rows, heat(60), np.arange(60), every, settings, 0)
+    assert density.parts["residual"].center.shape == (features,)
+    cut = {"residual": rows["residual"][:, :features]}
+    of_these, scores = fit_detector(cut, heat(60), np.arange(60), every, settings, 0)
+    assert scores == calibration
+    assert density.score({"residual": rows["residual"][0]}) == of_these.score(
+        {"residual": cut["residual"][0]}
+    )
+
+
 def test_distance_grows_outside() -> None:
     """The farther from the normals, the larger the distance; of one number, the higher."""
     features = normals(2000, 2)
