@@ -125,11 +125,11 @@ def test_a_run_goes_on_as_it_was_begun(tmp_path: Path, fit: str) -> None:
     run.begin(begun, {"data": "x"})
     chosen, lines = fitted(Boards(6, surface), resumed=run.folder)
     assert (chosen.preprocess, lines) == (spec, [])
-    assert chosen.detector.parts == (TILES if fit == "tile" else WHOLE)
+    assert (chosen.detector, chosen.head.anomalies) == (begun.detector, begun.head.anomalies)
     with_file, _ = fitted(Boards(6, surface), {"preprocess": {"tile_px": 0}}, resumed=run.folder)
     assert with_file.preprocess.tile_px == 0  # which the run refuses, where it was begun with another
     new, _ = fitted(Boards(6, surface), resumed=tmp_path / "new")  # nothing was begun
-    assert new.preprocess.tile_px == 128
+    assert (new.preprocess.tile_px, new.detector.parts) == (128, TILES)
 
 
 def test_images_that_cannot_be_read_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
