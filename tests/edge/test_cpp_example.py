@@ -10,9 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sranogan_edge.bundle.bundle import Bundle, read_bundle, write_bundle
+from sranogan_edge.detector.detector import Detector
+from sranogan_edge.runtime.graphs import open_graphs
+from sranogan_edge.scoring.density import Gaussian
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +69,38 @@ def test_each_recipe(program: Path, export_tiny: Callable[[str], Path], recipe: 
 def test_budgets_and_colour(program: Path, request: pytest.FixtureRequest, name: str) -> None:
     """Every number of search steps, and images of three channels."""
     check(program, request.getfixturevalue(name))
+
+
+def judged_as_tiles(bundle: Bundle) -> Bundle:
+    """The same with the parts of tiles, the image beside its residual, and the highest two of them."""
+    rng = np.random.default_rng(0)
+    sizes = {"residual": 449, "head": len(bundle.density.parts["head"].center), "peak": 1}
+    parts = {
+        name: Gaussian(
+            rng.normal(size=size).astype(np.float32),
+            np.diag(rng.uniform(0.1, 1, size)).astype(np.float32),
+            1.0,
+            0.5,
+        )
+        for name, size in sizes.items()
+    }
+    density = replace(bundle.density, parts=parts, highest=2)
+    scores = []
+    for steps in bundle.budgets:
+        graphs = open_graphs(bundle.with_steps(steps))
+        detector = Detector(bundle.with_steps(steps), graphs)
+        scores.append([density.score(detector.measure_x(x).reconstruction.measured) for x in bundle.golden_x])
+    budgets = {
+        steps: replace(one, density=density, golden_scores=np.array(told))
+        for (steps, one), told in zip(bundle.budgets.items(), scores, strict=True)
+    }
+    return replace(bundle, budgets=budgets)
+
+
+def test_parts_of_tiles(program: Path, export_tiny: Callable[[str], Path], tmp_path: Path) -> None:
+    """What is judged of a tile alone: its peak, and the image itself, and not the part that says least."""
+    write_bundle(judged_as_tiles(read_bundle(export_tiny("float32"))), tmp_path / "tiles.sranogan")
+    check(program, tmp_path / "tiles.sranogan")
 
 
 def shifted(bundle: Bundle) -> Bundle:

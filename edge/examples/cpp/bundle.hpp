@@ -9,6 +9,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 using Members = std::map<std::string, std::string>;
@@ -62,7 +63,8 @@ inline const std::string& member(const Members& members, const std::string& name
 template <typename Number>
 std::vector<Number> array_of(const Members& arrays, const std::string& name) {
   const std::string& bytes = member(arrays, name + ".npy");
-  const std::string kind = sizeof(Number) == 4 ? "'<f4'" : sizeof(Number) == 8 ? "'<f8'" : "'|b1'";
+  const bool whole = std::is_same_v<Number, int64_t>;
+  const std::string kind = whole ? "'<i8'" : sizeof(Number) == 4 ? "'<f4'" : sizeof(Number) == 8 ? "'<f8'" : "'|b1'";
   const size_t begin = 10 + number_at<uint16_t>(bytes, 8);  // of version 1.0
   const std::string head = part(bytes, 10, begin - 10);
   if (bytes[6] != 1 || head.find(kind) == std::string::npos || head.find("True") != std::string::npos)

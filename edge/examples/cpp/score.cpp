@@ -7,9 +7,11 @@
 // `score_of` is what a program of your own takes over: from x, an image of S x S in [0, 1] (docs/guide/cpp.md), to
 // its score. It is sranogan_edge's scoring/ (measurement, residual, head, density) in the same order.
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <opencv2/imgproc.hpp>
 
 #include "bundle.hpp"
@@ -88,7 +90,7 @@ void append(Floats& all, const cv::Mat& part) {
   all.insert(all.end(), values.begin(), values.end());
 }
 
-// What differs between an image and its reconstruction.
+// What differs between an image and its reconstruction; behind it, what the image itself is.
 Floats residual(const cv::Mat& x, const cv::Mat& resolved, const Floats& f_x, const Floats& f_resolved) {
   const cv::Mat one = standardised(x), other = standardised(resolved), difference = one - other;
   const auto bands_one = bands_of(one), bands_other = bands_of(other);
@@ -102,6 +104,9 @@ Floats residual(const cv::Mat& x, const cv::Mat& resolved, const Floats& f_x, co
   features.push_back(static_cast<float>(std::log1p(apart / kFeatureFloor)));
   append(features, pooled(difference, kDifferenceGrid));
   append(features, pooled(cv::abs(difference), kDifferenceGrid));
+  for (const cv::Mat& band : bands_one) append(features, log_energy(band));
+  append(features, pooled(one, kDifferenceGrid));
+  append(features, pooled(cv::abs(one), kDifferenceGrid));
   return features;
 }
 
@@ -146,6 +151,13 @@ float total_evidence(const Floats& logits) {
   return static_cast<float>(std::log(total / logits.size() + kEvidenceFloor));
 }
 
+// Mean of the highest 1/256 of the logits.
+float peak(Floats logits) {
+  const size_t count = std::max<size_t>(1, std::lround(logits.size() / 256.0));
+  std::sort(logits.rbegin(), logits.rend());
+  return static_cast<float>(std::accumulate(logits.begin(), logits.begin() + count, 0.0) / count);
+}
+
 class Scorer {
  public:
   Scorer(const std::string& path, const std::string& steps) : members_(unzipped(read_file(path))) {
@@ -158,10 +170,11 @@ class Scorer {
     const Members density = unzipped(member(members_, "density_" + this->steps + ".npz"));
     const auto used = array_of<char>(density, "parts");
     unit_ = array_of<double>(density, "unit");
-    const std::vector<std::string> names{"residual", "head", "map"};
-    for (size_t place = 0; place < names.size(); ++place)
+    if (density.count("highest.npy")) highest_ = array_of<int64_t>(density, "highest").at(0);
+    const std::vector<std::string> names{"residual", "head", "map", "peak"};
+    for (size_t place = 0; place < used.size(); ++place)
       if (used.at(place))
-        parts_[names[place]] = {array_of<float>(density, names[place] + "_center"),
+        parts_[names.at(place)] = {array_of<float>(density, names[place] + "_center"),
                                 array_of<float>(density, names[place] + "_whitening"),
                                 array_of<double>(density, names[place] + "_distance")};
   }
@@ -184,10 +197,14 @@ class Scorer {
     const std::map<std::string, Floats> measured{
         {"residual", residual(seen, image_of(resolved, side), f_x, f_resolved)},
         {"head", pooled_features(said.at("features"), graph("head").shape_of("features"))},
-        {"map", {total_evidence(said.at("map"))}}};
-    double total = 0;
-    for (const auto& [name, part] : parts_) total += part.standard(measured.at(name)) / parts_.size();
-    return (total - unit_.at(0)) / unit_.at(1);
+        {"map", {total_evidence(said.at("map"))}},
+        {"peak", {peak(said.at("map"))}}};
+    std::vector<double> found;
+    for (const auto& [name, part] : parts_) found.push_back(part.standard(measured.at(name)));
+    std::sort(found.rbegin(), found.rend());
+    if (highest_ && highest_ < found.size()) found.resize(highest_);  // the others say least
+    const double mean = std::accumulate(found.begin(), found.end(), 0.0) / found.size();
+    return (mean - unit_.at(0)) / unit_.at(1);
   }
   int size() const { return manifest_.at("preprocess").at("size").get<int>(); }
   double tolerance() const { return manifest_.at("golden_tolerance").at(steps).get<double>(); }
@@ -216,6 +233,7 @@ class Scorer {
   std::map<std::string, std::unique_ptr<Graph>> graphs_;
   std::map<std::string, Gaussian> parts_;
   std::vector<double> unit_;
+  size_t highest_ = 0;  // of how many parts the score is the mean; 0: of all
 };
 
 int main(int count, char** words) {
