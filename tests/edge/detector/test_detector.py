@@ -13,6 +13,7 @@ import pytest
 
 from sranogan_edge.bundle.bundle import Bundle, Golden, read_bundle
 from sranogan_edge.detector.detector import Detector, check_golden
+from sranogan_edge.detector.graph_fit import check_fit
 from sranogan_edge.detector.open import open_detector, with_steps
 from sranogan_edge.errors import (
     BackendError,
@@ -283,6 +284,13 @@ def test_density_of_another_length_is_refused(bundle: Bundle, name: str) -> None
 
     with pytest.raises(BundleFormatError, match=rf"part '{name}' has \d+ features, .* \d+\. Export"):
         open_detector(with_part(bundle, name, shorter))
+
+
+@pytest.mark.parametrize("length", [129, 257, 449])
+def test_densities_of_every_version_are_taken(detector: Detector, bundle: Bundle, length: int) -> None:
+    """Of the residual's first numbers, of all of them, and of the image itself, too."""
+    part = Gaussian(np.zeros(length, np.float32), np.eye(length, dtype=np.float32))
+    check_fit(with_part(bundle, "residual", lambda _: part), detector.graphs.by_name)
 
 
 def test_damaged_graph_is_a_backend_error(bundle: Bundle) -> None:

@@ -58,10 +58,17 @@ def test_a_first_look_counts_each_part_by_its_own_spread() -> None:
     }
     found = _rough_scores({name: plain(1) for name in rows}, rows, 0)
     np.testing.assert_allclose(found, [1, -2, 12, -1, 0], atol=1e-4)
-    rows["b"][1] = -1000  # of the highest of two alone, what says least counts for nothing
-    np.testing.assert_allclose(
-        _rough_scores({name: plain(1) for name in rows}, rows, 1)[[0, 2]], [1, 12], atol=1e-4
-    )
+
+
+@pytest.mark.parametrize(("highest", "expected"), [(0, [-0.5, -1.5, 6, 0, 18.5]), (1, [1, -1, 12, 1, 37])])
+def test_a_first_look_counts_as_many_parts_as_are_scored(highest: int, expected: list[float]) -> None:
+    """Of two parts that disagree, the mean or the higher of each image."""
+    rows = {
+        "a": np.array([[3], [0], [14], [1], [2]], np.float32),
+        "b": np.array([[1], [2], [3], [4], [40]], np.float32),
+    }
+    found = _rough_scores({name: plain(1) for name in rows}, rows, highest)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_the_unit_of_scores_is_of_all_that_are_kept() -> None:
