@@ -142,6 +142,10 @@ NONSENSE: list[tuple[str, str]] = [
     ("sranogan-score a.sranogan images --sink mqt://host", "(did you mean 'mqtt'?)"),
     ("sranogan-score a.sranogan images --calibration none.json", "--calibration none.json: no such file"),
     ("sranogan-score a.sranogan images --bundle-key none.pem", "--bundle-key none.pem: no such file"),
+    (
+        "sranogan-score a.sranogan images --calibration a.sranogan --calibration-key none.pem",
+        "--calibration-key none.pem: no such file",
+    ),
     ("sranogan-score --config none.toml", "none.toml"),
     ("sranogan-score", "name a BUNDLE"),
     ("sranogan-calibrate a.sranogan images --false-alarm-rate 3", "must be between 0 and 1"),
