@@ -35,7 +35,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test coverage test-all test-random test-edge test-install test-services test-scale device-image hostile fuzz mutants \
+.PHONY: help setup demo test coverage test-all test-random test-edge test-install test-notebook test-services test-scale device-image hostile fuzz mutants \
 	mutants-changed mutants-quick release wheelhouse transfer lint format requirements clean
 
 help: ## list the targets
@@ -88,6 +88,9 @@ test-edge: $(DEV) ## the edge's fast tests as devices have it, on each Python th
 
 test-install: $(DEV) ## what holds on any fresh machine: lists, pips, Pythons, floors, wheels, the device guide
 	$(PY) -m pytest -rs -m slow tests/install
+
+test-notebook: $(DEV) ## the notebook of own images, every cell anew; two minutes
+	$(PY) -m pytest -rs -m slow tests/end_to_end/test_own_images.py
 
 test-services: $(DEV) ## the tests with real servers (DICOM, MQTT, RTSP) and a browser, fetched from Debian
 	@if path="$$(bash tests/services/install.sh)"; then required=1; \
