@@ -201,8 +201,7 @@ class Density:
     def score_of(self, parts: Mapping[str, float]) -> float:
         """The anomaly score of what :meth:`standard` says."""
         usual, spread = self.unit
-        values = sorted(parts.values())[-self.highest :] if self.highest else parts.values()
-        return (sum(values) / len(values) - usual) / spread
+        return (float(mean_of_highest(np.array(list(parts.values())), self.highest)) - usual) / spread
 
     def heat_map(self, heat: Array, size: int) -> Array:
         """Return ``(size, size)`` float32, at least 0: standard deviations off the normals; usual is 1."""
@@ -250,7 +249,7 @@ def _unit(stored: NDArray[Any]) -> tuple[float, float]:
 
 
 def mean_of_highest(parts: NDArray[np.float64], highest: int) -> NDArray[np.float64]:
-    """Return the mean of the ``highest`` of ``parts`` ``(P, N)``, of all where it is 0: ``(N,)``."""
+    """Return the mean of the ``highest`` of ``parts`` ``(P, ...)``, of all where it is 0: ``(...)``."""
     taken = np.sort(parts, axis=0)[-highest:] if highest else parts
     return np.asarray(np.mean(taken, axis=0))
 
